@@ -1,0 +1,1 @@
+"""Labs of section 1: core transformer architecture."""

@@ -1,0 +1,81 @@
+"""Time, passed in: the only caller of the system clock, and the arithmetic of study days."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Protocol
+
+from studykit.errors import UsageError
+
+NOW_VARIABLE = "STUDYKIT_NOW"
+"""Environment variable that fixes the time, in ISO 8601 with an offset (tests, demonstrations)."""
+
+
+class Clock(Protocol):
+    """Tells the time as an aware local datetime, so that the offset travels with the instant."""
+
+    def now(self) -> datetime: ...
+
+
+class SystemClock:
+    """The machine's clock in the machine's time zone."""
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
+
+
+@dataclass
+class FixedClock:
+    """A clock that stands still until `advance` moves it."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, step: timedelta) -> None:
+        self.at += step
+
+
+def clock_from_environment() -> Clock:
+    """`FixedClock` when STUDYKIT_NOW is set, else `SystemClock`.
+
+    Raises `UsageError` when the variable is not an ISO instant with an offset.
+    """
+    text = os.environ.get(NOW_VARIABLE, "")
+    if not text:
+        return SystemClock()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UsageError(
+            f"{NOW_VARIABLE}={text!r} is not an instant", hint="write 2026-11-23T09:00:00+01:00"
+        )
+    return FixedClock(at)
+
+
+def study_day(at: datetime, rollover_hour: int) -> date:
+    """The day that a review at `at` counts for; one begins at `rollover_hour`, local time."""
+    # Wall-clock arithmetic on purpose: 3 am belongs to yesterday on the night clocks change, too.
+    return (at.replace(tzinfo=None) - timedelta(hours=rollover_hour)).date()
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds since the epoch."""
+    return round(at.timestamp() * 1000)
+
+
+def offset_minutes(at: datetime) -> int:
+    """Offset of the local time from UTC, in minutes."""
+    offset = at.utcoffset()
+    return 0 if offset is None else round(offset.total_seconds() / 60)
+
+
+def from_ms(ms: int, offset: int = 0) -> datetime:
+    """The instant `ms` as a local time `offset` minutes from UTC; inverse of `to_ms`."""
+    zone = timezone(timedelta(minutes=offset)) if offset else UTC
+    return datetime.fromtimestamp(ms / 1000, tz=zone)

@@ -1,0 +1,225 @@
+"""What there is to learn: courses, decks, topics, cards, claims. Values only, no behaviour.
+
+A card's identity is its explicit `id`; its text may change without losing the schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from studykit.errors import Place
+
+Kind: TypeAlias = Literal["recall", "choice", "cloze", "order", "match", "numeric", "predict"]
+KINDS: tuple[Kind, ...] = ("recall", "choice", "cloze", "order", "match", "numeric", "predict")
+
+KnobValue: TypeAlias = int | float | str | bool
+Knobs: TypeAlias = Mapping[str, KnobValue]
+"""Knob name -> value; a knob that is not named has its default (the lab's first value)."""
+
+HOLE = "___"
+"""Marks the one hole of a cloze question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer offered by a `choice` or `predict` card, in the deck's order."""
+
+    text: str
+    correct: bool = False
+    """Right answer of a `choice` card; always False on `predict`, where the lab decides."""
+    claim: str = ""
+    """`predict` only: the claim of the card's lab that this option bets on."""
+    misconception: str = ""
+    """Why this wrong option tempts and why it is wrong, shown when it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Say it, reveal it, rate yourself."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One right option among several."""
+
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cloze:
+    """Fill the one hole (`HOLE`) of the question."""
+
+    answer: str
+    accept: tuple[str, ...] = ()
+    """Other spellings that count as right; case and spaces never matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Put the steps, shown shuffled, into this order."""
+
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Give each left side its right side; `spare` right sides belong to none."""
+
+    pairs: tuple[tuple[str, str], ...]
+    spare: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """A number within `tolerance` of `answer`, both in `unit`."""
+
+    answer: float
+    unit: str
+    tolerance: float
+    """Absolute, in `unit` (a percentage in the deck is resolved when it is read)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """Bet on the lab: the right answer is what it measures, never what the deck says.
+
+    Either `options`, each a claim of which the measured result confirms exactly one,
+    or `measurement`, a number that the lab yields, within `tolerance`.
+    """
+
+    options: tuple[Option, ...] = ()
+    measurement: str = ""
+    unit: str = ""
+    tolerance: float = 0.0
+    relative: bool = False
+    """True: `tolerance` is a fraction of the measured value; False: absolute, in `unit`."""
+
+
+Body: TypeAlias = Recall | Choice | Cloze | Order | Match | Numeric | Predict
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One question that is scheduled, with the lab whose claim is the evidence for its answer."""
+
+    id: str
+    kind: Kind
+    deck_id: str
+    topic_id: str
+    points: tuple[str, ...]
+    """Points of the guide that it asks about, as ``section.topic.point``."""
+    question: str
+    body: Body
+    explain: str
+    lab: str
+    """Id of the lab, ``folder/name``."""
+    claim: str
+    """The claim that backs the answer; empty on `predict` cards whose options name claims."""
+    knobs: Knobs
+    note: str
+    """Siblings share it and are not asked on the same day; empty: no siblings."""
+    source: str
+    """Literature to show beside the answer, or empty."""
+    place: Place
+    content_hash: str
+    """Of everything the learner sees: tells only "edited since"."""
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Every claim of the lab that the card rests on."""
+        if isinstance(self.body, Predict) and self.body.options:
+            return tuple(option.claim for option in self.body.options)
+        return (self.claim,)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of a deck: the points that it teaches, in the deck's words, and its cards."""
+
+    id: str
+    number: str
+    """``section.topic``, as in the guide."""
+    title: str
+    points: Mapping[str, str]
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """One YAML file: one section of the course."""
+
+    id: str
+    title: str
+    topics: tuple[Topic, ...]
+    path: Path
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """All cards, in the deck's order."""
+        return tuple(card for topic in self.topics for card in topic.cards)
+
+
+@dataclass(frozen=True, slots=True)
+class LabHeader:
+    """What a lab says about itself, read as data without running it."""
+
+    id: str
+    """``folder/name``: the path below labs/ without its ending."""
+    path: Path
+    title: str
+    """First line of the module's docstring."""
+    about: str
+    """The rest of the docstring."""
+    question: str
+    points: tuple[str, ...]
+    claims: Mapping[str, str]
+    knobs: Mapping[str, tuple[KnobValue, ...]]
+    """Knob -> the values that it may take; the first is the default."""
+    seeds: int
+    seconds: Mapping[str, float]
+    """Device type ("cpu", "cuda") -> measured seconds of a default run, for the estimate shown."""
+    needs: tuple[str, ...] = ()
+    """What the machine must have: "cuda", or names of importable packages."""
+    literature: Mapping[str, str] = field(default_factory=dict)
+    """Claim -> a published figure with its source, shown beside the verdict."""
+    code_hash: str = ""
+    """Of the lab's own file; a stored run with another hash was measured with other code."""
+
+    @property
+    def defaults(self) -> dict[str, KnobValue]:
+        """Every knob at its default."""
+        return {name: values[0] for name, values in self.knobs.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineTopic:
+    """A topic as the guide has it, whether or not a deck teaches it yet."""
+
+    number: str
+    title: str
+    n_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course: the three folders decks/, labs/ and data/ below `root`."""
+
+    root: Path
+    id: str
+    title: str
+    decks: tuple[Deck, ...]
+    labs: Mapping[str, LabHeader]
+    outline: tuple[OutlineTopic, ...]
+    """Every topic that the course sets out to teach, in order."""
+    problems: tuple[str, ...] = ()
+    """Decks or labs that could not be read, one line each; their cards are left out."""
+
+    @property
+    def cards(self) -> dict[str, Card]:
+        """Card id -> card, in the course's order."""
+        return {card.id: card for deck in self.decks for card in deck.cards}

@@ -1,0 +1,1 @@
+"""Run an experiment in a process of its own and judge its claims."""

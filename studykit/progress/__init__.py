@@ -1,0 +1,1 @@
+"""What has been learned: the store, its statistics and its reports."""
