@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
+from functools import cached_property
+
+import fsrs
+from fsrs.scheduler import DEFAULT_PARAMETERS
+
+from studykit.clock import from_ms, offset_minutes, study_day, to_ms
+from studykit.settings import ReviewSettings
+
+FUZZ_FROM_DAYS = 2.5
+"""A shorter interval stays as it is."""
+FUZZ_BANDS = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.10), (20.0, math.inf, 0.05))
+"""From, to, share: each day of an interval inside a band widens its range by `share` of a day."""
+DAYS_PER_YEAR = 365.25
+DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 
 
 class Rating(IntEnum):
@@ -48,3 +64,182 @@ class Memory:
 
 
 NEW_MEMORY = Memory()
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """Everything but the card's own history that decides when it comes again."""
+
+    desired_retention: float = 0.9
+    """Probability of recall at which a card becomes due."""
+    learning_steps: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=10))
+    """Waits of a new card before its first interval in days; none: in days at once."""
+    relearning_steps: tuple[timedelta, ...] = (timedelta(minutes=10),)
+    """Waits of a forgotten card before its next interval in days."""
+    maximum_interval_days: int = 36500
+    rollover_hour: int = 4
+    """Local hour at which a study day begins."""
+    parameters: tuple[float, ...] = DEFAULT_PARAMETERS
+    """The 21 weights of FSRS-6."""
+
+    @classmethod
+    def from_settings(cls, review: ReviewSettings) -> ScheduleSettings:
+        """The learner's preferences, with the default weights."""
+        return cls(
+            desired_retention=review.desired_retention,
+            learning_steps=tuple(timedelta(minutes=m) for m in review.learning_steps_minutes),
+            relearning_steps=tuple(timedelta(minutes=m) for m in review.relearning_steps_minutes),
+            maximum_interval_days=review.maximum_interval_days,
+            rollover_hour=review.rollover_hour,
+        )
+
+
+class Scheduler:
+    """FSRS-6 on study days: memory + rating + instant -> memory, the same for the same input.
+
+    The `fsrs` package counts whole periods of 24 hours and fuzzes by the global random numbers.
+    Here it is told midnights in UTC, one for each study day, so that its day count is the
+    difference of study days; and the fuzz is our own, drawn from the card's id and review count.
+    """
+
+    def __init__(self, settings: ScheduleSettings) -> None:
+        self.settings = settings
+        self._fsrs = fsrs.Scheduler(
+            parameters=settings.parameters,
+            desired_retention=settings.desired_retention,
+            learning_steps=settings.learning_steps,
+            relearning_steps=settings.relearning_steps,
+            maximum_interval=settings.maximum_interval_days,
+            enable_fuzzing=False,
+        )
+
+    @cached_property
+    def version(self) -> str:
+        """The model's package with its version, as every review row names it."""
+        # Imported here: it costs as much as all of fsrs and only a rating needs it.
+        from importlib.metadata import version
+
+        return f"fsrs-{version('fsrs')}"
+
+    @cached_property
+    def parameters_id(self) -> str:
+        """Short name of the settings: two schedulers with one id schedule alike."""
+        return hashlib.blake2b(repr(self.settings).encode(), digest_size=6).hexdigest()
+
+    def study_day(self, at: datetime) -> date:
+        """The study day that `at` belongs to."""
+        return study_day(at, self.settings.rollover_hour)
+
+    def review(self, card_id: str, memory: Memory, rating: Rating, at: datetime) -> Memory:
+        """What is known of the card's memory once it has been rated at `at`.
+
+        A clock that went back counts as the same study day: no days have passed.
+        """
+        day = self.study_day(at)
+        card, wait = self._ask_fsrs(memory, rating, day)
+        known = Memory(
+            state=State(card.state),
+            step=card.step,
+            stability_days=card.stability,
+            difficulty=card.difficulty,
+            last_review_at=at,
+            last_review_day=day,
+            reps=memory.reps + 1,
+            lapses=memory.lapses + (memory.state is State.REVIEW and rating is Rating.AGAIN),
+        )
+        if known.state is State.REVIEW:
+            # Weights whose first stabilities are out of order must not make Easy the shortest.
+            lower = [r for r in (Rating.HARD, Rating.GOOD) if r < rating]
+            days = max([wait.days, *(self._ask_fsrs(memory, r, day)[1].days for r in lower)])
+            days = self._fuzz(days, card_id, memory)
+            return replace(known, due_day=day + timedelta(days=days))
+        # Through UTC: adding to a local time would lose or gain the hour when clocks change.
+        ends = (at.astimezone(UTC) + wait).astimezone(at.tzinfo)
+        # A fixed offset: instants of one zone that has summer time compare by the wall clock.
+        due_at = from_ms(to_ms(ends), offset_minutes(ends))
+        return replace(known, due_at=due_at, due_day=self.study_day(due_at))
+
+    def preview(self, card_id: str, memory: Memory, at: datetime) -> dict[Rating, Memory]:
+        """What `review` would give for each rating."""
+        return {rating: self.review(card_id, memory, rating, at) for rating in Rating}
+
+    def retrievability(self, memory: Memory, day: date) -> float:
+        """Probability of recall on `day`; 0 for a card never reviewed."""
+        if memory.state is State.NEW:
+            return 0.0
+        return self._fsrs.get_card_retrievability(_to_fsrs(memory, day), _midnight(day))
+
+    def _ask_fsrs(self, memory: Memory, rating: Rating, day: date) -> tuple[fsrs.Card, timedelta]:
+        """The card after the rating, and how long until it is due: whole days in Review."""
+        card, _ = self._fsrs.review_card(_to_fsrs(memory, day), fsrs.Rating(rating), _midnight(day))
+        return card, card.due - _midnight(day)
+
+    def _fuzz(self, days: int, card_id: str, memory: Memory) -> int:
+        """`days` moved a little, so that cards learned together do not stay together for ever.
+
+        Uniform over the whole days of the range, and one draw for all four ratings: a better
+        rating never gives a shorter interval, because both ends of the range grow with `days`.
+        """
+        low, high = fuzz_range(days)
+        if memory.state is State.REVIEW and memory.due_day and memory.last_review_day:
+            previous = (memory.due_day - memory.last_review_day).days
+            if days > previous:
+                low = max(low, previous + 1)
+        high = min(high, self.settings.maximum_interval_days)
+        low = min(low, high)
+        digest = hashlib.blake2b(f"{card_id}:{memory.reps}".encode(), digest_size=8).digest()
+        return low + (int.from_bytes(digest) * (high - low + 1) >> 64)
+
+
+def fuzz_range(days: int) -> tuple[int, int]:
+    """Shortest and longest interval that `days` may become."""
+    if days < FUZZ_FROM_DAYS:
+        return days, days
+    spread = 1.0 + sum(share * max(0.0, min(days, end) - start) for start, end, share in FUZZ_BANDS)
+    return math.floor(days - spread + 0.5), math.floor(days + spread + 0.5)
+
+
+def is_due(memory: Memory, at: datetime, day: date) -> bool:
+    """True if a card that was reviewed before is to be asked at `at`, on the study day `day`."""
+    if memory.state is State.NEW or memory.due_day is None:
+        return False
+    if memory.state is State.REVIEW or memory.due_at is None:
+        return memory.due_day <= day
+    return memory.due_at <= at or memory.due_day < day
+
+
+def describe_interval(memory_after: Memory, at: datetime, day: date) -> str:
+    """How long until a card rated at `at` on `day` comes again: "10 min", "13 d", "2.1 mo"."""
+    if memory_after.due_at is not None:
+        minutes = (memory_after.due_at - at).total_seconds() / 60
+        if minutes < 1:
+            return "<1 min"
+        return f"{minutes:.0f} min" if minutes < 60 else f"{_short(minutes / 60)} h"
+    days = 0 if memory_after.due_day is None else (memory_after.due_day - day).days
+    if days < 31:
+        return f"{days} d"
+    if days < 365:
+        return f"{_short(days / DAYS_PER_MONTH)} mo"
+    return f"{_short(days / DAYS_PER_YEAR)} y"
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _to_fsrs(memory: Memory, day: date) -> fsrs.Card:
+    """The memory as the package has it, seen on `day`; it has no New, and sleeps to make an id."""
+    last = memory.last_review_day
+    return fsrs.Card(
+        card_id=0,
+        state=fsrs.State(memory.state or State.LEARNING),
+        step=memory.step,
+        stability=memory.stability_days,
+        difficulty=memory.difficulty,
+        due=_midnight(day),
+        last_review=None if last is None else _midnight(last),
+    )

@@ -1,0 +1,272 @@
+"""Was it right: a card as it is shown, and what the learner gave -> grade. Pure.
+
+What a grade suggests is a proposal: the learner rates.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from typing import TypeAlias
+
+from studykit.course.cards import (
+    Card,
+    Choice,
+    Cloze,
+    Match,
+    Numeric,
+    Option,
+    Order,
+    Predict,
+    Recall,
+)
+from studykit.errors import StudykitError
+from studykit.lab.results import RunResult
+from studykit.review.schedule import Rating
+from studykit.text import clean
+
+Given: TypeAlias = int | str | tuple[int, ...] | None
+"""An answer, in places of what is shown: the index of an option; text (cloze, numeric, predict
+with a measurement); the indices of the steps in the chosen order; the index of a right side for
+each left side; None: none was given (`recall`, or the learner gave up)."""
+
+
+class AnswerError(StudykitError):
+    """What was given cannot be an answer to the card: it is neither right nor wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A card as it stands on the screen; only what its kind has is filled."""
+
+    card: Card
+    options: tuple[Option, ...] = ()
+    """`choice`, and `predict` with options."""
+    steps: tuple[str, ...] = ()
+    """`order`: never in the right order."""
+    lefts: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    """`match`: the left sides in the deck's order, the right sides with the spare ones among."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How an answer fared."""
+
+    correct: bool | None
+    """None: it cannot be judged (`recall`, or nothing was measured yet)."""
+    suggested: Rating
+    answer: str
+    """The right answer in one line; empty if it was not measured yet."""
+    given: str = ""
+    """What the learner gave, in one line."""
+    misconception: str = ""
+    """Why the chosen wrong option tempts and is wrong."""
+    detail: tuple[bool, ...] = ()
+    """`order`: which places are right; `match`: which left sides are."""
+
+
+def present(card: Card, reps: int) -> Shown:
+    """The card as it is shown at its review number `reps`: shuffled anew for each."""
+    random = Random(f"{card.id}:{reps}")
+    match card.body:
+        case Choice(options=options) | Predict(options=options):
+            return Shown(card, options=tuple(random.sample(options, len(options))))
+        case Order(steps=steps):
+            shuffled = tuple(random.sample(steps, len(steps)))
+            return Shown(card, steps=shuffled if shuffled != steps else steps[1:] + steps[:1])
+        case Match(pairs=pairs, spare=spare):
+            rights = [right for _, right in pairs] + list(spare)
+            random.shuffle(rights)
+            return Shown(card, lefts=tuple(left for left, _ in pairs), rights=tuple(rights))
+        case _:
+            return Shown(card)
+
+
+def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
+    """How `given` fares; what a `predict` card's answer is, only `evidence` tells.
+
+    Raises `AnswerError` if it cannot be read as an answer to this card.
+    """
+    card = shown.card
+    answer = right_answer(card, evidence)
+    if given is None:
+        if isinstance(card.body, Recall):
+            return Grade(None, Rating.GOOD, answer)
+        return Grade(False, Rating.AGAIN, answer)
+
+    correct: bool | None
+    misconception = ""
+    detail: tuple[bool, ...] = ()
+    match card.body:
+        case Recall():
+            told, correct = _text(given), None
+        case Cloze(answer=word, accept=accept):
+            told = _text(given)
+            correct = any(_same_words(told, each) for each in (word, *accept))
+        case Numeric(answer=target, unit=unit, tolerance=tolerance):
+            told = _text(given)
+            correct = _is_near(_number(told, unit), target, tolerance)
+        case Predict(measurement=name, unit=unit, tolerance=tolerance) as body if name:
+            told = _text(given)
+            number, measured = _number(told, unit), _measured(name, evidence)
+            if measured is None:
+                correct = None
+            else:
+                scale = abs(measured) if body.relative else 1.0
+                correct = _is_near(number, measured, tolerance * scale)
+        case Order(steps=steps):
+            places = _places(given, len(steps), len(steps))
+            if len(set(places)) < len(steps):
+                raise AnswerError("a step stands twice", hint="use every step once")
+            chosen = [shown.steps[place] for place in places]
+            told = " → ".join(chosen)
+            detail = tuple(step == mine for step, mine in zip(steps, chosen, strict=True))
+            correct = all(detail)
+        case Match(pairs=pairs):
+            chosen = [shown.rights[i] for i in _places(given, len(pairs), len(shown.rights))]
+            told = _join_pairs(shown.lefts, chosen)
+            detail = tuple(right == mine for (_, right), mine in zip(pairs, chosen, strict=True))
+            correct = all(detail)
+        case Choice(options=options) | Predict(options=options):
+            option = shown.options[_places((given,), 1, len(options))[0]]
+            right = right_option(card, evidence)
+            told, correct = option.text, None if right is None else option == options[right]
+            misconception = option.misconception if correct is False else ""
+    suggested = Rating.AGAIN if correct is False else Rating.GOOD
+    return Grade(correct, suggested, answer, clean(told), misconception, detail)
+
+
+def right_answer(card: Card, evidence: RunResult | None) -> str:
+    """The right answer in one line; empty for a `predict` card that `evidence` does not answer."""
+    match card.body:
+        case Recall(answer=answer) | Cloze(answer=answer):
+            return answer
+        case Numeric(answer=number, unit=unit):
+            return _with_unit(f"{number:.10g}", unit)
+        case Order(steps=steps):
+            return " → ".join(steps)
+        case Match(pairs=pairs):
+            return _join_pairs([left for left, _ in pairs], [right for _, right in pairs])
+        case Predict(measurement=name, unit=unit) if name:
+            measured = _measured(name, evidence)
+            return "" if measured is None else _with_unit(_render_measured(measured), unit)
+        case Choice(options=options) | Predict(options=options):
+            right = right_option(card, evidence)
+            return "" if right is None else options[right].text
+
+
+def right_option(card: Card, evidence: RunResult | None) -> int | None:
+    """Index, in the deck's order, of the one option that is right; None if that is not known.
+
+    Of a `predict` card: the option whose claim `evidence` confirms, if it confirms exactly one.
+    """
+    if isinstance(card.body, Choice):
+        right = [place for place, option in enumerate(card.body.options) if option.correct]
+    elif isinstance(card.body, Predict) and evidence is not None:
+        right = [
+            place
+            for place, option in enumerate(card.body.options)
+            if evidence.verdicts.get(option.claim) == "confirmed"
+        ]
+    else:
+        right = []
+    return right[0] if len(right) == 1 else None
+
+
+def parse_number(text: str, unit: str = "") -> float | None:
+    """The number in `text`, or None: "3.3", "3.3 nats" if that is the unit, "1e-3", "1 024".
+
+    Thousands may be set apart by spaces or underscores. A comma is refused: "3,300" is three
+    thousand to one reader and three to the next.
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-").strip()
+    plain = plain.removesuffix(unicodedata.normalize("NFKC", unit).casefold()).rstrip()
+    if not _NUMBER.fullmatch(plain):
+        return None
+    number = float(re.sub("[ _]", "", plain))
+    return number if math.isfinite(number) else None
+
+
+# One group of digits, or groups of three set apart; never a comma.
+_NUMBER = re.compile(
+    r"[+-]?([0-9]{1,3}([ _][0-9]{3})+(\.[0-9]*)?|[0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
+)
+_DASHES_IN_WORD = re.compile(r"(?<=\w)-+(?=\w)")
+
+
+def _same_words(given: str, answer: str) -> bool:
+    """True if both are one number, or one text but for case, spaces and dashes inside."""
+    numbers = parse_number(given), parse_number(answer)
+    if numbers[0] is not None and numbers[1] is not None:
+        return math.isclose(numbers[0], numbers[1])
+    return _words(given) == _words(answer)
+
+
+def _words(text: str) -> str:
+    letters = []
+    for letter in unicodedata.normalize("NFKC", text).casefold():
+        is_dash = unicodedata.category(letter) == "Pd" or letter == "\N{MINUS SIGN}"
+        if not letter.isspace():
+            letters.append("-" if is_dash else letter)
+    # A dash before a word is a sign: "-inf" is not "inf".
+    return _DASHES_IN_WORD.sub("", "".join(letters))
+
+
+def _is_near(number: float, target: float, tolerance: float) -> bool:
+    # The allowance is for decimals: 3.2 is within 0.1 of 3.3, but not in binary.
+    return abs(number - target) <= tolerance + 1e-9 * max(abs(number), abs(target))
+
+
+def _number(text: str, unit: str) -> float:
+    number = parse_number(text, unit)
+    if number is None:
+        example = _with_unit("3.3 or 1e-3", unit)
+        what = f"{clean(text.strip())[:40]!r} is not a number" if text.strip() else "no number"
+        raise AnswerError(what, hint=f"type one such as {example}, with a point and no comma")
+    return number
+
+
+def _measured(name: str, evidence: RunResult | None) -> float | None:
+    """The median over the seeds; None if nothing was measured or half of the seeds diverged."""
+    values = evidence.values(name) if evidence else ()
+    # NaN has no place in an order; it came from growing without bound.
+    middle = median(math.inf if math.isnan(value) else value for value in values or (math.nan,))
+    return middle if math.isfinite(middle) else None
+
+
+def _text(given: Given) -> str:
+    if not isinstance(given, str):
+        raise AnswerError("this card takes text", hint="type the answer")
+    return given
+
+
+def _places(given: object, n_places: int, n_shown: int) -> tuple[int, ...]:
+    """`given` as `n_places` indices of what is shown."""
+    if (
+        not isinstance(given, tuple)
+        or len(given) != n_places
+        or not all(type(place) is int and 0 <= place < n_shown for place in given)
+    ):
+        raise AnswerError(
+            "the answer does not fit the card", hint=f"choose {n_places} of the {n_shown} shown"
+        )
+    return given
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} {unit}".rstrip()
+
+
+def _join_pairs(lefts: Iterable[str], rights: Iterable[str]) -> str:
+    return "; ".join(f"{left} = {right}" for left, right in zip(lefts, rights, strict=True))
+
+
+def _render_measured(value: float) -> str:
+    """Four digits, or all before the point: "2.873", "131072"."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -1,0 +1,243 @@
+"""Which cards to ask now, and in which order: cards + memories + study day -> queue. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+
+from studykit.course.cards import Card
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
+
+LEARN_AHEAD = timedelta(minutes=20)
+"""When nothing else is left, a learning step that ends this soon is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a study day may ask; learning cards are never limited."""
+
+    new_per_day: int = 20
+    reviews_per_day: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Cards still to ask today."""
+
+    new: int = 0
+    learning: int = 0
+    """Those whose step ends later today included."""
+    review: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.new + self.learning + self.review
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the study day has already seen, so that its limits hold across sittings."""
+
+    new: int = 0
+    """Cards that had their very first review today."""
+    reviews: int = 0
+    """Reviews today of cards that were in Review (not of learning steps)."""
+    notes: frozenset[str] = frozenset()
+    """Sibling groups of which a card was reviewed today."""
+
+    def plus(self, card: Card, before: Memory) -> Done:
+        """Once `card`, of which `before` was known, has been reviewed, too."""
+        return Done(
+            new=self.new + (before.state is State.NEW),
+            reviews=self.reviews + (before.state is State.REVIEW),
+            notes=self.notes | {card.note} if card.note else self.notes,
+        )
+
+    def minus(self, card: Card, before: Memory, *, asked_siblings: bool) -> Done:
+        """Once that review has been taken back; inverse of `plus`.
+
+        `asked_siblings`: the day still has a review of the card or of one of its siblings.
+        """
+        return replace(
+            self,
+            new=max(0, self.new - (before.state is State.NEW)),
+            reviews=max(0, self.reviews - (before.state is State.REVIEW)),
+            notes=self.notes if asked_siblings else self.notes - {card.note},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQueue:
+    """Ids of the cards to ask; no card stands in it twice."""
+
+    learning: tuple[str, ...]
+    """Learning steps that have ended, the longest ago first."""
+    reviews: tuple[str, ...]
+    new: tuple[str, ...]
+    """In the course's order."""
+    waiting: tuple[str, ...]
+    """Learning steps that end later today, the soonest first; not part of `ids`."""
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """Reviews with the new cards spread evenly among them.
+
+        Evenly, because the reviews in between fill the minutes of the new cards' steps, and a
+        sitting broken off half-way has done its share of both. New cards keep the course's
+        order: what is met for the first time is learned topic by topic.
+        """
+        places = [((i + 0.5) / len(self.reviews), 0, id_) for i, id_ in enumerate(self.reviews)]
+        places += [((i + 0.5) / len(self.new), 1, id_) for i, id_ in enumerate(self.new)]
+        return tuple(id_ for _, _, id_ in sorted(places))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Everything that can be asked now, in order."""
+        return self.learning + self.mixed
+
+    @property
+    def counts(self) -> Counts:
+        """How many are left today."""
+        return Counts(len(self.new), len(self.learning) + len(self.waiting), len(self.reviews))
+
+
+def build_queue(
+    cards: Mapping[str, Card],
+    memories: Mapping[str, Memory],
+    *,
+    day: date,
+    at: datetime,
+    limits: Limits,
+    done: Done,
+    scheduler: Scheduler,
+) -> StudyQueue:
+    """The queue of `day` at the instant `at`; the same for the same input.
+
+    Of siblings only one is asked on a day: a learning card before a review before a new card.
+    Learning cards themselves are always asked, or their steps would be lost.
+    """
+    learning: list[str] = []
+    waiting: list[str] = []
+    due: list[str] = []
+    unseen: list[str] = []
+    for id_ in cards:
+        memory = memories.get(id_, NEW_MEMORY)
+        if memory.state is State.NEW:
+            unseen.append(id_)
+        elif is_due(memory, at, day):
+            (due if memory.state is State.REVIEW else learning).append(id_)
+        elif comes_today(memory, at, day):
+            waiting.append(id_)
+
+    asked = set(done.notes)
+    asked.update(note for id_ in (*learning, *waiting) if (note := cards[id_].note))
+    room = max(0, limits.reviews_per_day - done.reviews)
+    if room and len(due) > room:
+        # A backlog: first those that are still remembered best, which keeps the most of them;
+        # what is forgotten already costs no more for waiting another day.
+        due.sort(key=lambda id_: -scheduler.retrievability(memories[id_], day))
+        reviews = _without_siblings(due, cards, asked, room)
+    else:
+        due.sort(key=lambda id_: memories[id_].due_day or day)
+        reviews = _without_siblings(due, cards, asked, room)
+        reviews.sort(key=lambda id_: _draw(day, id_))
+    new = _without_siblings(unseen, cards, asked, max(0, limits.new_per_day - done.new))
+    return StudyQueue(
+        learning=tuple(sorted(learning, key=lambda id_: step_end(memories[id_], at))),
+        reviews=tuple(_interleave(reviews, cards)),
+        new=tuple(new),
+        waiting=tuple(sorted(waiting, key=lambda id_: step_end(memories[id_], at))),
+    )
+
+
+def deck_counts(
+    cards: Mapping[str, Card],
+    memories: Mapping[str, Memory],
+    *,
+    day: date,
+    at: datetime,
+    limits: Limits,
+    done: Done,
+    scheduler: Scheduler,
+) -> dict[str, Counts]:
+    """Deck id -> its share of `build_queue`, whose limits hold for all decks together.
+
+    Every deck that has a card is in it, with zeros if nothing is left.
+    """
+    queue = build_queue(
+        cards, memories, day=day, at=at, limits=limits, done=done, scheduler=scheduler
+    )
+    decks = dict.fromkeys(card.deck_id for card in cards.values())
+    new = Counter(cards[id_].deck_id for id_ in queue.new)
+    learning = Counter(cards[id_].deck_id for id_ in queue.learning + queue.waiting)
+    review = Counter(cards[id_].deck_id for id_ in queue.reviews)
+    return {deck: Counts(new[deck], learning[deck], review[deck]) for deck in decks}
+
+
+def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime, int] | None:
+    """When the next card comes once today's queue is empty, and how many come then.
+
+    An instant if learning steps end later today, else a study day; None if nothing is scheduled.
+    `memories` are those of cards that are in the course.
+    """
+    ends = [m.due_at for m in memories.values() if m.due_at and m.due_day and m.due_day <= day]
+    if ends:
+        return min(ends), len(ends)
+    days = [m.due_day for m in memories.values() if m.due_day and m.due_day > day]
+    return (min(days), days.count(min(days))) if days else None
+
+
+def comes_today(memory: Memory, at: datetime, day: date) -> bool:
+    """True if a (re)learning step ends on `day`, or just after it but within `LEARN_AHEAD`."""
+    if memory.due_at is None or memory.due_day is None:
+        return False
+    return memory.due_day <= day or memory.due_at - at <= LEARN_AHEAD
+
+
+def step_end(memory: Memory, at: datetime) -> datetime:
+    """When the card's (re)learning step ends; `at` if it has none."""
+    return memory.due_at or at
+
+
+def _without_siblings(
+    ids: Iterable[str], cards: Mapping[str, Card], asked: set[str], room: int
+) -> list[str]:
+    """The first `room` ids whose note is not in `asked`, to which theirs are added."""
+    chosen: list[str] = []
+    for id_ in ids:
+        if len(chosen) >= room:
+            break
+        note = cards[id_].note
+        if note and note in asked:
+            continue
+        if note:
+            asked.add(note)
+        chosen.append(id_)
+    return chosen
+
+
+def _interleave(ids: Sequence[str], cards: Mapping[str, Card]) -> list[str]:
+    """`ids` with as few neighbours of one topic as can be, otherwise as they stand."""
+    topics: dict[tuple[str, str], deque[tuple[int, str]]] = {}
+    for place, id_ in enumerate(ids):
+        topics.setdefault((cards[id_].deck_id, cards[id_].topic_id), deque()).append((place, id_))
+    order: list[str] = []
+    last: tuple[str, str] | None = None
+    for left in range(len(ids), 0, -1):
+        others = [topic for topic in topics if topic != last] or list(topics)
+        # A topic with more than half of what is left must go now, or it meets itself later.
+        crowded = [topic for topic in others if 2 * len(topics[topic]) > left]
+        last = min(crowded or others, key=lambda topic: topics[topic][0])
+        order.append(topics[last].popleft()[1])
+        if not topics[last]:
+            del topics[last]
+    return order
+
+
+def _draw(day: date, id_: str) -> bytes:
+    """A random place in the day's order that stays the same when other cards leave."""
+    return blake2b(f"{day}:{id_}".encode(), digest_size=8).digest()

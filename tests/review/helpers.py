@@ -1,0 +1,155 @@
+"""Cards and a journal for the tests of the review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from studykit.course.cards import (
+    Body,
+    Card,
+    Choice,
+    Cloze,
+    Kind,
+    Match,
+    Numeric,
+    Option,
+    Order,
+    Predict,
+    Recall,
+)
+from studykit.errors import Place, StoreError
+from studykit.lab.events import Measurement
+from studykit.lab.results import RunResult, SeedResult, Verdict
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
+from studykit.review.session import Review
+from studykit.review.study_queue import Done
+
+MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
+"""Nine in the morning of an ordinary study day."""
+
+_KINDS: dict[type, Kind] = {
+    Recall: "recall",
+    Choice: "choice",
+    Cloze: "cloze",
+    Order: "order",
+    Match: "match",
+    Numeric: "numeric",
+    Predict: "predict",
+}
+
+
+def make_card(
+    id_: str, body: Body | None = None, *, deck: str = "core", topic: str = "norm", note: str = ""
+) -> Card:
+    body = body or Recall("because")
+    return Card(
+        id=id_,
+        kind=_KINDS[type(body)],
+        deck_id=deck,
+        topic_id=topic,
+        points=("1.4.1",),
+        question="Why ___?",
+        body=body,
+        explain="So.",
+        lab="core/residuals",
+        claim="stuck",
+        knobs={},
+        note=note,
+        source="",
+        place=Place(Path("1-core.yaml")),
+        content_hash=f"hash of {id_}",
+    )
+
+
+def make_cards(*ids: str) -> dict[str, Card]:
+    return {id_: make_card(id_) for id_ in ids}
+
+
+def make_options(*texts: str, correct: str = "") -> tuple[Option, ...]:
+    """Options whose claims are their texts; the wrong ones say why they are."""
+    return tuple(
+        Option(
+            text,
+            correct=text == correct,
+            claim="" if correct else text,
+            misconception="" if text == correct else f"not {text}",
+        )
+        for text in texts
+    )
+
+
+def make_run(
+    verdicts: Mapping[str, Verdict] | None = None, losses: Iterable[float] = ()
+) -> RunResult:
+    return RunResult(
+        lab="core/residuals",
+        knobs={},
+        device="cpu",
+        machine="two cores",
+        versions={},
+        code_hash="",
+        started_at=MONDAY,
+        seconds=1.0,
+        status="done",
+        seeds=tuple(
+            SeedResult(seed, {"loss": Measurement("loss", loss, "nats")}, {})
+            for seed, loss in enumerate(losses)
+        ),
+        verdicts=verdicts or {},
+    )
+
+
+@dataclass
+class MemoryJournal:
+    """A journal that forgets everything when the test ends."""
+
+    reviews: list[Review] = field(default_factory=list)
+    is_broken: bool = False
+
+    def record(self, review: Review) -> None:
+        self._check()
+        self.reviews.append(review)
+
+    def take_back(self, day: date) -> Review | None:
+        self._check()
+        of_day = [review for review in self.reviews if review.day == day]
+        if not of_day:
+            return None
+        self.reviews.remove(of_day[-1])
+        return of_day[-1]
+
+    def memory(self, card_id: str) -> Memory:
+        return self.memories().get(card_id, NEW_MEMORY)
+
+    def memories(self) -> dict[str, Memory]:
+        return {review.card_id: review.after for review in self.reviews}
+
+    def replayed(self, scheduler: Scheduler) -> dict[str, Memory]:
+        """The memories made again from nothing but cards, ratings and instants."""
+        memories: dict[str, Memory] = {}
+        for review in self.reviews:
+            before = memories.get(review.card_id, NEW_MEMORY)
+            memories[review.card_id] = scheduler.review(
+                review.card_id, before, review.rating, review.at
+            )
+        return memories
+
+    def done(self, day: date, cards: Mapping[str, Card]) -> Done:
+        new = reviews = 0
+        notes: set[str] = set()
+        states: dict[str, State] = {}
+        for review in self.reviews:
+            before = states.get(review.card_id, State.NEW)
+            states[review.card_id] = review.after.state
+            if review.day == day and review.card_id in cards:
+                new += before is State.NEW
+                reviews += before is State.REVIEW
+                notes |= {cards[review.card_id].note} - {""}
+        return Done(new, reviews, frozenset(notes))
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise StoreError("the disk is full")
