@@ -1,0 +1,229 @@
+"""One card of a deck file: from its YAML mapping to a `Card`, every rule of its kind kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from studykit.course.cards import (
+    HOLE,
+    KINDS,
+    Body,
+    Card,
+    Choice,
+    Cloze,
+    Kind,
+    Knobs,
+    Match,
+    Numeric,
+    Option,
+    Order,
+    Predict,
+    Recall,
+)
+from studykit.course.names import (
+    ID,
+    ID_HINT,
+    LAB_ID,
+    LAB_ID_HINT,
+    NAME,
+    NAME_HINT,
+    POINT,
+    POINT_HINT,
+)
+from studykit.course.nodes import Node, distinct
+
+Fields = Mapping[str, Node]
+
+_HOLES = re.compile("_{3,}")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
+
+_REQUIRED = ("id", "kind", "points", "question", "explain", "lab")
+_OPTIONAL = ("knobs", "note", "source")
+_UNSEEN = frozenset({"id", "points", "lab", "claim", "note"})
+"""Keys that may change without the learner seeing another card."""
+
+_KIND_KEYS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "recall": (("answer", "claim"), ()),
+    "choice": (("options", "claim"), ()),
+    "cloze": (("answer", "claim"), ("accept",)),
+    "order": (("steps", "claim"), ()),
+    "match": (("pairs", "claim"), ("spare",)),
+    "numeric": (("answer", "unit", "tolerance", "claim"), ()),
+    "predict": (("options",), ()),
+}
+"""Kind -> the keys that it needs and those that it may have, beside the common ones."""
+_MEASURED_KEYS = (("measurement", "unit", "tolerance", "claim"), ())
+"""The same for a `predict` card that asks for a number."""
+
+
+def parse_card(node: Node, deck_id: str, topic_id: str, topic_points: Iterable[str]) -> Card:
+    """The card in a mapping; raises `CourseError` at the first thing that breaks a rule."""
+    kind = _parse_kind(node)
+    measured = kind == "predict" and "measurement" in node.entries()
+    own, may = _MEASURED_KEYS if measured else _KIND_KEYS[kind]
+    fields = node.fields((*_REQUIRED, *own), (*_OPTIONAL, *may))
+    # In the order of the keys above, so that the first error is the first in most decks.
+    return Card(
+        id=fields["id"].matching(ID, ID_HINT),
+        kind=kind,
+        deck_id=deck_id,
+        topic_id=topic_id,
+        points=_parse_points(fields["points"], tuple(topic_points)),
+        question=fields["question"].text(),
+        body=_measured(fields) if measured else _PARSERS[kind](fields),
+        explain=fields["explain"].text(),
+        lab=fields["lab"].matching(LAB_ID, LAB_ID_HINT),
+        claim=fields["claim"].matching(NAME, NAME_HINT) if "claim" in fields else "",
+        knobs=_parse_knobs(fields["knobs"]) if "knobs" in fields else {},
+        note=fields["note"].matching(ID, ID_HINT) if "note" in fields else "",
+        source=fields["source"].text() if "source" in fields else "",
+        place=node.place,
+        content_hash=_content_hash(node),
+    )
+
+
+def _parse_kind(node: Node) -> Kind:
+    entries = node.entries()
+    if "kind" not in entries:
+        raise node.fail("has no kind", f"add kind: with one of {', '.join(KINDS)}")
+    text = entries["kind"].text()
+    for kind in KINDS:
+        if kind == text:
+            return kind
+    raise entries["kind"].fail(f"no kind is called `{text[:40]}`", f"one of {', '.join(KINDS)}")
+
+
+def _parse_points(node: Node, topic_points: tuple[str, ...]) -> tuple[str, ...]:
+    nodes = node.items()
+    for item in nodes:
+        if (point := item.matching(POINT, POINT_HINT)) not in topic_points:
+            known = ", ".join(topic_points)
+            raise item.fail(f"the topic teaches no point {point}", f"it lists {known}")
+    return distinct(nodes, "a point")
+
+
+def _parse_knobs(node: Node) -> Knobs:
+    for item in node.entries().values():
+        if item.key:
+            item.key.matching(NAME, NAME_HINT)
+    return {name: item.scalar() for name, item in node.entries().items()}
+
+
+def _recall(fields: Fields) -> Recall:
+    return Recall(fields["answer"].text())
+
+
+def _choice(fields: Fields) -> Choice:
+    nodes = fields["options"].items(2, 6)
+    rows = [node.fields(("text",), ("correct", "misconception")) for node in nodes]
+    options = []
+    for node, keys in zip(nodes, rows, strict=True):
+        correct = "correct" in keys and keys["correct"].flag()
+        if correct and "misconception" in keys:
+            raise keys["misconception"].fail("a right option has no misconception", "delete it")
+        if not correct and "misconception" not in keys:
+            raise node.fail("a wrong option needs its misconception", "say why it is wrong")
+        why = keys["misconception"].text() if not correct else ""
+        options.append(Option(keys["text"].text(), correct=correct, misconception=why))
+    n_correct = sum(option.correct for option in options)
+    if n_correct != 1:
+        raise fields["options"].fail(f"{n_correct} right options", "mark one with correct: true")
+    distinct((keys["text"] for keys in rows), "an option")
+    return Choice(tuple(options))
+
+
+def _cloze(fields: Fields) -> Cloze:
+    holes = _HOLES.findall(fields["question"].text())
+    if holes != [HOLE]:
+        what = f"{len(holes)} holes" if len(holes) != 1 else "a hole of another length"
+        raise fields["question"].fail(what, f"a cloze question has {HOLE} exactly once")
+    accept = fields["accept"].items() if "accept" in fields else []
+    answer, *others = distinct((fields["answer"], *accept), "an answer")
+    return Cloze(answer, tuple(others))
+
+
+def _order(fields: Fields) -> Order:
+    return Order(distinct(fields["steps"].items(3, 8), "a step"))
+
+
+def _match(fields: Fields) -> Match:
+    pairs = [node.fields(("left", "right")) for node in fields["pairs"].items(2, 8)]
+    lefts = distinct((pair["left"] for pair in pairs), "a left side")
+    rights = tuple(pair["right"].text() for pair in pairs)
+    nodes = fields["spare"].items() if "spare" in fields else []
+    spare = distinct(nodes, "a spare")
+    for node, text in zip(nodes, spare, strict=True):
+        if text in rights:
+            raise node.fail("a spare belongs to a pair", "a spare fits none")
+    return Match(tuple(zip(lefts, rights, strict=True)), spare)
+
+
+def _numeric(fields: Fields) -> Numeric:
+    answer = fields["answer"].number()
+    tolerance, relative = _parse_tolerance(fields["tolerance"])
+    if relative:
+        tolerance *= abs(answer)
+        if not tolerance:
+            raise fields["tolerance"].fail("a percentage of 0 is 0", "give it in the unit")
+    return Numeric(answer, _parse_unit(fields["unit"]), tolerance)
+
+
+def _predict(fields: Fields) -> Predict:
+    nodes = fields["options"].items(2, 5)
+    rows = [node.fields(("text", "claim"), ("misconception",)) for node in nodes]
+    options = tuple(
+        Option(
+            keys["text"].text(),
+            claim=keys["claim"].matching(NAME, NAME_HINT),
+            misconception=keys["misconception"].text() if "misconception" in keys else "",
+        )
+        for keys in rows
+    )
+    distinct((keys["text"] for keys in rows), "an option")
+    distinct((keys["claim"] for keys in rows), "a claim")
+    return Predict(options)
+
+
+def _measured(fields: Fields) -> Predict:
+    tolerance, relative = _parse_tolerance(fields["tolerance"])
+    return Predict(
+        measurement=fields["measurement"].matching(NAME, NAME_HINT),
+        unit=_parse_unit(fields["unit"]),
+        tolerance=tolerance,
+        relative=relative,
+    )
+
+
+def _parse_unit(node: Node) -> str:
+    """A short text; ``""`` in quotes for a ratio or a count."""
+    return "" if node.value == "" and not node.plain else node.text(longest=20)
+
+
+def _parse_tolerance(node: Node) -> tuple[float, bool]:
+    """The tolerance, and whether it is a fraction rather than an amount in the unit."""
+    if isinstance(node.value, str) and (percent := _PERCENT.fullmatch(node.value)):
+        tolerance, relative = float(percent[1]) / 100, True
+    else:
+        tolerance, relative = node.number(), False
+    if tolerance <= 0 or (relative and tolerance > 1):
+        raise node.fail("is out of range", 'above 0 in the unit, or "10%"')
+    return tolerance, relative
+
+
+def _content_hash(node: Node) -> str:
+    seen = json.dumps(node.as_data(_UNSEEN), ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_PARSERS: Mapping[Kind, Callable[[Fields], Body]] = {
+    "recall": _recall,
+    "choice": _choice,
+    "cloze": _cloze,
+    "order": _order,
+    "match": _match,
+    "numeric": _numeric,
+    "predict": _predict,
+}

@@ -1,0 +1,220 @@
+"""A course read from its files: the manifest ``decks/course.yaml``, its decks and its labs.
+
+Nothing of the course is executed, and nothing is written back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studykit.course.card_schema import parse_card
+from studykit.course.cards import Card, Course, Deck, LabHeader, OutlineTopic, Topic
+from studykit.course.labs import find_labs, read_lab_header
+from studykit.course.names import ID, ID_HINT, POINT, TOPIC_NUMBER, TOPIC_NUMBER_HINT
+from studykit.course.nodes import Node, distinct
+from studykit.course.source import card_error, in_order, one_line
+from studykit.course.yaml_reader import Document, read_document
+from studykit.errors import CourseError, Place
+
+FORMAT = 1
+MANIFEST = "course.yaml"
+
+_DECK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.yaml")
+_LONGEST_TITLE = 200
+
+Seen = dict[tuple[str, str], Place]
+"""What was named so far in the course, ("card", id) and the like, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``decks/course.yaml``: what the course is and which decks belong to it."""
+
+    course_id: str
+    title: str
+    deck_names: tuple[tuple[str, Place], ...]
+    """Each deck's file name and where it is listed."""
+    outline: tuple[OutlineTopic, ...]
+
+
+def load_course(root: Path) -> Course:
+    """The course below `root`; what is broken becomes a line of its problems and stays out.
+
+    Raises `CourseError` only if the manifest itself cannot be used.
+    """
+    course, errors = read_course(root)
+    return replace(course, problems=tuple(one_line(error) for error in errors))
+
+
+def read_course(root: Path) -> tuple[Course, list[CourseError]]:
+    """The course without its broken parts, and what is wrong with those, by place."""
+    manifest = load_manifest(root)
+    errors: list[CourseError] = []
+    labs: dict[str, LabHeader] = {}
+    for path in find_labs(root):
+        header, found = read_lab_header(path, root)
+        errors += found
+        if header:
+            labs[header.id] = header
+    seen: Seen = {}
+    decks = []
+    for name, listed in manifest.deck_names:
+        path = root / "decks" / name
+        if not path.exists():
+            errors.append(CourseError(f"{path.name} does not exist", place=listed, hint=_ADD_DECK))
+            continue
+        try:
+            deck, found = parse_deck(read_document(path), seen)
+        except CourseError as error:
+            deck, found = None, [error]
+        errors += found
+        if deck:
+            decks.append(_without_orphans(deck, labs, errors))
+    course = Course(root, manifest.course_id, manifest.title, tuple(decks), labs, manifest.outline)
+    return course, in_order(errors)
+
+
+def load_deck(path: Path) -> Deck:
+    """The deck in one file; raises `CourseError` with the place of its first problem."""
+    deck, errors = parse_deck(read_document(path), {})
+    if errors or not deck:
+        raise in_order(errors)[0]
+    return deck
+
+
+def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[CourseError]]:
+    """The deck of a document and no error, or no deck and an error for each broken part.
+
+    Adds the names that the deck gives to `seen`; one that is there already is an error.
+    """
+    errors: list[CourseError] = []
+    topics = []
+    try:
+        fields = document.root.fields(("format", "deck", "title", "topics"))
+        _check_format(fields["format"])
+        deck_id = fields["deck"].matching(ID, ID_HINT)
+        _take(seen, "deck", deck_id, fields["deck"])
+        title = fields["title"].text(_LONGEST_TITLE)
+        nodes = fields["topics"].items()
+    except CourseError as error:
+        return None, [error]
+    for node in nodes:
+        try:
+            topics.append(_parse_topic(node, deck_id, seen, errors))
+        except CourseError as error:
+            errors.append(error)
+    if errors:
+        return None, errors
+    return Deck(deck_id, title, tuple(topics), document.path), []
+
+
+def load_manifest(root: Path) -> Manifest:
+    """The manifest of the course below `root`; raises `CourseError` at its first problem."""
+    document = read_document(root / "decks" / MANIFEST)
+    fields = document.root.fields(("format", "course", "title", "decks", "outline"))
+    _check_format(fields["format"])
+    names = fields["decks"].items()
+    for name in names:
+        if name.matching(_DECK_NAME, "a file in decks/, like 1-core.yaml") == MANIFEST:
+            raise name.fail(f"{MANIFEST} is no deck", "list the decks only")
+    files = distinct(names, "a deck")
+    return Manifest(
+        course_id=fields["course"].matching(ID, ID_HINT),
+        title=fields["title"].text(_LONGEST_TITLE),
+        deck_names=tuple((file, name.place) for name, file in zip(names, files, strict=True)),
+        outline=tuple(_outline(fields["outline"])),
+    )
+
+
+def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]:
+    """What stands between a card and its lab: no such lab, claim, knob or value."""
+    lab = labs.get(card.lab)
+    if lab is None:
+        hint = f"add labs/{card.lab}.py, or mend it if it is reported here"
+        yield card_error(card, f"there is no usable lab {card.lab}", hint)
+        return
+    for claim in card.claims:
+        if claim not in lab.claims:
+            yield card_error(
+                card, f"lab {lab.id} makes no claim {claim}", f"it claims {', '.join(lab.claims)}"
+            )
+    for name, value in card.knobs.items():
+        if name not in lab.knobs:
+            known = ", ".join(lab.knobs) or "none"
+            yield card_error(card, f"lab {lab.id} has no knob {name}", f"it has {known}")
+        elif not any(value == offer and type(value) is type(offer) for offer in lab.knobs[name]):
+            offers = ", ".join(repr(offer) for offer in lab.knobs[name])
+            yield card_error(card, f"knob {name} cannot be {value!r}", f"it takes {offers}")
+
+
+_ADD_DECK = "add the file or take it from the list"
+
+
+def _without_orphans(deck: Deck, labs: dict[str, LabHeader], errors: list[CourseError]) -> Deck:
+    """The deck less the cards that do not fit their labs; why goes to `errors`."""
+    topics = []
+    for topic in deck.topics:
+        cards = []
+        for card in topic.cards:
+            found = list(card_errors(card, labs))
+            errors += found
+            if not found:
+                cards.append(card)
+        topics.append(replace(topic, cards=tuple(cards)))
+    return replace(deck, topics=tuple(topics))
+
+
+def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]) -> Topic:
+    fields = node.fields(("id", "number", "title", "points", "cards"))
+    topic_id = fields["id"].matching(ID, ID_HINT)
+    _take(seen, "topic", topic_id, fields["id"])
+    number = fields["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
+    _take(seen, "topic number", number, fields["number"])
+    title = fields["title"].text(_LONGEST_TITLE)
+    points = {}
+    for point, text in fields["points"].entries().items():
+        if not POINT.fullmatch(point) or point.rpartition(".")[0] != number:
+            where = text.key or text
+            raise where.fail(f"topic {number} has no point `{point[:40]}`", f"like {number}.1")
+        points[point] = text.text()
+    cards = []
+    for item in fields["cards"].items():
+        try:
+            card = parse_card(item, deck_id, topic_id, points)
+            _take(seen, "card", card.id, item.entries()["id"])
+            cards.append(card)
+        except CourseError as error:
+            errors.append(error)
+    return Topic(topic_id, number, title, points, tuple(cards))
+
+
+def _outline(node: Node) -> Iterator[OutlineTopic]:
+    seen: Seen = {}
+    for section in node.items():
+        fields = section.fields(("number", "title", "topics"))
+        prefix = str(fields["number"].whole())
+        _take(seen, "section", prefix, fields["number"])
+        fields["title"].text(_LONGEST_TITLE)
+        for item in fields["topics"].items():
+            topic = item.fields(("number", "title", "points"))
+            number = topic["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
+            if number.partition(".")[0] != prefix:
+                raise topic["number"].fail(f"section {prefix} has no topic {number}", "renumber it")
+            _take(seen, "topic", number, topic["number"])
+            title = topic["title"].text(_LONGEST_TITLE)
+            yield OutlineTopic(number, title, topic["points"].whole())
+
+
+def _check_format(node: Node) -> None:
+    if (number := node.whole()) != FORMAT:
+        raise node.fail(f"format {number} is not known", f"this studykit reads format {FORMAT}")
+
+
+def _take(seen: Seen, what: str, name: str, node: Node) -> None:
+    """Takes `name` for the node, or raises `CourseError` with both places if it is taken."""
+    if first := seen.get((what, name)):
+        raise node.fail(f"{what} {name} is also at {first}", "rename one of them")
+    seen[what, name] = node.place

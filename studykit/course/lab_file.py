@@ -1,0 +1,108 @@
+"""A Python file of a course taken apart without running it: literals, functions, places."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+
+from studykit.course.source import LONGEST_TEXT, read_source
+from studykit.errors import CourseError, Place
+from studykit.text import clean
+
+
+class LabFile:
+    """A parsed lab: what it assigns and defines at module level, and places in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.source = read_source(path)
+        tree = self._parse(self.source)
+        self.docstring = clean(ast.get_docstring(tree) or "").strip()
+        self.assigned: dict[str, ast.expr] = {}
+        self.functions: dict[str, ast.FunctionDef] = {}
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                self.functions[node.name] = node
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        self._assign(target, node.value)
+
+    def place(self, node: ast.AST | None) -> Place:
+        """Where the node begins; without one, the top of the file."""
+        line = getattr(node, "lineno", 1)
+        before = self.source.split("\n")[line - 1].encode()[: getattr(node, "col_offset", 0)]
+        return Place(self.path, line, len(before.decode()) + 1)
+
+    def fail(self, node: ast.AST | None, what: str, hint: str = "") -> CourseError:
+        """An error at the node, or at the top of the file."""
+        return CourseError(what, place=self.place(node), hint=hint)
+
+    def assigned_value(self, name: str) -> ast.expr:
+        """What the header name is assigned; raises `CourseError` if it is missing."""
+        if name not in self.assigned:
+            raise self.fail(None, f"has no {name}", f"a lab assigns {name} at module level")
+        return self.assigned[name]
+
+    def literal(self, node: ast.expr) -> object:
+        """The value of a literal."""
+        try:
+            value: object = ast.literal_eval(node)
+        except (ValueError, TypeError, RecursionError):
+            hint = "the header is read without running the file"
+            raise self.fail(node, "must be a literal", hint) from None
+        return value
+
+    def text(self, node: ast.expr) -> str:
+        """A text that is not empty, safe to show."""
+        value = self.literal(node)
+        if not isinstance(value, str):
+            raise self.fail(node, f"must be text, not {type(value).__name__}", "write it in quotes")
+        text = clean(value).strip()
+        if not text:
+            raise self.fail(node, "is empty", "write its text")
+        if len(text) > LONGEST_TEXT:
+            raise self.fail(node, f"has {len(text)} characters", f"at most {LONGEST_TEXT}")
+        return text
+
+    def sequence(self, node: ast.expr, what: str) -> list[ast.expr]:
+        """The entries of a tuple or list that is not empty."""
+        if not isinstance(node, ast.Tuple | ast.List):
+            raise self.fail(node, f"{what} must be a tuple", "write (a, b), or (a,) for one")
+        if not node.elts:
+            raise self.fail(node, f"{what} is empty", "name at least one")
+        return node.elts
+
+    def mapping(self, name: str) -> dict[str, tuple[ast.expr, ast.expr]]:
+        """Key -> the nodes of key and value, of a header name that is a dict."""
+        node = self.assigned_value(name)
+        if not isinstance(node, ast.Dict):
+            raise self.fail(node, f"{name} must be a dict", 'write {"name": …}')
+        entries: dict[str, tuple[ast.expr, ast.expr]] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                raise self.fail(value, f"{name} must be a literal", "write its entries out")
+            text = self.text(key)
+            if text in entries:
+                raise self.fail(key, f"{name} has {text!r} twice", "keep one")
+            entries[text] = (key, value)
+        return entries
+
+    def _assign(self, target: ast.Name, value: ast.expr) -> None:
+        if target.id in self.assigned and target.id.isupper():
+            raise self.fail(target, f"{target.id} is assigned twice", "keep one")
+        self.assigned[target.id] = value
+
+    def _parse(self, text: str) -> ast.Module:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(text)
+        except SyntaxError as error:
+            place = Place(self.path, max(error.lineno or 1, 1), max(error.offset or 1, 1))
+            raise CourseError(f"not valid Python: {error.msg}", place=place) from None
+        except (ValueError, RecursionError, MemoryError):
+            hint = "it is nested too deeply"
+            raise self.fail(None, "not valid Python", hint) from None

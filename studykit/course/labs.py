@@ -1,0 +1,226 @@
+"""The header of a lab, read as data: the file is parsed, never imported or executed.
+
+The header is literals at module level, so browsing a course costs no torch and trusts nobody.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from studykit.course.cards import KnobValue, LabHeader
+from studykit.course.lab_file import LabFile
+from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
+from studykit.course.source import in_order, read_source
+from studykit.errors import CourseError
+from studykit.text import clean
+
+T = TypeVar("T")
+
+DEVICES = ("cpu", "cuda")
+_ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
+
+
+def find_labs(root: Path) -> list[Path]:
+    """The labs of the course below `root`, by path; helper modules are none."""
+    return [path for path in sorted((root / "labs").glob("*/*.py")) if is_lab(path)]
+
+
+def is_lab(path: Path) -> bool:
+    """Whether the Python file assigns QUESTION, or cannot be read and so cannot say."""
+    if path.name == "__init__.py":
+        return False
+    try:
+        return _ASSIGNS_QUESTION.search(read_source(path)) is not None
+    except CourseError:
+        return True
+
+
+def lab_id(path: Path, root: Path) -> str:
+    """``folder/name``."""
+    return path.relative_to(root / "labs").with_suffix("").as_posix()
+
+
+def load_lab_header(path: Path, root: Path) -> LabHeader:
+    """The header of the lab in the file; raises `CourseError` with its first problem's place."""
+    header, errors = read_lab_header(path, root)
+    if not header:
+        raise errors[0]
+    return header
+
+
+def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[CourseError]]:
+    """The header and no error, or no header and every error, by place."""
+    errors: list[CourseError] = []
+
+    def attempt(parse: Callable[[LabFile], T], fallback: T) -> T:
+        try:
+            return parse(lab)
+        except CourseError as error:
+            errors.append(error)
+            return fallback
+
+    try:
+        lab = LabFile(path)
+    except CourseError as error:
+        return None, [error]
+    title, _, about = lab.docstring.partition("\n")
+    claims = attempt(_parse_claims, None)
+    knobs = attempt(_parse_knobs, None)
+    header = LabHeader(
+        id=attempt(lambda lab: _parse_id(lab, root), ""),
+        path=path,
+        title=attempt(lambda lab: _filled(lab, title), ""),
+        about=about.strip(),
+        question=attempt(lambda lab: lab.text(lab.assigned_value("QUESTION")), ""),
+        points=attempt(_parse_points, ()),
+        claims=claims or {},
+        knobs=knobs or {},
+        seeds=attempt(_parse_seeds, 1),
+        seconds=attempt(_parse_seconds, {}),
+        needs=attempt(_parse_needs, ()),
+        literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
+        code_hash=hashlib.sha256(lab.source.encode()).hexdigest()[:16],
+    )
+    attempt(lambda lab: _check_run(lab, knobs), None)
+    attempt(_check_verdict, None)
+    return (None, in_order(errors)) if errors else (header, [])
+
+
+def _parse_id(lab: LabFile, root: Path) -> str:
+    name = lab_id(lab.path, root)
+    if not LAB_ID.fullmatch(name):
+        raise lab.fail(None, "is no place for a lab", f"labs/<folder>/<name>.py, of {NAME_HINT}")
+    return name
+
+
+def _filled(lab: LabFile, title: str) -> str:
+    if not title:
+        raise lab.fail(None, "has no docstring", "its first line is the lab's title")
+    return title
+
+
+def _parse_points(lab: LabFile) -> tuple[str, ...]:
+    points: list[str] = []
+    for node in lab.sequence(lab.assigned_value("POINTS"), "POINTS"):
+        point = lab.text(node)
+        if not POINT.fullmatch(point):
+            raise lab.fail(node, f"{point!r} is no point", POINT_HINT)
+        if point in points:
+            raise lab.fail(node, f"point {point} stands twice", "keep one")
+        points.append(point)
+    return tuple(points)
+
+
+def _parse_claims(lab: LabFile) -> Mapping[str, str]:
+    claims = lab.mapping("CLAIMS")
+    if not claims:
+        raise lab.fail(lab.assigned["CLAIMS"], "CLAIMS is empty", "a lab makes at least one")
+    for name, (key, _) in claims.items():
+        _check_name(lab, key, name)
+    return {name: lab.text(node) for name, (_, node) in claims.items()}
+
+
+def _parse_knobs(lab: LabFile) -> Mapping[str, tuple[KnobValue, ...]]:
+    knobs = {}
+    for name, (key, node) in lab.mapping("KNOBS").items():
+        _check_name(lab, key, name)
+        if name in ("seed", "device"):
+            raise lab.fail(key, f"no knob may be called {name}", "run() gets it anyway")
+        values: list[KnobValue] = []
+        for item in lab.sequence(node, f"knob {name}"):
+            value = lab.literal(item)
+            if not isinstance(value, int | float | str):
+                raise lab.fail(item, f"a {type(value).__name__} is no knob value", _VALUE_HINT)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise lab.fail(item, f"knob {name} has a value that is not finite", _VALUE_HINT)
+            if isinstance(value, str) and (not value.strip() or clean(value) != value):
+                raise lab.fail(item, f"knob {name} has a value that cannot be shown", _VALUE_HINT)
+            if values and type(value) is not type(values[0]):
+                raise lab.fail(item, f"knob {name} mixes types", "make all of one type: 1.0, 2.0")
+            if value in values:
+                raise lab.fail(item, f"knob {name} has {value!r} twice", "keep one")
+            values.append(value)
+        knobs[name] = tuple(values)
+    return knobs
+
+
+def _parse_seeds(lab: LabFile) -> int:
+    node = lab.assigned_value("SEEDS")
+    seeds = lab.literal(node)
+    if type(seeds) is not int or seeds < 1:
+        raise lab.fail(node, "SEEDS must be a whole number from 1", "SEEDS = 3")
+    return seeds
+
+
+def _parse_seconds(lab: LabFile) -> Mapping[str, float]:
+    seconds = {}
+    for device, (key, node) in lab.mapping("SECONDS").items():
+        if device not in DEVICES:
+            raise lab.fail(key, f"no device is called {device!r}", f"one of {', '.join(DEVICES)}")
+        value = lab.literal(node)
+        if not isinstance(value, int | float) or value is True or not 0 < value < math.inf:
+            raise lab.fail(node, "must be seconds above 0", "measure a default run")
+        seconds[device] = float(value)
+    if not seconds:
+        raise lab.fail(lab.assigned["SECONDS"], "SECONDS is empty", 'like {"cpu": 25}')
+    return seconds
+
+
+def _parse_needs(lab: LabFile) -> tuple[str, ...]:
+    if "NEEDS" not in lab.assigned:
+        return ()
+    return tuple(lab.text(node) for node in lab.sequence(lab.assigned["NEEDS"], "NEEDS"))
+
+
+def _parse_literature(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str, str]:
+    if "LITERATURE" not in lab.assigned:
+        return {}
+    entries = lab.mapping("LITERATURE")
+    for name, (key, _) in entries.items():
+        if claims is not None and name not in claims:
+            raise lab.fail(key, f"LITERATURE names no claim {name!r}", f"of {', '.join(claims)}")
+    return {name: lab.text(node) for name, (_, node) in entries.items()}
+
+
+def _check_run(lab: LabFile, knobs: Mapping[str, object] | None) -> None:
+    """The function `run` takes the knobs, `seed` and `device`, all by keyword."""
+    if "run" not in lab.functions:
+        raise lab.fail(None, "defines no function run", "def run(*, <knobs>, seed, device)")
+    run = lab.functions["run"]
+    for other in (*run.args.posonlyargs, *run.args.args, run.args.vararg, run.args.kwarg):
+        if other:
+            raise lab.fail(other, f"run takes {other.arg} not by keyword", "def run(*, …)")
+    if knobs is None:
+        return
+    expected = {*knobs, "seed", "device"}
+    for parameter in run.args.kwonlyargs:
+        if parameter.arg not in expected:
+            hint = "add the knob or drop the parameter"
+            raise lab.fail(parameter, f"run takes {parameter.arg}, which is no knob", hint)
+    if missing := expected - {parameter.arg for parameter in run.args.kwonlyargs}:
+        raise lab.fail(run, f"run does not take {', '.join(sorted(missing))}", "add the parameter")
+
+
+def _check_verdict(lab: LabFile) -> None:
+    """The function `verdict` takes one argument: the measurements."""
+    if "verdict" not in lab.functions:
+        raise lab.fail(None, "defines no function verdict", "def verdict(m)")
+    verdict = lab.functions["verdict"]
+    arguments = verdict.args
+    n_others = len(arguments.kwonlyargs) + bool(arguments.vararg) + bool(arguments.kwarg)
+    if len(arguments.posonlyargs) + len(arguments.args) != 1 or n_others:
+        raise lab.fail(verdict, "verdict must take one argument", "def verdict(m)")
+
+
+def _check_name(lab: LabFile, node: ast.expr, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise lab.fail(node, f"{name!r} is not of the right form", NAME_HINT)
+
+
+_VALUE_HINT = "a number, a text, True or False"

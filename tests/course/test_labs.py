@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from studykit.course.labs import find_labs, load_lab_header, read_lab_header
+from studykit.errors import CourseError
+from tests.course.mini_course import LAB, MiniCourse, write_marked
+
+
+def error_of(mini: MiniCourse) -> str:
+    with pytest.raises(CourseError) as caught:
+        load_lab_header(mini.lab, mini.root)
+    return str(caught.value)
+
+
+def test_a_header_is_read_without_running_the_lab(mini: MiniCourse) -> None:
+    """The mini lab imports what does not exist and exits when it is executed."""
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert header.id == "core/depth"
+    assert (header.title, header.about) == (
+        "Residuals keep a deep stack alive.",
+        "What it is about.",
+    )
+    assert header.question == "What if I remove the residuals?"
+    assert header.points == ("1.1.1", "1.1.2")
+    assert list(header.claims) == ["stuck", "slower", "scales"]
+    assert header.knobs["rate"] == (0.5, -1.5)
+    assert header.defaults == {"n_layers": 8, "norm": "pre", "rate": 0.5, "tied": True}
+    assert (header.seeds, header.seconds) == (2, {"cpu": 12.5, "cuda": 2.0})
+    assert header.needs == ("numpy",)
+    assert header.literature == {"stuck": "2015: 110 layers train"}
+    assert "labs.core.depth" not in sys.modules
+
+
+def test_needs_and_literature_may_be_left_out(mini: MiniCourse) -> None:
+    mini.change(mini.lab, 'NEEDS = ("numpy",)\n', "")
+    mini.change(mini.lab, "LITERATURE = {", "IGNORED = {")
+
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert (header.needs, header.literature) == ((), {})
+
+
+def test_a_lab_may_have_no_knobs(mini: MiniCourse) -> None:
+    text = LAB.replace("*, n_layers, norm, rate, tied, ", "*, ")
+    before, _, after = text.partition("KNOBS = ")
+    mini.lab.write_text(f"{before}KNOBS = {{}}\n{after.partition(chr(10))[2]}")
+
+    assert load_lab_header(mini.lab, mini.root).knobs == {}
+
+
+def test_the_code_hash_follows_the_code_alone(mini: MiniCourse) -> None:
+    before = load_lab_header(mini.lab, mini.root).code_hash
+    mini.lab.write_bytes(LAB.replace("\n", "\r\n").encode())
+    as_windows = load_lab_header(mini.lab, mini.root).code_hash
+    mini.lab.write_text(LAB.replace("yield None", "yield 1"))
+
+    assert as_windows == before
+    assert load_lab_header(mini.lab, mini.root).code_hash != before
+
+
+def test_hidden_characters_of_a_header_are_made_visible(mini: MiniCourse) -> None:
+    mini.change(mini.lab, "What if I", "What \\x1b[2Jif I")
+
+    assert load_lab_header(mini.lab, mini.root).question.startswith("What ␛[2Jif")
+
+
+def test_labs_are_found_by_their_question(mini: MiniCourse) -> None:
+    helpers = mini.root / "labs" / "tasks"
+    helpers.mkdir()
+    (helpers / "words.py").write_text("def words():\n    QUESTION = 1\n")
+    other = mini.lab.with_name("another.py")
+    other.write_text('QUESTION: str = "x"\n')
+
+    assert find_labs(mini.root) == [other, mini.lab]
+
+
+# Headers that break a rule: @@ marks where the error is expected
+
+KNOBS_LINE = next(line for line in LAB.split("\n") if line.startswith("KNOBS"))
+CLAIMS_TEXT = LAB[LAB.index("CLAIMS = ") : LAB.index("KNOBS")]
+RUN_LINE = "def run(*, n_layers, norm, rate, tied, seed, device):"
+
+BROKEN = [
+    ("QUESTION = ", "QUESTIONS = ", "has no QUESTION (a lab assigns QUESTION at module level)"),
+    (CLAIMS_TEXT, "", "has no CLAIMS"),
+    (KNOBS_LINE, "", "has no KNOBS"),
+    ("POINTS = ", "POINT = ", "has no POINTS"),
+    ("SEEDS = ", "SEED = ", "has no SEEDS"),
+    ("SECONDS = ", "SECOND = ", "has no SECONDS"),
+    ('"""Residuals keep a deep stack alive.\n\nWhat it is about.\n"""', "", "has no docstring"),
+    ("SEEDS = 2", "SEEDS = 2\n@@SEEDS = 3", "SEEDS is assigned twice"),
+    ('"What if I remove the residuals?"', "@@f'What {1}?'", "must be a literal"),
+    ('"What if I remove the residuals?"', "@@input()", "must be a literal"),
+    ('"What if I remove the residuals?"', "@@5", "must be text, not int"),
+    ('"What if I remove the residuals?"', '@@" "', "is empty"),
+    ('"What if I remove the residuals?"', '@@"' + "x" * 3000 + '"', "has 3000 characters"),
+    # points
+    ('POINTS = ("1.1.1", "1.1.2")', 'POINTS = (@@"1.1.1")', "POINTS must be a tuple"),
+    ('POINTS = ("1.1.1", "1.1.2")', "POINTS = @@()", "POINTS is empty"),
+    ('POINTS = ("1.1.1", "1.1.2")', 'POINTS = (@@"é", 1.1)', "'é' is no point"),
+    ('POINTS = ("1.1.1", ', 'POINTS = ("1.1.1", @@1.1, ', "must be text, not float"),
+    ('POINTS = ("1.1.1", "1.1.2")', 'POINTS = ("1.1.1", @@"1.1.1")', "point 1.1.1 stands twice"),
+    # claims
+    (CLAIMS_TEXT, "CLAIMS = @@{}\n", "CLAIMS is empty"),
+    (CLAIMS_TEXT, "CLAIMS = @@[1]\n", "CLAIMS must be a dict"),
+    (CLAIMS_TEXT, "CLAIMS = {**@@other}\n", "CLAIMS must be a literal"),
+    ('"slower":', '@@"Slower down":', "'Slower down' is not of the right form"),
+    ('"slower":', '@@"stuck":', "CLAIMS has 'stuck' twice"),
+    ('"Without residuals it learns slower."', "@@None", "must be text, not NoneType"),
+    # knobs
+    ('"n_layers": (8, 2)', '"n_layers": @@8', "knob n_layers must be a tuple"),
+    ('"n_layers": (8, 2)', '"n_layers": @@()', "knob n_layers is empty"),
+    ('"n_layers": (8, 2)', '"n_layers": (8, @@2.0)', "knob n_layers mixes types"),
+    ('"n_layers": (8, 2)', '"n_layers": (8, @@"2")', "knob n_layers mixes types"),
+    ('"tied": (True, False)', '"tied": (True, @@0)', "knob tied mixes types"),
+    ('"n_layers": (8, 2)', '"n_layers": (8, 2, @@8)', "knob n_layers has 8 twice"),
+    ('"n_layers": (8, 2)', '"n_layers": (@@None, 2)', "a NoneType is no knob value"),
+    ('"n_layers": (8, 2)', '"n_layers": (@@N, 2)', "must be a literal"),
+    ('"rate": (0.5,', '"rate": (@@1e999,', "knob rate has a value that is not finite"),
+    ('"norm": ("pre",', '"norm": (@@"\\x1b[2J",', "knob norm has a value that cannot be shown"),
+    ('{"n_layers": (8', '{@@"seed": (8', "no knob may be called seed"),
+    ('{"n_layers": (8', '{@@"N": (8', "'N' is not of the right form"),
+    # seeds, seconds, literature
+    ("SEEDS = 2", "SEEDS = @@0", "SEEDS must be a whole number from 1"),
+    ("SEEDS = 2", "SEEDS = @@True", "SEEDS must be a whole number from 1"),
+    ("SEEDS = 2", "SEEDS = @@(0, 1)", "SEEDS must be a whole number from 1"),
+    ('{"cpu": 12.5', '{@@"gpu": 12.5', "no device is called 'gpu'"),
+    ('{"cpu": 12.5', '{"cpu": @@0', "must be seconds above 0"),
+    ('{"cpu": 12.5', '{"cpu": @@"fast"', "must be seconds above 0"),
+    ('SECONDS = {"cpu": 12.5, "cuda": 2}', "SECONDS = @@{}", "SECONDS is empty"),
+    ('LITERATURE = {"stuck"', 'LITERATURE = {@@"stack"', "LITERATURE names no claim 'stack'"),
+    ('NEEDS = ("numpy",)', 'NEEDS = @@"numpy"', "NEEDS must be a tuple"),
+    # functions
+    (RUN_LINE, "def go():", "defines no function run"),
+    (RUN_LINE, "async " + RUN_LINE, "defines no function run"),
+    (RUN_LINE, "@@def run(*, n_layers, norm, rate, device):", "run does not take seed, tied"),
+    (
+        RUN_LINE,
+        "def run(*, n_layers, norm, rate, tied, @@width, seed, device):",
+        "run takes width, which is no knob",
+    ),
+    (RUN_LINE, "def run(@@n_layers, norm, rate, tied, seed, device):", "n_layers not by keyword"),
+    (RUN_LINE, "def run(@@seed, /, *, n_layers, norm, rate, tied, device):", "takes seed not by"),
+    (RUN_LINE, "def run(*@@more, n_layers, norm, rate, tied, seed, device):", "takes more not by"),
+    (RUN_LINE, "def run(*, n_layers, norm, rate, tied, seed, device, **@@more):", "takes more not"),
+    ("def verdict(m)", "def verdicts(m)", "defines no function verdict"),
+    ("def verdict(m)", "@@def verdict(m, k)", "verdict must take one argument"),
+    ("def verdict(m)", "@@def verdict(*, m)", "verdict must take one argument"),
+    # Python itself
+    ("SEEDS = 2", "SEEDS = @@(", "not valid Python: '(' was never closed"),
+    ("SEEDS = 2", "SEEDS = " + "-" * 5000 + "1", "nested too deeply"),
+    ("SEEDS = 2", "SEEDS = " + "-" * 500_000 + "1", "nested too deeply"),
+    ("SEEDS = 2", "SEEDS = '\0'", "null bytes"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "gist"), BROKEN, ids=[gist for _, _, gist in BROKEN])
+def test_a_broken_header_is_reported_at_its_place(
+    mini: MiniCourse, old: str, new: str, gist: str
+) -> None:
+    place = mini.change(mini.lab, old, new)
+
+    error = error_of(mini)
+
+    assert gist in error
+    assert error.startswith(f"{place}: ")
+
+
+def test_a_column_counts_characters_not_bytes(mini: MiniCourse) -> None:
+    place = mini.change(
+        mini.lab, '{"stuck": "2015: 110 layers train"}', '{"stuck": "é√é", @@"x": ""}'
+    )
+
+    assert error_of(mini).startswith(f"{place}: LITERATURE names no claim")
+
+
+def test_every_problem_of_a_header_is_found_in_order(mini: MiniCourse) -> None:
+    first = mini.change(mini.lab, 'POINTS = ("1.1.1", "1.1.2")', "POINTS = @@()")
+    second = mini.change(mini.lab, "SEEDS = 2", "SEEDS = @@0")
+
+    header, errors = read_lab_header(mini.lab, mini.root)
+
+    assert header is None
+    assert [str(error.place) for error in errors] == [first, second]
+
+
+def test_a_lab_that_is_not_utf8_is_found_and_reported(mini: MiniCourse) -> None:
+    mini.lab.write_bytes(LAB.encode() + b"# \xe9\n")
+
+    assert find_labs(mini.root) == [mini.lab]
+    assert "is not UTF-8" in error_of(mini)
+
+
+def test_a_lab_s_file_name_must_be_a_python_name(mini: MiniCourse) -> None:
+    lab = mini.lab.rename(mini.lab.with_name("the-depth.py"))
+
+    with pytest.raises(CourseError, match="is no place for a lab"):
+        load_lab_header(lab, mini.root)
+
+
+def test_invalid_escapes_of_a_lab_warn_nobody(mini: MiniCourse) -> None:
+    mini.change(mini.lab, "yield None", "yield '\\d'")
+
+    assert load_lab_header(mini.lab, mini.root).id == "core/depth"
+
+
+@given(st.text() | st.text(alphabet="QUESTION=CLAIMSKNOB()[]{}:,'\"\\ \n0.5*fx"))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, derandomize=True
+)
+def test_any_text_as_a_lab_is_a_lab_or_a_placed_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labs" / "core" / "any.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_marked(path, LAB.replace("SEEDS = 2", text).encode("utf-8", "replace").decode())
+
+    header, errors = read_lab_header(path, tmp_path)
+
+    assert (header is None) == bool(errors)
+    assert all(error.place and error.place.path == path for error in errors)
