@@ -1,0 +1,250 @@
+"""The database file: found, made, led to the newest schema; each failure as one `StoreError`.
+
+Nothing is ever made in place of a file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from studykit.errors import StoreError
+from studykit.progress import migrations
+from studykit.progress.backups import (
+    DamagedError,
+    copy_database,
+    newest_backup,
+    synchronise_folder,
+)
+from studykit.progress.tables import METADATA
+from studykit.text import clean
+
+BUSY_TIMEOUT_S = 3.0
+"""How long to wait for another program that is writing."""
+
+N_HEADER_BYTES = 100
+"""Every SQLite database has more."""
+
+WRITES = {"begin": "IMMEDIATE"}
+"""Execution options of an engine whose transactions take the write lock as they begin."""
+
+# As Alembic makes it, so that its scripts find it.
+_CREATE_VERSION_TABLE = """\
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+
+
+def open_database(path: Path, backups_dir: Path) -> Engine:
+    """An engine on the database at `path`, of the newest schema; made if there is none.
+
+    Raises `StoreError` if it cannot be read and written.
+    """
+    with explained(path, backups_dir):
+        if not path.exists():
+            _create(path)
+        _require_content(path, backups_dir)
+        engine = _engine(path)
+        try:
+            revision = _revision(engine, path)
+            if revision != migrations.HEAD_REVISION:
+                _migrate(engine, path, backups_dir, revision)
+            _use_write_ahead_log(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+
+@contextmanager
+def explained(path: Path, backups_dir: Path) -> Iterator[None]:
+    """Turns what SQLite and the file system report inside it into a `StoreError` with a hint."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise _explain(error.orig, path, backups_dir) from error
+        raise
+    except sqlite3.Error as error:
+        raise _explain(error, path, backups_dir) from error
+    except OSError as error:
+        where = clean(str(error.filename or path))
+        hint = f"the progress needs a folder it can write, {clean(str(path))}"
+        raise StoreError(f"{where}: {error.strerror}", hint=hint) from error
+
+
+def _explain(error: sqlite3.Error, path: Path, backups_dir: Path) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    at = clean(str(path))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError(
+            f"{at} is locked by another program", hint="close that program, or try again"
+        )
+    if name.startswith("SQLITE_READONLY"):
+        return StoreError(
+            f"{at} is read-only; nothing was saved",
+            hint=f"make the file and its folder {clean(str(path.parent))} writable",
+        )
+    if name.startswith("SQLITE_CANTOPEN"):
+        return StoreError(
+            f"{at} cannot be opened",
+            hint="it must be a file that you may read and write, in a folder that you may write",
+        )
+    if name.startswith("SQLITE_FULL"):
+        return StoreError(
+            f"{at}: the disk is full; nothing was saved", hint="free some space and try again"
+        )
+    if name.startswith("SQLITE_IOERR"):
+        return StoreError(
+            f"{at}: the disk could not read or write it; nothing was saved",
+            hint="see that the disk is there, sound and not full, and try again",
+        )
+    if name.startswith("SQLITE_NOTADB"):
+        return StoreError(f"{at} is not a database", hint=how_to_restore(path, backups_dir))
+    if name.startswith("SQLITE_CORRUPT") or isinstance(error, DamagedError):
+        return StoreError(f"{at} is damaged", hint=how_to_restore(path, backups_dir))
+    return StoreError(f"{at}: {clean(str(error))}", hint="`studykit doctor` looks for damage")
+
+
+def how_to_restore(path: Path, backups_dir: Path) -> str:
+    """What the learner can do about a damaged database, naming the newest copy."""
+    backup = newest_backup(backups_dir)
+    if backup is None:
+        return (
+            f"there is no copy in {clean(str(backups_dir))} to go back to; "
+            "`studykit doctor` says what is wrong, and moving the file away starts anew"
+        )
+    return (
+        f"move it away, with {path.name}-wal and {path.name}-shm if they are there, and copy "
+        f"{clean(str(backup))} to its place; `studykit doctor` says what is wrong"
+    )
+
+
+def _engine(path: Path, *, mode: str = "rw", foreign_keys: bool = True) -> Engine:
+    """An engine that never makes the file (unless `mode` is "rwc") and begins transactions itself.
+
+    Every thread that uses it has a connection of its own.
+    """
+    url = URL.create(
+        "sqlite",
+        database=path.absolute().as_uri(),
+        query={"mode": mode, "uri": "true", "timeout": str(BUSY_TIMEOUT_S)},
+    )
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the sqlite3 module shall not begin transactions
+        connection.execute("PRAGMA synchronous = FULL")  # a commit returns when it is on the disk
+        connection.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _create(path: Path) -> None:
+    """A new, empty database at `path`, put there whole, so that a crash leaves none half made."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        # SQLite would replay it into the new file.
+        raise StoreError(
+            f"{clean(str(path))} is missing, but its last changes are in {log.name}",
+            hint=f"put {path.name} back beside it, or move {log.name} away",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        engine = _engine(draft, mode="rwc")
+        with engine.begin() as connection:
+            METADATA.create_all(connection, checkfirst=False)
+            connection.exec_driver_sql(_CREATE_VERSION_TABLE)
+            connection.exec_driver_sql(
+                "INSERT INTO alembic_version VALUES (?)", (migrations.HEAD_REVISION,)
+            )
+        engine.dispose()
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return  # another program has just made it; it may hold answers already
+        except OSError:  # a file system without links
+            draft.replace(path)
+    synchronise_folder(path.parent)
+
+
+def _require_content(path: Path, backups_dir: Path) -> None:
+    """Raises `StoreError` for a file so short that SQLite would take it for a new database."""
+    if path.is_file() and (size := path.stat().st_size) < N_HEADER_BYTES:
+        what = "is not a database" if size else "is empty"
+        raise StoreError(f"{clean(str(path))} {what}", hint=how_to_restore(path, backups_dir))
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Readers and the writer do not wait for each other; the file itself keeps this setting."""
+    with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("PRAGMA journal_mode = WAL")
+
+
+def _revision(engine: Engine, path: Path) -> str:
+    """The schema's revision; what can be opened can be written, too."""
+    with engine.execution_options(**WRITES).connect() as connection:
+        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+        if "alembic_version" not in tables:
+            raise StoreError(
+                f"{clean(str(path))} is a database, but not of studykit",
+                hint="move it away, or set STUDYKIT_HOME to another folder",
+            )
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        # SQLite gives the write lock even for a read-only file and refuses when it is written.
+        # Nothing is: the block ends without a commit.
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+    if revision not in migrations.REVISIONS:
+        raise StoreError(
+            f"{clean(str(path))} was made by a newer studykit (its revision is {revision}, "
+            f"this version knows {migrations.HEAD_REVISION})",
+            hint="upgrade studykit; nothing was changed",
+        )
+    return str(revision)
+
+
+def _migrate(engine: Engine, path: Path, backups_dir: Path, revision: str) -> None:
+    """Lead the schema from `revision` to the newest, after a copy, in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    engine.dispose()
+    name = f"{path.stem}-before-{migrations.HEAD_REVISION}-from-{revision}{path.suffix}"
+    backup = backups_dir / name
+    copy_database(path, backup)
+    config = Config()
+    config.set_main_option("script_location", str(migrations.SCRIPTS).replace("%", "%%"))
+    # Alembic copies a table to alter it and drops the old one: with foreign keys on, that
+    # would delete or refuse. They are checked below instead, before the commit.
+    migrating = _engine(path, foreign_keys=False)
+    try:
+        with migrating.execution_options(**WRITES).begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise ValueError(f"{len(broken)} rows would point nowhere")
+    except Exception as error:
+        raise StoreError(
+            f"{clean(str(path))} cannot be brought up to date: {clean(str(error)).splitlines()[0]}",
+            hint=f"nothing was changed; a copy is {clean(str(backup))}",
+        ) from error
+    finally:
+        migrating.dispose()

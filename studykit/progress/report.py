@@ -1,0 +1,296 @@
+"""A summary written down: Markdown for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from studykit.lab.protocol import encode
+from studykit.lab.results import Prediction
+from studykit.progress.markdown import count, duration, escape, percent, shorten, table
+from studykit.progress.summary import Retention, RunSummary, Summary, Tally
+from studykit.text import clean
+
+FORMAT = 1
+"""Of the JSON report; a key may be added to it, none removed or given another meaning."""
+
+ENOUGH = 10
+"""Fewer reviews of known cards than this say nothing about retention."""
+
+N_DAYS = 14
+"""Study days that the Markdown report lists one by one."""
+
+N_RUNS = 20
+"""Runs of labs that it describes."""
+
+LONGEST_QUESTION = 80
+"""Characters of a question that it prints."""
+
+
+def render_json(summary: Summary) -> str:
+    """The report as JSON.
+
+    ``course`` {id, title}, ``since``, ``today``, ``streak_days``;
+    ``total`` {reviews, cards, new, again, seconds, judged, right, elsewhere};
+    ``retention`` {n, remembered, share, low, high}, the last three null without a review;
+    ``days`` [{day, reviews, new, again, seconds}];
+    ``topics`` [{deck, number, title, cards, unseen, learning, known, mastery, reviews, new, again,
+    seconds}], the last four of the period;
+    ``forecast`` {overdue, next_7_days, next_30_days, days: [{day, due}]};
+    ``labs`` {predictions, judged, right, runs: [{lab, title, at, day, status, device, machine,
+    seconds, knobs, changed_knobs, verdicts, outdated, card, prediction}]}, where a prediction is
+    null or {text, claim, value, confidence, correct};
+    ``hardest`` [{card, topic, question, lapses, reviews}].
+    """
+    predictions = _predictions(summary)
+    document = {
+        "format": FORMAT,
+        "course": {"id": summary.course_id, "title": summary.course_title},
+        "since": summary.since,
+        "today": summary.today,
+        "streak_days": summary.streak_days,
+        "total": asdict(summary.total)
+        | {
+            "cards": summary.cards,
+            "judged": summary.judged,
+            "right": summary.right,
+            "elsewhere": summary.elsewhere,
+        },
+        "retention": asdict(summary.retention) | {"share": summary.retention.share},
+        "days": [{"day": day} | asdict(tally) for day, tally in summary.days],
+        "topics": [
+            {
+                "deck": topic.deck_id,
+                "number": topic.number,
+                "title": topic.title,
+                "cards": topic.cards,
+                "unseen": topic.unseen,
+                "learning": topic.learning,
+                "known": topic.known,
+                "mastery": topic.mastery,
+            }
+            | asdict(topic.studied)
+            for topic in summary.topics
+        ],
+        "forecast": {
+            "overdue": summary.overdue,
+            "next_7_days": _due_within(summary, 7),
+            "next_30_days": _due_within(summary, 30),
+            "days": [{"day": day, "due": due} for day, due in summary.forecast],
+        },
+        "labs": {
+            "predictions": len(predictions),
+            "judged": sum(item.correct is not None for item in predictions),
+            "right": sum(item.correct is True for item in predictions),
+            "runs": [_run_document(run) for run in summary.runs],
+        },
+        "hardest": [
+            {
+                "card": card.card_id,
+                "topic": card.topic_number,
+                "question": card.question,
+                "lapses": card.lapses,
+                "reviews": card.reviews,
+            }
+            for card in summary.hardest
+        ],
+    }
+    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def render_markdown(summary: Summary) -> str:
+    """The report as Markdown whose tables are aligned when read as plain text, too."""
+    blocks = [
+        f"# Study report: {escape(summary.course_title)}",
+        _period(summary),
+        *_section("Retention", [_retention(summary.retention)]),
+        *_section("Topics", _topics(summary)),
+        *_section("Days", _days(summary)),
+        *_section("Forecast", _forecast(summary)),
+        *_section("Labs", _labs(summary)),
+        *_section("Hardest cards", _hardest(summary)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _section(title: str, blocks: Sequence[str]) -> list[str]:
+    return [f"## {title}", *blocks] if blocks else []
+
+
+def _period(summary: Summary) -> str:
+    total = summary.total
+    n_days = max(0, (summary.today - summary.since).days + 1)
+    lines = [
+        f"{summary.since} to {summary.today}, {count(n_days, 'day')}.",
+        "",
+        f"- {count(total.reviews, 'review')} of {count(summary.cards, 'card')}"
+        f" in {duration(total.seconds)}: {total.new} new, {total.again} rated Again",
+    ]
+    if summary.judged:
+        share = percent(summary.right / summary.judged)
+        lines.append(
+            f"- {summary.right} of {count(summary.judged, 'judged answer')} right ({share})"
+        )
+    if summary.elsewhere:
+        n = count(summary.elsewhere, "review")
+        lines.append(f"- {n} of cards that this course does not have")
+    lines.append(f"- {count(summary.streak_days, 'day')} in a row with a review")
+    return "\n".join(lines)
+
+
+def _retention(retention: Retention) -> str:
+    if retention.share is None or retention.low is None or retention.high is None:
+        return "No known card came up for review."
+    seen = (
+        f"{retention.remembered} of {count(retention.n, 'review')} of known cards"
+        " were remembered (not rated Again)"
+    )
+    if retention.n < ENOUGH:
+        return f"{seen}: too few to judge."
+    interval = f"{100 * retention.low:.0f} to {percent(retention.high)}"
+    return f"{seen}: **{percent(retention.share)}**, 95 % interval {interval}."
+
+
+def _topics(summary: Summary) -> list[str]:
+    if not summary.topics:
+        return ["The course has no cards."]
+    rows = [
+        (
+            f"{topic.number} {escape(topic.title)}",
+            *map(str, (topic.cards, topic.unseen, topic.learning, topic.known)),
+            percent(topic.mastery),
+            str(topic.studied.reviews),
+            str(topic.studied.again),
+        )
+        for topic in summary.topics
+    ]
+    header = ("Topic", "Cards", "Unseen", "Learning", "Known", "Mastery", "Reviews", "Again")
+    return [
+        table(header, rows),
+        "Mastery: the share of a topic's cards that you would be expected to recall today; cards"
+        " not yet out of their learning steps count as not recalled. Reviews and Again: of the"
+        " period.",
+    ]
+
+
+def _days(summary: Summary) -> list[str]:
+    if not summary.days:
+        return ["No reviews in this period."]
+    earlier, listed = summary.days[:-N_DAYS], summary.days[-N_DAYS:]
+    rows = [_day_row(str(day), [tally]) for day, tally in listed]
+    if earlier:
+        label = f"{count(len(earlier), 'earlier day')}"
+        rows.insert(0, _day_row(label, [tally for _, tally in earlier]))
+    return [table(("Day", "Reviews", "New", "Again", "Time"), rows)]
+
+
+def _day_row(label: str, tallies: Sequence[Tally]) -> tuple[str, ...]:
+    return (
+        label,
+        str(sum(tally.reviews for tally in tallies)),
+        str(sum(tally.new for tally in tallies)),
+        str(sum(tally.again for tally in tallies)),
+        duration(sum(tally.seconds for tally in tallies)),
+    )
+
+
+def _forecast(summary: Summary) -> list[str]:
+    today = summary.forecast[0][1]
+    overdue = f" ({summary.overdue} of them overdue)" if summary.overdue else ""
+    rows = [(str(day), str(due)) for day, due in summary.forecast[:7]]
+    return [
+        f"Due today: {today}{overdue}; within 7 days: {_due_within(summary, 7)}; within 30 days:"
+        f" {_due_within(summary, 30)}. Not counted: new cards, and cards that come again.",
+        table(("Day", "Due"), rows),
+    ]
+
+
+def _labs(summary: Summary) -> list[str]:
+    if not summary.runs:
+        return ["No lab was run in this period."]
+    predictions = _predictions(summary)
+    judged = [item.correct for item in predictions if item.correct is not None]
+    text = f"{count(len(summary.runs), 'run')}, {count(len(predictions), 'prediction')}"
+    blocks = [f"{text}, {sum(judged)} of {len(judged)} judged right." if judged else f"{text}."]
+    if len(summary.runs) > N_RUNS:
+        blocks.append(f"The last {N_RUNS}:")
+    for run in summary.runs[-N_RUNS:]:
+        blocks += [f"### {escape(run.lab)}, {run.at:%Y-%m-%d %H:%M}", _run(run)]
+    return blocks
+
+
+def _run(run: RunSummary) -> str:
+    knobs = ", ".join(f"{escape(k)} = {escape(str(v))}" for k, v in run.changed_knobs.items())
+    lines = [
+        f"- {escape(run.title)}" if run.title else "- a lab that this course does not have",
+        f"- {run.status} on {escape(run.device)} ({escape(run.machine)}) after"
+        f" {duration(run.seconds)}, {knobs or 'default knobs'}",
+    ]
+    if run.is_outdated and run.title:
+        lines.append("- the lab has been changed since")
+    if (prediction := run.prediction) is not None:
+        sure = "" if prediction.confidence is None else f" ({prediction.confidence} % sure)"
+        outcome = {True: "right", False: "wrong", None: "not judged"}[prediction.correct]
+        lines.append(f"- predicted “{escape(prediction.text)}”{sure}: **{outcome}**")
+    lines += [
+        f"- {verdict}: {escape(run.claims.get(claim, claim))}"
+        for claim, verdict in run.verdicts.items()
+    ]
+    return "\n".join(lines)
+
+
+def _hardest(summary: Summary) -> list[str]:
+    rows = [
+        (
+            escape(card.card_id),
+            card.topic_number,
+            str(card.lapses),
+            str(card.reviews),
+            escape(shorten(card.question, LONGEST_QUESTION)),
+        )
+        for card in summary.hardest
+    ]
+    return [table(("Card", "Topic", "Lapses", "Reviews", "Question"), rows)] if rows else []
+
+
+def _run_document(run: RunSummary) -> dict[str, Any]:
+    return {
+        "lab": run.lab,
+        "title": run.title,
+        "at": run.at.isoformat(),
+        "day": run.day,
+        "status": run.status,
+        "device": run.device,
+        "machine": run.machine,
+        "seconds": run.seconds,
+        "knobs": run.knobs,
+        "changed_knobs": run.changed_knobs,
+        "verdicts": run.verdicts,
+        "outdated": run.is_outdated,
+        "card": run.card_id,
+        "prediction": None if run.prediction is None else asdict(run.prediction),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """`value` as strict JSON has it: safe text, ISO days, NaN and infinity as in a stored run."""
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return encode(value)
+
+
+def _predictions(summary: Summary) -> list[Prediction]:
+    return [run.prediction for run in summary.runs if run.prediction is not None]
+
+
+def _due_within(summary: Summary, n_days: int) -> int:
+    return sum(due for _, due in summary.forecast[:n_days])

@@ -1,0 +1,153 @@
+"""Values as rows of the tables, and back: the only place that knows both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+from studykit.clock import from_ms, offset_minutes, to_ms
+from studykit.lab.results import Prediction, RunResult, result_from_json, result_to_json
+from studykit.progress.tables import METADATA, MemoryColumns, ReviewRow, RunRow
+from studykit.review.schedule import Memory, Rating, State
+from studykit.review.session import Review
+from studykit.text import clean
+
+_MEMORIES = METADATA.tables["memories"]
+_REVIEWS = METADATA.tables["reviews"]
+
+MEMORY_COLUMNS = tuple(_MEMORIES.c[name] for name in MemoryColumns.model_fields)
+"""What `memory_of` wants, in its order."""
+
+_OF_A_REVIEW = (
+    *("card_id", "at_ms", "offset_min", "day", "rating", "kind", "correct", "suggested"),
+    *("given", "confidence", "taken_ms", "scheduler", "parameters_id", "content_hash"),
+)
+
+REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*MemoryColumns.model_fields, *_OF_A_REVIEW))
+"""What `review_of` wants, in its order: the memory first."""
+
+_STATES = {int(state): state for state in State}
+_RATINGS = {int(rating): rating for rating in Rating}
+
+
+def memory_columns(memory: Memory) -> dict[str, Any]:
+    """The values of `MemoryColumns` for `memory`."""
+    return {
+        "state": int(memory.state),
+        "step": memory.step,
+        "stability_days": memory.stability_days,
+        "difficulty": memory.difficulty,
+        "due_at_ms": _ms(memory.due_at),
+        "due_day": _iso(memory.due_day),
+        "last_review_at_ms": _ms(memory.last_review_at),
+        "last_review_day": _iso(memory.last_review_day),
+        "reps": memory.reps,
+        "lapses": memory.lapses,
+    }
+
+
+def memory_of(columns: Sequence[Any]) -> Memory:
+    """The memory in the values of `MEMORY_COLUMNS`; its instants are in UTC."""
+    state, step, stability, difficulty, due_ms, due_day, last_ms, last_day, reps, lapses = columns
+    return Memory(
+        state=_STATES[state],
+        step=step,
+        stability_days=stability,
+        difficulty=difficulty,
+        due_at=None if due_ms is None else from_ms(due_ms),
+        due_day=None if due_day is None else _day(due_day),
+        last_review_at=None if last_ms is None else from_ms(last_ms),
+        last_review_day=None if last_day is None else _day(last_day),
+        reps=reps,
+        lapses=lapses,
+    )
+
+
+def review_row(review: Review, sitting_id: int | None) -> ReviewRow:
+    """The row of a review; what the learner typed is made safe to show."""
+    return ReviewRow(
+        sitting_id=sitting_id,
+        card_id=review.card_id,
+        at_ms=to_ms(review.at),
+        offset_min=offset_minutes(review.at),
+        day=review.day.isoformat(),
+        rating=int(review.rating),
+        kind=review.kind,
+        correct=review.correct,
+        suggested=None if review.suggested is None else int(review.suggested),
+        given=clean(review.given),
+        confidence=review.confidence,
+        taken_ms=review.taken_ms,
+        scheduler=review.scheduler,
+        parameters_id=review.parameters_id,
+        content_hash=review.content_hash,
+        **memory_columns(review.after),
+    )
+
+
+def review_of(columns: Sequence[Any]) -> Review:
+    """The review in the values of `REVIEW_COLUMNS`."""
+    n_memory = len(MEMORY_COLUMNS)
+    card_id, at_ms, offset_min, day, rating, kind, correct, *rest = columns[n_memory:]
+    suggested, given, confidence, taken_ms, scheduler, parameters_id, content_hash = rest
+    return Review(
+        card_id=card_id,
+        at=from_ms(at_ms, offset_min),
+        day=_day(day),
+        rating=_RATINGS[rating],
+        kind=kind,
+        correct=None if correct is None else bool(correct),
+        suggested=None if suggested is None else _RATINGS[suggested],
+        given=given,
+        confidence=confidence,
+        taken_ms=taken_ms,
+        scheduler=scheduler,
+        parameters_id=parameters_id,
+        content_hash=content_hash,
+        after=memory_of(columns[:n_memory]),
+    )
+
+
+def run_row(
+    result: RunResult, card_id: str | None, prediction: Prediction | None, sitting_id: int | None
+) -> RunRow:
+    """The row of a run and of what was predicted before it."""
+    return RunRow(
+        sitting_id=sitting_id,
+        lab=result.lab,
+        card_id=card_id,
+        started_at_ms=to_ms(result.started_at),
+        offset_min=offset_minutes(result.started_at),
+        seconds=result.seconds,
+        status=result.status,
+        device=result.device,
+        machine=result.machine,
+        code_hash=result.code_hash,
+        knobs=json.dumps(dict(result.knobs)),
+        seeds=json.dumps([seed.seed for seed in result.seeds]),
+        result=json.dumps(result_to_json(result)),
+        prediction=None if prediction is None else json.dumps(asdict(prediction)),
+    )
+
+
+def run_of(row: RunRow) -> tuple[RunResult, Prediction | None]:
+    """The run in a row and what was predicted; raises for JSON that is not one of ours."""
+    prediction = None if row.prediction is None else Prediction(**json.loads(row.prediction))
+    return result_from_json(json.loads(row.result)), prediction
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else to_ms(at)
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+@cache
+def _day(text: str) -> date:
+    return date.fromisoformat(text)

@@ -1,0 +1,260 @@
+"""The learner's progress: every answer and every run of a lab, safe as soon as it is recorded.
+
+Reviews come in, are never changed, and leave only by being taken back; the memory of a card is
+what its last review led to. One `Store` may be used from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, delete
+from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from studykit.clock import offset_minutes, to_ms
+from studykit.course.cards import Card
+from studykit.errors import StoreError
+from studykit.lab.results import Prediction, RunResult
+from studykit.progress.backups import back_up_daily
+from studykit.progress.database import WRITES, explained, how_to_restore, open_database
+from studykit.progress.memories import differences, set_memory, stored_memories
+from studykit.progress.rows import (
+    MEMORY_COLUMNS,
+    REVIEW_COLUMNS,
+    memory_of,
+    review_of,
+    review_row,
+    run_of,
+    run_row,
+)
+from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
+from studykit.review.schedule import NEW_MEMORY, Memory, State
+from studykit.review.session import Review
+from studykit.review.study_queue import Done
+from studykit.text import clean
+
+_review_id = col(ReviewRow.id)
+_card_id = col(ReviewRow.card_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run of a lab as it was stored, with the card it was started from and the prediction."""
+
+    id: int
+    result: RunResult
+    card_id: str | None
+    prediction: Prediction | None
+
+
+class Store:
+    """An open progress database. Whatever it cannot do raises `StoreError` and changes nothing."""
+
+    def __init__(self, engine: Engine, path: Path, backups_dir: Path) -> None:
+        self.path = path
+        self.backups_dir = backups_dir
+        self._engine = engine
+        self._writing_engine = engine.execution_options(**WRITES)
+        self._sitting_id: int | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, backups_dir: Path) -> Store:
+        """The store in the file at `path`: made if there is none, led to the newest schema."""
+        return cls(open_database(path, backups_dir), path, backups_dir)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def back_up(self, day: date) -> Path | None:
+        """The day's copy in `backups_dir`, or None if it is there; call it once after opening.
+
+        It reads the whole database and finds damage that `open` does not look for.
+        """
+        with explained(self.path, self.backups_dir):
+            return back_up_daily(self.path, self.backups_dir, day)
+
+    # --- sittings and answers ---
+
+    def begin_sitting(self, at: datetime, day: date) -> None:
+        """What is recorded from now on belongs to a sitting that begins at `at`."""
+        with self._writing() as session:
+            row = SittingRow(
+                started_at_ms=to_ms(at), offset_min=offset_minutes(at), day=day.isoformat()
+            )
+            session.add(row)
+            session.flush()
+            sitting_id = _id(row)
+        self._sitting_id = sitting_id
+
+    def end_sitting(self, at: datetime) -> None:
+        """The sitting ends; without one this does nothing."""
+        if self._sitting_id is None:
+            return
+        with self._writing() as session:
+            row = session.get(SittingRow, self._sitting_id)
+            if row is not None:
+                row.ended_at_ms = to_ms(at)
+        self._sitting_id = None
+
+    def record(self, review: Review) -> None:
+        """Add a review and set its card's memory; both are on the disk when this returns."""
+        with self._writing() as session:
+            session.add(review_row(review, self._sitting_id))
+            set_memory(session, review.card_id, review.after)
+
+    def take_back(self, day: date) -> Review | None:
+        """Remove the newest review and return it; None if it is not one of `day`.
+
+        Its card's memory becomes what the review before it led to.
+        """
+        with self._writing() as session:
+            newest = (
+                select_columns(_review_id, *REVIEW_COLUMNS).order_by(_review_id.desc()).limit(1)
+            )
+            connection = session.connection()
+            row = connection.execute(newest).first()
+            if row is None or row.day != day.isoformat():
+                return None
+            review = review_of(row[1:])
+            session.exec(delete(ReviewRow).where(_review_id == row.id))
+            before = connection.execute(newest.where(_card_id == review.card_id)).first()
+            memory = review_of(before[1:]).after if before else NEW_MEMORY
+            set_memory(session, review.card_id, memory)
+            return review
+
+    def memory(self, card_id: str) -> Memory:
+        """What is known of one card; `NEW_MEMORY` if it was never reviewed."""
+        query = select_columns(*MEMORY_COLUMNS).where(col(MemoryRow.card_id) == card_id)
+        with self._reading() as session:
+            row = session.connection().execute(query).first()
+        return memory_of(row) if row else NEW_MEMORY
+
+    def memories(self) -> dict[str, Memory]:
+        """Card id -> memory, of every card ever reviewed, whichever course it is of."""
+        with self._reading() as session:
+            return stored_memories(session)
+
+    def reviews(self, since: date | None = None) -> list[Review]:
+        """The log in the order of the answers, from the study day `since` on."""
+        query = select_columns(*REVIEW_COLUMNS).order_by(_review_id)
+        if since is not None:
+            query = query.where(col(ReviewRow.day) >= since.isoformat())
+        with self._reading() as session:
+            return [review_of(row) for row in session.connection().execute(query)]
+
+    def done(self, day: date, cards: Mapping[str, Card]) -> Done:
+        """What the study day has seen already of `cards`."""
+        before = aliased(ReviewRow)
+        state_before = (
+            select_columns(col(before.state))
+            .where(col(before.card_id) == _card_id, col(before.id) < _review_id)
+            .order_by(col(before.id).desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = select_columns(_card_id, state_before).where(col(ReviewRow.day) == day.isoformat())
+        with self._reading() as session:
+            rows = session.connection().execute(query)
+            asked = [(cards[card_id], state) for card_id, state in rows if card_id in cards]
+        return Done(
+            new=sum(state is None for _, state in asked),
+            reviews=sum(state == State.REVIEW for _, state in asked),
+            notes=frozenset(card.note for card, _ in asked if card.note),
+        )
+
+    # --- runs of labs ---
+
+    def record_run(
+        self, result: RunResult, *, card_id: str | None, prediction: Prediction | None
+    ) -> int:
+        """Add a run of the learner's own, whatever became of it; returns its id."""
+        with self._writing() as session:
+            row = run_row(result, card_id, prediction, self._sitting_id)
+            session.add(row)
+            session.flush()
+            return _id(row)
+
+    def runs(self, lab_id: str | None = None) -> list[StoredRun]:
+        """The runs, oldest first, of one lab or of all; those that cannot be read are left out."""
+        return [run for run in self._runs(lab_id) if isinstance(run, StoredRun)]
+
+    def _runs(self, lab_id: str | None) -> Iterator[StoredRun | str]:
+        """Every run, or a line that says why it cannot be read."""
+        query = select(RunRow).order_by(col(RunRow.id))
+        if lab_id is not None:
+            query = query.where(RunRow.lab == lab_id)
+        with self._reading() as session:
+            rows = session.exec(query).all()
+        for row in rows:
+            try:
+                result, prediction = run_of(row)
+            except (ValueError, KeyError, TypeError) as error:
+                yield f"run {row.id} of {clean(row.lab)} cannot be read: {clean(repr(error))}"
+            else:
+                yield StoredRun(_id(row), result, row.card_id, prediction)
+
+    # --- doctor ---
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, one line each: damage, broken links, a wrong cache."""
+        problems: list[str] = []
+        try:
+            problems.extend(self._problems())
+        except StoreError as error:  # too damaged to be read to the end
+            problems.append(str(error))
+        return problems
+
+    def _problems(self) -> Iterator[str]:
+        with self._reading() as session:
+            connection = session.connection()
+            findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+            if findings != ["ok"]:
+                yield from (f"damaged: {clean(text)}" for text in findings)
+                yield f"{clean(str(self.path))}: {how_to_restore(self.path, self.backups_dir)}"
+                return
+            for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+                yield f"{table} {row_id}: points to a missing row of {parent}"
+            for card_id in differences(session):
+                yield (
+                    f"memory of {clean(card_id)}: differs from the log"
+                    " (`studykit doctor --rebuild` mends it)"
+                )
+        yield from (run for run in self._runs(None) if isinstance(run, str))
+
+    def rebuild(self) -> int:
+        """Make the memories again from the log, all or none; returns how many were wrong."""
+        with self._writing() as session:
+            wrong = differences(session)
+            for card_id, memory in wrong.items():
+                set_memory(session, card_id, memory)
+            return len(wrong)
+
+    # --- transactions ---
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with explained(self.path, self.backups_dir), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction that is on the disk when the block has ended, or undone if it raises."""
+        with (
+            explained(self.path, self.backups_dir),
+            Session(self._writing_engine, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.commit()
+
+
+def _id(row: SittingRow | RunRow) -> int:
+    """The id that the database has given to a row just written or read."""
+    if row.id is None:
+        raise ValueError("the row was never written")
+    return row.id

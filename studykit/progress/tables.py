@@ -1,0 +1,131 @@
+"""The tables of the progress database.
+
+The review log is the truth; `memories` is a cache of the last row of each card. Instants are
+UTC milliseconds with the local offset in minutes beside them, study days are ISO dates.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import REAL, CheckConstraint, Integer, Text
+from sqlmodel import Field, SQLModel
+
+# SQLite checks the type of every value in a STRICT table; that allows no VARCHAR, FLOAT or
+# BOOLEAN, hence the explicit column types below.
+_STRICT = {"sqlite_strict": True}
+_A_DAY = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'"
+
+
+def _memory_checks(table: str) -> tuple[CheckConstraint, ...]:
+    return (
+        CheckConstraint("state BETWEEN 0 AND 3", name=f"ck_{table}_state"),
+        CheckConstraint("stability_days > 0", name=f"ck_{table}_stability"),
+        CheckConstraint(f"due_day {_A_DAY}", name=f"ck_{table}_due_day"),
+        CheckConstraint("reps >= 0 AND lapses >= 0", name=f"ck_{table}_counts"),
+    )
+
+
+class MemoryColumns(SQLModel):
+    """A `Memory` as columns: what a review led to, and what is now known of a card."""
+
+    state: int
+    step: int | None = None
+    stability_days: float | None = Field(default=None, sa_type=REAL)
+    difficulty: float | None = Field(default=None, sa_type=REAL)
+    due_at_ms: int | None = None
+    due_day: str | None = Field(default=None, sa_type=Text)
+    last_review_at_ms: int | None = None
+    last_review_day: str | None = Field(default=None, sa_type=Text)
+    reps: int
+    lapses: int
+
+
+class SittingRow(SQLModel, table=True):
+    """One session of study; without an end if it was killed."""
+
+    __tablename__: ClassVar[str] = "sittings"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(f"day {_A_DAY}", name="ck_sittings_day"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    started_at_ms: int
+    offset_min: int
+    day: str = Field(sa_type=Text)
+    ended_at_ms: int | None = None
+
+
+class ReviewRow(MemoryColumns, table=True):
+    """One rated answer, with the memory that it led to; ids grow in the order of the answers."""
+
+    __tablename__: ClassVar[str] = "reviews"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(f"day {_A_DAY}", name="ck_reviews_day"),
+        CheckConstraint("rating BETWEEN 1 AND 4", name="ck_reviews_rating"),
+        CheckConstraint("suggested BETWEEN 1 AND 4", name="ck_reviews_suggested"),
+        CheckConstraint("correct IN (0, 1)", name="ck_reviews_correct"),
+        *_memory_checks("reviews"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    sitting_id: int | None = Field(default=None, foreign_key="sittings.id")
+    card_id: str = Field(sa_type=Text, index=True)
+    at_ms: int
+    offset_min: int
+    day: str = Field(sa_type=Text, index=True)
+    rating: int
+    kind: str = Field(sa_type=Text)
+    correct: bool | None = Field(default=None, sa_type=Integer)
+    suggested: int | None = None
+    given: str = Field(sa_type=Text)
+    confidence: int | None = None
+    taken_ms: int
+    scheduler: str = Field(sa_type=Text)
+    parameters_id: str = Field(sa_type=Text)
+    content_hash: str = Field(sa_type=Text)
+
+
+class MemoryRow(MemoryColumns, table=True):
+    """What is now known of one card."""
+
+    __tablename__: ClassVar[str] = "memories"
+    __table_args__: ClassVar[Any] = (*_memory_checks("memories"), _STRICT)
+
+    card_id: str = Field(sa_type=Text, primary_key=True)
+
+
+class RunRow(SQLModel, table=True):
+    """One run of a lab on the learner's machine; the columns repeat what queries ask for."""
+
+    __tablename__: ClassVar[str] = "runs"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("seconds >= 0", name="ck_runs_seconds"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    sitting_id: int | None = Field(default=None, foreign_key="sittings.id")
+    lab: str = Field(sa_type=Text, index=True)
+    card_id: str | None = Field(default=None, sa_type=Text)
+    started_at_ms: int
+    offset_min: int
+    seconds: float = Field(sa_type=REAL)
+    status: str = Field(sa_type=Text)
+    device: str = Field(sa_type=Text)
+    machine: str = Field(sa_type=Text)
+    code_hash: str = Field(sa_type=Text)
+    knobs: str = Field(sa_type=Text)
+    """JSON object."""
+    seeds: str = Field(sa_type=Text)
+    """JSON list of the seeds that ended."""
+    result: str = Field(sa_type=Text)
+    """The whole `RunResult` as JSON."""
+    prediction: str | None = Field(default=None, sa_type=Text)
+    """The `Prediction` made before the run as JSON, if one was made."""
+
+
+METADATA = SQLModel.metadata
+"""All of them: the schema as it is at `migrations.HEAD_REVISION`."""

@@ -1,0 +1,161 @@
+"""Small values to store: reviews, memories, runs, a course."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+from studykit.course.cards import Card, Course, Deck, LabHeader, Recall, Topic
+from studykit.errors import Place
+from studykit.lab.events import Curve, Measurement
+from studykit.lab.results import RunResult, SeedResult, Status, Verdict
+from studykit.progress.store import Store
+from studykit.review.schedule import Memory, Rating, State
+from studykit.review.session import Review
+
+CET = timezone(timedelta(hours=1))
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=CET)
+
+
+def make_memory(
+    state: State = State.REVIEW,
+    *,
+    at: datetime = MONDAY,
+    days: int = 3,
+    reps: int = 1,
+    lapses: int = 0,
+) -> Memory:
+    """A memory as a review at `at` leaves it, due `days` later or in ten minutes."""
+    in_steps = state is not State.REVIEW
+    return Memory(
+        state=state,
+        step=0 if in_steps else None,
+        stability_days=2.25,
+        difficulty=5.5,
+        due_at=(at + timedelta(minutes=10)).astimezone(UTC) if in_steps else None,
+        due_day=at.date() + timedelta(days=0 if in_steps else days),
+        last_review_at=at.astimezone(UTC),
+        last_review_day=at.date(),
+        reps=reps,
+        lapses=lapses,
+    )
+
+
+def make_review(
+    card_id: str = "a",
+    *,
+    at: datetime = MONDAY,
+    rating: Rating = Rating.GOOD,
+    after: Memory | None = None,
+    correct: bool | None = True,
+    given: str = "the second option",
+    taken_ms: int = 8000,
+) -> Review:
+    """A review whose study day is the day of `at`."""
+    return Review(
+        card_id=card_id,
+        at=at,
+        day=at.date(),
+        rating=rating,
+        kind="choice",
+        correct=correct,
+        suggested=Rating.GOOD,
+        given=given,
+        confidence=70,
+        taken_ms=taken_ms,
+        scheduler="fsrs-6.3.2",
+        parameters_id="0a1b2c",
+        content_hash="abc",
+        after=after or make_memory(at=at),
+    )
+
+
+def make_run(
+    lab: str = "core/residuals",
+    *,
+    at: datetime = MONDAY,
+    status: Status = "done",
+    knobs: Mapping[str, int | float | str | bool] | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
+    code_hash: str = "c0de",
+    loss: float = 3.25,
+) -> RunResult:
+    """A run of one seed with one measurement and one curve."""
+    seed = SeedResult(
+        seed=0,
+        measurements={"loss": Measurement("loss", loss, "nats")},
+        claims={"stuck": True},
+        curves=(Curve("loss", "without", (0.0, 1.0), (5.0, loss)),),
+    )
+    return RunResult(
+        lab=lab,
+        knobs=knobs or {"n_layers": 8},
+        device="cpu",
+        machine="Test CPU, 2 cores",
+        versions={"python": "3.11.7", "torch": "2.11.0"},
+        code_hash=code_hash,
+        started_at=at,
+        seconds=24.0,
+        status=status,
+        seeds=(seed,) if status == "done" else (),
+        verdicts=verdicts or {},
+    )
+
+
+def make_card(card_id: str, *, topic_id: str = "norm", note: str = "", question: str = "") -> Card:
+    """A recall card of deck "core"."""
+    return Card(
+        id=card_id,
+        kind="recall",
+        deck_id="core",
+        topic_id=topic_id,
+        points=("1.4.1",),
+        question=question or f"What of {card_id}?",
+        body=Recall("that"),
+        explain="",
+        lab="core/residuals",
+        claim="stuck",
+        knobs={},
+        note=note,
+        source="",
+        place=Place(Path("decks/1-core.yaml")),
+        content_hash="abc",
+    )
+
+
+def make_course(topics: Mapping[str, tuple[Card, ...]]) -> Course:
+    """One deck; topic title -> cards, numbered from 1.1 on; and one lab."""
+    deck = Deck(
+        id="core",
+        title="Core",
+        topics=tuple(
+            Topic(cards[0].topic_id if cards else "none", f"1.{n}", title, {}, cards)
+            for n, (title, cards) in enumerate(topics.items(), start=1)
+        ),
+        path=Path("decks/1-core.yaml"),
+    )
+    lab = LabHeader(
+        id="core/residuals",
+        path=Path("labs/core/residuals.py"),
+        title="Residuals keep tokens apart",
+        about="",
+        question="What if there are none?",
+        points=("1.4.1",),
+        claims={"stuck": "It learns no more than letter frequencies.", "vanishes": "Gradients go."},
+        knobs={"n_layers": (8, 2, 16), "norm": ("pre", "post")},
+        seeds=3,
+        seconds={"cpu": 25.0},
+        code_hash="c0de",
+    )
+    return Course(Path(), "toy", "Toy models", (deck,), {lab.id: lab}, ())
+
+
+def open_store(folder: Path) -> Store:
+    """The store of `folder`, made if need be."""
+    return Store.open(folder / "progress.sqlite3", backups_dir=folder / "backups")
+
+
+def day_after(n_days: int) -> date:
+    """Study day `n_days` after `MONDAY`."""
+    return MONDAY.date() + timedelta(days=n_days)

@@ -1,0 +1,174 @@
+"""An old database is led to the newest schema, after a copy, completely or not at all."""
+
+from __future__ import annotations
+
+import ast
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from studykit.errors import StoreError
+from studykit.progress import migrations
+from tests.progress.builders import make_review, open_store
+
+ADD_A_COLUMN = """\
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade():
+    with op.batch_alter_table("sittings") as batch:
+        batch.add_column(sa.Column("place", sa.Text))
+"""
+
+
+def schema(path: Path) -> list[tuple[str, str]]:
+    """Name and SQL of everything in the database, spaces apart."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    return [(name, " ".join((sql or "").split())) for name, sql in rows]
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of scripts of a studykit one revision ahead."""
+    scripts = tmp_path / "100% scripts"
+    (scripts / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_initial.py"):
+        (scripts / name).write_text((migrations.SCRIPTS / name).read_text())
+    (scripts / "versions" / "0002_next.py").write_text(ADD_A_COLUMN)
+    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
+    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrations, "HEAD_REVISION", "0002")
+    return scripts
+
+
+def old_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database as this version makes it, with a sitting and an answer in it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "HEAD_REVISION", "0001")
+        with closing(open_store(folder)) as store:
+            review = make_review()
+            store.begin_sitting(review.at, review.day)
+            store.record(review)
+    return folder / "progress.sqlite3"
+
+
+def test_a_new_database_is_what_the_scripts_would_make(tmp_path: Path) -> None:
+    """Tables, constraints and indexes, to the letter."""
+    from alembic import command
+    from alembic.config import Config
+
+    open_store(tmp_path).close()
+    path = tmp_path / "migrated.sqlite3"
+    config = Config()
+    config.set_main_option("script_location", str(migrations.SCRIPTS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+    assert schema(tmp_path / "progress.sqlite3") == schema(path)
+
+
+def test_the_revisions_named_are_those_of_the_scripts() -> None:
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(migrations.SCRIPTS))
+    revisions = [script.revision for script in scripts.walk_revisions()]
+
+    assert list(migrations.REVISIONS) == revisions[::-1]
+    assert scripts.get_current_head() == migrations.HEAD_REVISION
+
+
+def test_an_old_database_is_copied_and_migrated(
+    tmp_path: Path, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is the database as it was; nothing of it is lost."""
+    path = old_database(tmp_path, monkeypatch)
+    before = schema(path)
+
+    with closing(open_store(tmp_path)) as store:
+        assert store.reviews() == [make_review()]
+        assert store.check() == []
+
+    assert "place TEXT" in dict(schema(path))["sittings"]
+    (backup,) = (tmp_path / "backups").iterdir()
+    assert backup.name == "progress-before-0002-from-0001.sqlite3"
+    assert schema(backup) == before
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT card_id FROM reviews").fetchall() == [("a",)]
+
+    with closing(open_store(tmp_path)) as store:
+        assert store.reviews() == [make_review()]
+
+
+def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even its first steps, which succeeded."""
+    path = old_database(tmp_path, monkeypatch)
+    before = schema(path)
+    script = next_version / "versions" / "0002_next.py"
+    script.write_text(
+        f"{ADD_A_COLUMN}    op.execute('DELETE FROM reviews')\n    op.drop_table('x')\n"
+    )
+
+    with pytest.raises(
+        StoreError, match=r"cannot be brought up to date: .*no such table"
+    ) as caught:
+        open_store(tmp_path)
+
+    assert "progress-before-0002-from-0001.sqlite3" in caught.value.hint
+    assert schema(path) == before
+    script.write_text(ADD_A_COLUMN)
+    with closing(open_store(tmp_path)) as store:
+        assert store.reviews() == [make_review()]
+
+
+def test_a_migration_that_would_break_links_changes_nothing(
+    tmp_path: Path, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = old_database(tmp_path, monkeypatch)
+    before = schema(path)
+    script = next_version / "versions" / "0002_next.py"
+    script.write_text(f"{ADD_A_COLUMN}    op.execute('DELETE FROM sittings')\n")
+
+    with pytest.raises(StoreError, match="1 rows would point nowhere"):
+        open_store(tmp_path)
+
+    assert schema(path) == before
+
+
+def test_alembic_is_imported_only_to_migrate(tmp_path: Path) -> None:
+    """It costs a third of a second, which no ordinary start shall pay."""
+    code = (
+        "import sys; from pathlib import Path; from tests.progress.builders import open_store;"
+        f"[open_store(Path({str(tmp_path)!r})).close() for start in ('first', 'second')];"
+        "print('alembic' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+    )
+
+    assert result.stdout == "False\n"
+
+
+def test_scripts_do_not_import_the_tables() -> None:
+    """The tables change; a script must go on making what it always made."""
+    for script in (migrations.SCRIPTS / "versions").glob("*.py"):
+        imported = {
+            node.module
+            for node in ast.walk(ast.parse(script.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert not {name for name in imported if name and name.startswith("studykit")}
