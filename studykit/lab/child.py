@@ -1,0 +1,220 @@
+"""The process that runs one lab: ``python -m studykit.lab.child [MODULE TO PRELOAD ...]``.
+
+It answers one run request (see `protocol`) and leaves. It, `execute`, `protocol` and `events` need
+the standard library alone, so that a lab runs on a bare machine that has torch and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from studykit.lab.events import Curve, Document, Event, Measurement, Progress
+from studykit.lab.execute import execute
+from studykit.lab.protocol import BATCH_S, dump_line, event_to_document, load_line
+
+MAX_BATCH_POINTS = 10_000
+"""Points of a curve in one message, so that its line stays below the limit."""
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux' ``prctl``: the signal that a process gets when its parent dies."""
+
+_Key: TypeAlias = tuple[str, ...]
+"""Kind and name of an event."""
+
+
+class Requests:
+    """Requests that arrive on a file descriptor, line by line."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = b""
+
+    def read(self, timeout_s: float | None = None) -> Document | None:
+        """The next request, or None after `timeout_s`. Raises `EOFError` when nobody asks."""
+        while b"\n" not in self._buffer:
+            if not select.select([self._fd], [], [], timeout_s)[0]:
+                return None
+            chunk = os.read(self._fd, 65536)
+            if not chunk:
+                raise EOFError
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return load_line(line)
+
+
+class Outbox:
+    """Messages to the parent; events that come fast are joined, so that it is never flooded.
+
+    The first event of a kind and name goes at once. For `BATCH_S` after it, the points of its
+    curve are gathered, and of any other event the latest counts.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._waiting: dict[_Key, bytes | list[Curve]] = {}
+        self._sent_at: dict[_Key, float] = {}
+        self._seed = 0
+
+    def put(self, seed: int, event: Event) -> None:
+        """Send `event` soon. Raises `ValueError` if it is too large to be sent."""
+        with self._lock:
+            self._seed = seed
+            key = _key(event)
+            if isinstance(event, Curve):
+                chunks = self._waiting.setdefault(key, [])
+                assert isinstance(chunks, list)
+                chunks.append(event)
+            else:
+                self._waiting[key] = self._line(event)
+            self._flush([key])
+
+    def send(self, document: Document) -> None:
+        """Write `document` now, after every event that waits."""
+        with self._lock:
+            self._flush_all()
+            self._write(dump_line(document))
+
+    def tick(self) -> None:
+        """Write what has waited long enough, even while the lab computes in silence."""
+        if self._lock.acquire(timeout=BATCH_S):
+            try:
+                self._flush([*self._waiting])
+            finally:
+                self._lock.release()
+
+    def farewell(self) -> None:
+        """Acknowledge a cancel, unless the lab is stuck in a write; nothing is sent after it."""
+        if self._lock.acquire(timeout=BATCH_S / 2):
+            self._flush_all()
+            self._write(dump_line({"type": "cancelled"}))
+
+    def _flush_all(self) -> None:
+        self._sent_at.clear()
+        self._flush([*self._waiting])
+        # The next seed's first events go at once, too.
+        self._sent_at.clear()
+
+    def _flush(self, keys: list[_Key]) -> None:
+        now = time.monotonic()
+        for key in keys:
+            if now - self._sent_at.get(key, 0.0) >= BATCH_S:
+                self._sent_at[key] = now
+                item = self._waiting.pop(key)
+                lines = [item] if isinstance(item, bytes) else map(self._line, _join(item))
+                for line in lines:
+                    self._write(line)
+
+    def _line(self, event: Event) -> bytes:
+        return dump_line({"type": "event", "seed": self._seed, "event": event_to_document(event)})
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._fd, line) :]
+
+
+def _key(event: Event) -> _Key:
+    match event:
+        case Progress():
+            return ("progress",)
+        case Measurement():
+            return ("measurement", event.name)
+        case Curve():
+            return ("curve", event.chart, event.name)
+    return (type(event).__name__, event.title)
+
+
+def _join(chunks: list[Curve]) -> Iterator[Curve]:
+    xs = [x for chunk in chunks for x in chunk.xs]
+    ys = [y for chunk in chunks for y in chunk.ys]
+    last = chunks[-1]
+    for start in range(0, max(len(xs), 1), MAX_BATCH_POINTS):
+        part = slice(start, start + MAX_BATCH_POINTS)
+        yield Curve(
+            last.chart, last.name, xs[part], ys[part], last.x_label, last.y_label, last.log_y
+        )
+
+
+def main() -> None:
+    """Warm up, run the lab that is asked for, leave."""
+    # The protocol gets descriptors of its own before anything else is imported: what a lab or a
+    # C library prints goes to stderr, and there is nothing for it to read.
+    outbox = Outbox(os.dup(1))
+    os.dup2(2, 1)
+    requests = Requests(os.dup(0))
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+
+    faulthandler.enable()
+    _behave()
+    for name in sys.argv[1:]:
+        _preload(name)
+    try:
+        outbox.send({"type": "ready"})
+        request = requests.read()
+    except (EOFError, OSError):
+        os._exit(0)
+    assert request is not None
+    threading.Thread(target=_listen, args=(requests, outbox), daemon=True).start()
+    outbox.send(execute(request, outbox))
+    # Not sys.exit: torch's handlers at exit take most of a second.
+    os._exit(0)
+
+
+def _behave() -> None:
+    os.nice(5)
+    if sys.platform == "linux":
+        # When memory runs out, the kernel shall kill the experiment and not the sitting.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        # `_listen` sees the parent's end, but not while C code holds the interpreter.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _preload(name: str) -> None:
+    # A lab that needs the module meets the same error, and reports it.
+    with contextlib.suppress(Exception):
+        module = importlib.import_module(name)
+        if name == "torch":
+            _take_a_step(module)
+
+
+def _take_a_step(torch: Any) -> None:
+    # The first optimizer imports torch._dynamo, which takes as long as torch itself.
+    weight = torch.zeros(8, 8, requires_grad=True)
+    optimizer = torch.optim.AdamW([weight])
+    weight.square().sum().backward()
+    optimizer.step()
+
+
+def _listen(requests: Requests, outbox: Outbox) -> NoReturn:
+    """Watch for a cancel and for the parent's end while the lab runs; flush what waits."""
+    try:
+        while True:
+            request = requests.read(timeout_s=BATCH_S)
+            if request is None:
+                outbox.tick()
+            elif request["type"] == "cancel":
+                outbox.farewell()
+                os._exit(0)
+    finally:
+        # The parent is gone, or talks nonsense.
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

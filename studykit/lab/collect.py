@@ -1,0 +1,189 @@
+"""What the child says, checked and put together: documents -> messages -> one `RunResult`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from studykit.course.cards import Knobs, LabHeader
+from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.protocol import event_from_document
+from studykit.lab.results import RunResult, SeedResult, Status
+from studykit.lab.verdicts import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The lab is imported and its first seed begins."""
+
+    device: str
+    machine: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedEvent:
+    """A seed yielded something; of a `Curve` only the points since the last message."""
+
+    seed: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SeedJudged:
+    """A seed is complete."""
+
+    seed: int
+    claims: Mapping[str, bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over, whatever happened; always the last message."""
+
+    result: RunResult
+
+
+LabMessage: TypeAlias = Started | SeedEvent | SeedJudged | Finished
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    status: Status
+    message: str = ""
+    trace: str = ""
+
+
+@dataclass
+class _Seed:
+    seed: int
+    claims: dict[str, bool | None] | None = None
+    """None until it is judged."""
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    curves: dict[tuple[str, str], list[Curve]] = field(default_factory=dict)
+    heat_maps: dict[str, HeatMap] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Measurement():
+                self.measurements[event.name] = event
+            case Curve():
+                self.curves.setdefault((event.chart, event.name), []).append(event)
+            case HeatMap():
+                self.heat_maps[event.title] = event
+            case Table():
+                self.tables[event.title] = event
+            case Progress():
+                pass
+
+    def result(self) -> SeedResult:
+        return SeedResult(
+            self.seed,
+            self.measurements,
+            self.claims or {},
+            tuple(_join(chunks) for chunks in self.curves.values()),
+            tuple(self.heat_maps.values()),
+            tuple(self.tables.values()),
+        )
+
+
+def _join(chunks: Sequence[Curve]) -> Curve:
+    last = chunks[-1]
+    return Curve(
+        last.chart,
+        last.name,
+        tuple(x for chunk in chunks for x in chunk.xs),
+        tuple(y for chunk in chunks for y in chunk.ys),
+        last.x_label,
+        last.y_label,
+        last.log_y,
+    )
+
+
+class Collector:
+    """Collects the messages of one run. `take` raises `ValueError` for what breaks the protocol."""
+
+    def __init__(
+        self,
+        header: LabHeader,
+        knobs: Knobs,
+        seeds: Sequence[int],
+        device: str,
+        started_at: datetime,
+    ) -> None:
+        self.ending: Ending | None = None
+        """What the child said last, once it has said it."""
+        self._header = header
+        self._knobs = knobs
+        self._asked = seeds
+        self._started = Started("" if device == "auto" else device, "", {})
+        self._started_at = started_at
+        self._seeds: dict[int, _Seed] = {}
+
+    def take(self, document: Document) -> LabMessage | None:
+        """The message in `document`; None if it tells the front end nothing."""
+        match document:
+            case {"type": "ready"}:
+                return None
+            case {"type": "started", "device": str(device), "machine": str(machine)}:
+                versions = _checked(document.get("versions"), str)
+                self._started = Started(device, machine, versions)
+                return self._started
+            case {"type": "event", "seed": int(seed), "event": event_document}:
+                event = event_from_document(event_document)
+                self._open(seed).add(event)
+                return SeedEvent(seed, event)
+            case {"type": "judged", "seed": int(seed), "claims": claims}:
+                judged = _checked(claims, bool | None)
+                self._open(seed).claims = judged
+                return SeedJudged(seed, judged)
+            case {"type": "done"}:
+                if [s.seed for s in self._seeds.values() if s.claims is not None] != [*self._asked]:
+                    raise ValueError("done, but not every seed was judged")
+                self.ending = Ending("done")
+            case {"type": "cancelled"}:
+                self.ending = Ending("cancelled")
+            case {"type": "failed", "message": str(message), "trace": str(trace)}:
+                self.ending = Ending("failed", message, trace)
+            case {"type": "skipped", "message": str(message)}:
+                self.ending = Ending("skipped", message)
+            case _:
+                raise ValueError(f"no message has the type {document.get('type')!r} and its fields")
+        return None
+
+    def _open(self, seed: int) -> _Seed:
+        if seed not in self._asked:
+            raise ValueError(f"seed {seed} was not asked for")
+        found = self._seeds.setdefault(seed, _Seed(seed))
+        if found.claims is not None:
+            raise ValueError(f"seed {seed} goes on after it was judged")
+        return found
+
+    def result(self, ending: Ending, seconds: float) -> RunResult:
+        """Everything collected, as the run that ended so."""
+        seeds = tuple(seed.result() for seed in self._seeds.values())
+        return RunResult(
+            lab=self._header.id,
+            knobs=self._knobs,
+            device=self._started.device,
+            machine=self._started.machine,
+            versions=self._started.versions,
+            code_hash=self._header.code_hash,
+            started_at=self._started_at,
+            seconds=seconds,
+            status=ending.status,
+            seeds=seeds,
+            message=" ".join(ending.message.split()),
+            trace=ending.trace,
+            verdicts=judge(seeds, self._header.claims, ending.status, len(self._asked)),
+        )
+
+
+def _checked(value: object, kind: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(item, kind) for item in value.values()):
+        raise ValueError("not an object with the right kind of values")
+    return value

@@ -1,0 +1,178 @@
+"""One lab, imported and run in the child process: its needs, its seeds, its verdicts."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from studykit.lab.events import Document, Event, Measurement
+from studykit.lab.protocol import checked
+
+MAX_TRACE_LINES = 40
+
+
+class Outbox(Protocol):
+    """Where the messages of a run go."""
+
+    def put(self, seed: int, event: Event) -> None: ...
+
+    def send(self, document: Document) -> None: ...
+
+
+class _MissingError(Exception):
+    """The machine lacks what the lab needs."""
+
+
+class _RuleError(Exception):
+    """The lab or the request breaks the rules; the message says what to do."""
+
+
+def execute(request: Document, outbox: Outbox) -> Document:
+    """Run the lab that `request` names, whatever it does, and return the last message."""
+    try:
+        _run(request, outbox)
+    except _MissingError as error:
+        return {"type": "skipped", "message": str(error), "trace": ""}
+    except _RuleError as error:
+        return {"type": "failed", "message": str(error), "trace": ""}
+    except BaseException as error:
+        return {"type": "failed", "message": _describe(error), "trace": _trace(error)}
+    return {"type": "done"}
+
+
+def _run(request: Document, outbox: Outbox) -> None:
+    _check_needs(request["needs"], request["device"])
+    lab = _import_lab(Path(request["root"]), request["lab"])
+    for name in ("run", "verdict"):
+        if not callable(getattr(lab, name, None)):
+            raise _RuleError(f"the lab defines no function {name}: write one")
+    device = _resolve_device(request["device"])
+    machine, versions = _machine(device), _versions(device)
+    outbox.send({"type": "started", "device": device, "machine": machine, "versions": versions})
+    for seed in request["seeds"]:
+        events = lab.run(**request["knobs"], seed=seed, device=device)
+        if not isinstance(events, Iterable):
+            raise _RuleError(f"run returned {type(events).__name__}: make it a generator of events")
+        values: dict[str, float] = {}
+        for item in events:
+            try:
+                event = checked(item)
+                outbox.put(seed, event)
+            except ValueError as error:
+                raise _RuleError(f"run yielded what cannot be used: {error}") from None
+            if isinstance(event, Measurement):
+                values[event.name] = event.value
+        outbox.send({"type": "judged", "seed": seed, "claims": _judge(lab, values)})
+
+
+def _check_needs(needs: list[str], device: str) -> None:
+    if device not in ("auto", "cpu", "cuda"):
+        raise _RuleError(f"there is no device {device!r}: choose auto, cpu or cuda")
+    if "cuda" in needs and device == "cpu":
+        raise _MissingError("needs a CUDA GPU, and the CPU was asked for")
+    if ("cuda" in needs or device == "cuda") and not _has_cuda():
+        raise _MissingError("needs a CUDA GPU that torch can use, and this machine has none")
+    for name in needs:
+        try:
+            missing = name != "cuda" and importlib.util.find_spec(name) is None
+        except (ImportError, ValueError):
+            missing = True
+        if missing:
+            raise _MissingError(f"needs the package {name}, which is not installed")
+
+
+def _has_cuda() -> bool:
+    try:
+        return bool(importlib.import_module("torch").cuda.is_available())
+    except ImportError:
+        return False
+
+
+def _import_lab(root: Path, lab_id: str) -> ModuleType:
+    sys.path.insert(0, str(root))
+    folder = root / "labs"
+    if not (folder / "__init__.py").exists():
+        # Else a package of the same name, anywhere on the path, would come before the folder.
+        package = ModuleType("labs")
+        package.__path__ = [str(folder)]
+        sys.modules["labs"] = package
+    return importlib.import_module("labs." + lab_id.replace("/", "."))
+
+
+def _resolve_device(device: str) -> str:
+    if device == "auto":
+        # A lab that does not import torch has no use for a GPU.
+        return "cuda" if "torch" in sys.modules and _has_cuda() else "cpu"
+    return device
+
+
+def _machine(device: str) -> str:
+    if device == "cuda":
+        return str(sys.modules["torch"].cuda.get_device_name())
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    n_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return f"{name}, {n_cores} core{'s' if n_cores > 1 else ''}"
+
+
+def _versions(device: str) -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    if torch := sys.modules.get("torch"):
+        versions["torch"] = str(torch.__version__)
+        if device == "cuda":
+            versions["cuda"] = str(torch.version.cuda)
+    if triton := sys.modules.get("triton"):
+        versions["triton"] = str(triton.__version__)
+    return versions
+
+
+def _judge(lab: ModuleType, values: dict[str, float]) -> dict[str, bool | None]:
+    claims = lab.verdict(values)
+    if not isinstance(claims, dict):
+        raise _RuleError(f"verdict returned {type(claims).__name__}: return a dict, claim -> True")
+    if unknown := sorted(str(name) for name in claims.keys() - lab.CLAIMS.keys()):
+        raise _RuleError(f"verdict judges {', '.join(unknown)}: add it to CLAIMS, or mend the name")
+    if silent := sorted(lab.CLAIMS.keys() - claims.keys()):
+        raise _RuleError(
+            f"verdict leaves out {', '.join(silent)}: return True, False or None for it"
+        )
+    for name, value in claims.items():
+        if value is not None and not isinstance(value, bool):
+            kind = type(value).__name__
+            raise _RuleError(f"verdict gives {kind} for {name}: return True, False or None")
+    return claims
+
+
+def _describe(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        text = str(error).strip().partition("\n")[0][:300]
+    except Exception:
+        text = ""
+    if isinstance(error, SystemExit):
+        return f"the lab called sys.exit({text}): let run return instead"
+    if name in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
+        return "out of memory: try a smaller knob"
+    return f"{name}: {text}" if text else name
+
+
+def _trace(error: BaseException) -> str:
+    """The end of the traceback, from the lab's own frame on."""
+    where = error.__traceback__
+    while where and where.tb_next and where.tb_frame.f_code.co_filename == __file__:
+        where = where.tb_next
+    text = "".join(traceback.TracebackException(type(error), error, where).format())
+    return "\n".join(line[:500] for line in text.splitlines()[-MAX_TRACE_LINES:])

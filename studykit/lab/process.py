@@ -1,0 +1,238 @@
+"""Labs in processes of their own, from the parent's side: start, stream, cancel, time out.
+
+A crash, a hang or an out-of-memory kill of a lab is an outcome of its run, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+
+from studykit.clock import Clock, SystemClock
+from studykit.course.cards import Knobs, LabHeader
+from studykit.errors import LabError
+from studykit.lab.collect import (
+    Collector,
+    Ending,
+    Finished,
+    LabMessage,
+    SeedEvent,
+    SeedJudged,
+    Started,
+)
+from studykit.lab.handle import EXIT_WITHIN_S, ChildProcess, start_child
+from studykit.lab.protocol import load_line
+from studykit.lab.results import RunResult, Status
+from studykit.text import clean
+
+__all__ = [
+    "Finished",
+    "LabMessage",
+    "LabRunner",
+    "SeedEvent",
+    "SeedJudged",
+    "Started",
+    "run_lab",
+]
+
+
+class LabRunner:
+    """Runs the labs of one course, one at a time, each in a fresh child process."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        threads: int = 0,
+        time_limit_s: float,
+        clock: Clock | None = None,
+        preload: Sequence[str] = ("torch",),
+    ) -> None:
+        self._root = root.resolve()
+        self._threads = threads
+        self._time_limit_s = time_limit_s
+        self._clock = clock or SystemClock()
+        self._preload = preload
+        """Modules that a spare child imports while it waits."""
+        self._starting = asyncio.Lock()
+        self._spare: ChildProcess | None = None
+        self._current: ChildProcess | None = None
+        self._is_running = False
+        self._broken_off: Status | None = None
+        """Why the parent ended the current run."""
+        self._children: set[ChildProcess] = set()
+
+    async def warm(self) -> None:
+        """Have a child ready, so that the next run begins at once."""
+        # If none can be started, the run will say so.
+        with contextlib.suppress(OSError):
+            async with self._starting:
+                if self._spare is None or self._spare.has_exited:
+                    self._spare = await self._start()
+
+    async def run(
+        self, header: LabHeader, *, knobs: Knobs, seeds: Sequence[int], device: str = "auto"
+    ) -> AsyncGenerator[LabMessage, None]:
+        """Run a lab: `Started`, what each seed yields, and in any case `Finished` at the end.
+
+        Knobs that are not named have their defaults. Closing the iterator stops the lab.
+        Raises `LabError` if another run is under way.
+        """
+        if self._is_running:
+            raise LabError("a lab is running already", hint="cancel it first")
+        self._is_running = True
+        self._broken_off = None
+        all_knobs = header.defaults | dict(knobs)
+        collector = Collector(header, all_knobs, seeds, device, self._clock.now())
+        began = time.monotonic()
+        request = {
+            "type": "run",
+            "root": str(self._root),
+            "lab": header.id,
+            "needs": header.needs,
+            "knobs": all_knobs,
+            "seeds": [*seeds],
+            "device": device,
+        }
+        timer = None
+        try:
+            self._current = child = await self._take_spare()
+            if self._broken_off:
+                child.kill()
+            child.send(request)
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._time_limit_s, self._break_off, "timed out")
+            while (message := await _next_message(child, collector)) is not None:
+                if isinstance(message, Started):
+                    began = time.monotonic()
+                if not self._broken_off:
+                    yield message
+            ending = await self._ending(child, collector)
+        except OSError as error:
+            ending = Ending("failed", f"no process can be started: {error}")
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if self._current is not None:
+                self._current.kill()
+            self._current = None
+            self._is_running = False
+        yield Finished(collector.result(ending, time.monotonic() - began))
+
+    def cancel(self) -> None:
+        """End the current run; its `Finished` comes within 0.2 s and keeps what was measured."""
+        self._break_off("cancelled")
+
+    async def close(self) -> None:
+        """End every child process."""
+        self.cancel()
+        for child in self._children:
+            child.kill()
+        self._spare = None
+        if self._children:
+            await asyncio.wait([child.gone for child in self._children], timeout=EXIT_WITHIN_S)
+
+    def _break_off(self, status: Status) -> None:
+        if self._is_running and self._broken_off is None:
+            self._broken_off = status
+            if self._current is not None:
+                self._current.stop()
+
+    async def _take_spare(self) -> ChildProcess:
+        async with self._starting:
+            spare, self._spare = self._spare, None
+            if spare is None or spare.has_exited:
+                spare = await self._start()
+            return spare
+
+    async def _start(self) -> ChildProcess:
+        child = await start_child(self._preload, self._threads)
+        self._children.add(child)
+        child.gone.add_done_callback(lambda _: self._children.discard(child))
+        return child
+
+    async def _ending(self, child: ChildProcess, collector: Collector) -> Ending:
+        said = collector.ending
+        code = None
+        if said is None and not child.fault and not self._broken_off:
+            code = await child.exit_code()
+        if said is not None and said.status == "done":
+            return said
+        if self._broken_off == "timed out":
+            limit = f"{self._time_limit_s:g} s"
+            return Ending("timed out", f"stopped at the time limit of {limit}", child.log)
+        if self._broken_off is not None:
+            return Ending(self._broken_off)
+        if said is not None:
+            is_fault = said.status == "failed" and not said.trace
+            return said._replace(trace=child.log) if is_fault else said
+        if child.fault:
+            message = f"the lab's process broke its protocol: {child.fault}"
+            return Ending("failed", message, child.log)
+        if code is None or code >= 0:
+            how = "closed its channel" if code is None else f"left with exit code {code}"
+            message = f"the lab's process {how} before the end of its run"
+            return Ending("failed", message, child.log)
+        if code == -signal.SIGKILL:
+            message = "killed by the system, probably out of memory: try a smaller knob"
+            return Ending("killed", message, child.log)
+        return Ending("killed", f"killed by {_signal_name(-code)}", child.log)
+
+
+async def _next_message(child: ChildProcess, collector: Collector) -> LabMessage | None:
+    """The next message for the front end, or None when the child has said its last."""
+    while collector.ending is None and (line := await child.read_line()) is not None:
+        try:
+            message = collector.take(load_line(line, clean))
+        except ValueError as error:
+            child.fault = f"{error}"
+            return None
+        if message is not None:
+            return message
+    return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        name = f"signal {number}"
+    return f"{name} ({signal.strsignal(number)})"
+
+
+def run_lab(
+    root: Path,
+    header: LabHeader,
+    knobs: Knobs,
+    seeds: Sequence[int],
+    device: str,
+    on_message: Callable[[LabMessage], None],
+    *,
+    threads: int = 0,
+    time_limit_s: float,
+    clock: Clock | None = None,
+    preload: Sequence[str] = ("torch",),
+) -> RunResult:
+    """Run a lab and wait for its result; Ctrl-C cancels it and keeps what was measured."""
+
+    async def run() -> RunResult:
+        runner = LabRunner(
+            root, threads=threads, time_limit_s=time_limit_s, clock=clock, preload=preload
+        )
+        # Only a main thread hears signals; elsewhere nobody types Ctrl-C.
+        with contextlib.suppress(RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.cancel)
+        try:
+            async for message in runner.run(header, knobs=knobs, seeds=seeds, device=device):
+                on_message(message)
+                if isinstance(message, Finished):
+                    return message.result
+        finally:
+            await runner.close()
+        raise AssertionError("a run ends with Finished")
+
+    return asyncio.run(run())

@@ -1,0 +1,191 @@
+"""Runs that ship with the course, in ``data/results/<lab id>.json``, and the choice of evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studykit.course.cards import Knobs, LabHeader
+from studykit.errors import CourseError, LabError, Place
+from studykit.lab.events import Curve, HeatMap
+from studykit.lab.protocol import FLOAT
+from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
+
+FORMAT = 1
+MAX_POINTS = 60
+"""Points of a curve that are recorded; a chart in a terminal shows no more."""
+LINE_WIDTH = 100
+
+
+def results_path(root: Path, lab_id: str) -> Path:
+    """The file of a lab's recorded runs."""
+    return root / "data" / "results" / f"{lab_id}.json"
+
+
+def load_recorded(root: Path, lab_id: str) -> tuple[RunResult, ...]:
+    """Every recorded run of a lab; none if there is no file.
+
+    Raises `CourseError` for a file that cannot be read or is not what `record_run` writes.
+    """
+    path = results_path(root, lab_id)
+    hint = f"record it again: studykit lab run {lab_id} --record"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    except json.JSONDecodeError as error:
+        place = Place(path, error.lineno, error.colno)
+        raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=hint) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CourseError(f"cannot be read: {error}", place=Place(path), hint=hint) from None
+    try:
+        return _parse(document, lab_id)
+    except (ValueError, RecursionError) as error:
+        raise CourseError(f"damaged: {error}", place=Place(path), hint=hint) from None
+
+
+def _parse(document: object, lab_id: str) -> tuple[RunResult, ...]:
+    match document:
+        case {"format": 1, "lab": str(lab), "runs": list(items)} if lab == lab_id:
+            runs = tuple(replace(result_from_json(item), recorded=True) for item in items)
+        case _:
+            raise ValueError(f"not the recorded runs of {lab_id} in format {FORMAT}")
+    if any(run.lab != lab_id for run in runs):
+        raise ValueError("holds a run of another lab")
+    return runs
+
+
+def recorded_runs(root: Path, lab_id: str) -> tuple[RunResult, ...]:
+    """As `load_recorded`; a damaged file counts as absent, so that a sitting goes on without it."""
+    try:
+        return load_recorded(root, lab_id)
+    except CourseError:
+        return ()
+
+
+def find_evidence(
+    lab: LabHeader, knobs: Knobs, own: Sequence[RunResult], recorded: Sequence[RunResult]
+) -> RunResult | None:
+    """What is known of `lab` at `knobs` (the others at their defaults), or None.
+
+    The learner's latest complete run, if the lab's code is still the one that ran; else the
+    recorded one.
+    """
+    wanted = lab.defaults | dict(knobs)
+    mine = [run for run in own if _is_evidence(run, lab, wanted) and run.code_hash == lab.code_hash]
+    if mine:
+        return max(mine, key=lambda run: run.started_at)
+    return next((run for run in recorded if _is_evidence(run, lab, wanted)), None)
+
+
+def _is_evidence(run: RunResult, lab: LabHeader, knobs: Knobs) -> bool:
+    return run.lab == lab.id and run.status == "done" and run.knobs == knobs
+
+
+def record_run(root: Path, result: RunResult) -> None:
+    """Write `result` into its lab's file, in the place of one with its knobs and device.
+
+    Raises `LabError` if the run is not complete, `CourseError` if the file is damaged.
+    """
+    if result.status != "done":
+        raise LabError(f"a run that was {result.status} cannot be recorded", hint="run it again")
+    kept = [
+        run
+        for run in load_recorded(root, result.lab)
+        if (run.knobs, run.device) != (result.knobs, result.device)
+    ]
+    runs = sorted([*kept, _lighten(result)], key=_order)
+    document = {
+        "format": FORMAT,
+        "lab": result.lab,
+        "runs": [result_to_json(run) for run in runs],
+    }
+    path = results_path(root, result.lab)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, _render(document) + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write `path` so that a reader finds the old text or the new, never half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes it private; a course is read by others.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _order(run: RunResult) -> tuple[str, str]:
+    return json.dumps(dict(run.knobs), sort_keys=True), run.device
+
+
+def _lighten(run: RunResult) -> RunResult:
+    seeds = tuple(_lighten_seed(seed) for seed in run.seeds)
+    return replace(run, seeds=seeds, seconds=round(run.seconds, 2), trace="", recorded=True)
+
+
+def _lighten_seed(seed: SeedResult) -> SeedResult:
+    return replace(
+        seed,
+        curves=tuple(_thin(curve) for curve in seed.curves),
+        heat_maps=tuple(_round_cells(heat_map) for heat_map in seed.heat_maps),
+    )
+
+
+def _thin(curve: Curve) -> Curve:
+    n = len(curve.xs)
+    kept = list(range(n))
+    if n > MAX_POINTS:
+        kept = [round(i * (n - 1) / (MAX_POINTS - 1)) for i in range(MAX_POINTS)]
+    xs, ys = ([_short(values[i]) for i in kept] for values in (curve.xs, curve.ys))
+    return replace(curve, xs=tuple(xs), ys=tuple(ys))
+
+
+def _round_cells(heat_map: HeatMap) -> HeatMap:
+    rows = [
+        tuple(None if cell is None else _short(cell) for cell in row) for row in heat_map.values
+    ]
+    return replace(heat_map, values=tuple(rows))
+
+
+def _short(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def _render(value: Any, indent: int = 0) -> str:
+    """JSON for people and for diffs: one line for what fits, and always for a row of numbers."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    items = value.values() if isinstance(value, dict) else value
+    if _is_scalar(value) or not value or _is_row(value):
+        return flat
+    if all(map(_is_scalar, items)) and indent + len(flat) <= LINE_WIDTH:
+        return flat
+    inner = " " * (indent + 1)
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {_render(item, indent + 1)}" for key, item in value.items()]
+        opening, closing = "{}"
+    else:
+        lines = [_render(item, indent + 1) for item in value]
+        opening, closing = "[]"
+    body = ",\n".join(inner + line for line in lines)
+    return f"{opening}\n{body}\n{' ' * indent}{closing}"
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, dict | list) or (isinstance(value, dict) and FLOAT in value)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_scalar, value))

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import copy
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from studykit.lab.events import Curve, HeatMap, Measurement, Table
+from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
+from studykit.text import first_suspect
+from tests.lab.fake_labs import NOON
+
+text = st.text(max_size=6).filter(lambda word: first_suspect(word) is None)
+number = st.floats() | st.integers(-(2**53), 2**53)
+points = st.lists(st.tuples(number, number), max_size=3)
+
+curves = st.builds(
+    lambda chart, name, xy, log_y: Curve(
+        chart, name, tuple(x for x, _ in xy), tuple(y for _, y in xy), log_y=log_y
+    ),
+    text,
+    text,
+    points,
+    st.booleans(),
+)
+heat_maps = st.builds(
+    lambda title, cells: HeatMap(title, ("r",), ("a", "b"), (cells,)),
+    text,
+    st.tuples(st.none() | number, st.none() | number),
+)
+tables = st.builds(
+    lambda title, row: Table(title, ("a", "b"), (row,)), text, st.tuples(text, number)
+)
+
+
+@st.composite
+def seed_results(draw: st.DrawFn) -> SeedResult:
+    named = {
+        name: Measurement(name, draw(number), draw(text), draw(text), draw(st.booleans()))
+        for name in draw(st.lists(text, max_size=3, unique=True))
+    }
+    return SeedResult(
+        draw(st.integers(0, 99)),
+        named,
+        draw(st.dictionaries(text, st.none() | st.booleans(), max_size=3)),
+        tuple(draw(st.lists(curves, max_size=2))),
+        tuple(draw(st.lists(heat_maps, max_size=1))),
+        tuple(draw(st.lists(tables, max_size=1))),
+    )
+
+
+results = st.builds(
+    RunResult,
+    lab=text,
+    knobs=st.dictionaries(text, number | text | st.booleans(), max_size=3),
+    device=st.sampled_from(["cpu", "cuda", ""]),
+    machine=text,
+    versions=st.dictionaries(text, text, max_size=2),
+    code_hash=text,
+    started_at=st.datetimes(
+        timezones=st.integers(-720, 720).map(lambda m: timezone(timedelta(minutes=m)))
+    ).map(lambda at: at.replace(fold=0)),  # a fixed offset has no hour twice
+    seconds=number,
+    status=st.sampled_from(["done", "cancelled", "failed", "killed", "timed out", "skipped"]),
+    seeds=st.lists(seed_results(), max_size=2).map(tuple),
+    message=text,
+    trace=text,
+    recorded=st.booleans(),
+    verdicts=st.dictionaries(
+        text,
+        st.sampled_from(["confirmed", "refuted", "depends", "undecided", "skipped"]),
+        max_size=3,
+    ),
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(results)
+def test_a_result_survives_strict_json(result: RunResult) -> None:
+    """NaN and infinity included; compared as text, since NaN equals nothing."""
+    stored = json.dumps(result_to_json(result), allow_nan=False)
+
+    assert repr(result_from_json(json.loads(stored))) == repr(result)
+
+
+RESULT = RunResult(
+    lab="demo/probe",
+    knobs={"size": 8},
+    device="cpu",
+    machine="a machine",
+    versions={"python": "3.11"},
+    code_hash="abc",
+    started_at=NOON,
+    seconds=1.5,
+    status="done",
+    seeds=(
+        SeedResult(
+            0,
+            {"loss": Measurement("loss", 1.5, "nats")},
+            {"low": True},
+            (Curve("loss", "base", (0, 1), (2.0, 1.5)),),
+        ),
+    ),
+    verdicts={"low": "confirmed"},
+)
+
+
+def test_the_form_on_disk_is_stable() -> None:
+    """Recorded runs and databases hold this; a change needs a new format number."""
+    assert result_to_json(RESULT) == {
+        "lab": "demo/probe",
+        "knobs": {"size": 8},
+        "device": "cpu",
+        "machine": "a machine",
+        "versions": {"python": "3.11"},
+        "code_hash": "abc",
+        "started_at": "2026-11-23T12:00:00+00:00",
+        "seconds": 1.5,
+        "status": "done",
+        "message": "",
+        "trace": "",
+        "recorded": False,
+        "verdicts": {"low": "confirmed"},
+        "seeds": [
+            {
+                "seed": 0,
+                "claims": {"low": True},
+                "measurements": {
+                    "loss": {"value": 1.5, "unit": "nats", "label": "", "yardstick": False}
+                },
+                "curves": [
+                    {
+                        "chart": "loss",
+                        "name": "base",
+                        "xs": [0, 1],
+                        "ys": [2.0, 1.5],
+                        "x_label": "step",
+                        "y_label": "",
+                        "log_y": False,
+                    }
+                ],
+                "heat_maps": [],
+                "tables": [],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        (["lab"], 3, "lab: int where str must be"),
+        (["knobs"], [], "knobs: list where dict must be"),
+        (["knobs", "size"], None, "knobs: a value must be"),
+        (["versions", "python"], 3, "versions: a value must be text"),
+        (["started_at"], "yesterday", "yesterday"),
+        (["started_at"], "2026-11-23T12:00:00", "an offset from UTC is missing"),
+        (["seconds"], True, "seconds: bool where float must be"),
+        (["status"], "fine", "status: 'fine' is not one of done, "),
+        (["status"], [], "status: [] is not one of"),
+        (["verdicts", "low"], "true", "verdicts.low: 'true' is not one of confirmed"),
+        (["seeds"], {}, "seeds: dict where list must be"),
+        (["seeds", 0], 3, "a seed must be an object"),
+        (["seeds", 0, "seed"], "0", "seed: str where int must be"),
+        (["seeds", 0, "claims", "low"], 1, "claims: a value must be true, false or null"),
+        (["seeds", 0, "measurements", "loss"], 1.5, "a measurement must be an object"),
+        (["seeds", 0, "measurements", "loss", "value"], "1", "str where a number must be"),
+        (["seeds", 0, "curves", 0, "xs"], [1], "1 xs but 2 ys"),
+        (["seeds", 0, "curves", 0], None, "a curve must be an object"),
+    ],
+)
+def test_a_damaged_result_is_refused_with_the_reason(
+    path: list[Any], value: object, fault: str
+) -> None:
+    document: Any = copy.deepcopy(result_to_json(RESULT))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+
+    with pytest.raises(ValueError, match=r".") as caught:
+        result_from_json(document)
+
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("key", result_to_json(RESULT).keys())
+def test_a_missing_field_is_named(key: str) -> None:
+    document = result_to_json(RESULT)
+    del document[key]
+
+    with pytest.raises(ValueError, match=key):
+        result_from_json(document)
+
+
+def test_stored_text_cannot_drive_a_terminal() -> None:
+    document = result_to_json(RESULT) | {"message": "\x1b[2Jgone", "machine": "a\u202eb"}
+
+    result = result_from_json(document)
+
+    assert (result.message, result.machine) == ("␛[2Jgone", "a\ufffdb")
+
+
+def test_values_of_a_measurement_come_in_seed_order() -> None:
+    assert RESULT.values("loss") == (1.5,)
+    assert RESULT.values("gain") == ()
+    assert isinstance(RESULT.started_at, datetime)
