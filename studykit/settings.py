@@ -152,8 +152,7 @@ def _parse_table(cls: type[Any], table_name: str, table: dict[str, Any], path: P
             raise _wrong(path, where, "unknown setting", f"one of {', '.join(known)}")
         parsed[name] = _parse_value(hints[name], value, where, path)
     settings = cls(**parsed)
-    if isinstance(settings, ReviewSettings):
-        _check_review(settings, path)
+    _check_ranges(settings, table_name, path)
     return settings
 
 
@@ -173,22 +172,30 @@ def _parse_value(hint: Any, value: Any, where: str, path: Path) -> Any:
     raise _wrong(path, where, f"{value!r} is not {names.get(hint, 'a list of numbers')}", "mend it")
 
 
-def _check_review(settings: ReviewSettings, path: Path) -> None:
-    ranges = {
-        "new_per_day": (0, 9999),
-        "reviews_per_day": (0, 9999),
-        "desired_retention": (0.7, 0.97),
-        "maximum_interval_days": (1, 36500),
-        "rollover_hour": (0, 23),
-    }
-    for name, (low, high) in ranges.items():
-        value = getattr(settings, name)
-        if not low <= value <= high:
-            raise _wrong(path, f"review.{name}", f"{value} is out of range", f"{low} to {high}")
-    for name in ("learning_steps_minutes", "relearning_steps_minutes"):
-        steps = getattr(settings, name)
-        if any(not 0 < step < 1440 for step in steps):
-            raise _wrong(path, f"review.{name}", "a step must be shorter than a day", "minutes")
+_RANGES = {
+    "new_per_day": (0, 9999),
+    "reviews_per_day": (0, 9999),
+    "desired_retention": (0.7, 0.97),
+    "maximum_interval_days": (1, 36500),
+    "rollover_hour": (0, 23),
+    "threads": (0, 1024),
+    "time_limit_seconds": (1, 86400),
+}
+_DEVICES = ("auto", "cpu", "cuda")
+
+
+def _check_ranges(settings: Any, table_name: str, path: Path) -> None:
+    for item in fields(settings):
+        where, value = f"{table_name}.{item.name}", getattr(settings, item.name)
+        if item.name in _RANGES:
+            low, high = _RANGES[item.name]
+            if not low <= value <= high:
+                raise _wrong(path, where, f"{value} is out of range", f"{low} to {high}")
+        elif item.name.endswith("_steps_minutes"):
+            if any(not 0 < step < 1440 for step in value):
+                raise _wrong(path, where, "a step must be shorter than a day", "minutes")
+        elif item.name == "device" and value not in _DEVICES:
+            raise _wrong(path, where, f"unknown device {value!r}", f"one of {', '.join(_DEVICES)}")
 
 
 def _wrong(path: Path, where: str, what: str, hint: str) -> SettingsError:

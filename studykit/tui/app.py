@@ -1,0 +1,180 @@
+"""The app around the screens: themes, keys, safety nets. What a screen does, the screen owns.
+
+Screens are imported when they are opened, so that the first paint waits for Home alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from studykit.text import clean
+from studykit.tui.commands import ScreenCommands
+from studykit.tui.services import Services
+from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
+from studykit.tui.widgets.safe import NoControls
+from studykit.tui.widgets.status_line import StatusLine
+from studykit.tui.widgets.too_small import MINIMUM
+
+INTERRUPT_SECONDS = 2.0
+"""A second ctrl+c within this time quits."""
+
+NARROW_TO_WIDE = [(0, "-too-narrow"), (MINIMUM[0], "-normal"), (100, "-wide")]
+"""Columns from which a screen has the class."""
+LOW_TO_HIGH = [(0, "-too-low"), (MINIMUM[1], "-normal-rows"), (30, "-high")]
+"""Rows from which a screen has the class."""
+KEY_NAMES = {
+    "enter": "Enter",
+    "space": "Space",
+    "escape": "Esc",
+    "tab": "Tab",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "f1": "F1",
+}
+
+
+class StudykitApp(App[None]):
+    """The terminal program."""
+
+    TITLE = "studykit"
+    # Textual reads the style sheet of a pushed screen only, and Home is not pushed.
+    CSS_PATH: ClassVar = ["app.tcss", "screens/home.tcss"]
+    COMMANDS: ClassVar = {ScreenCommands}
+    BINDING_GROUP_TITLE = "Everywhere"
+    HORIZONTAL_BREAKPOINTS = NARROW_TO_WIDE
+    VERTICAL_BREAKPOINTS = LOW_TO_HIGH
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", id="help", tooltip="This help"),
+        Binding("f1", "help", "help", id="help-in-field", tooltip="This help"),
+        Binding(
+            "colon,ctrl+p",
+            "command_palette",
+            "commands",
+            show=False,
+            id="palette",
+            tooltip="Commands and themes",
+        ),
+        Binding(
+            "ctrl+z",
+            "suspend_process",
+            "suspend",
+            show=False,
+            id="suspend",
+            tooltip="To the shell; fg returns",
+        ),
+    ]
+
+    def __init__(self, services: Services) -> None:
+        # An ANSI theme chosen later would be filtered to black on black: it must be known here.
+        super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
+        self.services = services
+        self.last_words = ""
+        """What to say once the terminal is the shell's again: why the app ended by itself."""
+        self._wall = NoControls()
+        self._is_interrupted = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = first_theme(os.environ, services.settings.screen.theme)
+        self.set_reactive(App.theme, wanted if wanted in self.available_themes else DARK)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.set_keymap(services.settings.keys)
+
+    def get_default_screen(self) -> Screen[None]:
+        """Home lies at the bottom of the stack."""
+        from studykit.tui.screens.home import HomeScreen
+
+        return HomeScreen()
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys by the names printed on them."""
+        if binding.key_display:
+            return binding.key_display
+        *modifiers, key = binding.key.split("+")
+        if modifiers == ["ctrl"]:
+            return f"Ctrl+{key.upper()}"
+        return KEY_NAMES.get(binding.key) or super().get_key_display(binding)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """``$rule``, for themes that are not ours."""
+        return {"rule": self.current_theme.to_color_system().generate()["border-blurred"]}
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, and the wall against control characters behind them."""
+        return [*super().get_line_filters(), self._wall]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Literal["information", "warning", "error"] = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a message of Textual's own (ours stand in the status line), never as markup."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    def action_help(self) -> None:
+        from studykit.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_help_quit(self) -> None:
+        """Ctrl+c, where nothing is selected and no lab runs: quit at the second press."""
+        if self._is_interrupted:
+            self.exit()
+            return
+        self._is_interrupted = True
+        for line in self.screen.query(StatusLine):
+            line.say("ctrl+c again to quit", seconds=INTERRUPT_SECONDS)
+        self.set_timer(INTERRUPT_SECONDS, self._forget_interrupt)
+
+    def _forget_interrupt(self) -> None:
+        self._is_interrupted = False
+
+    def on_mount(self) -> None:
+        # After ctrl+z and fg Textual has the terminal back, but draws nothing by itself.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    async def on_unmount(self) -> None:
+        await self.services.close()
+
+    def _fatal_error(self) -> None:
+        # Textual's own ends with a traceback that shows every local variable.
+        error = self._exception
+        self.last_words = (
+            f"studykit: unexpected {type(error).__name__}: {clean(str(error))}\n"
+            f"Every rated answer is saved.{self._write_log(error)}"
+        )
+        self.panic()
+
+    def _write_log(self, error: Exception | None) -> str:
+        log = self.services.paths.data_dir / "last-error.log"
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        except OSError:
+            return ""
+        return f" The details are in {log}"
+
+
+def run_app(services: Services) -> int:
+    """Show the screens until the learner leaves; returns the exit code."""
+    if not wants_no_colour(os.environ):
+        # Textual takes an empty NO_COLOR for a wish.
+        os.environ.pop("NO_COLOR", None)
+    app = StudykitApp(services)
+    app.run(mouse=services.settings.screen.mouse)
+    if app.last_words:
+        print(app.last_words, file=sys.stderr)
+    return app.return_code or 0

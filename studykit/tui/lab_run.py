@@ -1,0 +1,195 @@
+"""One run of a lab while it goes on: fed by the runner's messages, read by a screen.
+
+It belongs to the app, so a screen may close and open again while the run goes on. No textual.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from studykit.course.cards import Card, KnobValue, LabHeader
+from studykit.errors import StudykitError
+from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
+from studykit.lab.results import Prediction, RunResult, SeedResult
+from studykit.tui.prediction import score
+
+RunState: TypeAlias = Literal["starting", "running", "cancelling", "finished"]
+
+
+@dataclass
+class _Seed:
+    """What one seed has yielded so far."""
+
+    seed: int
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    curves: dict[tuple[str, str], tuple[Curve, list[float], list[float]]] = field(
+        default_factory=dict
+    )
+    heat_maps: dict[str, HeatMap] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    claims: dict[str, bool | None] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Keep what `event` tells; a curve grows, everything else replaces its namesake."""
+        match event:
+            case Measurement():
+                self.measurements[event.name] = event
+            case Curve():
+                key = (event.chart, event.name)
+                _, xs, ys = self.curves.setdefault(key, (event, [], []))
+                xs += event.xs
+                ys += event.ys
+            case HeatMap():
+                self.heat_maps[event.title] = event
+            case Table():
+                self.tables[event.title] = event
+            case Progress():
+                pass
+
+    @property
+    def result(self) -> SeedResult:
+        return SeedResult(
+            self.seed,
+            dict(self.measurements),
+            dict(self.claims),
+            tuple(replace(curve, xs=xs, ys=ys) for curve, xs, ys in self.curves.values()),
+            tuple(self.heat_maps.values()),
+            tuple(self.tables.values()),
+        )
+
+
+class LabRun:
+    """A run from the key that starts it to its result."""
+
+    header: LabHeader
+    knobs: dict[str, KnobValue]
+    """Every knob, defaults included."""
+    card: Card | None
+    """The card that it was started from."""
+    prediction: Prediction | None
+    """What the learner expects; None: skipped."""
+    state: RunState
+    device: str
+    """"cpu" or "cuda"; empty until the child says."""
+    progress: Progress
+    """Of the seed that runs now."""
+    latest_chart: str
+    """Title of the chart that grew last; empty before the first."""
+    result: RunResult | None
+    """What came out, whatever became of the run; None until it has finished."""
+    stored: RunResult | None
+    """The result, once it is in the progress."""
+    problem: str
+    """Why the result could not be stored or the run not be started, in one line."""
+    is_seen: bool
+    """A screen has shown how it ended."""
+    n_told: int
+    """Grows with every message that is neither progress nor a point of a curve."""
+
+    def __init__(
+        self,
+        header: LabHeader,
+        knobs: dict[str, KnobValue],
+        card: Card | None,
+        prediction: Prediction | None,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.header = header
+        self.knobs = {**header.defaults, **knobs}
+        self.card = card
+        self.prediction = prediction
+        self.state = "starting"
+        self.device = ""
+        self.progress = Progress(0, 1)
+        self.latest_chart = ""
+        self.result = None
+        self.stored = None
+        self.problem = ""
+        self.is_seen = False
+        self.n_told = 0
+        self._seeds: dict[int, _Seed] = {}
+        self._timer = timer
+        self._started_s = timer()
+
+    @property
+    def is_over(self) -> bool:
+        return self.state == "finished"
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the key."""
+        return self._timer() - self._started_s
+
+    @property
+    def fraction(self) -> float:
+        """Share of the whole run that is done, 0 to 1."""
+        n_before = max(0, len(self._seeds) - 1)
+        total = self.progress.total
+        within = min(1.0, max(0.0, self.progress.done / total)) if total > 0 else 0.0
+        return min(1.0, (n_before + within) / max(1, self.header.seeds))
+
+    @property
+    def n_begun(self) -> int:
+        """Seeds begun so far."""
+        return len(self._seeds)
+
+    @property
+    def seeds(self) -> tuple[SeedResult, ...]:
+        """Everything that was measured, the seeds that were broken off included."""
+        return tuple(seed.result for seed in self._seeds.values())
+
+    async def follow(
+        self,
+        messages: AsyncIterator[LabMessage],
+        store: Callable[[RunResult, Prediction | None], object],
+    ) -> None:
+        """Take every message of the runner, then `store` the result if it is worth keeping."""
+        try:
+            async for message in messages:
+                self.take(message)
+            if self.result is not None:
+                if self.prediction is not None:
+                    self.prediction = score(self.prediction, self.header, self.card, self.result)
+                if _is_worth_keeping(self.result):
+                    store(self.result, self.prediction)
+                    self.stored = self.result
+        except StudykitError as error:
+            self.problem = str(error)
+        finally:
+            self.state = "finished"
+            self.n_told += 1
+
+    def take(self, message: LabMessage) -> None:
+        """Let one message of the runner change the state."""
+        if not (isinstance(message, SeedEvent) and isinstance(message.event, Progress | Curve)):
+            self.n_told += 1
+        match message:
+            case Started():
+                self.device = message.device
+                if self.state == "starting":
+                    self.state = "running"
+            case SeedEvent():
+                if message.seed not in self._seeds:
+                    self.progress = Progress(0, 1)
+                if isinstance(message.event, Progress):
+                    self.progress = message.event
+                elif isinstance(message.event, Curve):
+                    self.latest_chart = message.event.chart
+                self._seed(message.seed).take(message.event)
+            case SeedJudged():
+                self._seed(message.seed).claims = dict(message.claims)
+            case Finished():
+                self.result = message.result
+
+    def _seed(self, seed: int) -> _Seed:
+        return self._seeds.setdefault(seed, _Seed(seed))
+
+
+def _is_worth_keeping(result: RunResult) -> bool:
+    """A run that measured nothing because it was cancelled or skipped leaves no trace."""
+    return bool(result.seeds) or result.status not in ("cancelled", "skipped")

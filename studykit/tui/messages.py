@@ -1,0 +1,65 @@
+"""What widgets and workers tell the screens: nouns with what happened to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from studykit.errors import StudykitError
+
+if TYPE_CHECKING:
+    from studykit.review.grading import Given
+    from studykit.review.schedule import Rating
+    from studykit.tui.overview import Overview
+
+
+@dataclass
+class ProgressOpened(Message):
+    """The progress can be read and written; `overview` is what it says now."""
+
+    overview: Overview
+
+
+@dataclass
+class ProgressFailed(Message):
+    """The progress cannot be used."""
+
+    error: StudykitError
+
+
+@dataclass
+class ReportWritten(Message):
+    """The report lies in `path`."""
+
+    path: Path
+
+
+@dataclass
+class ReportFailed(Message):
+    """The report could not be written, for this reason."""
+
+    reason: str
+
+
+@dataclass
+class Answered(Message):
+    """The learner has answered the card."""
+
+    given: Given
+
+
+@dataclass
+class AnswerUnclear(Message):
+    """What stands in the answer cannot be graded yet; `hint` says what is missing."""
+
+    hint: str
+
+
+@dataclass
+class RatingPicked(Message):
+    """The learner has rated the card with the mouse."""
+
+    rating: Rating

@@ -1,0 +1,68 @@
+"""What the learner may predict before a run, and whether it came true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from studykit.course.cards import Card, LabHeader, Predict
+from studykit.lab.results import Prediction, RunResult
+from studykit.review.grading import grade, present
+
+HOLDS = "It holds"
+FAILS = "It does not hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One answer to choose: a bet on a claim, or against it."""
+
+    text: str
+    claim: str
+
+    @property
+    def prediction(self) -> Prediction:
+        """The offer as it is stored, before it is known to be right."""
+        return Prediction(self.text, self.claim, value=None, confidence=None, correct=None)
+
+
+def build_offers(header: LabHeader, card: Card | None, reps: int) -> tuple[Offer, ...]:
+    """The options of a `predict` card as they are shown at `reps`, else whether the claim holds."""
+    if card is not None and (options := present(card, reps).options) and card.kind == "predict":
+        return tuple(Offer(option.text, option.claim) for option in options)
+    claim = main_claim(header, card)
+    return (Offer(HOLDS, claim), Offer(FAILS, claim)) if claim else ()
+
+
+def build_question(header: LabHeader, card: Card | None) -> str:
+    """What the offers answer."""
+    if card is not None and isinstance(card.body, Predict) and card.body.options:
+        return card.question
+    return header.claims.get(main_claim(header, card), "")
+
+
+def main_claim(header: LabHeader, card: Card | None) -> str:
+    """The claim to bet on: the card's, else the lab's first."""
+    if card is not None and card.claim in header.claims:
+        return card.claim
+    return next(iter(header.claims), "")
+
+
+def score(
+    prediction: Prediction, header: LabHeader, card: Card | None, result: RunResult
+) -> Prediction:
+    """`prediction` with whether `result` proves it right; None where the result cannot say."""
+    if result.status != "done":
+        return prediction
+    if prediction.value is not None:
+        return replace(prediction, correct=_is_near(prediction.value, header, card, result))
+    verdict = result.verdicts.get(prediction.claim)
+    if verdict not in ("confirmed", "refuted"):
+        return prediction
+    return replace(prediction, correct=(verdict == "confirmed") == (prediction.text != FAILS))
+
+
+def _is_near(value: float, header: LabHeader, card: Card | None, result: RunResult) -> bool | None:
+    """A predicted number speaks of the card's knobs only."""
+    if card is None or {**header.defaults, **card.knobs} != dict(result.knobs):
+        return None
+    return grade(present(card, 0), repr(value), result).correct

@@ -1,0 +1,267 @@
+"""The lab behind a card: set its knobs, predict, run it, see what came out.
+
+The screen only shows a `LabRun`; the run belongs to the app and goes on when the screen closes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.reactive import reactive
+from textual.timer import Timer
+
+from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.errors import StudykitError
+from studykit.lab.results import Prediction
+from studykit.tui.lab_run import LabRun
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
+from studykit.tui.widgets.evidence import render_knobs
+from studykit.tui.widgets.lab_setup import LabSetup
+from studykit.tui.widgets.lab_stage import LabStage
+from studykit.tui.widgets.phase_line import Phase, render_phases
+from studykit.tui.widgets.safe import Static
+
+LOOKS_PER_SECOND = 10.0
+"""How often the state of a run is looked at; what is drawn is drawn less often."""
+LOOKS_PER_DRAWING = 3
+"""A chart takes 10 to 20 ms to draw."""
+
+
+class LabScreen(StudyScreen):
+    """One lab, from its question to its outcome."""
+
+    CSS_PATH = "lab.tcss"
+    BINDING_GROUP_TITLE = "Lab"
+    BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
+
+    phase: reactive[Phase | None] = reactive(None, init=False)
+
+    def __init__(
+        self,
+        header: LabHeader,
+        knobs: Knobs,
+        card: Card | None,
+        prediction: Prediction | None = None,
+    ) -> None:
+        super().__init__()
+        self._header = header
+        self._card = card
+        store = self.services.store
+        # The options stand in the order in which the card has just shown them.
+        reps = store.memory(card.id).reps if card is not None and store is not None else 0
+        self._setup = LabSetup(header, knobs, card, prediction, reps)
+        self._stage = LabStage()
+        self._lab_run: LabRun | None = None
+        self._ticker: Timer | None = None
+        self._n_looks = 0
+        self._had_charts = False
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(self._header.question, id="question")
+        yield Static(id="origin")
+        yield Static(id="phases")
+        yield self._setup
+        yield self._stage
+
+    async def on_mount(self) -> None:
+        run = self.services.lab_run
+        if run is not None and run.header.id == self._header.id and not run.is_seen:
+            await self._follow(run)
+        else:
+            self._set_up()
+        # The child imports torch while the learner thinks.
+        self.app.run_worker(self.services.runner.warm(), group="lab-warm", exit_on_error=False)
+
+    def _origin(self) -> Content:
+        """The lab, what it measures or is run with, and the card behind."""
+        parts = [self._header.id]
+        if self._lab_run is not None:
+            parts.append(render_knobs(self._lab_run.knobs))
+        elif self._header.points:
+            parts.append(f"measures {', '.join(self._header.points)}")
+        if self._card is not None:
+            parts.append(f"from card {self._card.id}")
+        return Content.styled(" · ".join(part for part in parts if part), "$text-muted")
+
+    def watch_phase(self, phase: Phase) -> None:
+        """Show what belongs to `phase`, and where it stands among the four."""
+        self._setup.display = phase in ("knobs", "predict")
+        self._stage.display = not self._setup.display
+        self.query_one("#origin", Static).update(self._origin())
+        self.query_one("#phases", Static).update(render_phases(phase))
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in LIVE_IN and self.phase not in LIVE_IN[action]:
+            return False
+        if action in ("skip", "predict"):
+            return self._setup.needs_prediction
+        if action == "run":
+            return self._setup.is_predicting or not self._setup.needs_prediction
+        if action in ("turn", "log_scale"):
+            return self._stage.has_charts
+        if action == "log":
+            return self._trace != ""
+        return True
+
+    # Before the run.
+
+    def _set_up(self) -> None:
+        self._lab_run = None
+        self.say("j k move · h l turn a knob" if self._header.knobs else "j k move")
+        self.phase = "predict" if self._setup.is_predicting else "knobs"
+
+    @on(LabSetup.Changed)
+    def _setup_changed(self) -> None:
+        if self._lab_run is None:
+            self._set_up()
+            self.refresh_bindings()
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor; where there is none, scroll."""
+        if self._lab_run is None:
+            self._setup.move(step)
+        else:
+            self._stage.scroll_numbers(step)
+
+    def action_change(self, step: int) -> None:
+        self._setup.change(step)
+
+    def action_defaults(self) -> None:
+        self._setup.set_defaults()
+
+    def action_predict(self) -> None:
+        self._setup.predict()
+
+    async def action_run(self) -> None:
+        setup = self._setup
+        await self._start_if_trusted(
+            setup.pointed_prediction if setup.is_predicting else setup.made_prediction
+        )
+
+    async def action_skip(self) -> None:
+        await self._start_if_trusted(None)
+
+    # The run.
+
+    async def _start_if_trusted(self, prediction: Prediction | None) -> None:
+        """Start the run, after asking once for a course that is not our own."""
+        from studykit.lab.trust import is_trusted, remember
+        from studykit.tui.screens.trust import TrustScreen
+
+        root, data_dir = self.services.course.root, self.services.paths.data_dir
+
+        async def answered(may_run: bool | None) -> None:
+            if may_run:
+                try:
+                    remember(root, data_dir)
+                except (StudykitError, OSError) as error:
+                    self.say(f"! it will be asked again: {error}")
+                await self._start(prediction)
+
+        try:
+            if is_trusted(root, data_dir):
+                await self._start(prediction)
+            else:
+                self.app.push_screen(TrustScreen(root), answered)
+        except StudykitError as error:
+            self.say(f"! {error}")
+
+    async def _start(self, prediction: Prediction | None) -> None:
+        services = self.services
+        other = services.lab_run
+        if other is not None and not other.is_over:
+            self.say(f"{other.header.id} is still running: wait, or cancel it in its own lab")
+            return
+        run = LabRun(self._header, self._setup.knobs, self._card, prediction)
+        messages = services.runner.run(
+            run.header,
+            knobs=run.knobs,
+            seeds=range(run.header.seeds),
+            device=services.settings.lab.device,
+        )
+        services.lab_run = run
+        # The app's worker, not the screen's: it outlives the screen.
+        self.app.run_worker(
+            run.follow(messages, lambda result, said: services.record_run(result, run.card, said)),
+            group="lab-run",
+        )
+        await self._follow(run)
+
+    async def _follow(self, run: LabRun) -> None:
+        self._lab_run = run
+        self.say("")
+        self.phase = "run"
+        await self._stage.show(run, self.services.evidence_at(run.header, run.knobs))
+        self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
+
+    async def _tick(self) -> None:
+        run = self._lab_run
+        self._n_looks += 1
+        if run is None or not (run.is_over or self._n_looks % LOOKS_PER_DRAWING == 0):
+            return
+        await self._stage.look()
+        if self._had_charts != self._stage.has_charts:
+            self._had_charts = self._stage.has_charts
+            self.refresh_bindings()
+        if run.is_over:
+            if self._ticker is not None:
+                self._ticker.stop()
+            run.is_seen = True
+            self.phase = "outcome"
+            self.say(self._whereabouts(run))
+
+    def _whereabouts(self, run: LabRun) -> str:
+        """Where the result of `run` can be found from now on."""
+        if run.stored is None:
+            return ""
+        if run.stored.status != "done":
+            return f"saved as {run.stored.status}; it is no evidence for a card"
+        if self._card is None:
+            return "✓ saved"
+        if run.knobs == {**self._header.defaults, **self._card.knobs}:
+            return "✓ saved; the card shows it from now on"
+        return "✓ saved; other knobs than the card's, so the card keeps its own result"
+
+    async def action_cancel(self) -> None:
+        if self._lab_run is not None and not self._lab_run.is_over:
+            self._lab_run.state = "cancelling"
+            self.services.runner.cancel()
+            await self._stage.look()
+
+    def action_copy_text(self) -> None:
+        """Ctrl+c: copy a selection, else cancel the run, else what it does elsewhere."""
+        if self.phase == "run" and self.get_selected_text() is None:
+            self.call_later(self.action_cancel)
+        else:
+            super().action_copy_text()
+
+    # After the run.
+
+    async def action_turn(self, step: int) -> None:
+        await self._stage.turn(step)
+
+    async def action_log_scale(self) -> None:
+        await self._stage.toggle_log()
+
+    def action_again(self) -> None:
+        self._setup.ask_again()
+        self._set_up()
+
+    @property
+    def _trace(self) -> str:
+        result = self._lab_run.result if self._lab_run else None
+        return result.trace if result else ""
+
+    def action_log(self) -> None:
+        from studykit.tui.screens.lab_log import LabLogScreen
+
+        self.app.push_screen(LabLogScreen(self._header.id, self._trace))
+
+    def action_close(self) -> None:
+        self.dismiss()

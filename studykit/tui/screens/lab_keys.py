@@ -1,0 +1,41 @@
+"""The keys of the Lab screen, and the phases of a run in which each does something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.binding import Binding, BindingType
+
+from studykit.tui.widgets.phase_line import Phase
+
+LAB_KEYS: list[BindingType] = [
+    Binding("enter", "predict", "predict", id="lab-predict", tooltip="On to the prediction"),
+    Binding("enter", "run", "run", id="lab-run", tooltip="Run the lab with these knobs"),
+    Binding("s", "skip", "skip prediction", id="lab-skip", tooltip="Run without predicting"),
+    Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
+    Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
+    Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
+    Binding("tab", "turn(1)", "charts", id="lab-next", tooltip="The next chart, the outcome"),
+    Binding("shift+tab", "turn(-1)", "previous chart", show=False, id="lab-previous"),
+    Binding("g", "log_scale", "log y", id="lab-log-scale", tooltip="A logarithmic y axis"),
+    Binding("v", "log", "view log", id="lab-log", tooltip="What the lab wrote at the end"),
+    Binding("q,escape", "close", "back", key_display="q", id="back", tooltip="A run goes on"),
+    Binding("down,j", "move(1)", "down", show=False, id="lab-down"),
+    Binding("up,k", "move(-1)", "up", show=False, id="lab-up"),
+    Binding("right,l", "change(1)", "next value", show=False, id="lab-right"),
+    Binding("left,h", "change(-1)", "previous value", show=False, id="lab-left"),
+]
+
+LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
+    "predict": ("knobs",),
+    "run": ("knobs", "predict"),
+    "skip": ("knobs", "predict"),
+    "defaults": ("knobs", "predict"),
+    "change": ("knobs",),
+    "cancel": ("run",),
+    "again": ("outcome",),
+    "log": ("outcome",),
+    "turn": ("run", "outcome"),
+    "log_scale": ("run", "outcome"),
+}
+"""Action -> the phases in which its key does something; the others always do."""

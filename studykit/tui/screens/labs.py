@@ -1,0 +1,67 @@
+"""The labs of the course, to open one without a card."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+
+from studykit.course.cards import LabHeader
+from studykit.text import clean
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.widgets.evidence import render_seconds
+from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.safe import Static
+
+
+class LabsScreen(StudyScreen):
+    """One entry a lab: its question, and what is known of it."""
+
+    CSS_PATH = "labs.tcss"
+    AUTO_FOCUS = "Rows"
+    BINDING_GROUP_TITLE = "Labs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="open-lab", tooltip="Open the marked lab"),
+        Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
+    ]
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(Content.styled("Labs", "bold"), id="title")
+        with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
+            if self.services.course.labs:
+                yield Rows()
+            else:
+                yield Static("This course has no lab that can be read: studykit check says why")
+
+    def on_mount(self) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        for rows in self.query(Rows):
+            rows.rows = tuple(map(self._row, self.services.course.labs.values()))
+
+    def _row(self, lab: LabHeader) -> Row:
+        n_own = sum(stored.result.lab == lab.id for stored in self.services.runs)
+        own = f"run {n_own}×" if n_own else "not run yet"
+        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), own)))
+        return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
+
+    def action_open(self) -> None:
+        for rows in self.query(Rows):
+            lab = [*self.services.course.labs.values()][rows.cursor]
+            self.open_lab(lab, lab.defaults)
+
+    @on(Rows.Clicked)
+    def _open_clicked(self) -> None:
+        self.action_open()
+
+    async def lab_closed(self) -> None:
+        """The count of own runs may have grown."""
+        self._fill()
+
+    def action_home(self) -> None:
+        self.dismiss()

@@ -1,0 +1,42 @@
+"""The keys of the review screen; which of them live, the screen says in `check_action`."""
+
+from __future__ import annotations
+
+from textual.binding import Binding, BindingType
+
+from studykit.review.schedule import Rating
+from studykit.tui.widgets.rating_bar import NAMES, binding_id
+
+
+def _key(keys: str, action: str, what: str, name: str, help: str = "", shown: str = "") -> Binding:  # noqa: A002
+    """A key that the hints show while its action is possible."""
+    return Binding(keys, action, what, key_display=shown or None, id=name, tooltip=help)
+
+
+REVIEW_KEYS: list[BindingType] = [
+    _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),
+    _key("enter,space", "accept", "as suggested", "accept", "Rate as suggested", "Enter"),
+    *(
+        Binding(
+            str(rating.value),
+            f"rate({rating.value})",
+            NAMES[rating],
+            show=False,
+            id=binding_id(rating),
+            tooltip=NAMES[rating],
+        )
+        for rating in Rating
+    ),
+    _key("enter,space", "show_result", "result", "show-result", "See what was measured", "Enter"),
+    _key("enter", "write", "write", "write", "Back into the text field"),
+    _key("n", "give_up", "don't know", "give-up", "Give up: show the answer"),
+    _key("x", "lab", "lab", "lab", "Run the card's lab"),
+    _key("u", "undo", "undo", "undo", "Take the last rating back"),
+    Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the card as text"),
+    _key("q,escape", "home", "home", "home", "Home; all is saved", "q"),
+    Binding("enter,space", "home_at_end", "home", show=False, id="home-at-end"),
+    _key("down,j", "scroll_card(1)", "scroll", "scroll-down", "Scroll a long card", "j/k"),
+    Binding("up,k", "scroll_card(-1)", "scroll up", show=False, id="scroll-up"),
+    Binding("pagedown", "scroll_card(10)", "page down", show=False, id="page-down"),
+    Binding("pageup", "scroll_card(-10)", "page up", show=False, id="page-up"),
+]

@@ -1,0 +1,62 @@
+"""The one question before a foreign course's first run: its labs are programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from studykit.text import clean
+from studykit.tui.widgets.safe import Static
+
+
+class TrustScreen(ModalScreen[bool]):
+    """Closes with whether the labs below `root` may be run; any doubt is a no."""
+
+    BINDING_GROUP_TITLE = "Trust"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "run them", id="trust-yes", tooltip="Run the course's labs"),
+        Binding("n,q,escape", "answer(False)", "do not", id="trust-no", tooltip="Back to the lab"),
+    ]
+    DEFAULT_CSS = """
+    TrustScreen {
+        align: center middle;
+        Vertical {
+            width: 64;
+            max-width: 90%;
+            height: auto;
+            max-height: 90%;
+            padding: 1 2;
+            border: round $text-warning;
+            background: $surface;
+        }
+    }
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def compose(self) -> ComposeResult:
+        key = "bold $text-primary"
+        with Vertical():
+            yield Static(
+                Content.assemble(
+                    ("The labs of this course are programs", "bold"),
+                    "\n\nThey have not been run here before, or have changed since. A run "
+                    "can do whatever you can do on this machine:\n\n",
+                    f"{clean(str(self._root / 'labs'))}\n\n",
+                    ("y", key),
+                    "  run them, and remember that I trust them\n",
+                    ("n", key),
+                    "  do not run them",
+                )
+            )
+
+    def action_answer(self, may_run: bool) -> None:
+        self.dismiss(may_run)

@@ -1,0 +1,176 @@
+"""What the screens share: the course, the progress, the running of labs. No widget, no textual.
+
+Built before the first paint, so it imports neither SQLModel nor FSRS until somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from studykit.clock import Clock, study_day
+from studykit.course.cards import Card, Course, Knobs, LabHeader
+from studykit.errors import StoreError
+from studykit.settings import Paths, Settings
+
+if TYPE_CHECKING:
+    from studykit.lab.process import LabRunner
+    from studykit.lab.results import Prediction, RunResult
+    from studykit.progress.store import Store, StoredRun
+    from studykit.review.schedule import Scheduler
+    from studykit.review.session import Session
+    from studykit.review.study_queue import Limits
+    from studykit.tui.lab_run import LabRun
+
+
+class Services:
+    """The one object that the app hands to its screens as ``app.services``."""
+
+    course: Course
+    settings: Settings
+    paths: Paths
+    clock: Clock
+    store: Store | None
+    """The progress; None until `open` has opened it."""
+    runs: list[StoredRun]
+    """The learner's own runs of labs, oldest first; empty until `open`."""
+    cards: dict[str, Card]
+    """Card id -> card, of every deck that could be read."""
+    warning: str
+    """What went wrong as the progress was opened without keeping it from being used, or empty."""
+    lab_run: LabRun | None
+    """The run of a lab that goes on, or the last one; it outlives the screen that started it."""
+
+    def __init__(
+        self,
+        course: Course,
+        settings: Settings,
+        paths: Paths,
+        clock: Clock,
+        open_store: Callable[[], Store],
+    ) -> None:
+        self.course = course
+        self.settings = settings
+        self.paths = paths
+        self.clock = clock
+        self.store = None
+        self.runs = []
+        self.warning = ""
+        self.lab_run = None
+        self.cards = course.cards
+        self._open_store = open_store
+        self._recorded: dict[str, tuple[RunResult, ...]] = {}
+
+    def open(self) -> None:
+        """Open the progress and read what the screens need; slow, so call it in a thread.
+
+        Raises `StoreError` when the database cannot be used.
+        """
+        store = self._open_store()
+        try:
+            store.back_up(self.today)
+        except StoreError as error:  # a missing copy must not stop the study
+            self.warning = f"no copy of the progress was made: {error}"
+        self.runs = list(store.runs(None))
+        self.store = store
+
+    async def close(self) -> None:
+        """Stop the labs' process, if there is one, and close the progress."""
+        if "runner" in self.__dict__:
+            await self.runner.close()
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+    @property
+    def progress(self) -> Store:
+        """The opened store; raises `StoreError` before `open` has succeeded."""
+        if self.store is None:
+            raise StoreError("the progress is not open yet")
+        return self.store
+
+    @property
+    def today(self) -> date:
+        """The study day that it is now."""
+        return study_day(self.clock.now(), self.settings.review.rollover_hour)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """FSRS with the learner's settings."""
+        from studykit.review.schedule import Scheduler, ScheduleSettings
+
+        return Scheduler(ScheduleSettings.from_settings(self.settings.review))
+
+    @property
+    def limits(self) -> Limits:
+        """The learner's daily limits."""
+        from studykit.review.study_queue import Limits
+
+        review = self.settings.review
+        return Limits(new_per_day=review.new_per_day, reviews_per_day=review.reviews_per_day)
+
+    def open_session(self) -> Session:
+        """A sitting on today's cards."""
+        from studykit.review.session import Session
+
+        store = self.progress
+        return Session(
+            self.cards,
+            store.memories(),
+            store,
+            self.scheduler,
+            self.limits,
+            store.done(self.today, self.cards),
+            self.clock,
+        )
+
+    @cached_property
+    def runner(self) -> LabRunner:
+        """Runs labs of this course, each in a child process."""
+        from studykit.lab.process import LabRunner
+
+        lab = self.settings.lab
+        return LabRunner(
+            self.course.root,
+            threads=lab.threads,
+            time_limit_s=lab.time_limit_seconds,
+            clock=self.clock,
+        )
+
+    def lab_of(self, card: Card) -> LabHeader | None:
+        """The lab behind `card`, or None if it could not be read."""
+        return self.course.labs.get(card.lab)
+
+    def evidence(self, card: Card) -> RunResult | None:
+        """The learner's latest complete run with the card's knobs, else the recorded one."""
+        header = self.lab_of(card)
+        return None if header is None else self.evidence_at(header, card.knobs)
+
+    def evidence_at(self, header: LabHeader, knobs: Knobs) -> RunResult | None:
+        """As `evidence`, for a lab at any knobs; those not named have their defaults."""
+        from studykit.lab.recorded import find_evidence
+
+        own = [stored.result for stored in self.runs if stored.result.lab == header.id]
+        return find_evidence(header, knobs, own, self.recorded(header.id))
+
+    def recorded(self, lab_id: str) -> tuple[RunResult, ...]:
+        """The runs that ship with the course, read once."""
+        if lab_id not in self._recorded:
+            from studykit.lab.recorded import recorded_runs
+
+            self._recorded[lab_id] = recorded_runs(self.course.root, lab_id)
+        return self._recorded[lab_id]
+
+    def record_run(
+        self, result: RunResult, card: Card | None, prediction: Prediction | None
+    ) -> StoredRun:
+        """Store a run of the learner's, whatever became of it, with what was predicted."""
+        from studykit.progress.store import StoredRun
+
+        card_id = card.id if card else None
+        run_id = self.progress.record_run(result, card_id=card_id, prediction=prediction)
+        stored = StoredRun(run_id, result, card_id, prediction)
+        self.runs.append(stored)
+        return stored

@@ -1,0 +1,143 @@
+"""Answering a `match` card: a right side for each left side."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from studykit.course.cards import Match
+from studykit.review.grading import Given, Grade, Shown
+from studykit.tui.messages import Answered, AnswerUnclear
+from studykit.tui.widgets.card_text import parse_inline
+from studykit.tui.widgets.rows import Row, Rows
+
+LETTERS = "abcdefgim"
+"""Neither keys that move (h j k l) nor keys of the screen (n, x, …)."""
+
+
+class MatchAnswer(Rows):
+    """The left sides with what they were given, and below them the right sides to choose from."""
+
+    BINDING_GROUP_TITLE = "Pairs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "check", "check", id="check-match", tooltip="Check the pairs"),
+        Binding(
+            "left,h",
+            "cycle(-1)",
+            "change",
+            key_display="◂ ▸",
+            id="previous-side",
+            tooltip="Another right side (h and l, too)",
+        ),
+        Binding("right,l", "cycle(1)", "next right side", show=False, id="next-side"),
+        *(
+            Binding(
+                f"{letter},{place + 1}",
+                f"give({place})",
+                f"right side {letter}",
+                show=False,
+                key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
+                id=f"side-{letter}",
+                tooltip="" if place else "Give that right side",
+            )
+            for place, letter in enumerate(LETTERS)
+        ),
+    ]
+
+    def __init__(self, shown: Shown, body: Match) -> None:
+        super().__init__()
+        self._shown = shown
+        self._pairs = body.pairs
+        self._given: list[int | None] = [None] * len(shown.lefts)
+        self.set_reactive(Rows.rows, self._live_rows())
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(cursor, len(self._given) - 1))
+
+    def _live_rows(self) -> tuple[Row, ...]:
+        return (
+            *(Row(" ", self._pair(place)) for place in range(len(self._given))),
+            Row(" ", Content("")),
+            *(
+                Row(letter, parse_inline(right), "$text-muted" if place in self._given else "")
+                for place, (letter, right) in enumerate(
+                    zip(LETTERS, self._shown.rights, strict=False)
+                )
+            ),
+        )
+
+    def _pair(self, place: int) -> Content:
+        right = self._given[place]
+        chosen = (
+            Content.styled("…", "$text-muted")
+            if right is None
+            else Content(f"{LETTERS[right]}  ") + parse_inline(self._shown.rights[right])
+        )
+        return self._left(place) + Content("  →  ") + chosen
+
+    def _left(self, place: int) -> Content:
+        lefts = [parse_inline(left) for left in self._shown.lefts]
+        width = min(28, max(left.cell_length for left in lefts))
+        return lefts[place].pad_right(max(0, width - lefts[place].cell_length))
+
+    def action_give(self, right: int) -> None:
+        """Give the right side to the left side at the cursor, and go on to the next open one."""
+        if right >= len(self._shown.rights):
+            return
+        if right in self._given:
+            self._given[self._given.index(right)] = None
+        self._given[self.cursor] = right
+        n = len(self._given)
+        following = [(self.cursor + step) % n for step in range(1, n)]
+        self.cursor = next(
+            (place for place in following if self._given[place] is None), self.cursor
+        )
+        self.rows = self._live_rows()
+
+    def action_cycle(self, step: int) -> None:
+        """The next right side that no other left side has."""
+        own = self._given[self.cursor]
+        free = [
+            place
+            for place in range(len(self._shown.rights))
+            if place == own or place not in self._given
+        ]
+        if free:
+            start = free.index(own) if own is not None else (-1 if step > 0 else 0)
+            self._given[self.cursor] = free[(start + step) % len(free)]
+            self.rows = self._live_rows()
+
+    def action_check(self) -> None:
+        given = tuple(right for right in self._given if right is not None)
+        if missing := len(self._given) - len(given):
+            self.post_message(AnswerUnclear(f"{missing} still without a right side"))
+        else:
+            self.post_message(Answered(given))
+
+    @on(Rows.Clicked)
+    def _give_clicked(self, event: Rows.Clicked) -> None:
+        event.stop()
+        right = event.index - len(self._given) - 1
+        if right >= 0:
+            self.action_give(right)
+
+    def show_grade(self, given: Given, grade: Grade) -> None:
+        """Each left side with its right side, and what it was given instead."""
+        self.is_live = False
+        rights = self._shown.rights
+        told = [rights[place] for place in given] if isinstance(given, tuple) else []
+        self.rows = tuple(
+            self._judged_row(place, right, told[place] if told else "")
+            for place, (_, right) in enumerate(self._pairs)
+        )
+
+    def _judged_row(self, place: int, right: str, told: str) -> Row:
+        pair = self._left(place) + Content("  →  ") + parse_inline(right)
+        if not told:
+            return Row(" ", pair)
+        if told == right:
+            return Row("✓", pair, "$text-success")
+        return Row("✗", pair + Content.styled(f"  ← yours: {told}", "italic"), "$text-error")

@@ -1,0 +1,182 @@
+"""One card from its question to its evidence; grows downwards as the learner goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+
+from textual.app import ComposeResult
+from textual.containers import VerticalGroup, VerticalScroll
+from textual.content import Content
+
+from studykit.course.cards import (
+    HOLE,
+    Card,
+    Cloze,
+    LabHeader,
+    Match,
+    Numeric,
+    Order,
+    Predict,
+    Recall,
+)
+from studykit.lab.results import RunResult
+from studykit.review.grading import Given, Grade, Shown
+from studykit.tui.widgets.answer_match import MatchAnswer
+from studykit.tui.widgets.answer_options import OptionsAnswer
+from studykit.tui.widgets.answer_order import OrderAnswer
+from studykit.tui.widgets.answer_text import AnswerInput, TextAnswer
+from studykit.tui.widgets.card_text import Fitted, fit_text
+from studykit.tui.widgets.evidence import render_evidence, render_seconds
+from studykit.tui.widgets.rows import Rows
+from studykit.tui.widgets.safe import Static
+
+Answer: TypeAlias = OptionsAnswer | OrderAnswer | MatchAnswer | TextAnswer
+Evidence: TypeAlias = Callable[[int], Content]
+"""The MEASURED block, laid out to a width."""
+
+TASKS = {
+    "recall": "Answer in your head, then look",
+    "choice": "Which one is right?",
+    "cloze": "Fill the gap",
+    "order": "Put the steps in order",
+    "match": "Give each its counterpart",
+    "numeric": "Give a number",
+    "predict": "Predict what the lab measures",
+}
+
+
+class CardView(VerticalScroll, can_focus=False):
+    """The body of the review screen. The screen scrolls it: the focus is the answer's."""
+
+    def __init__(self, shown: Shown) -> None:
+        super().__init__()
+        self._shown = shown
+        self._answer = build_answer(shown)
+
+    @property
+    def card(self) -> Card:
+        """The card on view."""
+        return self._shown.card
+
+    def compose(self) -> ComposeResult:
+        yield Static(TASKS[self.card.kind], classes="task")
+        yield Fitted(fit_text(self.card.question), classes="question")
+        if self._answer is not None:
+            yield self._answer
+        yield VerticalGroup(id="after")
+
+    def focus_answer(self) -> None:
+        """Give the keys to the answer, if it takes any."""
+        if isinstance(self._answer, TextAnswer):
+            self._answer.query_one(AnswerInput).focus(scroll_visible=False)
+        elif isinstance(self._answer, Rows):
+            self._answer.focus(scroll_visible=False)
+
+    async def show_given(self, given: Given, offer: Content) -> None:
+        """A prediction is made: hold it, and offer what shows whether it comes true."""
+        if isinstance(self._answer, OptionsAnswer | TextAnswer):
+            self._answer.show_given(given)
+        await self._replace_after(Static(offer, classes="offer"))
+
+    async def show_grade(self, given: Given, grade: Grade, evidence: Evidence) -> None:
+        """The answer side: verdict, refutation, explanation, evidence, source."""
+        card = self.card
+        self.query_one(".task").display = False
+        if isinstance(card.body, Cloze):
+            filled = card.question.replace(HOLE, f"`{card.body.answer}`")
+            self.query_one(".question", Fitted).show(fit_text(filled))
+        if self._answer is not None:
+            self._answer.show_grade(given, grade)
+        if isinstance(card.body, Recall):
+            parts = [Fitted(fit_text(card.body.answer), classes="answer")]
+        else:
+            parts = [Fitted(_fit_verdict(card, given, grade), classes="verdict")]
+        if grade.misconception:
+            parts.append(Fitted(fit_text(grade.misconception), classes="misconception"))
+        parts.append(Fitted(fit_text(card.explain), classes="explain"))
+        parts.append(Fitted(evidence, classes="evidence"))
+        if card.source:
+            parts.append(Fitted(fit_text(f"Source: {card.source}"), classes="source"))
+        await self._replace_after(*parts)
+
+    def scroll_to_evidence(self) -> None:
+        """Bring what was measured into view: it is new."""
+        self.scroll_to_widget(self.query_one(".evidence"), animate=False, top=True)
+
+    async def _replace_after(self, *parts: Static | Fitted) -> None:
+        after = self.query_one("#after", VerticalGroup)
+        await after.remove_children()
+        await after.mount(*parts)
+
+    def as_text(self, grade: Grade | None) -> str:
+        """The card as plain text, for the clipboard; with its answer once it is graded."""
+        card = self.card
+        lines = [card.question]
+        lines += [f"- {option.text}" for option in self._shown.options]
+        if grade is not None:
+            lines += ["", grade.answer, "", card.explain]
+        return "\n".join(lines)
+
+
+def build_answer(shown: Shown) -> Answer | None:
+    """What the card is answered with; nothing where the learner only says it."""
+    match shown.card.body:
+        case Recall():
+            return None
+        case Order(steps=steps):
+            return OrderAnswer(shown.steps, steps)
+        case Match() as body:
+            return MatchAnswer(shown, body)
+        case Numeric(unit=unit):
+            return TextAnswer(unit, is_number=True)
+        case Predict(measurement=name, unit=unit) if name:
+            return TextAnswer(unit, is_number=True)
+        case _ if shown.options:
+            return OptionsAnswer(shown.options)
+        case _:
+            return TextAnswer()
+
+
+def build_offer(header: LabHeader | None, evidence: RunResult | None) -> Content:
+    """What a learner may do who has predicted."""
+    key = "bold $text-primary"
+    cost = f" ({render_seconds(header)})" if header and header.seconds else ""
+    rows = [("x", key), (f"      run the lab now{cost}", "")]
+    if evidence is not None:
+        whose = "recorded result" if evidence.recorded else "result of your last run"
+        rows += [("\nEnter", key), (f"  look at the {whose}", "")]
+    return Content.assemble(*rows)
+
+
+def fit_evidence(
+    card: Card, header: LabHeader | None, result: RunResult | None, now: datetime
+) -> Evidence:
+    """What was measured for `card`, or why nothing is known."""
+    if header is None:
+        missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
+        return lambda width: missing.truncate(width, ellipsis=True)
+    return lambda width: render_evidence(card, header, result, now, width=width)
+
+
+def _fit_verdict(card: Card, given: Given, grade: Grade) -> Callable[[int], Content]:
+    """Right or wrong in a mark and a word, and the right answer where nothing else shows it."""
+    if grade.correct is None:
+        head = Content.styled("● Not judged: the lab has not measured it yet", "bold")
+    elif grade.correct:
+        head = Content.styled("✓ Right", "bold $text-success")
+    elif given is None:
+        head = Content.styled("– Not answered", "bold $text-warning")
+    elif grade.detail:
+        head = Content.styled(
+            f"✗ {sum(grade.detail)} of {len(grade.detail)} right", "bold $text-error"
+        )
+    else:
+        head = Content.styled("✗ Wrong", "bold $text-error")
+    is_written = isinstance(card.body, Cloze | Numeric) or (
+        isinstance(card.body, Predict) and bool(card.body.measurement)
+    )
+    if is_written and grade.answer:
+        head += Content.assemble(("   answer  ", "$text-muted"), (grade.answer, "bold"))
+    return lambda width: Content("\n").join(head.wrap(width))

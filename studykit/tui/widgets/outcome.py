@@ -1,0 +1,132 @@
+"""What became of a run, as text: the prediction, the verdicts, the numbers beside their levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from studykit.course.cards import Card, LabHeader
+from studykit.lab.results import Prediction, RunResult, SeedResult, Status
+from studykit.text import clean
+from studykit.tui.lab_run import LabRun
+from studykit.tui.prediction import FAILS, HOLDS
+from studykit.tui.widgets.evidence import claims_of, hang, render_origin, render_verdict
+from studykit.tui.widgets.measurements import (
+    ladder,
+    render_measurements,
+    render_table,
+    summarise,
+)
+
+_BROKEN_OFF: dict[Status, str] = {
+    "cancelled": "Cancelled",
+    "failed": "The lab failed",
+    "killed": "The lab broke off",
+    "timed out": "Timed out",
+    "skipped": "Not run",
+}
+
+
+_MEASURE = 88
+"""Columns of running text: longer lines are hard to read."""
+
+
+def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
+    """Everything that a finished run says, from how it ended to its last number.
+
+    Where this machine could not run the lab, what is `known` from elsewhere is shown instead.
+    """
+    result = run.result
+    blocks = [_ending(run.header, result, width)] if result is not None else []
+    if run.problem:
+        blocks.append(hang(Content("! "), Content.styled(clean(run.problem), "$text-error"), width))
+    if run.prediction is not None:
+        blocks.append(render_prediction(run.header, run.prediction, width, is_over=True))
+    shown = result
+    if result is not None and result.status == "skipped" and known is not None:
+        shown = known
+        origin = Content.styled(render_origin(run.header, known, result.started_at), "$text-muted")
+        blocks += [Content(""), hang(Content.styled("INSTEAD  ", "bold"), origin, width)]
+    numbers = render_numbers(shown.seeds if shown else run.seeds, width)
+    if shown is None or shown.status != "done":
+        return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
+    own = claims_of(run.header, run.card)
+    blocks += [Content(""), *(render_verdict(run.header, one, shown, width) for one in own)]
+    if numbers.plain:
+        blocks += [Content(""), numbers]
+    others = [claim for claim in run.header.claims if claim not in own]
+    if others:
+        blocks += [Content(""), Content.styled("ALSO MEASURED", "bold")]
+        blocks += [render_verdict(run.header, claim, shown, width) for claim in others]
+    # Not before the run: it tells what comes out.
+    return Content("\n").join([*blocks, *_about(run.header, min(width, _MEASURE))])
+
+
+def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
+    """The measurements of `seeds`, and the tables of the last one."""
+    parts = [render_measurements(ladder(summarise(seeds)), width)]
+    if seeds:
+        parts += [render_table(table) for table in seeds[-1].tables]
+        parts += [render_table(heat_map) for heat_map in seeds[-1].heat_maps]
+    return Content("\n\n").join(part for part in parts if part.plain)
+
+
+def render_prediction(
+    header: LabHeader, prediction: Prediction, width: int, *, is_over: bool = False
+) -> Content:
+    """What the learner said, of which claim, and whether it came true if that is known."""
+    came_true = {
+        True: ("  ✓ right", "bold $text-success"),
+        False: ("  ✗ wrong", "bold $text-error"),
+        None: ("  ? not decided" if is_over else "", "$text-warning"),
+    }[prediction.correct]
+    # A bet on a claim says little without it; an option of a card speaks for itself.
+    is_bet = prediction.text in (HOLDS, FAILS)
+    claim = f"  {header.claims.get(prediction.claim, '')}" if is_bet else ""
+    text = Content.assemble(f"“{prediction.text}”", came_true, (claim, "$text-muted"))
+    return hang(Content.styled("YOU SAID  ", "bold $text-accent"), text, width)
+
+
+def render_votes(
+    header: LabHeader, card: Card | None, seeds: Sequence[SeedResult], width: int
+) -> Content:
+    """The claims while the run goes on: what each seed that was judged says."""
+    marks = {True: "✓", False: "✗", None: "?"}
+    lines = []
+    for claim in claims_of(header, card):
+        votes = "".join(marks[seed.claims[claim]] for seed in seeds if claim in seed.claims)
+        lead = Content.styled(f"{votes.ljust(header.seeds, '·')} ", "bold")
+        lines.append(hang(lead, Content.styled(header.claims[claim], "$text-muted"), width))
+    return Content("\n").join(lines)
+
+
+def _ending(header: LabHeader, result: RunResult, width: int) -> Content:
+    n = len(result.seeds)
+    seeds = f"{n} seed{'' if n == 1 else 's'}"
+    if result.status == "done":
+        torch = result.versions.get("torch", "")
+        parts = [
+            f"{seeds} in {result.seconds:.1f} s",
+            result.device,
+            clean(result.machine),
+            f"torch {clean(torch)}" if torch else "",
+        ]
+        done = Content.styled(" · ".join(part for part in parts if part), "$text-muted")
+        return hang(Content.styled("DONE  ", "bold"), done, width)
+    where = f" in seed {n} of {header.seeds}" if n else ""
+    why = f": {clean(result.message)}" if result.message else ""
+    more = " · v shows the log" if result.trace else ""
+    style = "bold" if result.status in ("skipped", "cancelled") else "bold $text-error"
+    text = Content.assemble(
+        (f"{_BROKEN_OFF[result.status]}{where}{why}", style), (more, "$text-muted")
+    )
+    return hang(Content(""), text, width)
+
+
+def _about(header: LabHeader, width: int) -> list[Content]:
+    blocks = []
+    for n, paragraph in enumerate(header.about.split("\n\n") if header.about else ()):
+        lead = Content.styled("ABOUT  ", "bold") if n == 0 else Content(" " * 7)
+        blocks += [Content(""), hang(lead, Content(" ".join(paragraph.split())), width)]
+    return blocks

@@ -1,0 +1,91 @@
+"""The top line of a sitting: where the card belongs, what is left, how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+
+from studykit.course.cards import Card, Course
+from studykit.review.schedule import NEW_MEMORY, State
+from studykit.review.session import Session
+from studykit.text import clean
+from studykit.tui.widgets.card_text import Fitted
+from studykit.tui.widgets.safe import Static
+
+
+class Bar(Widget):
+    """A thin line, filled from the left."""
+
+    _share = 0.0
+
+    def fill(self, share: float) -> None:
+        """Fill it up to `share` of its width."""
+        self._share = share
+        self.refresh()
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        half_cells = round(self._share * width * 2)
+        done = "━" * (half_cells // 2) + "╸" * (half_cells % 2)
+        return Content.assemble((done, "$text-primary"), ("─" * (width - len(done)), "$rule"))
+
+
+class PlaceLine(Widget):
+    """Two rows: deck › topic and the counts, then the bar."""
+
+    DEFAULT_CSS = """
+    PlaceLine {
+        height: 2;
+        Horizontal { height: 1; padding: 0 1; }
+        #place { width: 1fr; color: $text-muted; }
+        #badge { width: auto; margin-left: 2; color: $text-accent; }
+        #counts { width: auto; margin-left: 2; }
+        Bar { height: 1; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Fitted(lambda width: Content(), id="place")
+            yield Static(id="badge")
+            yield Static(id="counts")
+        yield Bar()
+
+    def show_place(self, course: Course, session: Session) -> None:
+        """Where the session is; the count that the current card is part of is the bold one."""
+        card, counts = session.current, session.counts
+        state = session.memories.get(card.id, NEW_MEMORY).state if card else None
+        parts: list[tuple[str, str]] = []
+        for name, n, states in (
+            ("new", counts.new, (State.NEW,)),
+            ("learning", counts.learning, (State.LEARNING, State.RELEARNING)),
+            ("review", counts.review, (State.REVIEW,)),
+        ):
+            if n:
+                parts.append((" · " if parts else "", "$text-muted"))
+                parts.append((f"{n} {name}", "bold" if state in states else "$text-muted"))
+        self.query_one("#place", Fitted).show(
+            _fit_place(card, course) if card else lambda width: Content()
+        )
+        self.query_one("#counts", Static).update(Content.assemble(*parts))
+        total = session.n_done + counts.total
+        self.query_one(Bar).fill(session.n_done / total if total else 1.0)
+
+    def badge(self, text: str) -> None:
+        """What goes on beside the sitting: a lab that runs."""
+        self.query_one("#badge", Static).update(text)
+
+
+def _fit_place(card: Card, course: Course) -> Callable[[int], Content]:
+    """Deck and topic; where both do not fit, the topic says more."""
+    deck = next(deck for deck in course.decks if deck.id == card.deck_id)
+    topic = next(topic for topic in deck.topics if topic.id == card.topic_id)
+    whole = Content(clean(f"{deck.title} › {topic.title}"))
+    short = Content(clean(topic.title))
+    return lambda width: (
+        whole if whole.cell_length <= width else short.truncate(width, ellipsis=True)
+    )

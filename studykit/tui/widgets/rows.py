@@ -1,0 +1,110 @@
+"""A list of short texts with a cursor: what options, steps and pairs to match are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import ScrollableContainer
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of the list."""
+
+    lead: str
+    """Stands before the text: a letter, a number, a mark. All leads of a list are as wide."""
+    text: Content
+    style: str = ""
+    """Of the whole entry: "$text-success" where it was right."""
+
+
+class Rows(Widget, can_focus=True):
+    """Entries one below the other; the cursor's entry is marked by ▸ and a ground of its own."""
+
+    DEFAULT_CSS = """
+    Rows { height: auto; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Next line", show=False, id="line-down"),
+        Binding("up,k", "move(-1)", "Previous line", show=False, id="line-up"),
+    ]
+
+    rows: reactive[tuple[Row, ...]] = reactive((), layout=True)
+    cursor: reactive[int] = reactive(0)
+    is_live: reactive[bool] = reactive(True)
+    """False: there is nothing more to choose; no cursor is drawn."""
+
+    @dataclass
+    class Clicked(Message):
+        """The mouse picked an entry."""
+
+        index: int
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(cursor, len(self.rows) - 1))
+
+    def watch_is_live(self, is_live: bool) -> None:
+        self.can_focus = is_live
+
+    def watch_cursor(self) -> None:
+        """Keep the cursor in view where the list is longer than the screen."""
+        if isinstance(self.parent, ScrollableContainer) and self.is_live and self.rows:
+            blocks = self._blocks(max(1, self.content_size.width))
+            top = sum(map(len, blocks[: self.cursor]))
+            row = Region(0, top, self.size.width, len(blocks[self.cursor]))
+            where = row.translate(self.virtual_region.offset)
+            self.parent.scroll_to_region(where, animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.is_live
+
+    def action_move(self, step: int) -> None:
+        self.cursor += step
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return sum(len(block) for block in self._blocks(width))
+
+    def render(self) -> Content:
+        width = max(1, self.content_size.width)
+        return Content("\n").join(line for block in self._blocks(width) for line in block)
+
+    def on_click(self, event: events.Click) -> None:
+        """Find the entry below the mouse."""
+        bottom = 0
+        for index, block in enumerate(self._blocks(max(1, self.content_size.width))):
+            bottom += len(block)
+            if event.y < bottom:
+                if self.is_live:
+                    self.cursor = index
+                    self.post_message(self.Clicked(index))
+                return
+
+    def _blocks(self, width: int) -> list[list[Content]]:
+        return [self._block(index, row, width) for index, row in enumerate(self.rows)]
+
+    def _block(self, index: int, row: Row, width: int) -> list[Content]:
+        is_chosen = self.is_live and index == self.cursor
+        lead = Content(f"{'▸' if is_chosen else ' '} {row.lead}  ")
+        lines = lay_out(Line(row.text), width, lead)
+        if row.style:
+            lines = [line.stylize(row.style) for line in lines]
+        if is_chosen:
+            lines = [line.pad_right(width - line.cell_length) for line in lines]
+            lines = [line.stylize("bold on $panel") for line in lines]
+        return lines
+
+
+def row(lead: str, text: str, style: str = "") -> Row:
+    """A row of a card's text."""
+    return Row(lead, parse_inline(text), style)

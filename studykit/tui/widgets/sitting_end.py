@@ -1,0 +1,77 @@
+"""What stands where a card would, when none is left for now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from textual.content import Content
+
+from studykit.review.schedule import Rating
+from studykit.review.session import Review, Session
+from studykit.review.study_queue import next_due
+from studykit.tui.services import Services
+from studykit.tui.widgets.safe import Static
+from studykit.tui.words import minutes, outlook, plural
+
+
+class SittingEnd(Static):
+    """The sum of the sitting, and when it goes on: a wait within the day, or the end of it."""
+
+    DEFAULT_CSS = """
+    SittingEnd {
+        width: 100%;
+        height: auto;
+        padding: 2 4;
+    }
+    """
+
+    def __init__(self, session: Session, reviews: Sequence[Review], services: Services) -> None:
+        super().__init__()
+        self._session = session
+        self._reviews = reviews
+        self._services = services
+
+    def on_mount(self) -> None:
+        self.say()
+
+    def say(self) -> None:
+        """Say it for the present moment."""
+        is_waiting = self._session.waiting_until is not None
+        title = "A short break" if is_waiting else "Done for today"
+        lines = [
+            Content.styled(title, "bold $text-success"),
+            Content(""),
+            *self._sum(),
+            Content(self._outlook()),
+            Content(""),
+            Content.assemble(
+                ("u", "bold $text-primary"),
+                " takes the last rating back    ",
+                ("q", "bold $text-primary"),
+                " home",
+            ),
+        ]
+        self.update(Content("\n").join(lines))
+
+    def _sum(self) -> list[Content]:
+        n = len(self._reviews)
+        if not n:
+            return []
+        taken = timedelta(milliseconds=sum(review.taken_ms for review in self._reviews))
+        n_again = sum(review.rating is Rating.AGAIN for review in self._reviews)
+        text = f"{plural(n, 'card')} in {minutes(taken)}, {n_again} again ({n_again / n:.0%})"
+        return [Content(text)]
+
+    def _outlook(self) -> str:
+        services = self._services
+        now = services.clock.now()
+        if (until := self._session.waiting_until) is not None:
+            wait = max(timedelta(), until - now)
+            return (
+                f"The next card comes in {minutes(wait)}, at {until.astimezone(now.tzinfo):%H:%M}"
+            )
+        session = self._session
+        n_unseen = len(session.cards) - len(session.memories)
+        coming = next_due(session.memories, services.today)
+        return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)

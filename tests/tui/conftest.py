@@ -1,0 +1,99 @@
+"""The app on a small course, without a lab process and on a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import cast
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+
+from studykit.clock import FixedClock
+from studykit.course.decks import load_course
+from studykit.lab.process import LabRunner
+from studykit.progress.store import Store
+from studykit.settings import Paths, ScreenSettings, Settings
+from studykit.tui.app import StudykitApp
+from studykit.tui.services import Services
+from tests.tui.screen_course import write_course
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))
+
+MakeServices = Callable[..., Services]
+
+
+class IdleRunner:
+    """Stands where labs are run, and counts how often it was told to warm up."""
+
+    def __init__(self) -> None:
+        self.n_warm = 0
+
+    async def warm(self) -> None:
+        self.n_warm += 1
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and colours do not depend on where the tests run."""
+    for name in ("NO_COLOR", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def make_services(tmp_path: Path) -> MakeServices:
+    """Services on the course of `screen_course`, with the cards of these names."""
+
+    def make(*names: str, settings: Settings | None = None) -> Services:
+        course = load_course(write_course(tmp_path / "course", *names))
+        assert course.problems == ()
+        paths = Paths(tmp_path / "home", tmp_path / "home" / "settings.toml")
+        services = Services(
+            course,
+            settings or Settings(screen=ScreenSettings(theme="studykit-dark")),
+            paths,
+            FixedClock(NOW),
+            lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
+        )
+        # `runner` is made when first asked for; here it is there already.
+        services.__dict__["runner"] = cast("LabRunner", IdleRunner())
+        return services
+
+    return make
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Wait for what a worker or a timer brings about; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await pilot.pause(0.02)
+    await pilot.pause()
+
+
+async def open_home(pilot: Pilot[None]) -> None:
+    """Wait until Home has its numbers."""
+    await until(pilot, lambda: "Opening" not in text_of(pilot.app))
+
+
+async def open_review(pilot: Pilot[None]) -> None:
+    """Home, then the first card."""
+    await open_home(pilot)
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+def app_of(services: Services) -> StudykitApp:
+    """The app, not running yet."""
+    return StudykitApp(services)
+
+
+def text_of(app: App[None]) -> str:
+    """What stands on the screen, row by row."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)

@@ -1,0 +1,314 @@
+"""The MEASURED block of a card: whose run, what it says, and what it does not hide."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
+from studykit.errors import Place
+from studykit.lab.events import HeatMap, Measurement, Table
+from studykit.lab.results import RunResult, SeedResult, Verdict
+from studykit.tui.claim_numbers import measurements_of
+from studykit.tui.widgets.evidence import render_evidence
+from studykit.tui.widgets.measurements import (
+    format_value,
+    ladder,
+    render_measurements,
+    render_table,
+    summarise,
+)
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=timezone(timedelta(hours=1)))
+
+SOURCE = '''\
+def verdict(m):
+    """Judge one seed."""
+    letters, without = m["unigram"], m["loss_without"]
+
+    def near(loss):
+        return abs(loss - letters) < 0.05
+
+    ratio = m["ratio"]
+    return {
+        "stuck": near(without),
+        "slower": without < letters - 0.1,
+        "vanishes": ratio < 1e-3,
+        "always": True,
+    }
+'''
+
+
+@pytest.fixture
+def header(tmp_path: Path) -> LabHeader:
+    path = tmp_path / "residuals.py"
+    path.write_text(SOURCE, encoding="utf-8")
+    return LabHeader(
+        id="core/residuals",
+        path=path,
+        title="Residuals",
+        about="",
+        question="What if I remove them?",
+        points=("1.4.2",),
+        claims={
+            "stuck": "Without residuals it learns letter frequencies only.",
+            "slower": "Without residuals it only learns slower.",
+            "vanishes": "The first layer's gradient vanishes.",
+            "always": "[b]Always[/nope].",
+        },
+        knobs={"n_layers": (8, 2), "init": ("xavier", "small")},
+        seeds=3,
+        seconds={"cpu": 25.0, "cuda": 4.0},
+        literature={"stuck": "Tokens collapse with depth (Dong et al. 2021)."},
+        code_hash="new",
+    )
+
+
+def card(*, claim: str = "", options: tuple[str, ...] = ()) -> Card:
+    body = Predict(tuple(Option(name, claim=name) for name in options)) if options else Recall("x")
+    return Card(
+        id="c",
+        kind="predict" if options else "recall",
+        deck_id="core",
+        topic_id="t",
+        points=("1.4.2",),
+        question="?",
+        body=body,
+        explain="",
+        lab="core/residuals",
+        claim=claim,
+        knobs={},
+        note="",
+        source="",
+        place=Place(Path("deck.yaml")),
+        content_hash="",
+    )
+
+
+def seed_result(seed: int, without: float, ratio: float = 0.5) -> SeedResult:
+    measurements = (
+        Measurement("loss_with", 1.72, "nats", "with residuals"),
+        Measurement("loss_without", without, "nats", "without residuals"),
+        Measurement("ratio", ratio, "", "gradient, first / last"),
+        Measurement("unigram", 2.951, "nats", "letter frequencies", yardstick=True),
+        Measurement("ln_v", 4.205, "nats", "uniform guess", yardstick=True),
+    )
+    return SeedResult(
+        seed,
+        {one.name: one for one in measurements},
+        {"stuck": True, "slower": False, "vanishes": None, "always": True},
+    )
+
+
+def run_of(*without: float, **verdicts: Verdict) -> RunResult:
+    judged: dict[str, Verdict] = {"stuck": "confirmed", "slower": "refuted", **verdicts}
+    return RunResult(
+        lab="core/residuals",
+        knobs={"n_layers": 8, "init": "xavier"},
+        device="cpu",
+        machine="AMD EPYC, 2 cores",
+        versions={"torch": "2.13.0"},
+        code_hash="new",
+        started_at=datetime(2026, 11, 23, 21, 10, tzinfo=UTC),
+        seconds=24.0,
+        status="done",
+        seeds=tuple(seed_result(n, value) for n, value in enumerate(without)),
+        verdicts=judged,
+    )
+
+
+def text(card: Card | None, header: LabHeader, result: RunResult | None, width: int = 100) -> str:
+    return render_evidence(card, header, result, NOW, width=width).plain
+
+
+def test_an_own_run_tells_when_where_and_with_which_knobs(header: LabHeader) -> None:
+    """The date is in the learner's time zone, whatever zone it was stored in."""
+    shown = " ".join(text(card(claim="stuck"), header, run_of(2.94, 2.95, 2.96)).split())
+
+    assert shown.startswith(
+        "MEASURED core/residuals · your run of 23 Nov 22:10 · cpu · "
+        "n_layers 8, init xavier · 3 seeds"
+    )
+    assert "older version" not in shown
+
+
+def test_a_recorded_run_names_the_machine_and_never_says_yours(header: LabHeader) -> None:
+    shown = text(card(claim="stuck"), header, replace(run_of(2.94), recorded=True))
+
+    assert "recorded on AMD EPYC, 2 cores, 23 Nov 2026" in shown
+    assert "1 seed" in shown
+    assert "your" not in shown
+
+
+def test_what_was_not_measured_says_how_to(header: LabHeader) -> None:
+    assert text(card(claim="stuck"), header, None) == (
+        "MEASURED  not measured yet: x runs it (≈ 25 s)"
+    )
+    silent = replace(header, seconds={})
+    assert text(card(claim="stuck"), silent, None) == "MEASURED  not measured yet: x runs it"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown"),
+    [
+        ("confirmed", "✓ confirmed"),
+        ("refuted", "✗ refuted"),
+        ("depends", "◐ depends"),
+        ("undecided", "? undecided"),
+        ("skipped", "– skipped"),
+    ],
+)
+def test_a_verdict_is_a_mark_and_a_word(header: LabHeader, verdict: Verdict, shown: str) -> None:
+    """Colour is never the only sign, and a refuted claim stands as plainly as a confirmed one."""
+    lines = text(card(claim="stuck"), header, run_of(2.94, 2.95, stuck=verdict)).splitlines()
+    line = next(line for line in lines if line.startswith(shown))
+
+    assert line.endswith("✓✓  Without residuals it learns letter frequencies only.")
+
+
+def test_each_option_of_a_prediction_has_its_verdict(header: LabHeader) -> None:
+    shown = text(card(options=("stuck", "slower")), header, run_of(2.94, 2.95))
+
+    assert "✓ confirmed ✓✓  Without residuals it learns letter" in shown
+    assert "✗ refuted   ✗✗  Without residuals it only learns slower." in shown
+    assert "gradient vanishes" not in shown
+
+
+def test_the_numbers_are_those_that_decide_the_claim(header: LabHeader) -> None:
+    """Median and range over the seeds, with the level that the claim compares with beside it."""
+    shown = text(card(claim="stuck"), header, run_of(2.94, 2.96, 2.95))
+
+    assert [line.split() for line in shown.splitlines()[-2:]] == [
+        ["without", "residuals", "2.950", "nats", "2.940–2.960"],
+        ["┄", "letter", "frequencies", "2.951", "nats"],
+    ]
+    assert "with residuals  " not in shown.replace("without residuals", "")
+    vanishes = text(card(claim="vanishes"), header, run_of(2.94, 2.96))
+    assert "gradient, first / last  0.500" in vanishes
+    assert "nats" not in vanishes
+
+
+def test_a_number_that_was_asked_for_is_shown(header: LabHeader) -> None:
+    asked = replace(card(claim="stuck"), body=Predict(measurement="loss_with", unit="nats"))
+    shown = text(asked, header, run_of(2.94))
+
+    assert "    with residuals      1.720 nats" in shown
+
+
+def test_a_verdict_that_names_no_measurement_shows_the_first_ones(header: LabHeader) -> None:
+    shown = text(card(claim="always"), header, run_of(2.94))
+
+    assert "with residuals" in shown
+    assert "uniform guess" in shown
+
+
+def test_published_figures_stand_beside_the_verdict(header: LabHeader) -> None:
+    shown = text(card(claim="stuck"), header, run_of(2.94))
+
+    assert "Literature: Tokens collapse with depth (Dong et al. 2021)." in shown
+    assert "Literature" not in text(card(claim="slower"), header, run_of(2.94))
+
+
+def test_divergence_is_a_result(header: LabHeader) -> None:
+    """NaN is shown as what it means; a seed that diverged is counted beside the others."""
+    all_lost = text(card(claim="stuck"), header, run_of(math.nan, math.nan))
+    assert "diverged" in all_lost
+    assert "nan" not in all_lost.replace("nats", "")
+
+    one_lost = text(card(claim="stuck"), header, run_of(2.9, math.nan, 3.2))
+    assert "3.050 nats  2.900–3.200, 1 of 3 diverged" in one_lost
+
+
+def test_a_run_of_older_code_says_so(header: LabHeader) -> None:
+    shown = text(card(claim="stuck"), header, replace(run_of(2.94), code_hash="old"))
+
+    assert shown.endswith("measured with an older version of the lab")
+
+
+def test_brackets_and_controls_of_a_lab_are_only_text(header: LabHeader) -> None:
+    shown = text(None, header, replace(run_of(2.94), recorded=True, machine="\x1b]52;c;x[/]"))
+
+    assert "[b]Always[/nope]." in shown
+    assert "␛]52;c;x[/]" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("width", [30, 56, 76, 116])
+def test_no_line_is_wider_than_the_card(header: LabHeader, width: int) -> None:
+    content = render_evidence(None, header, run_of(2.94, 2.96), NOW, width=width)
+
+    assert max(line.cell_length for line in content.split("\n")) <= width
+
+
+def test_claims_know_their_measurements_without_running_the_lab(header: LabHeader) -> None:
+    """Found by way of local names and helpers; nothing is found in a source that is no verdict."""
+    assert measurements_of(header, "stuck") == {"loss_without", "unigram"}
+    assert measurements_of(header, "vanishes") == {"ratio"}
+    assert measurements_of(header, "always") == frozenset()
+    missing = replace(header, path=header.path.with_name("gone.py"))
+    assert measurements_of(missing, "stuck") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (2.9512, "2.951"), (0.3324, "0.332"), (0.0123, "0.0123"), (7.6e-9, "7.60e-9"),
+        (12.345, "12.35"), (123.45, "123.5"), (32768.0, "32768"), (3, "3"), (0.0, "0"),
+        (1.5e9, "1.50e9"), (math.nan, "diverged"), (math.inf, "∞"), (-math.inf, "-∞"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_or_four_digits(value: float, shown: str) -> None:
+    assert format_value(value) == shown
+
+
+def test_a_number_stands_between_the_levels_it_lies_between() -> None:
+    """Where a unit has yardsticks its rows are sorted; what diverged is above all of them."""
+    names = [row.name for row in ladder(summarise([seed_result(0, 2.94)]))]
+    assert names == ["loss_with", "loss_without", "unigram", "ln_v", "ratio"]
+
+    lost = [row.name for row in ladder(summarise([seed_result(0, math.nan)]))]
+    assert lost == ["loss_with", "unigram", "ln_v", "loss_without", "ratio"]
+
+
+def test_labels_that_are_not_unique_are_told_apart_by_name() -> None:
+    seed = SeedResult(
+        0,
+        {name: Measurement(name, 1.0, "", "first / last") for name in ("ratio_base", "ratio_bare")},
+        {},
+    )
+
+    labels = [row.label for row in summarise([seed])]
+    assert labels == ["ratio base: first / last", "ratio bare: first / last"]
+
+
+def test_a_table_of_measurements_gives_up_the_range_before_the_label() -> None:
+    rows = summarise([seed_result(0, 2.94), seed_result(1, 2.96)])
+
+    assert "2.940–2.960" in render_measurements(rows, 60).plain
+    narrow = render_measurements(rows, 40)
+    assert "2.940–2.960" not in narrow.plain
+    assert "without residuals" in narrow.plain
+    assert max(line.cell_length for line in narrow.split("\n")) <= 40
+
+
+def test_tables_and_heat_maps_are_aligned_text() -> None:
+    """A masked cell is a dot, not a zero; a row that is too short does no harm."""
+    table = Table("by layer", ("layer", "with"), (("0", 1.0), ("embedding", math.nan), ("8",)))
+    assert render_table(table).plain.splitlines() == [
+        "by layer",
+        "layer          with",
+        "0                 1",
+        "embedding  diverged",
+        "8",
+    ]
+    heat_map = HeatMap("weights", ("a", "b"), ("a", "b"), ((1.0, None), (0.25, 0.75)))
+    assert render_table(heat_map).plain.splitlines() == [
+        "weights",
+        "       a      b",
+        "a      1      ·",
+        "b  0.250  0.750",
+    ]

@@ -1,0 +1,56 @@
+"""The help and the command palette, both made from the bindings."""
+
+from __future__ import annotations
+
+from studykit.settings import Settings
+from studykit.tui.app import StudykitApp
+from studykit.tui.screens.help import HelpScreen
+from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
+
+
+async def test_help_lists_the_keys_of_the_screen_below(make_services: MakeServices) -> None:
+    """The screen's keys, those of its list of options, the app's; remapped ones as they are."""
+    settings = Settings(keys={"copy": "c", "rate-easy": "e"})
+    async with StudykitApp(make_services("order", settings=settings)).run_test() as pilot:
+        await open_review(pilot)
+        await pilot.press("question_mark")
+        rows = [line.split() for line in text_of(pilot.app).splitlines()]
+        assert ["c", "Copy", "the", "card", "as", "text"] in [row[:6] for row in rows]
+        assert ["1", "2", "3", "e", "Again,", "Hard,"] in [row[:6] for row in rows]
+        assert ["J/K", "Move", "the", "marked", "step"] in [row[:5] for row in rows]
+        await pilot.press("q")
+        assert not isinstance(pilot.app.screen, HelpScreen)
+
+
+async def test_hints_are_whole_and_can_be_clicked(make_services: MakeServices) -> None:
+    """Where not all fit, whole hints are left out, never help; a click presses the key."""
+    async with StudykitApp(make_services("order")).run_test(size=(60, 24)) as pilot:
+        await open_review(pilot)
+        hints = text_of(pilot.app).splitlines()[-1]
+        assert hints == " Enter check  J/K move step  n don't know  x lab  ? help"
+        await pilot.click("KeyHints", offset=(hints.index("? help"), 0))
+        assert isinstance(pilot.app.screen, HelpScreen)
+
+
+async def test_f1_helps_in_a_text_field(make_services: MakeServices) -> None:
+    """? is text there, and the hints say F1."""
+    async with StudykitApp(make_services("cloze")).run_test() as pilot:
+        await open_review(pilot)
+        assert "F1 help" in text_of(pilot.app)
+        await pilot.press("f1")
+        assert "TEXT FIELD" in text_of(pilot.app)
+
+
+async def test_the_palette_finds_actions_and_themes(make_services: MakeServices) -> None:
+    """: opens it; what it finds is done."""
+    app = StudykitApp(make_services("recall"))
+    async with app.run_test() as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *"studykit-li")
+        await until(pilot, lambda: "theme studykit-light" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.theme == "studykit-light")
+        await pilot.press("ctrl+p", *"labs")
+        await until(pilot, lambda: "labs (x)" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "What if I remove" in text_of(app))

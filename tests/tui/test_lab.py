@@ -1,0 +1,383 @@
+"""The Lab screen with a real child process: predict, run, see what came out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from studykit.lab.events import Measurement
+from studykit.lab.recorded import record_run
+from studykit.lab.results import Prediction, RunResult, SeedResult
+from studykit.lab.trust import is_trusted
+from studykit.review.grading import present
+from studykit.tui.app import StudykitApp
+from studykit.tui.prediction import FAILS
+from studykit.tui.screens.lab import LabScreen
+from studykit.tui.screens.trust import TrustScreen
+from studykit.tui.services import Services
+from tests.tui.coin_course import build_services
+from tests.tui.conftest import NOW, open_home, text_of, until
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return build_services(tmp_path)
+
+
+@asynccontextmanager
+async def opened(
+    services: Services,
+    card_id: str = "coin-share",
+    prediction: Prediction | None = None,
+    size: tuple[int, int] = (80, 24),
+) -> AsyncIterator[Pilot[None]]:
+    """The app with the lab of a card on the screen."""
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        await open_home(pilot)
+        await show(pilot, services, card_id, prediction)
+        yield pilot
+
+
+async def show(
+    pilot: Pilot[None],
+    services: Services,
+    card_id: str = "coin-share",
+    prediction: Prediction | None = None,
+) -> None:
+    """Open the lab of a card, as the review screen does."""
+    card = services.cards[card_id]
+    header = services.lab_of(card)
+    assert header is not None
+    await pilot.app.push_screen(LabScreen(header, card.knobs, card, prediction))
+    await pilot.pause()
+
+
+def screen_of(pilot: Pilot[None]) -> LabScreen:
+    screen = pilot.app.screen
+    assert isinstance(screen, LabScreen)
+    return screen
+
+
+async def finished(pilot: Pilot[None]) -> str:
+    """The text of the screen when the run is over."""
+    await until(pilot, lambda: screen_of(pilot).phase == "outcome")
+    return text_of(pilot.app)
+
+
+async def choose(pilot: Pilot[None], text: str) -> None:
+    """Predict `text`, wherever it stands."""
+    while not any(f"▸ {letter}  {text}" in text_of(pilot.app) for letter in "ab"):
+        await pilot.press("j")
+    await pilot.press("enter")
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
+    """Predict, run, see the verdicts; the run is stored and becomes the card's evidence."""
+    async with opened(services) as pilot:
+        assert "▸ 1 KNOBS" in text_of(pilot.app)
+        await pilot.press("enter")
+        assert "▸ 2 PREDICT" in text_of(pilot.app)
+        await choose(pilot, "Nearly none")
+        text = await finished(pilot)
+
+        assert "✓ confirmed ✓✓  Heads show in about half of all tosses." in text
+        assert "✗ refuted   ✗✗  Heads hardly ever show." in text
+        assert "YOU SAID  “Nearly none”  ✗ wrong" in text
+        assert "saved; the card shows it from now on" in text
+        assert "The share of heads tends to the coin's bias." in text
+        (stored,) = services.progress.runs("coins/toss")
+        assert stored.card_id == "coin-share"
+        assert stored.prediction == Prediction("Nearly none", "none", correct=False)
+        assert stored.result.verdicts == {"half": "confirmed", "none": "refuted"}
+        assert services.evidence(services.cards["coin-share"]) == stored.result
+
+
+async def test_the_key_is_answered_before_the_lab_answers(services: Services) -> None:
+    """The screen changes with the key itself: no child process has said anything yet."""
+    async with opened(services) as pilot:
+        screen = screen_of(pilot)
+        await screen.action_skip()
+
+        assert screen.phase == "run"
+        assert services.lab_run is not None
+        assert services.lab_run.n_told == 0
+
+
+async def test_options_stand_as_the_card_shows_them(services: Services) -> None:
+    """Shuffled alike: the place of the right one in the deck gives nothing away."""
+    async with opened(services) as pilot:
+        card = services.cards["coin-share"]
+        shown = [option.text for option in present(card, 0).options]
+        text = text_of(pilot.app)
+
+        assert f"a  {shown[0]}" in text
+        assert f"b  {shown[1]}" in text
+
+
+async def test_a_prediction_can_be_skipped(services: Services) -> None:
+    """A skipped prediction is stored as none, and never counted as right or wrong."""
+    async with opened(services, "coin-recall") as pilot:
+        assert "Heads hardly ever show." in text_of(pilot.app)
+        await pilot.press("s")
+        text = await finished(pilot)
+
+        assert "YOU SAID" not in text
+        assert services.runs[-1].prediction is None
+
+
+async def test_betting_against_a_claim_that_is_refuted_is_right(services: Services) -> None:
+    async with opened(services, "coin-recall") as pilot:
+        await pilot.press("enter", "j", "enter")
+        text = await finished(pilot)
+
+        assert f"“{FAILS}” ✓ right Heads hardly ever show." in words(text)
+
+
+async def test_knobs_turn_and_go_back_to_their_defaults(services: Services) -> None:
+    """The run has the knobs as they stood; a card keeps its evidence if they are not its own."""
+    async with opened(services) as pilot:
+        await pilot.press("l", "l", "j", "right")
+        assert "bias ◂ 0.01 ▸" in words(text_of(pilot.app))
+        assert "Here with bias 0.01, mood slow." in words(text_of(pilot.app))
+        assert "▸ mood ◂ slow ▸" in words(text_of(pilot.app))
+        await pilot.press("d")
+        assert "bias ◂ 0.5 ▸" in words(text_of(pilot.app))
+        assert "▸ mood ◂ calm ▸" in words(text_of(pilot.app))
+        await pilot.press("k", "l", "s")
+        text = await finished(pilot)
+
+        assert "other knobs than the card's" in text
+        assert services.runs[-1].result.knobs == {"bias": 0.01, "mood": "calm"}
+        assert services.evidence(services.cards["coin-share"]) is None
+
+
+async def test_what_was_predicted_on_the_card_stands_for_its_knobs_only(
+    services: Services,
+) -> None:
+    """Turned to other knobs, the question is another one and is asked again."""
+    made = Prediction("About a half", "half")
+    async with opened(services, prediction=made) as pilot:
+        assert "YOU SAID  “About a half”" in text_of(pilot.app)
+        await pilot.press("l")
+        assert "YOU SAID" not in text_of(pilot.app)
+        assert "About a half" in text_of(pilot.app)
+        await pilot.press("h", "enter")
+        text = await finished(pilot)
+
+        assert "“About a half”  ✓ right" in text
+
+
+async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(
+    services: Services,
+) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await until(pilot, lambda: "share" in text_of(pilot.app))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await pilot.press("c")
+        assert services.lab_run is not None
+        assert services.lab_run.state in ("cancelling", "finished")
+        text = await finished(pilot)
+
+        assert loop.time() - began < 2
+        assert "Cancelled in seed 1 of 2" in text
+        assert "saved as cancelled" in text
+        assert services.runs[-1].result.status == "cancelled"
+        assert services.evidence(services.cards["coin-share"]) is None
+
+
+async def test_ctrl_c_cancels_a_run_and_does_not_quit(services: Services) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await until(pilot, lambda: services.lab_run is not None and services.lab_run.n_begun == 1)
+        await pilot.press("ctrl+c")
+
+        assert "Cancelled" in await finished(pilot)
+        assert pilot.app.is_running
+
+
+async def test_a_lab_that_fails_says_why_and_shows_its_log(services: Services) -> None:
+    """One line, the brackets of the message untouched; the traceback is one key away."""
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "l", "enter")
+        await choose(pilot, "About a half")
+        text = words(await finished(pilot))
+
+        assert "The lab failed in seed 1 of 2: RuntimeError: no more tosses [/nope]" in text
+        assert "“About a half” ? not decided" in text
+        assert "tends to the coin's bias" not in text
+        await pilot.press("v")
+        assert "raise RuntimeError" in text_of(pilot.app)
+        await pilot.press("q")
+        assert screen_of(pilot).phase == "outcome"
+
+
+async def test_a_run_goes_on_when_the_screen_closes(services: Services) -> None:
+    """Back on the card nothing is lost; the lab opened again shows the same run."""
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await until(pilot, lambda: services.lab_run is not None and services.lab_run.n_begun == 1)
+        run = services.lab_run
+        await pilot.press("q")
+        assert not isinstance(pilot.app.screen, LabScreen)
+        assert run is not None
+        assert not run.is_over
+
+        await show(pilot, services)
+        assert screen_of(pilot).phase == "run"
+        assert services.lab_run is run
+        await pilot.press("c")
+        assert "Cancelled" in await finished(pilot)
+
+
+async def test_what_ended_behind_the_screen_is_stored_and_shown(services: Services) -> None:
+    async with opened(services) as pilot:
+        screen = screen_of(pilot)
+        await screen.action_skip()
+        screen.action_close()
+        run = services.lab_run
+        assert run is not None
+        await until(pilot, lambda: run.is_over and not isinstance(pilot.app.screen, LabScreen))
+        assert len(services.runs) == 1
+
+        await show(pilot, services)
+        assert "✓ confirmed" in await finished(pilot)
+        await pilot.press("q")
+        await show(pilot, services)
+        assert screen_of(pilot).phase == "knobs"
+
+
+async def test_one_run_at_a_time(services: Services) -> None:
+    """Another lab has to wait, and says for what."""
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await pilot.press("q")
+        await show(pilot, services, "coin-absent")
+        await pilot.press("s")
+
+        assert "coins/toss is still running" in text_of(pilot.app)
+        assert screen_of(pilot).phase != "run"
+
+
+async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Services) -> None:
+    """Skipped with the reason, and labelled as somebody else's measurement."""
+    header = services.course.labs["coins/absent"]
+    measured = {"share": Measurement("share", 0.51)}
+    claims = {"half": True, "none": False}
+    record_run(
+        services.course.root,
+        RunResult(
+            lab="coins/absent",
+            knobs=header.defaults,
+            device="cuda",
+            machine="NVIDIA H200",
+            versions={"torch": "2.13.0"},
+            code_hash=header.code_hash,
+            started_at=NOW,
+            seconds=1.0,
+            status="done",
+            seeds=(SeedResult(0, measured, claims),),
+            recorded=True,
+            verdicts={"half": "confirmed", "none": "refuted"},
+        ),
+    )
+    async with opened(services, "coin-absent") as pilot:
+        await pilot.press("s")
+        text = words(await finished(pilot))
+
+        assert "Not run: " in text
+        assert "no_such_module" in text
+        assert "recorded on NVIDIA H200, 23 Nov 2026 · cuda" in text
+        assert "✓ confirmed ✓ Heads show in about half of all tosses." in text
+        assert services.runs == []
+
+
+async def test_again_asks_for_a_new_prediction(services: Services) -> None:
+    """The last outcome is known, so the last prediction says nothing of the next run."""
+    async with opened(services, prediction=Prediction("About a half", "half")) as pilot:
+        await pilot.press("enter")
+        await finished(pilot)
+        await pilot.press("r")
+
+        assert "▸ 1 KNOBS" in text_of(pilot.app)
+        assert "About a half" in text_of(pilot.app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_charts_turn_and_change_their_scale(
+    services: Services, size: tuple[int, int]
+) -> None:
+    """Narrow, the outcome takes its turn with the charts; wide, all are seen at once."""
+    async with opened(services, size=size) as pilot:
+        await pilot.press("s")
+        text = await finished(pilot)
+        assert ("chart 2/2" in text) == (size == (120, 40))
+        assert "confirmed" in text
+        await pilot.press("tab")
+        text = text_of(pilot.app)
+        assert "share of heads  by toss" in text
+        assert "chart 1/2" in text
+        assert ("confirmed" in text) == (size == (120, 40))
+        await pilot.press("g")
+        assert "share of heads  by toss, log" in text_of(pilot.app)
+        await pilot.press("shift+tab")
+        assert "share of heads  by toss, log" not in text_of(pilot.app)
+
+
+async def test_a_run_survives_any_size_of_the_window(services: Services) -> None:
+    """Shrunk below what can be shown and grown again, in the middle of a run."""
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await until(pilot, lambda: "●" in text_of(pilot.app))
+        for width, height in ((40, 10), (20, 4), (120, 40)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause(0.3)
+        assert "chart 2/2" in text_of(pilot.app)
+        await pilot.press("c")
+        assert "Cancelled" in await finished(pilot)
+
+
+async def test_hints_fit_a_narrow_terminal(services: Services) -> None:
+    """Only keys that do something now are hinted, and help is among them."""
+    async with opened(services) as pilot:
+        seen = {}
+        for keys in ((), ("enter",), ("s",)):
+            await pilot.press(*keys)
+            if keys == ("s",):
+                await finished(pilot)
+            hints = text_of(pilot.app).splitlines()[-1].strip()
+            seen[screen_of(pilot).phase] = hints
+            assert len(hints) < 78
+            assert "? help" in hints
+        assert "predict" in seen["knobs"]
+        assert "run" in seen["predict"]
+        assert "cancel" not in seen["outcome"]
+        assert "view log" not in seen["outcome"]
+
+
+async def test_a_foreign_course_asks_before_its_code_runs(tmp_path: Path) -> None:
+    """Nothing runs without a yes; a yes is remembered."""
+    services = build_services(tmp_path, trusted=False)
+    root, data_dir = services.course.root, services.paths.data_dir
+    async with opened(services) as pilot:
+        await pilot.press("s")
+        assert isinstance(pilot.app.screen, TrustScreen)
+        await pilot.press("n")
+        assert screen_of(pilot).phase == "knobs"
+        assert services.lab_run is None
+        assert not is_trusted(root, data_dir)
+
+        await pilot.press("s", "y")
+        assert "confirmed" in await finished(pilot)
+        assert is_trusted(root, data_dir)

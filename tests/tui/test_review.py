@@ -1,0 +1,194 @@
+"""The review screen: every card kind from its question to its rating, and the ways back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from studykit.course.cards import Order
+from studykit.review.schedule import Rating
+from studykit.text import first_suspect
+from studykit.tui.app import StudykitApp
+from studykit.tui.screens.review import ReviewScreen
+from studykit.tui.services import Services
+from studykit.tui.widgets.answer_options import OptionsAnswer
+from studykit.tui.widgets.rating_bar import RatingButton
+from tests.tui.conftest import MakeServices, open_review, text_of
+
+Keys = Callable[[Services], list[str]]
+"""What a learner presses to answer the first card."""
+
+
+def _letter(services: Services, name: str, text: str) -> list[str]:
+    """The key of the option with this text, as the card is shown the first time."""
+    shown = services.open_session().shown
+    assert shown is not None and shown.card.id == name
+    return ["abcdefg"[[option.text for option in shown.options].index(text)]]
+
+
+def _pick_rights(services: Services, *, is_right: bool) -> list[str]:
+    shown = services.open_session().shown
+    assert shown is not None
+    rights = ["the scale of one token", "the path of the gradient", "the variance of the scores"]
+    wanted = rights if is_right else [rights[1], rights[0], rights[2]]
+    return ["abcdefgim"[shown.rights.index(right)] for right in wanted] + ["enter"]
+
+
+def _sort_steps(services: Services) -> list[str]:
+    """Selection sort with K, the cursor and Enter."""
+    shown = services.open_session().shown
+    assert shown is not None and isinstance(shown.card.body, Order)
+    steps, keys, cursor = list(shown.steps), [], 0
+    for target, step in enumerate(shown.card.body.steps):
+        place = steps.index(step)
+        keys += ["j" if place > cursor else "k"] * abs(place - cursor)
+        keys += ["K"] * (place - target)
+        steps.insert(target, steps.pop(place))
+        cursor = target
+    return [*keys, "enter"]
+
+
+STUCK = "At the letter-frequency entropy"
+CASES: dict[str, tuple[str, Keys, bool | None, Rating, str]] = {
+    "recall": ("recall", lambda _: ["space"], None, Rating.GOOD, "so a path around every"),
+    "choice": (
+        "choice",
+        lambda s: _letter(s, "stacks-choice", "The first layer's gradient vanishes"),
+        False,
+        Rating.AGAIN,
+        "Plain deep stacks suffer from it",
+    ),
+    "cloze": ("cloze", lambda _: ["N", "o", "r", "m", "enter"], True, Rating.GOOD, "✓ Right"),
+    "given up": ("cloze", lambda _: ["enter"], False, Rating.AGAIN, "– Not answered"),
+    "order": ("order", _sort_steps, True, Rating.GOOD, "✓ 4  Add the result to x"),
+    "match": (
+        "match",
+        lambda s: _pick_rights(s, is_right=False),
+        False,
+        Rating.AGAIN,
+        "✗ 1 of 3 right",
+    ),
+    "numeric": ("numeric", lambda _: ["3", ".", "3", "enter"], True, Rating.GOOD, "3.296 nats"),
+    "predict": (
+        "predict",
+        lambda s: [*_letter(s, "stacks-predict", STUCK), "enter"],
+        True,
+        Rating.GOOD,
+        "✓ Right",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_card_is_answered_and_rated(make_services: MakeServices, case: str) -> None:
+    """Each kind is answered by its keys, judged, explained, backed by evidence and saved."""
+    name, keys, correct, suggested, told = CASES[case]
+    services = make_services(name)
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press(*keys(services))
+        screen = text_of(pilot.app)
+        assert told in screen
+        assert "MEASURED" in screen and "recorded on Intel Xeon" in screen
+        assert f"▸ {suggested.value} {suggested.name.capitalize()} ◂" in screen
+        await pilot.press("enter")
+        (saved,) = services.progress.reviews()
+        assert (saved.rating, saved.suggested, saved.correct) == (suggested, suggested, correct)
+        assert "— u undoes it" in text_of(pilot.app)
+
+
+async def test_rating_keys_are_dead_before_the_answer(make_services: MakeServices) -> None:
+    """Nobody rates what they have not seen; afterwards the learner overrules the suggestion."""
+    services = make_services("recall")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("1", "3", "enter", "2")
+        (saved,) = services.progress.reviews()
+        assert saved.rating is Rating.HARD
+
+
+async def test_the_cursor_stays_in_view(make_services: MakeServices) -> None:
+    """In a low terminal a long list scrolls with its cursor."""
+    services = make_services("order")
+    (card,) = services.cards.values()
+    steps = tuple(f"step number {n}" for n in range(15))
+    services.cards = {card.id: replace(card, body=Order(steps))}
+    async with StudykitApp(services).run_test(size=(80, 18)) as pilot:
+        await open_review(pilot)
+        assert "15  step" not in text_of(pilot.app)
+        await pilot.press(*["j"] * 14)
+        assert "▸ 15  step" in text_of(pilot.app)
+
+
+async def test_the_mouse_answers_and_rates(make_services: MakeServices) -> None:
+    """Options and ratings can be clicked."""
+    services = make_services("choice")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.click(OptionsAnswer, offset=(5, 1))
+        answers = [line for line in text_of(pilot.app).splitlines() if "yours" in line]
+        assert [line.split()[1] for line in answers] == ["b"]
+        easy = [*pilot.app.screen.query(RatingButton)][3]
+        await pilot.click(easy)
+        (saved,) = services.progress.reviews()
+        assert saved.rating is Rating.EASY
+
+
+HOSTILE = (
+    "oops [/nope] [red]x[0][/] [@click=app.quit]free[/] \x1b[31mred \x1b]52;c;aGk=\x1b\\ \u202erev"
+)
+
+
+async def test_hostile_text_is_only_text(make_services: MakeServices) -> None:
+    """Markup stays as it is written, and no control character reaches the terminal."""
+    services = make_services("recall")
+    (card,) = services.cards.values()
+    card = replace(card, question=HOSTILE, explain=HOSTILE, source=HOSTILE)
+    services.cards = {card.id: card}
+    async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space")
+        screen = text_of(pilot.app)
+        assert screen.count("oops [/nope] [red]x[0][/] [@click=app.quit]free[/] ␛[31mred") == 3
+        assert all(first_suspect(line) is None for line in screen.splitlines())
+
+
+async def test_letters_belong_to_the_text_field(make_services: MakeServices) -> None:
+    """In a field every letter is text; Esc gives the keys back, and Enter the field."""
+    async with StudykitApp(make_services("cloze")).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("q", "x", "question_mark")
+        assert "qx?" in text_of(pilot.app) and isinstance(pilot.app.screen, ReviewScreen)
+        await pilot.press("escape", "enter", "z", "escape", "q")
+        assert "1 due" in text_of(pilot.app)
+
+
+SnapCompare = Callable[..., bool]
+
+
+async def _ready(pilot: Pilot[None]) -> None:
+    await open_review(pilot)
+
+
+def test_picture_of_a_question(make_services: MakeServices, snap_compare: SnapCompare) -> None:
+    """A question with options at 80x24."""
+    app: Any = StudykitApp(make_services("choice"))
+    assert snap_compare(app, run_before=_ready, terminal_size=(80, 24))
+
+
+def test_picture_of_an_answer(make_services: MakeServices, snap_compare: SnapCompare) -> None:
+    """An answered card at 120x40: marks, refutation, explanation and ratings."""
+
+    async def answer(pilot: Pilot[None]) -> None:
+        await open_review(pilot)
+        await pilot.press("a")
+
+    services = make_services("choice")
+    # Evidence has tests and pictures of its own.
+    services.course = replace(services.course, labs={})
+    app: Any = StudykitApp(services)
+    assert snap_compare(app, run_before=answer, terminal_size=(120, 40))
