@@ -1,22 +1,23 @@
 # Run inside the virtual environment of the README (or put its bin/ first on PATH).
-.PHONY: help check format test verify
+.PHONY: help check format lint test verify
 
 help:  # list the targets
 	@grep -E '^[a-z]+:.*#' Makefile | sed 's/:.*# /\t/'
 
-check:  # all that must be green before a commit
+check: lint test  # all that must be green before a commit
+
+lint:  # formatting, style, types and who may import whom
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+
+test:  # the tests alone
 	pytest
 
 format:  # format and mend what ruff can
 	ruff format .
 	ruff check --fix .
-
-test:  # the tests alone
-	pytest
 
 verify:  # run every lab of the course and compare its verdicts with the recorded ones
 	studykit verify

@@ -1,0 +1,129 @@
+"""The command line: global options, the list of commands, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studykit import __version__
+from studykit.commands import check, doctor, due, labs, report, verify
+from studykit.commands.environment import Environment, build_environment
+from studykit.commands.terminal import warn
+from studykit.errors import StudykitError, UsageError
+from studykit.settings import user_paths
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+app = typer.Typer(
+    name="studykit",
+    help="Daily review cards whose answers can be run. Without a command: the screens.",
+    epilog="Example: studykit --course ~/my-course",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+lab_app = typer.Typer(help="Run the experiments behind the cards.", rich_markup_mode=None)
+app.add_typer(lab_app, name="lab", epilog="Example: studykit lab run core/residuals")
+
+app.command("due", epilog="Example: studykit due --json")(due.due)
+app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
+app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
+app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
+    report.report
+)
+app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
+lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)
+lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs.show_lab)
+lab_app.command(
+    "run", epilog="Example: studykit lab run core/residuals --set n_layers=2 --seeds 1"
+)(labs.run_lab)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"studykit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    course: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder of another course (with decks/, labs/, data/)."),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """The options before the command; without a command the screens open."""
+    if ctx.resilient_parsing:
+        return
+    ctx.obj = build_environment(course)
+    if ctx.invoked_subcommand is None:
+        _open_screens(ctx.obj)
+
+
+def _open_screens(environment: Environment) -> None:
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not is_terminal or os.environ.get("TERM", "dumb") == "dumb":
+        raise UsageError("the screens need a terminal", hint="try studykit due, or studykit --help")
+    from studykit.tui.app import run_app
+
+    raise typer.Exit(run_app(environment.services))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of one command line; every error is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="studykit", standalone_mode=False)
+        sys.stdout.flush()
+    except StudykitError as error:
+        warn(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        usage = getattr(error, "ctx", None)
+        warn(error.format_message() + (f" (see {usage.command_path} --help)" if usage else ""))
+        return error.exit_code
+    except typer.Abort:
+        warn("stopped")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        warn(f"{where}{error.strerror or error}{_write_log(traceback.format_exc())}")
+        return 1
+    except Exception as error:
+        warn(f"unexpected {type(error).__name__}: {error}{_write_log(traceback.format_exc())}")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _write_log(trace: str) -> str:
+    """Where the traceback of an unexpected error was written, or nothing if it could not be."""
+    log = user_paths().data_dir / "last-error.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(trace, encoding="utf-8")
+    except OSError:
+        return ""
+    return f" (traceback in {log})"

@@ -1,0 +1,89 @@
+"""``studykit due``: what there is to study today, for a prompt or a script."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studykit.commands.environment import environment
+from studykit.commands.terminal import counted, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from studykit.review.study_queue import Counts
+
+
+def due(
+    ctx: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
+) -> None:
+    """Count the cards to study today, by deck."""
+    from studykit.review.study_queue import Counts, Done, deck_counts, next_due
+
+    env = environment(ctx)
+    services = env.services
+    cards, today = services.cards, services.today
+    with env.existing_store() as store:
+        stored = {} if store is None else store.memories()
+        done = Done() if store is None else store.done(today, cards)
+    memories = {card_id: memory for card_id, memory in stored.items() if card_id in cards}
+    by_deck = deck_counts(
+        cards,
+        memories,
+        day=today,
+        at=env.clock.now(),
+        limits=services.limits,
+        done=done,
+        scheduler=services.scheduler,
+    )
+    counts = [(deck, by_deck.get(deck.id, Counts())) for deck in env.course.decks]
+    total = Counts(
+        new=sum(each.new for _, each in counts),
+        learning=sum(each.learning for _, each in counts),
+        review=sum(each.review for _, each in counts),
+    )
+    upcoming = next_due(memories, today)
+    if json:
+        say_json(
+            {
+                "format": 1,
+                "day": today.isoformat(),
+                "decks": [
+                    {"deck": deck.id, "title": deck.title, **_document(each)}
+                    for deck, each in counts
+                ],
+                "total": _document(total),
+                "next": None if upcoming is None else _next_document(*upcoming),
+            }
+        )
+        return
+    rows = [_row(deck.title, each) for deck, each in counts]
+    header = ["deck", "new", "learning", "review", "total"]
+    say_table(header, [*rows, _row("all", total)], numbers=4)
+    if upcoming is not None:
+        when, n_cards = upcoming
+        say(f"next: {counted(n_cards, 'card')} {_when(when, env.clock.now())}")
+
+
+def _row(title: str, counts: Counts) -> list[str]:
+    return [title, *map(str, (counts.new, counts.learning, counts.review, counts.total))]
+
+
+def _when(when: date | datetime, now: datetime) -> str:
+    if isinstance(when, datetime):
+        return f"at {when.astimezone(now.tzinfo):%H:%M}"
+    return f"on {when:%A %d %B}"
+
+
+def _document(counts: Counts) -> dict[str, int]:
+    return {
+        "new": counts.new,
+        "learning": counts.learning,
+        "review": counts.review,
+        "total": counts.total,
+    }
+
+
+def _next_document(when: date | datetime, n_cards: int) -> dict[str, Any]:
+    return {"at": when.isoformat(), "cards": n_cards}

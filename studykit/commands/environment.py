@@ -1,0 +1,117 @@
+"""What every command starts from: course, files of the learner, clock; all read on demand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from studykit.clock import Clock, clock_from_environment
+from studykit.errors import LabError, UsageError
+from studykit.settings import Paths, Settings, bundled_course_root, load_settings, user_paths
+
+if TYPE_CHECKING:
+    from studykit.course.cards import Course
+    from studykit.progress.store import Store
+    from studykit.tui.services import Services
+
+MANIFEST = Path("decks", "course.yaml")
+"""The file that makes a folder a course."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The global options and the environment variables of one command line."""
+
+    root: Path
+    """Folder of the course."""
+    paths: Paths
+    clock: Clock
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The learner's preferences; raises `SettingsError`."""
+        return load_settings(self.paths.settings_file)
+
+    @cached_property
+    def course(self) -> Course:
+        """The course; what could not be read of it is said on stderr, once."""
+        from studykit.commands.terminal import counted, warn
+        from studykit.course.decks import load_course
+
+        course = load_course(self.root)
+        if course.problems:
+            found = counted(len(course.problems), "problem")
+            warn(f"{found} in the course; studykit check lists them")
+        return course
+
+    @cached_property
+    def services(self) -> Services:
+        """Course, settings, scheduler, limits and evidence, as the screens have them."""
+        from studykit.tui.services import Services
+
+        return Services(self.course, self.settings, self.paths, self.clock, self.open_store)
+
+    def open_store(self) -> Store:
+        """The progress, created if there is none; raises `StoreError`."""
+        from studykit.progress.store import Store
+
+        return Store.open(self.paths.database, backups_dir=self.paths.backups_dir)
+
+    @contextmanager
+    def existing_store(self) -> Iterator[Store | None]:
+        """The progress for reading, or None before the first sitting: nothing is created."""
+        if not self.paths.database.exists():
+            yield None
+            return
+        with closing(self.open_store()) as store:
+            yield store
+
+    def require_trust(self, *, trusted: bool) -> None:
+        """Return if the course's labs may run here, after asking once for a foreign course.
+
+        Raises `LabError` when nobody can be asked and `trusted` is False.
+        """
+        from studykit.lab.trust import is_trusted, remember
+
+        data_dir = self.paths.data_dir
+        if is_trusted(self.root, data_dir):
+            return
+        if not trusted:
+            if not sys.stdin.isatty():
+                raise LabError(
+                    f"the labs of {self.root} are programs that have not been run here before",
+                    hint="pass --trust if you trust them",
+                )
+            question = f"Running a lab executes programs in {self.root}. Do you trust them?"
+            typer.confirm(question, abort=True, err=True)
+        remember(self.root, data_dir)
+
+
+def build_environment(course: Path | None) -> Environment:
+    """The environment for the course folder given on the command line, or the bundled course."""
+    root = bundled_course_root() if course is None else course_folder(course)
+    return Environment(root, user_paths(), clock_from_environment())
+
+
+def course_folder(path: Path) -> Path:
+    """`path` made absolute; raises `UsageError` if no course lies there."""
+    folder = path.expanduser().resolve()
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"{path} is not a course", hint=f"a course is a folder with {MANIFEST.as_posix()}"
+        )
+    return folder
+
+
+def environment(ctx: typer.Context) -> Environment:
+    """The environment that the global options built."""
+    found = ctx.find_object(Environment)
+    assert found is not None, "the root callback sets it"
+    return found

@@ -1,0 +1,205 @@
+"""``studykit lab list | show | run``: the experiments of the course."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studykit.commands.environment import environment
+from studykit.commands.runs import find_lab, parse_knobs, run_with_progress, say_run
+from studykit.commands.terminal import say, say_beside, say_json, say_table
+from studykit.errors import StudykitError
+from studykit.settings import bundled_course_root
+
+if TYPE_CHECKING:
+    from studykit.commands.environment import Environment
+    from studykit.course.cards import Knobs, LabHeader
+    from studykit.lab.results import RunResult
+
+
+class Device(enum.StrEnum):
+    """Where a lab runs; auto: on a GPU when there is one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def _complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
+    from studykit.course.labs import find_labs
+
+    root = _completed_root(ctx)
+    paths = [path.relative_to(root / "labs") for path in find_labs(root)]
+    ids = [path.with_suffix("").as_posix() for path in paths]
+    return [lab_id for lab_id in ids if lab_id.startswith(incomplete)]
+
+
+def _complete_knob(ctx: typer.Context, incomplete: str) -> list[str]:
+    from studykit.course.labs import load_lab_header
+
+    root = _completed_root(ctx)
+    # An option without its value stops the parser before it names the arguments.
+    lab_id = ctx.params.get("lab") or next(iter(ctx.args), "")
+    try:
+        header = load_lab_header(root / "labs" / f"{lab_id}.py", root)
+    except StudykitError:
+        return []
+    settings = [f"{name}={value}" for name, values in header.knobs.items() for value in values]
+    return [setting for setting in settings if setting.startswith(incomplete)]
+
+
+def _completed_root(ctx: typer.Context) -> Path:
+    """The course on an unfinished command line, whose options are still text."""
+    course = ctx.find_root().params.get("course")
+    return Path(course).expanduser() if course else bundled_course_root()
+
+
+LabArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="LAB", help="Its id, folder/name, as lab list shows.", autocompletion=_complete_lab
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
+
+
+def list_labs(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the labs of the course."""
+    labs = environment(ctx).course.labs.values()
+    if json:
+        say_json({"format": 1, "labs": [_header_document(header) for header in labs]})
+        return
+    rows = [
+        [header.id, header.question, " ".join(header.needs), _seconds(header)] for header in labs
+    ]
+    say_table(["lab", "question", "needs", "seconds"], rows, numbers=1)
+
+
+def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> None:
+    """Show a lab and its latest result.
+
+    What it asks, its knobs and claims; the result is your own with default knobs, or the recorded.
+    """
+    env = environment(ctx)
+    header = find_lab(env, lab)
+    evidence = _evidence(env, header, header.defaults)
+    if json:
+        from studykit.lab.results import result_to_json
+
+        result = None if evidence is None else result_to_json(evidence)
+        say_json({"format": 1, **_header_document(header), "result": result})
+        return
+    say(f"{header.id}: {header.question}")
+    say(header.title)
+    if header.about:
+        say(f"\n{header.about}")
+    say(f"\npoints    {', '.join(header.points)}")
+    say(f"needs     {', '.join(header.needs) or 'nothing special'}")
+    say(f"seeds     {header.seeds}")
+    say(f"seconds   {_seconds(header)}")
+    for name, values in header.knobs.items():
+        say(f"knob      {name} = {', '.join(map(str, values))}")
+    for claim, source in header.literature.items():
+        say_beside("reported  ", f"{claim}: {source}")
+    if evidence is None:
+        for claim, text in header.claims.items():
+            say_beside("claim     ", f"{claim}: {text}")
+        say("\nnever run with default knobs")
+    else:
+        say()
+        say_run(header, evidence)
+
+
+def run_lab(
+    ctx: typer.Context,
+    lab: LabArgument,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KNOB=VALUE",
+            help="Set a knob; may be repeated.",
+            autocompletion=_complete_knob,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=100, help="How many seeds; default: the lab's.")
+    ] = None,
+    device: Annotated[
+        Device | None, typer.Option(help="Where to run; default: the setting lab.device.")
+    ] = None,
+    json: JsonOption = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="For authors: write the result to data/results/.")
+    ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Do not ask before a foreign course's first run.")
+    ] = False,
+) -> None:
+    """Run a lab here and keep its result with your progress."""
+    from studykit.lab.recorded import record_run
+    from studykit.lab.results import result_to_json
+
+    env = environment(ctx)
+    header = find_lab(env, lab)
+    knobs = parse_knobs(header, settings or [])
+    env.require_trust(trusted=trust)
+    chosen = env.settings.lab.device if device is None else device.value
+    result = run_with_progress(env, header, knobs, range(seeds or header.seeds), chosen)
+    try:
+        if not record:
+            _keep(env, result)
+        elif result.status == "done":
+            record_run(env.root, result)
+    finally:  # a run that cannot be kept is not lost to the one who waited for it
+        if json:
+            say_json(result_to_json(result))
+        else:
+            say(f"{header.id}: {header.question}")
+            say_run(header, result)
+    if result.status == "skipped" and not json and (evidence := _evidence(env, header, knobs)):
+        say()
+        say_run(header, evidence)
+    if result.status == "cancelled":
+        raise KeyboardInterrupt
+    if result.status not in ("done", "skipped"):
+        raise typer.Exit(1)
+
+
+def _keep(env: Environment, result: RunResult) -> None:
+    from contextlib import closing
+
+    with closing(env.open_store()) as store:
+        store.record_run(result, card_id=None, prediction=None)
+
+
+def _evidence(env: Environment, header: LabHeader, knobs: Knobs) -> RunResult | None:
+    from studykit.lab.recorded import find_evidence, recorded_runs
+
+    with env.existing_store() as store:
+        own = [] if store is None else [stored.result for stored in store.runs(header.id)]
+    return find_evidence(header, knobs, own, recorded_runs(env.root, header.id))
+
+
+def _header_document(header: LabHeader) -> dict[str, Any]:
+    return {
+        "lab": header.id,
+        "title": header.title,
+        "about": header.about,
+        "question": header.question,
+        "points": list(header.points),
+        "claims": dict(header.claims),
+        "knobs": {name: list(values) for name, values in header.knobs.items()},
+        "seeds": header.seeds,
+        "seconds": dict(header.seconds),
+        "needs": list(header.needs),
+        "literature": dict(header.literature),
+        "code_hash": header.code_hash,
+    }
+
+
+def _seconds(header: LabHeader) -> str:
+    return ", ".join(f"{device} {seconds:g}" for device, seconds in header.seconds.items())

@@ -1,0 +1,162 @@
+"""One run of a lab from the command line: what was asked for, its progress, its outcome."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from studykit.commands.terminal import say, say_table, say_verdicts, terminal_width
+from studykit.errors import UsageError
+from studykit.text import clean
+
+if TYPE_CHECKING:
+    from studykit.commands.environment import Environment
+    from studykit.course.cards import KnobValue, LabHeader
+    from studykit.lab.events import Measurement
+    from studykit.lab.process import LabMessage
+    from studykit.lab.results import RunResult
+
+
+def find_lab(environment: Environment, lab_id: str) -> LabHeader:
+    """The lab called `lab_id`; raises `UsageError` with the nearest name."""
+    labs = environment.course.labs
+    if lab_id in labs:
+        return labs[lab_id]
+    near = difflib.get_close_matches(lab_id, labs, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else "studykit lab list shows them"
+    raise UsageError(f"there is no lab {lab_id!r}", hint=hint)
+
+
+def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobValue]:
+    """Every knob of the lab: its default, or what ``KNOB=VALUE`` in `settings` says."""
+    knobs = header.defaults
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting} has no value", hint="write --set KNOB=VALUE")
+        if name not in header.knobs:
+            known = ", ".join(header.knobs) or "none"
+            raise UsageError(f"{header.id} has no knob {name!r}", hint=f"its knobs: {known}")
+        fitting = [value for value in header.knobs[name] if _is_written(text, value)]
+        if not fitting:
+            allowed = ", ".join(map(str, header.knobs[name]))
+            raise UsageError(f"{name} cannot be {text!r}", hint=f"it may be {allowed}")
+        knobs[name] = fitting[0]
+    return knobs
+
+
+def _is_written(text: str, value: KnobValue) -> bool:
+    """True if a person who types `text` means `value`: ``1e-3`` and ``0.001`` are the same."""
+    if isinstance(value, bool):
+        return text.lower() == str(value).lower()
+    if isinstance(value, str):
+        return text == value
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def run_with_progress(
+    environment: Environment,
+    header: LabHeader,
+    knobs: Mapping[str, KnobValue],
+    seeds: Sequence[int],
+    device: str,
+) -> RunResult:
+    """The result of a run in the lab's own process; a terminal sees its progress on stderr."""
+    from studykit.lab.process import run_lab
+
+    line = _ProgressLine(header.id, len(seeds))
+    lab = environment.settings.lab
+    try:
+        return run_lab(
+            environment.root,
+            header,
+            knobs,
+            seeds,
+            device,
+            line.show,
+            threads=lab.threads,
+            time_limit_s=lab.time_limit_seconds,
+            clock=environment.clock,
+            preload=(),  # nobody waits for a lab that is not there yet: it imports what it needs
+        )
+    finally:
+        line.clear()
+
+
+class _ProgressLine:
+    """One line on stderr that is written over; nothing where stderr is no terminal."""
+
+    def __init__(self, lab_id: str, n_seeds: int) -> None:
+        self._lab_id = lab_id
+        self._n_seeds = n_seeds
+        self._n_judged = 0
+        self._shown = ""
+
+    def show(self, message: LabMessage) -> None:
+        """Write what `message` tells of the run's progress."""
+        from studykit.lab.events import Progress
+        from studykit.lab.process import SeedEvent, SeedJudged, Started
+
+        where = f"seed {min(self._n_judged + 1, self._n_seeds)} of {self._n_seeds}"
+        if isinstance(message, Started):
+            self._write(f"{self._lab_id}  {where}  on {message.device}")
+        elif isinstance(message, SeedJudged):
+            self._n_judged += 1
+        elif isinstance(message, SeedEvent) and isinstance(message.event, Progress):
+            progress = message.event
+            percent = 100 * progress.done / progress.total if progress.total > 0 else 0.0
+            self._write(f"{self._lab_id}  {where}  {percent:3.0f} %  {progress.note}")
+
+    def clear(self) -> None:
+        """Leave no trace of the line."""
+        if self._shown:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        text = clean(text).replace("\n", " ")[: terminal_width() - 1]
+        if text != self._shown and sys.stderr.isatty():
+            self._shown = text
+            # Back to the first column and clear to the end of the line.
+            typer.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
+def say_run(header: LabHeader, result: RunResult) -> None:
+    """Print how the run was made, its verdicts and its measurements."""
+    knobs = " ".join(f"{name}={value}" for name, value in result.knobs.items())
+    seeds = " ".join(str(seed.seed) for seed in result.seeds) or "none"
+    versions = " ".join(f"{name} {version}" for name, version in result.versions.items())
+    origin = "recorded" if result.recorded else "own run"
+    say(f"{origin} of {result.started_at:%Y-%m-%d %H:%M}, {result.status}: {result.seconds:.1f} s")
+    say(f"{knobs or 'no knobs'} · seeds {seeds} · {result.device} · {result.machine} · {versions}")
+    if result.message:
+        say(result.message)
+    say()
+    say_verdicts(header.claims, result.verdicts)
+    if result.seeds:
+        say()
+        _say_measurements(result)
+
+
+def _say_measurements(result: RunResult) -> None:
+    named: dict[str, Measurement] = {}
+    for seed in result.seeds:
+        for name, measurement in seed.measurements.items():
+            named.setdefault(name, measurement)
+    header = ["measurement", "unit", *(f"seed {seed.seed}" for seed in result.seeds)]
+    rows = []
+    for name, measurement in named.items():
+        about = f"{name} (yardstick)" if measurement.yardstick else name
+        values = [_number(seed.measurements.get(name)) for seed in result.seeds]
+        rows.append([about, measurement.unit, *values])
+    say_table(header, rows, numbers=len(result.seeds))
+
+
+def _number(measurement: Measurement | None) -> str:
+    return "" if measurement is None else f"{measurement.value:.4g}"

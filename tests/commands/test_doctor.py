@@ -1,0 +1,44 @@
+"""`studykit doctor`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from tests.commands.dice_course import edit, study
+from tests.commands.runner import AT, Run
+
+
+def test_the_doctor_finds_all_well(run: Run, home: Path) -> None:
+    """Before and after the first sitting."""
+    assert run("doctor").out.splitlines()[-1] == "all is well"
+    study(home, "dice-probability", AT)
+    outcome = run("doctor")
+    assert outcome.code == 0
+    assert "1 review, " in outcome.out
+
+
+def test_the_doctor_lists_what_is_wrong(run: Run, home: Path, course: Path) -> None:
+    """Settings, database and course at once, and exit code 1."""
+    home.mkdir()
+    (home / "settings.toml").write_text("[screen]\ncolour = 'red'\n", encoding="utf-8")
+    (home / "progress.sqlite3").write_bytes(b"not a database, not at all" * 400)
+    edit(course / "decks" / "1-dice.yaml", "lab: dice/rolls", "lab: dice/coins")
+    outcome = run("doctor")
+    assert outcome.code == 1
+    problems = [line for line in outcome.out.splitlines() if line.startswith("problem: ")]
+    for fragment in ("screen.colour", "progress.sqlite3", "dice/coins"):
+        assert any(fragment in problem for problem in problems), fragment
+
+
+def test_the_doctor_rebuilds_memories_from_the_log(run: Run, home: Path) -> None:
+    """A cache that went wrong is made again; the log is the truth."""
+    study(home, "dice-probability", AT)
+    before = run("due", "--json").out
+    with sqlite3.connect(home / "progress.sqlite3") as connection:
+        connection.execute("DELETE FROM memories")
+    connection.close()
+    assert run("doctor").code == 1
+    assert "rebuilt    1 " in run("doctor", "--rebuild").out
+    assert run("doctor").code == 0
+    assert run("due", "--json").out == before

@@ -1,0 +1,104 @@
+"""`studykit lab list`, `show` and `run`: what is shown, set, kept and recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.commands.dice_course import LAB, open_store
+from tests.commands.runner import Run
+
+
+def test_labs_are_listed(run: Run) -> None:
+    """With the question that each answers."""
+    assert "How often does a die show its highest side?" in run("lab", "list").out
+    assert [lab["lab"] for lab in run("lab", "list", "--json").document["labs"]] == [LAB]
+
+
+def test_a_lab_shows_its_recorded_result_until_it_was_run(run: Run) -> None:
+    """Labelled as such; afterwards the learner's own."""
+    assert "recorded of" in run("lab", "show", LAB).out
+    assert run("lab", "show", LAB, "--json").document["result"]["recorded"] is True
+    run("lab", "run", LAB, "--trust")
+    assert "own run of 2026-11-23 09:00, done" in run("lab", "show", LAB).out
+    assert run("lab", "show", LAB, "--json").document["result"]["recorded"] is False
+
+
+def test_a_lab_without_any_result_shows_its_claims(run: Run, course: Path) -> None:
+    """A claim that nothing has measured has no verdict."""
+    shutil.rmtree(course / "data")
+    outcome = run("lab", "show", LAB)
+    assert "never run with default knobs" in outcome.out
+    assert "confirmed" not in outcome.out
+    assert run("lab", "show", LAB, "--json").document["result"] is None
+
+
+def test_a_run_prints_verdicts_and_measurements(run: Run) -> None:
+    """Mark, claim, verdict and text; numbers of each seed beside the yardstick."""
+    outcome = run("lab", "run", LAB, "--trust")
+    assert outcome.code == 0
+    assert "sides=20 weight=1.0 fair=True · seeds 0 1 · cpu" in outcome.out
+    assert "✓ rare    confirmed  The highest side shows in fewer than one" in outcome.out
+    assert "✗ common  refuted    The highest side shows in at least one" in outcome.out
+    rows = {line.split()[0]: line.split()[1:] for line in outcome.out.splitlines() if line.split()}
+    assert rows["probability"] == ["(yardstick)", "0.05", "0.05"]
+    assert len(rows["share"]) == 2
+    assert outcome.err == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "knobs"),
+    [
+        ([], {"sides": 20, "weight": 1.0, "fair": True}),
+        (["sides=6"], {"sides": 6, "weight": 1.0, "fair": True}),
+        (["weight=5e-1", "fair=false"], {"sides": 20, "weight": 0.5, "fair": False}),
+        (["sides=6", "sides=20"], {"sides": 20, "weight": 1.0, "fair": True}),
+    ],
+)
+def test_knobs_are_set_as_their_own_types(
+    settings: list[str], knobs: dict[str, object], run: Run
+) -> None:
+    """Numbers by value, true and false by word; the last setting of a knob counts."""
+    options = [word for setting in settings for word in ("--set", setting)]
+    document = run("lab", "run", LAB, "--trust", "--json", *options).document
+    assert document["knobs"] == knobs
+    assert all(type(document["knobs"][name]) is type(value) for name, value in knobs.items())
+
+
+def test_the_number_of_seeds_can_be_chosen(run: Run) -> None:
+    """They are counted from 0, so that a run can be repeated."""
+    document = run("lab", "run", LAB, "--trust", "--json", "--seeds", "3").document
+    assert [seed["seed"] for seed in document["seeds"]] == [0, 1, 2]
+
+
+def test_own_runs_are_kept_with_the_progress(run: Run, home: Path, course: Path) -> None:
+    """A card shows them as evidence; the course's own files stay as they are."""
+    before = (course / "data" / "results" / f"{LAB}.json").read_text()
+    run("lab", "run", LAB, "--trust", "--set", "sides=6")
+    with closing(open_store(home)) as store:
+        (stored,) = store.runs(LAB)
+    assert stored.result.knobs["sides"] == 6
+    assert (course / "data" / "results" / f"{LAB}.json").read_text() == before
+
+
+def test_an_author_records_into_the_course(run: Run, home: Path, course: Path) -> None:
+    """And the author's own progress stays as it is."""
+    shutil.rmtree(course / "data")
+    assert run("lab", "run", LAB, "--trust", "--record").code == 0
+    (recorded,) = json.loads((course / "data" / "results" / f"{LAB}.json").read_text())["runs"]
+    assert recorded["recorded"] is True
+    assert not (home / "progress.sqlite3").exists()
+
+
+def test_a_run_that_cannot_be_kept_is_shown(run: Run, home: Path) -> None:
+    """Its numbers on stdout, the reason on stderr, exit code 1."""
+    home.mkdir()
+    (home / "progress.sqlite3").write_bytes(b"not a database, not at all" * 400)
+    outcome = run("lab", "run", LAB, "--trust")
+    assert outcome.code == 1
+    assert "✓ rare    confirmed" in outcome.out
+    assert "progress.sqlite3" in outcome.complaint

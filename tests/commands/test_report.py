@@ -1,0 +1,44 @@
+"""`studykit report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.commands.dice_course import LAB, study
+from tests.commands.runner import AT, Run
+
+
+def test_a_report_tells_of_sittings_and_runs(run: Run, home: Path) -> None:
+    """In Markdown by default."""
+    study(home, "dice-probability", AT)
+    run("lab", "run", LAB, "--trust")
+    outcome = run("report")
+    assert outcome.code == 0
+    assert outcome.out.startswith("# ")
+    assert LAB in outcome.out
+
+
+def test_a_report_can_be_json_and_a_file(run: Run, home: Path, tmp_path: Path) -> None:
+    """The file holds what would have been printed."""
+    study(home, "dice-probability", AT)
+    printed = run("report", "--format", "json").out
+    assert json.loads(printed)
+    file = tmp_path / "report.json"
+    outcome = run("report", "--format", "json", "--output", str(file))
+    assert (outcome.code, outcome.out) == (0, "")
+    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(printed)
+
+
+def test_a_report_before_the_first_sitting_is_empty_but_true(run: Run, home: Path) -> None:
+    """Nothing was studied, and nothing is written."""
+    assert run("report").code == 0
+    assert run("report", "--since", "2026-11-23").code == 0
+    assert not home.exists()
+
+
+def test_a_report_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
+    """The operating system's reason is repeated."""
+    outcome = run("report", "--output", str(tmp_path / "no" / "such" / "folder"))
+    assert outcome.code == 2
+    assert "No such file or directory" in outcome.complaint

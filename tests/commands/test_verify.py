@@ -1,0 +1,75 @@
+"""`studykit verify`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands.dice_course import LAB, edit, lab_file
+from tests.commands.runner import Run
+
+
+def test_verify_compares_every_setting_that_a_card_uses(run: Run) -> None:
+    """The defaults and each card's knobs, the verdicts, the answers of predict cards."""
+    outcome = run("verify", "--trust")
+    assert outcome.code == 0
+    assert "sides=20 weight=1.0 fair=True  done on cpu" in outcome.out
+    assert "sides=6 weight=1.0 fair=True  done on cpu" in outcome.out
+    assert "✓ rare: confirmed (recorded: confirmed)" in outcome.out
+    assert "→ dice-highest: Rarer than once in ten" in outcome.out
+    assert outcome.out.splitlines()[-1].startswith("2 runs in ")
+
+
+def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
+    """Here the world changed: the claim's own measurement comes out otherwise."""
+    edit(lab_file(course), 'rare = m["share"] < 0.1', 'rare = m["share"] < 0.01')
+    outcome = run("verify", "--trust")
+    assert outcome.code == 1
+    assert "rare is refuted here, recorded as confirmed (cpu, " in outcome.out
+    assert "by an earlier version of the lab)" in outcome.out
+    assert outcome.out.splitlines()[-1].endswith("problems")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "n_right"), [('"common": True', 2), ('"rare": None, "common": None', 0)]
+)
+def test_verify_wants_one_right_option_of_a_predict_card(
+    verdict: str, n_right: int, run: Run, course: Path
+) -> None:
+    """Also where no recorded run tells."""
+    shutil.rmtree(course / "data")
+    edit(lab_file(course), '"rare": rare, "common": not rare', f'"rare": rare, {verdict}')
+    outcome = run("verify", "--trust", "--json")
+    assert outcome.code == 1
+    where = f"{LAB} sides=20 weight=1.0 fair=True"
+    expected = f"{where}: dice-highest has {n_right} right options, it needs one"
+    assert expected in outcome.document["problems"]
+
+
+def test_verify_wants_the_measurement_that_a_card_asks_for(run: Run, course: Path) -> None:
+    """A renamed measurement leaves the card without an answer."""
+    edit(lab_file(course), 'Measurement("share"', 'Measurement("ratio"')
+    edit(lab_file(course), 'm["share"]', 'm["ratio"]')
+    outcome = run("verify", "--trust")
+    assert outcome.code == 1
+    assert "dice-share-of-six asks for share, not measured" in outcome.out
+
+
+def test_verify_reports_a_lab_that_fails(run: Run, course: Path) -> None:
+    """With the reason, and goes on to the next run."""
+    edit(lab_file(course), "    rng = random", "    assert sides == 6\n    rng = random")
+    document = run("verify", "--trust", "--json").document
+    assert [each["status"] for each in document["runs"]] == ["failed", "done"]
+    assert ": failed: AssertionError" in document["problems"][0]
+
+
+def test_verify_of_a_deck_runs_its_labs_only(run: Run, course: Path) -> None:
+    """A lab behind no card of the deck waits for its own deck."""
+    other = course / "labs" / "dice" / "other.py"
+    shutil.copy(lab_file(course), other)
+    labs = [each["lab"] for each in run("verify", "--trust", "--json").document["runs"]]
+    assert "dice/other" in labs
+    document = run("verify", "--trust", "--deck", "dice", "--json").document
+    assert {each["lab"] for each in document["runs"]} == {LAB}

@@ -1,0 +1,138 @@
+"""The settings file, its errors, and where the learner's files lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from studykit.errors import SettingsError
+from studykit.settings import (
+    HOME_VARIABLE,
+    Settings,
+    bundled_course_root,
+    load_settings,
+    user_paths,
+)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
+    """A new learner writes no settings."""
+    assert load_settings(tmp_path / "settings.toml") == Settings()
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    """Every key is optional."""
+    assert load_settings(write(tmp_path / "settings.toml", "")) == Settings()
+
+
+def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
+    """What a file names is changed, the rest stays."""
+    path = write(
+        tmp_path / "settings.toml",
+        "[review]\nnew_per_day = 5\ndesired_retention = 0.85\nlearning_steps_minutes = [2, 15]\n"
+        "[lab]\ndevice = 'cpu'\n[screen]\nmouse = false\n[keys]\nrate-good = 'g'\n",
+    )
+    settings = load_settings(path)
+    assert settings.review.new_per_day == 5
+    assert settings.review.desired_retention == 0.85
+    assert settings.review.learning_steps_minutes == (2.0, 15.0)
+    assert settings.review.reviews_per_day == Settings().review.reviews_per_day
+    assert settings.lab.device == "cpu"
+    assert settings.screen.mouse is False
+    assert settings.keys == {"rate-good": "g"}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[revue]\n", r"revue: unknown table \(one of review, lab, screen, keys\)"),
+        ("review = 3\n", r"review: must be a table \(write \[review\]\)"),
+        ("[review]\nnew = 3\n", r"review.new: unknown setting \(one of new_per_day,"),
+        ("[review]\nnew_per_day = 2.5\n", r"review.new_per_day: 2.5 is not a whole number"),
+        ("[review]\nnew_per_day = true\n", r"review.new_per_day: True is not a whole number"),
+        ("[review]\nnew_per_day = -1\n", r"review.new_per_day: -1 is out of range"),
+        ("[review]\ndesired_retention = '90%'\n", r"desired_retention: '90%' is not a number"),
+        ("[review]\ndesired_retention = 0.99\n", r"0.99 is out of range \(0.7 to 0.97\)"),
+        ("[review]\ndesired_retention = nan\n", r"nan is out of range"),
+        ("[review]\nrollover_hour = 24\n", r"review.rollover_hour: 24 is out of range"),
+        ("[review]\nlearning_steps_minutes = [0]\n", r"a step must be shorter than a day"),
+        ("[review]\nlearning_steps_minutes = ['1m']\n", r"'1m' is not a number"),
+        ("[review]\nlearning_steps_minutes = 10\n", r"10 is not a list of numbers"),
+        ("[screen]\nmouse = 'no'\n", r"screen.mouse: 'no' is not true or false"),
+        ("[screen]\ntheme = 3\n", r"screen.theme: 3 is not text"),
+        ("[keys]\nrate-good = 3\n", r"keys: every key must be text"),
+        ("[review\n", r"not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_file_key_and_remedy(
+    text: str, what: str, tmp_path: Path
+) -> None:
+    """No wrong value is ignored, and none reaches the scheduler."""
+    path = write(tmp_path / "settings.toml", text)
+    with pytest.raises(SettingsError, match=what) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["[lab]\ndevice = 'gpu'\n", "[lab]\nthreads = -1\n", "[lab]\ntime_limit_seconds = 0\n"]
+)
+def test_a_lab_setting_out_of_range_is_refused(text: str, tmp_path: Path) -> None:
+    """Before a lab is started with it."""
+    with pytest.raises(SettingsError, match=r"lab\."):
+        load_settings(write(tmp_path / "settings.toml", text))
+
+
+def test_a_file_that_is_not_text_is_one_line(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are an error of the file, not of the program."""
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"[review]\nnew_per_day = \xff\n")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(path)
+
+
+def test_a_folder_in_place_of_the_file_is_one_line(tmp_path: Path) -> None:
+    """Whatever the operating system says is repeated."""
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path)
+
+
+def test_one_variable_moves_all_of_the_learners_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress, backups and settings lie below STUDYKIT_HOME."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    paths = user_paths()
+    assert paths.settings_file == tmp_path / "settings.toml"
+    assert paths.database.parent == tmp_path
+    assert paths.backups_dir.parent == tmp_path
+
+
+def test_a_tilde_in_the_variable_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings files of services do not expand it."""
+    monkeypatch.setenv(HOME_VARIABLE, "~/studies")
+    assert user_paths().data_dir == Path.home() / "studies"
+
+
+def test_without_the_variable_the_platforms_folders_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Linux the XDG folders, data and configuration apart."""
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    paths = user_paths()
+    assert paths.data_dir == tmp_path / "data" / "studykit"
+    assert paths.settings_file == tmp_path / "config" / "studykit" / "settings.toml"
+
+
+def test_a_checkout_is_its_own_course() -> None:
+    """Where no course was built into the package, the folders beside it are the course."""
+    assert (bundled_course_root() / "decks" / "course.yaml").is_file()
