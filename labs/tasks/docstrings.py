@@ -1,0 +1,96 @@
+"""Text to learn from that every Python brings along: the standard library's docstrings.
+
+The source files are parsed, never imported. They differ between versions of Python, so losses
+are compared with entropies counted on the very same text. Where an installation carries no
+source files, a generated language of the same size takes their place, and says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from labs.tasks.toy_languages import build_markov_language
+
+VOCABULARY = "\n" + "".join(chr(code) for code in range(32, 127))
+"""Printable ASCII and the line break; the token of a character is its place here."""
+HELD_OUT_EVERY = 6
+"""One docstring in so many is held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Tokens to train on and tokens to be judged on; no docstring gives to both."""
+
+    train: Tensor
+    """(n_tokens,)"""
+    held_out: Tensor
+    """(n_tokens,)"""
+    source: str
+    """For people: "docstrings of Python 3.11" or "a generated language"."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of different tokens that may occur."""
+        return len(VOCABULARY)
+
+
+@lru_cache(maxsize=2)
+def load(n_characters: int = 240_000, folder: Path | None = None) -> Text:
+    """The first `n_characters` of docstrings, in the alphabetical order of the modules.
+
+    `folder` holds the source files; without it, the running Python's standard library does.
+    """
+    folder = folder or Path(sysconfig.get_path("stdlib"))
+    parts: tuple[list[str], list[str]] = ([], [])
+    n_found = 0
+    for number, docstring in enumerate(_different_docstrings(folder)):
+        parts[number % HELD_OUT_EVERY == 0].append(docstring)
+        n_found += len(docstring) + 2
+        if n_found >= n_characters:
+            version = ".".join(sysconfig.get_python_version().split(".")[:2])
+            train, held_out = ("\n\n".join(part) for part in parts)
+            return Text(encode(train), encode(held_out), f"docstrings of Python {version}")
+    return _generated_text(n_characters)
+
+
+def encode(text: str) -> Tensor:
+    """The tokens of a text; characters outside the vocabulary are left out."""
+    return torch.tensor(
+        [VOCABULARY.index(character) for character in text if character in VOCABULARY]
+    )
+
+
+def decode(tokens: Tensor) -> str:
+    """The text of some tokens."""
+    return "".join(VOCABULARY[token] for token in tokens.tolist())
+
+
+def _different_docstrings(folder: Path) -> Iterator[str]:
+    """Docstrings of the public modules, classes and functions; a repeated one counts once."""
+    seen = set()
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for path in sorted(folder.glob("[a-z]*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            docstring = ast.get_docstring(node) if isinstance(node, kinds) else None
+            if docstring and docstring not in seen:
+                seen.add(docstring)
+                yield docstring
+
+
+def _generated_text(n_characters: int) -> Text:
+    """A Markov language over the same vocabulary."""
+    generator = torch.Generator().manual_seed(0)
+    language = build_markov_language(len(VOCABULARY), spread=0.5, generator=generator)
+    # Cut into short texts, because a text of this length would be drawn token by token.
+    n_texts = n_characters // 100
+    texts = language.sample(n_texts, 100, generator)
+    n_held_out = n_texts // HELD_OUT_EVERY
+    return Text(texts[n_held_out:].flatten(), texts[:n_held_out].flatten(), "a generated language")

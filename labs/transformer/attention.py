@@ -1,0 +1,70 @@
+"""Attention: each token collects from the tokens that it may see, in proportion to its interest."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from labs.transformer.config import TransformerConfig
+from labs.transformer.positions import build_rotation
+
+
+class CausalMask(nn.Module):
+    """Forbids each token every later one: their scores become -∞ and their weights exactly 0."""
+
+    mask: Tensor
+
+    def __init__(self, seq_len: int) -> None:
+        super().__init__()
+        mask = torch.full((seq_len, seq_len), -math.inf).triu(diagonal=1)
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        # scores: (batch, n_heads, seq_len, seq_len), a row for each query
+        return scores + self.mask[: scores.shape[-2], : scores.shape[-1]]
+
+
+class MultiHeadAttention(nn.Module):
+    """n_heads attentions side by side, each on its own head_dim dimensions.
+
+    ::
+
+        weights = softmax(q kᵀ / √head_dim)     who collects from whom: rows add up to 1
+        out     = weights v                     the weighted mean of the values
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.n_heads = config.n_heads
+        self.query = nn.Linear(config.d_model, config.d_model)
+        self.key = nn.Linear(config.d_model, config.d_model)
+        self.value = nn.Linear(config.d_model, config.d_model)
+        self.out = nn.Linear(config.d_model, config.d_model)
+        self.rotation = build_rotation(config)
+        self.mask = CausalMask(config.seq_len) if config.kind == "decoder" else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        # x: (batch, seq_len, d_model)
+        q = self.rotation(self.split_heads(self.query(x)))
+        k = self.rotation(self.split_heads(self.key(x)))
+        v = self.split_heads(self.value(x))
+        out = self.weights(q, k) @ v  # (batch, n_heads, seq_len, head_dim)
+        merged: Tensor = self.out(out.transpose(-3, -2).flatten(-2))  # (batch, seq_len, d_model)
+        return merged
+
+    def weights(self, q: Tensor, k: Tensor) -> Tensor:
+        """How much each query token collects from each key token."""
+        # q, k: (batch, n_heads, seq_len, head_dim)
+        # Without the scale, scores grow with head_dim and the softmax saturates. Scaling q
+        # instead of the scores is the same and touches fewer numbers.
+        scale = 1 / math.sqrt(q.shape[-1])
+        scores = self.mask((scale * q) @ k.transpose(-2, -1))
+        weights: Tensor = scores.softmax(dim=-1)  # (batch, n_heads, seq_len, seq_len)
+        return weights
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """Give each head its own dimensions: an axis for the heads before the tokens."""
+        # (batch, seq_len, d_model) -> (batch, n_heads, seq_len, head_dim)
+        return x.view(*x.shape[:-1], self.n_heads, -1).transpose(-3, -2)

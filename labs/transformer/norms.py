@@ -1,0 +1,36 @@
+"""Normalisation: each token's vector is brought to one scale, whatever the layers below did."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from labs.transformer.config import TransformerConfig
+
+
+class LayerNorm(nn.Module):
+    """Every token on its own: subtract its mean, divide by its standard deviation.
+
+    ::
+
+        y = gain · (x - mean(x)) / √(var(x) + ε) + bias
+
+    Mean and variance run over the d_model numbers of one token, never over other tokens or
+    other sequences, so that a token's result does not depend on the company it is in.
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # x, result: (batch, seq_len, d_model)
+        standardised = F.layer_norm(x, x.shape[-1:], eps=1e-5)
+        return self.gain * standardised + self.bias
+
+
+def build_norm(config: TransformerConfig, *, wanted: bool) -> nn.Module:
+    """The config's normalisation where it is wanted, else a module that changes nothing."""
+    return LayerNorm(config.d_model) if wanted else nn.Identity()
