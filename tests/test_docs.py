@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,12 +14,12 @@ from typing import Any
 import pytest
 import typer
 
-import studykit.tui
 from studykit.cli import app, main
 from studykit.clock import SystemClock
 from studykit.lab.results import Prediction, RunResult
 from studykit.review.schedule import Rating
 from studykit.settings import Settings
+from studykit.tui.key_ids import key_bindings
 from tests.commands.dice_course import LAB, edit, lab_file, open_store, study, write_course
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -100,20 +98,10 @@ def test_environment_variables_are_documented(variable: str) -> None:
 # --- keys ---
 
 
-def bindings() -> set[tuple[str, str]]:
-    """Id and default keys of every binding of the app, its screens and its widgets."""
-    found = set()
-    for module in pkgutil.walk_packages(studykit.tui.__path__, "studykit.tui."):
-        for item in vars(importlib.import_module(module.name)).values():
-            if isinstance(item, type) and item.__module__.startswith("studykit.tui."):
-                found |= {(each.id, each.key) for each in item.__dict__.get("BINDINGS", [])}
-    return found
-
-
 def test_every_key_is_documented() -> None:
     """With its id, by which the settings give it other keys."""
     rows = re.findall(r"^\| `([\w-]+)` \| `(.+?)` \|", PAGES["docs/keys.md"], re.M)
-    assert set(rows) == bindings()
+    assert set(rows) == key_bindings()
 
 
 # --- JSON ---

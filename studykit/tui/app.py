@@ -143,8 +143,19 @@ class StudykitApp(App[None]):
         self._is_interrupted = False
 
     def on_mount(self) -> None:
+        if self.services.settings.keys:
+            self.call_after_refresh(self._name_unknown_keys)
         # After ctrl+z and fg Textual has the terminal back, but draws nothing by itself.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    def _name_unknown_keys(self) -> None:
+        from studykit.tui.key_ids import unknown_ids
+
+        unknown = unknown_ids(self.services.settings.keys)
+        if unknown:
+            names = ", ".join(clean(id_) for id_ in unknown)
+            for line in self.screen.query(StatusLine):
+                line.say(f"! settings.toml [keys]: no key is called {names}; docs/keys.md has all")
 
     async def on_unmount(self) -> None:
         await self.services.close()
