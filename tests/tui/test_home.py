@@ -139,6 +139,14 @@ async def test_keys_can_be_remapped(make_services: MakeServices) -> None:
         assert "What if I remove the residual connections?" in text_of(pilot.app)
 
 
+async def test_a_remapped_key_that_does_not_exist_is_named(make_services: MakeServices) -> None:
+    """A misspelt id in the settings is said, not ignored."""
+    settings = Settings(keys={"rate-god": "e"})
+    async with StudykitApp(make_services("recall", settings=settings)).run_test() as pilot:
+        await open_home(pilot)
+        await until(pilot, lambda: "no key is called rate-god" in text_of(pilot.app))
+
+
 async def test_ctrl_c_twice_quits(make_services: MakeServices) -> None:
     """Once only says so, so that a slip does not end the sitting."""
     app = StudykitApp(make_services("recall"))
