@@ -8,10 +8,10 @@ learning rates and judged at its best one, on text that it was not trained on.
 
 How to read it. A loss at the letter-frequency entropy means that the model has learned how
 often each letter occurs and nothing about their order; at the letter-pair entropy it would know
-what usually follows a letter. The charts by layer are taken before the first step: the length
-of each layer's gradient, the size of the stream (RMS), and the diversity of the tokens, which
-is ||h - mean over tokens of h|| / ||h||: 1 when they have nothing in common, 0 when they are
-all the same and no later layer can tell them apart.
+what usually follows a letter. The charts by layer show the models before their first step: the
+length of each layer's gradient, the size of the stream (RMS), and the diversity of the tokens,
+||h - mean over tokens of h|| / ||h||, which is 0 when all tokens of a sequence have become the
+same and no later layer can tell them apart.
 
 What the literature reports. Dong et al. (2021) prove that attention without residuals and
 feed-forward networks turns all tokens into one, doubly exponentially with depth, and that layer
@@ -29,15 +29,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from labs.tasks import docstrings
 from labs.tasks.entropy import bigram_entropy, unigram_entropy
 from labs.tasks.windows import all_windows, random_windows
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Init
+from labs.transformer.probes import diversity, layer_gradients, rms
 from labs.transformer.train import Batch, Evaluation, ModelStack, Recipe, lockstep, train
 from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 
@@ -48,7 +47,7 @@ CLAIMS = {
     "letter-frequency entropy.",
     "stuck": "Without residuals the model learns letter frequencies only: it ends within 0.05 nats "
     "of their entropy.",
-    "slower": "Without residuals the model still learns, only later: it ends at least 0.1 nats "
+    "slower": "Without residuals the model still learns, only later: it ends more than 0.05 nats "
     "below the letter-frequency entropy.",
     "diverges": "Without residuals training diverges: it ends worse than a uniform guess.",
     "highway": "With residuals the gradient reaches the first layer: it is at least a tenth of the "
@@ -79,12 +78,12 @@ LITERATURE = {
     "slower": "Without residuals and normalisation, deep transformers with special initialisation "
     "reached the same performance after about 5 times more iterations (He et al. 2023, abstract; "
     "WikiText-103 and C4).",
-    "highway": "In a 110-layer residual network most of the gradient comes from paths that are "
-    "only 10 to 34 layers deep (Veit et al. 2016; images, not text).",
+    "highway": "In a residual network of 110 layers most of the gradient comes from paths that are "
+    "10 to 34 layers deep (as reported by Veit et al. 2016; images, not text).",
     "collapses": "Attention without residuals and feed-forward networks converges to rank 1, that "
     "is to equal tokens, doubly exponentially with depth (Dong et al. 2021, abstract).",
-    "norm_alone": "Layer normalisation does not counteract the collapse of the tokens (Dong et al. "
-    "2021).",
+    "norm_alone": "Layer normalisation does not counteract the collapse of the tokens, and "
+    "feed-forward networks only slow it (Dong et al. 2021).",
     "residual_alone": "With T-Fixup initialisation an encoder-decoder of 200 + 200 layers trains "
     "without normalisation (Huang et al. 2020, abstract).",
     "amplifies": "With pre-norm the mean square of the stream after l layers lies between "
@@ -105,9 +104,9 @@ CHART_TOP = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much is spent on one seed; what is left of the lab's sizes once the knobs are set."""
+    """Sizes and length of the training: what a run costs, apart from the knobs."""
 
-    n_steps: int = 200
+    n_steps: int = 240
     evaluate_every: int = 20
     batch_size: int = 8
     seq_len: int = 16
@@ -115,25 +114,21 @@ class Budget:
     d_ff: int = 64
     n_held_out: int = 20_480
     """Tokens that decide the final losses."""
-    n_preview: int = 1_024
-    """Of these, the tokens for the curves and for the state before training."""
 
 
 def run(*, n_layers: int, init: Init, seed: int, device: str) -> Iterator[Event]:
-    """Events of one seed: it decides the starting weights and the order of the text."""
+    """Events of one seed, which decides the starting weights and the order of the text."""
     return measure(Budget(), n_layers=n_layers, init=init, seed=seed, device=device)
 
 
 def measure(
     budget: Budget, *, n_layers: int, init: Init, seed: int, device: str
 ) -> Iterator[Event]:
-    """The experiment: the four models before training, while they train, and at the end."""
+    """The experiment: four models before training, while they train, and at the end."""
     yield Progress(0, budget.n_steps, "reading docstrings")
     text = docstrings.load()
     held_out_tokens = text.held_out[: budget.n_held_out + 1].to(device)
     held_out = all_windows(held_out_tokens, seq_len=budget.seq_len)
-    n_windows = budget.n_preview // budget.seq_len
-    preview = (held_out[0][:n_windows], held_out[1][:n_windows])
     yield from yardsticks(held_out_tokens, text.vocab_size)
 
     base = TransformerConfig(
@@ -144,11 +139,12 @@ def measure(
         d_ff=budget.d_ff,
         init=init,
     )
+    no_norm = replace(base, norm="none")
     arms = {
         "base": base,
         "no_residual": replace(base, residual="off"),
-        "no_norm": replace(base, norm="none"),
-        "bare": replace(base, norm="none", residual="off"),
+        "no_norm": no_norm,
+        "bare": replace(no_norm, residual="off"),
     }
 
     def build(arm: str) -> Transformer:
@@ -156,39 +152,35 @@ def measure(
         return Transformer(arms[arm], Generator().manual_seed(2 * seed)).to(device)
 
     for arm in arms:
-        yield from before_training(arm, build(arm), preview)
+        yield from before_training(arm, build(arm), (held_out[0][:64], held_out[1][:64]))
 
-    # Models with the same parameters share a stack: with normalisation, and without.
-    groups = (("base", "no_residual"), ("no_norm", "bare"))
-    stacks = [ModelStack([build(arm) for arm in group for _ in LEARNING_RATES]) for group in groups]
     recipe = Recipe(
         n_steps=budget.n_steps,
-        warmup_steps=budget.n_steps // 6,
+        warmup_steps=budget.n_steps // 20,
         clip_norm=1.0,
         evaluate_every=budget.evaluate_every,
     )
-    runs = [
-        train(
-            stack,
-            LEARNING_RATES * len(group),
-            random_windows(
-                text.train.to(device),
-                batch_size=budget.batch_size,
-                seq_len=budget.seq_len,
-                generator=Generator().manual_seed(2 * seed + 1),
-            ),
-            preview,
-            recipe,
-        )
-        for stack, group in zip(stacks, groups, strict=True)
-    ]
-    for evaluations in lockstep(*runs):
-        yield from while_training(by_arm(groups, [e.losses for e in evaluations]), evaluations[0])
-        yield Progress(evaluations[0].step, budget.n_steps, "training 12 models")
 
-    losses = by_arm(groups, [stack.evaluate(held_out) for stack in stacks])
+    def train_pair(*pair: str) -> Iterator[Evaluation]:
+        """Two arms with the same parameters in one stack, on the batches that all arms get."""
+        batches = random_windows(
+            text.train.to(device),
+            batch_size=budget.batch_size,
+            seq_len=budget.seq_len,
+            generator=Generator().manual_seed(2 * seed + 1),
+        )
+        stack = ModelStack([build(arm) for arm in pair for _ in LEARNING_RATES])
+        return train(stack, LEARNING_RATES * len(pair), batches, held_out, recipe)
+
+    n_rates = len(LEARNING_RATES)
+    for pairs in lockstep(train_pair("base", "no_residual"), train_pair("no_norm", "bare")):
+        flat = [loss for evaluation in pairs for loss in evaluation.losses]
+        losses = {arm: flat[i * n_rates : (i + 1) * n_rates] for i, arm in enumerate(arms)}
+        yield from while_training(pairs[0].step, losses)
+        yield Progress(pairs[0].step, budget.n_steps, f"training {len(flat)} models")
+
     for arm in arms:
-        label = f"{LABELS[arm]}, best of {len(LEARNING_RATES)} learning rates"
+        label = f"loss, {LABELS[arm]}, best of {n_rates} learning rates"
         yield Measurement(f"loss_{arm}", best(losses[arm]), "nats", label)
     yield Table(
         f"Held-out loss after {budget.n_steps} steps, in nats ({text.source})",
@@ -208,61 +200,35 @@ def yardsticks(tokens: Tensor, vocab_size: int) -> Iterator[Event]:
 
 
 def before_training(arm: str, model: Transformer, batch: Batch) -> Iterator[Event]:
-    """Gradient, size and diversity by layer of a model with its starting weights."""
-    inputs, targets = batch
-    stream = model.residual_stream(inputs)  # n_layers + 1 of (batch, seq_len, d_model)
-    loss = F.cross_entropy(model.read(stream[-1]).flatten(0, 1), targets.flatten())
-    by_parameter = iter(torch.autograd.grad(loss, list(model.blocks.parameters())))
-    gradients = [
-        math.hypot(*(float(next(by_parameter).norm()) for _ in block.parameters()))
-        for block in model.blocks
-    ]
-    stream = [resid.detach() for resid in stream]
-    sizes = [float(resid.square().mean().sqrt()) for resid in stream]
+    """Gradient, size and diversity, layer by layer, of a model with its starting weights."""
+    label = LABELS[arm]
+    gradients = layer_gradients(model, batch)  # n_layers
+    stream = model.residual_stream(batch[0])  # n_layers + 1
+    sizes = [rms(resid) for resid in stream]
     diversities = [diversity(resid) for resid in stream]
-
-    charts = (
-        ("Gradient of each layer before training", gradients, "norm", True, 1),
-        ("Size of the stream before training", sizes, "RMS", True, 0),
-        ("Token diversity before training", diversities, "", True, 0),
-    )
-    for chart, values, unit, log_y, first in charts:
-        layers = range(first, first + len(values))
-        yield Curve(chart, LABELS[arm], layers, values, "layer", unit, log_y)
-    yield Measurement(f"gradient_ratio_{arm}", gradients[0] / gradients[-1], "", "first / last")
-    yield Measurement(f"growth_{arm}", sizes[-1] / sizes[0], "", "RMS last / first")
-    yield Measurement(f"diversity_{arm}", diversities[-1], "", "after the last layer")
-
-
-def diversity(resid: Tensor) -> float:
-    """Share of each sequence's stream in which its tokens differ: 0, all the same, to 1."""
-    # resid: (batch, seq_len, d_model)
-    own = resid - resid.mean(dim=1, keepdim=True)
-    return float((own.norm(dim=(1, 2)) / resid.norm(dim=(1, 2))).mean())
+    layers = list(range(len(stream)))
+    for chart, xs, ys, unit, log_y in (
+        ("Gradient of each layer before training", layers[1:], gradients, "norm", True),
+        ("Size of the stream before training", layers, sizes, "RMS", True),
+        ("Diversity of the tokens before training", layers, diversities, "", False),
+    ):
+        yield Curve(chart, label, xs, ys, "layer", unit, log_y)
+    for name, value, meaning in (
+        ("gradient_ratio", gradients[0] / gradients[-1], "gradient of first / last layer"),
+        ("growth", sizes[-1] / sizes[0], "size of the stream, last / first"),
+        ("diversity", diversities[-1], "diversity after the last layer"),
+    ):
+        yield Measurement(f"{name}_{arm}", value, "", f"{meaning}, {label}")
 
 
-def by_arm(
-    groups: Sequence[Sequence[str]], losses: Sequence[Sequence[float]]
-) -> dict[str, tuple[float, ...]]:
-    """The losses of the stacks, taken apart: for each arm, one a learning rate."""
-    n_rates = len(LEARNING_RATES)
-    return {
-        arm: tuple(stack_losses[i * n_rates : (i + 1) * n_rates])
-        for group, stack_losses in zip(groups, losses, strict=True)
-        for i, arm in enumerate(group)
-    }
-
-
-def while_training(
-    losses: Mapping[str, Sequence[float]], evaluation: Evaluation
-) -> Iterator[Event]:
+def while_training(step: int, losses: Mapping[str, Sequence[float]]) -> Iterator[Event]:
     """One more point of each curve, at the middle learning rate."""
     middle = len(LEARNING_RATES) // 2
     chart = f"Held-out loss at learning rate {LEARNING_RATES[middle]:g}"
     for arm, label in LABELS.items():
         loss = losses[arm][middle]
         shown = loss if math.isnan(loss) else min(loss, CHART_TOP)
-        yield Curve(chart, label, [evaluation.step], [shown], "step", f"nats, ≤ {CHART_TOP:g}")
+        yield Curve(chart, label, [step], [shown], "step", f"nats, cut off at {CHART_TOP:g}")
 
 
 def best(losses: Sequence[float]) -> float:
@@ -278,35 +244,35 @@ def verdict(m: Mapping[str, float]) -> dict[str, bool | None]:
     """
     letters, uniform = m["unigram_entropy"], m["uniform_entropy"]
     base, no_residual, no_norm = m["loss_base"], m["loss_no_residual"], m["loss_no_norm"]
-    no_norm_fails = not no_norm <= uniform
 
     def learns(loss: float) -> bool:
         return loss <= letters - 0.3
 
-    def known(holds: bool, *values: float) -> bool | None:
-        return None if any(math.isnan(value) for value in values) else holds
+    def unless_nan(holds: bool, *names: str) -> bool | None:
+        return None if any(math.isnan(m[name]) for name in names) else holds
+
+    def vanishes(ratio: str) -> bool | None:
+        return unless_nan(m[ratio] < 1e-3, ratio)
 
     return {
         "trains": learns(base),
         "stuck": abs(no_residual - letters) <= 0.05,
-        "slower": no_residual <= letters - 0.1,
+        "slower": no_residual < letters - 0.05,
         "diverges": not no_residual <= uniform,
-        "highway": known(m["gradient_ratio_base"] >= 0.1, m["gradient_ratio_base"]),
-        "vanishes": known(m["gradient_ratio_no_residual"] < 1e-3, m["gradient_ratio_no_residual"]),
-        "bare_vanishes": known(m["gradient_ratio_bare"] < 1e-3, m["gradient_ratio_bare"]),
-        "collapses": known(
+        "highway": unless_nan(m["gradient_ratio_base"] >= 0.1, "gradient_ratio_base"),
+        "vanishes": vanishes("gradient_ratio_no_residual"),
+        "bare_vanishes": vanishes("gradient_ratio_bare"),
+        "collapses": unless_nan(
             m["diversity_no_residual"] < 0.05 and m["diversity_base"] > 0.3,
-            m["diversity_no_residual"],
-            m["diversity_base"],
+            "diversity_no_residual",
+            "diversity_base",
         ),
-        "norm_alone": known(no_residual <= base + 0.1, base),
-        "residual_alone": known(no_norm <= base + 0.1, base),
-        "handicapped": known(base + 0.1 < no_norm <= uniform, base),
-        "explodes": no_norm_fails,
+        "norm_alone": unless_nan(no_residual <= base + 0.1, "loss_base"),
+        "residual_alone": unless_nan(no_norm <= base + 0.1, "loss_base"),
+        "handicapped": unless_nan(base + 0.1 < no_norm <= uniform, "loss_base"),
+        "explodes": not no_norm <= uniform,
         "together": learns(base) and not learns(no_residual) and not learns(no_norm),
-        "amplifies": known(
-            m["growth_no_norm"] > 10 and m["growth_base"] < 10,
-            m["growth_no_norm"],
-            m["growth_base"],
+        "amplifies": unless_nan(
+            m["growth_no_norm"] > 10 and m["growth_base"] < 10, "growth_no_norm", "growth_base"
         ),
     }

@@ -27,8 +27,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # x, result: (batch, seq_len, d_model)
-        standardised = F.layer_norm(x, x.shape[-1:], eps=1e-5)
-        return self.gain * standardised + self.bias
+        return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, eps=1e-5)
 
 
 def build_norm(config: TransformerConfig, *, wanted: bool) -> nn.Module:

@@ -22,7 +22,9 @@ from torch.nn import functional as F
 from labs.transformer.model import Transformer
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Tokens and the tokens to predict, (batch, seq_len) each; a target of -100 does not count."""
+"""Tokens and the tokens to predict, (batch, seq_len) each."""
+UNCOUNTED = -100
+"""A target that is not asked for."""
 
 ADAM_EPSILON = 1e-8
 
@@ -39,11 +41,13 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.98)
     """Adam's memory of the gradient and of its square."""
     evaluate_every: int = 20
+    preview: int = 32
+    """Sequences of the held-out batch that are evaluated on the way; at the end all are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Loss of each model on the held-out batch after `step` steps; NaN or ∞ if it diverged."""
+    """Held-out loss of each model after `step` steps, in nats; NaN or ∞ if it diverged."""
 
     step: int
     losses: tuple[float, ...]
@@ -80,7 +84,7 @@ class ModelStack:
 
         def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             logits = functional_call(self.template, (parameters, buffers), (inputs,))
-            return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+            return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNCOUNTED)
 
         inputs, targets = batch
         return vmap(loss)(self.parameters, self.buffers)  # (n_models,)
@@ -92,13 +96,16 @@ class ModelStack:
         return torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
 
     @torch.no_grad()
-    def evaluate(self, batch: Batch, *, chunk: int = 128) -> tuple[float, ...]:
+    def evaluate(self, batch: Batch, *, chunk: int = 64) -> tuple[float, ...]:
         """Mean loss of each model on a batch of any size, `chunk` sequences at a time."""
-        inputs, targets = batch
+        parts = zip(*(torch.split(tokens, chunk) for tokens in batch), strict=True)
         total = torch.zeros(len(self.rows), device=self.rows.device)
-        for part in zip(torch.split(inputs, chunk), torch.split(targets, chunk), strict=True):
-            total += self.losses(part) * len(part[0])
-        return tuple((total / len(inputs)).tolist())
+        n_targets = 0
+        for inputs, targets in parts:
+            n_counted = int((targets != UNCOUNTED).sum())
+            total += self.losses((inputs, targets)) * n_counted
+            n_targets += n_counted
+        return tuple((total / n_targets).tolist())
 
 
 class Adam:
@@ -147,16 +154,21 @@ def train(
 ) -> Iterator[Evaluation]:
     """Train every model of the stack on the same batches, each at its own learning rate.
 
-    Yields an evaluation before the first step, then every `evaluate_every` steps. A model that
-    diverges keeps its NaN to itself; the others go on.
+    Yields an evaluation of the held-out batch before the first step, every `evaluate_every`
+    steps and at the end; only the last one uses the whole batch. A model that diverges keeps
+    its NaN to itself; the others go on.
     """
     optimiser = Adam(stack.rows, rates, recipe.betas)
-    yield Evaluation(0, stack.evaluate(held_out))
-    for step, batch in zip(range(1, recipe.n_steps + 1), batches, strict=False):
-        gradients = clip(stack.gradients(batch), recipe.clip_norm)
+    preview = (held_out[0][: recipe.preview], held_out[1][: recipe.preview])
+    yield Evaluation(0, stack.evaluate(preview))
+    supply = iter(batches)
+    for step in range(1, recipe.n_steps + 1):
+        gradients = clip(stack.gradients(next(supply)), recipe.clip_norm)
         optimiser.step(gradients, warmup=min(1.0, step / max(1, recipe.warmup_steps)))
-        if step % recipe.evaluate_every == 0 or step == recipe.n_steps:
+        if step == recipe.n_steps:
             yield Evaluation(step, stack.evaluate(held_out))
+        elif step % recipe.evaluate_every == 0:
+            yield Evaluation(step, stack.evaluate(preview))
 
 
 def lockstep(*runs: Iterator[Evaluation]) -> Iterator[tuple[Evaluation, ...]]:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from labs.transformer.positions import RotaryPositions, SinusoidalPositions
+
+
+def random_vectors(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=Generator().manual_seed(0))
+
+
+def test_sinusoids_follow_the_published_formula() -> None:
+    """sin(p / 10000^(2i/d)) in dimension 2i, cos of the same in dimension 2i + 1."""
+    d_model = 8
+    table = SinusoidalPositions(20, d_model)(torch.zeros(1, 20, d_model))[0]
+    for position in (0, 1, 7, 19):
+        for i in range(d_model // 2):
+            angle = position / 10_000 ** (2 * i / d_model)
+            assert math.isclose(table[position, 2 * i], math.sin(angle), abs_tol=1e-5)
+            assert math.isclose(table[position, 2 * i + 1], math.cos(angle), abs_tol=1e-5)
+
+
+def test_rotated_scores_depend_on_the_relative_distance_only() -> None:
+    """One query and one key, placed everywhere: scores are equal along each diagonal."""
+    seq_len, head_dim = 12, 8
+    rotation = RotaryPositions(seq_len, head_dim)
+    query, key = random_vectors(2, head_dim)
+    queries = rotation(query.expand(1, 1, seq_len, head_dim))
+    keys = rotation(key.expand(1, 1, seq_len, head_dim))
+    scores = (queries @ keys.transpose(-2, -1))[0, 0]
+    for distance in range(-seq_len + 1, seq_len):
+        diagonal = scores.diagonal(distance)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5, rtol=0)
+    first_row = scores[0]
+    assert first_row.std() > 0.1  # and they do depend on it
+
+
+def test_rotation_is_a_product_of_complex_numbers() -> None:
+    seq_len, head_dim = 5, 6
+    x = random_vectors(2, 3, seq_len, head_dim)
+    points = torch.complex(x[..., :3], x[..., 3:])
+    frequencies = 10_000 ** -(torch.arange(3) * 2 / head_dim)
+    turned = points * torch.exp(1j * torch.outer(torch.arange(seq_len), frequencies))
+    expected = torch.cat((turned.real, turned.imag), dim=-1)
+    torch.testing.assert_close(RotaryPositions(9, head_dim)(x), expected, atol=1e-5, rtol=1e-5)
