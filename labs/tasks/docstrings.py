@@ -55,9 +55,8 @@ def load(n_characters: int = 240_000, folder: Path | None = None) -> Text:
         parts[number % HELD_OUT_EVERY == 0].append(docstring)
         n_found += len(docstring) + 2
         if n_found >= n_characters:
-            version = ".".join(sysconfig.get_python_version().split(".")[:2])
-            train, held_out = ("\n\n".join(part) for part in parts)
-            return Text(encode(train), encode(held_out), f"docstrings of Python {version}")
+            train, held_out = (encode("\n\n".join(part)) for part in parts)
+            return Text(train, held_out, f"docstrings of Python {sysconfig.get_python_version()}")
     return _generated_text(n_characters)
 
 

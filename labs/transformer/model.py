@@ -21,25 +21,20 @@ class Block(nn.Module):
         norm="pre"               norm="post"              norm="none"
 
         resid_pre ──┐            resid_pre ──┐            resid_pre ──┐
-           │        │               │        │               │        │
            │      norm              │    attention           │    attention
-           │        │               │        │               │        │
-           │    attention           ├────────┘               ├────────┘
-           │        │               + norm                   +
-           ├────────┘               │                        │
-           +                        │                        │
+           │    attention           + ───────┘               + ───────┘
+           + ───────┘              norm                      │
+           │                        │                        │
         resid_mid ──┐            resid_mid ──┐            resid_mid ──┐
-           │        │               │        │               │        │
-           │      norm              │  feedforward           │  feedforward
-           │        │               │        │               │        │
-           │  feedforward           ├────────┘               ├────────┘
-           │        │               + norm                   +
-           ├────────┘               │                        │
-           +                        │                        │
+           │      norm              │   feedforward          │   feedforward
+           │   feedforward          + ───────┘               + ───────┘
+           + ───────┘              norm                      │
+           │                        │                        │
         resid_post               resid_post               resid_post
 
-    The line on the left is the residual connection; ``residual="off"`` cuts it. With "pre" it
-    runs through the whole model untouched, with "post" every layer rescales it.
+    The line on the left is the residual connection; ``residual="off"`` cuts it, and what leaves
+    a sublayer is all that is left. With "pre" the line runs through the whole model untouched;
+    with "post" every layer rescales it.
     """
 
     skip: Tensor
