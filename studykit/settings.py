@@ -34,6 +34,8 @@ class ReviewSettings:
     """No interval is longer."""
     rollover_hour: int = 4
     """Local hour at which a study day begins."""
+    ask_confidence: bool = True
+    """Ask how sure an answer is before its outcome shows."""
 
 
 @dataclass(frozen=True, slots=True)

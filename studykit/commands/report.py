@@ -1,43 +1,54 @@
-"""``studykit report``: what was studied, as Markdown or JSON."""
+"""``studykit report``: what was studied, as Markdown, HTML, CSV or JSON."""
 
 from __future__ import annotations
 
 import enum
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from studykit.commands.environment import environment
 from studykit.errors import UsageError
 
+if TYPE_CHECKING:
+    from studykit.commands.environment import Environment
+    from studykit.progress.summary import Summary
+    from studykit.review.session import Review
+
 
 class Format(enum.StrEnum):
     """How a report is written."""
 
     MARKDOWN = "markdown"
+    HTML = "html"
+    CSV = "csv"
     JSON = "json"
 
 
 def report(
     ctx: typer.Context,
     format: Annotated[  # noqa: A002, the option's name
-        Format, typer.Option(help="Markdown for people, JSON for programs (docs/json.md).")
+        Format,
+        typer.Option(
+            help="A page of Markdown or HTML, the log of reviews as CSV, or JSON (docs/report.md)."
+        ),
     ] = Format.MARKDOWN,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there instead of to stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to stdout."),
     ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="First study day; default: the first ever."),
     ] = None,
 ) -> None:
-    """Report what was studied, in Markdown or JSON.
+    """Report what was studied.
 
-    Retention, topics, forecast, labs with predictions and verdicts.
+    Retention, topics, forecast, labs with predictions and verdicts; in HTML with charts. CSV has
+    one row a review.
     """
-    from studykit.progress.report import render_json, render_markdown
     from studykit.progress.stats import summary
 
     env = environment(ctx)
@@ -52,7 +63,7 @@ def report(
     numbers = summary(
         reviews, runs, env.course, memories, first_day, services.today, services.scheduler
     )
-    text = render_json(numbers) if format is Format.JSON else render_markdown(numbers)
+    text = _render(format, numbers, reviews, env)
     if output is None:
         typer.echo(text.rstrip("\n"))
         return
@@ -60,3 +71,26 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}") from None
+
+
+def _render(format: Format, summary: Summary, reviews: list[Review], env: Environment) -> str:  # noqa: A002
+    """The report as text; only what its format needs is imported."""
+    match format:
+        case Format.MARKDOWN:
+            from studykit.progress.report import render_markdown
+
+            return render_markdown(summary)
+        case Format.HTML:
+            from studykit.progress.html_report import render_html
+            from studykit.progress.trends import trends
+
+            desired = env.settings.review.desired_retention
+            return render_html(summary, trends(reviews, summary, desired))
+        case Format.CSV:
+            from studykit.progress.csv_report import render_csv
+
+            return render_csv(reviews, env.course, summary.since, summary.today)
+        case Format.JSON:
+            from studykit.progress.report import render_json
+
+            return render_json(summary)

@@ -43,7 +43,7 @@ def render_json(summary: Summary) -> str:
     ``labs`` {predictions, judged, right, runs: [{lab, title, at, day, status, device, machine,
     seconds, knobs, changed_knobs, verdicts, outdated, card, prediction}]}, where a prediction is
     null or {text, claim, value, confidence, correct};
-    ``hardest`` [{card, topic, question, lapses, reviews}].
+    ``hardest`` [{card, topic, question, lapses, reviews, leech}].
     """
     predictions = _predictions(summary)
     document = {
@@ -94,6 +94,7 @@ def render_json(summary: Summary) -> str:
                 "question": card.question,
                 "lapses": card.lapses,
                 "reviews": card.reviews,
+                "leech": card.is_leech,
             }
             for card in summary.hardest
         ],
@@ -247,7 +248,7 @@ def _hardest(summary: Summary) -> list[str]:
         (
             escape(card.card_id),
             card.topic_number,
-            str(card.lapses),
+            f"{card.lapses}, leech" if card.is_leech else str(card.lapses),
             str(card.reviews),
             escape(shorten(card.question, LONGEST_QUESTION)),
         )

@@ -19,7 +19,9 @@ from studykit.text import clean
 _MEMORIES = METADATA.tables["memories"]
 _REVIEWS = METADATA.tables["reviews"]
 
-MEMORY_COLUMNS = tuple(_MEMORIES.c[name] for name in MemoryColumns.model_fields)
+_OF_A_MEMORY = (*MemoryColumns.model_fields, "caps_left")
+
+MEMORY_COLUMNS = tuple(_MEMORIES.c[name] for name in _OF_A_MEMORY)
 """What `memory_of` wants, in its order."""
 
 _OF_A_REVIEW = (
@@ -27,7 +29,7 @@ _OF_A_REVIEW = (
     *("given", "confidence", "taken_ms", "scheduler", "parameters_id", "content_hash"),
 )
 
-REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*MemoryColumns.model_fields, *_OF_A_REVIEW))
+REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*_OF_A_MEMORY, *_OF_A_REVIEW))
 """What `review_of` wants, in its order: the memory first."""
 
 _STATES = {int(state): state for state in State}
@@ -47,12 +49,14 @@ def memory_columns(memory: Memory) -> dict[str, Any]:
         "last_review_day": _iso(memory.last_review_day),
         "reps": memory.reps,
         "lapses": memory.lapses,
+        "caps_left": memory.caps_left,
     }
 
 
 def memory_of(columns: Sequence[Any]) -> Memory:
     """The memory in the values of `MEMORY_COLUMNS`; its instants are in UTC."""
-    state, step, stability, difficulty, due_ms, due_day, last_ms, last_day, reps, lapses = columns
+    state, step, stability, difficulty, due_ms, due_day, last_ms, last_day, *rest = columns
+    reps, lapses, caps_left = rest
     return Memory(
         state=_STATES[state],
         step=step,
@@ -64,6 +68,7 @@ def memory_of(columns: Sequence[Any]) -> Memory:
         last_review_day=None if last_day is None else _day(last_day),
         reps=reps,
         lapses=lapses,
+        caps_left=caps_left,
     )
 
 

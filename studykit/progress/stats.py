@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from studykit.progress.summary import (
     Tally,
     TopicProgress,
 )
+from studykit.review.leeches import is_leech
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State
 from studykit.review.session import Review
 
@@ -48,7 +49,7 @@ def summary(
     all_runs = [_run_summary(run, course, scheduler) for run in runs]
     if since is None:
         since = min([review.day for review in reviews] + [run.day for run in all_runs] + [today])
-    befores = list(_states_before(reviews))
+    befores = list(states_before(reviews))
     period = [
         (review, before)
         for review, before in zip(reviews, befores, strict=True)
@@ -64,7 +65,7 @@ def summary(
             by_topic[card.deck_id, card.topic_id].append(review)
     judged = [review.correct for review in studied if review.correct is not None]
     known = {id_: memory for id_, memory in memories.items() if id_ in cards}
-    forecast, overdue = _forecast(known.values(), today)
+    ahead, overdue = forecast(known.values(), today, FORECAST_DAYS)
     return Summary(
         course_id=course.id,
         course_title=course.title,
@@ -75,18 +76,18 @@ def summary(
         judged=len(judged),
         right=sum(judged),
         elsewhere=sum(review.card_id not in cards for review in studied),
-        streak_days=_streak({review.day for review in reviews}, today),
+        streak_days=streak({review.day for review in reviews}, today),
         days=tuple((day, _tally(by_day[day])) for day in sorted(by_day)),
         retention=_retention(review for review, before in period if before is State.REVIEW),
-        topics=_topics(course, known, by_topic, today, scheduler),
+        topics=topic_progress(course, known, by_topic, today, scheduler),
         overdue=overdue,
-        forecast=forecast,
+        forecast=ahead,
         runs=tuple(run for run in all_runs if since <= run.day <= today),
-        hardest=_hardest(course, known),
+        hardest=hardest(course, known),
     )
 
 
-def _states_before(reviews: Iterable[Review]) -> Iterable[State | None]:
+def states_before(reviews: Iterable[Review]) -> Iterable[State | None]:
     """For each review the state that its card was in; None if the log does not tell."""
     states: dict[str, State] = {}
     for review in reviews:
@@ -106,9 +107,13 @@ def _tally(reviews: Sequence[Review]) -> Tally:
 
 def _retention(reviews: Iterable[Review]) -> Retention:
     remembered = [review.rating is not Rating.AGAIN for review in reviews]
-    n, k = len(remembered), sum(remembered)
-    low, high = wilson_interval(k, n) if n else (None, None)
-    return Retention(n, k, low, high)
+    return retention(len(remembered), sum(remembered))
+
+
+def retention(n: int, remembered: int) -> Retention:
+    """The share with its interval."""
+    low, high = wilson_interval(remembered, n) if n else (None, None)
+    return Retention(n, remembered, low, high)
 
 
 def wilson_interval(k: int, n: int) -> tuple[float, float]:
@@ -120,7 +125,8 @@ def wilson_interval(k: int, n: int) -> tuple[float, float]:
     return 0.0 if k == 0 else low, 1.0 if k == n else high  # exactly, whatever the rounding
 
 
-def _streak(days: set[date], today: date) -> int:
+def streak(days: Container[date], today: date) -> int:
+    """Study days in a row in `days`, up to today, or to yesterday while today is not in it."""
     day = today if today in days else today - timedelta(days=1)
     n = 0
     while day in days:
@@ -129,15 +135,17 @@ def _streak(days: set[date], today: date) -> int:
     return n
 
 
-def _forecast(memories: Iterable[Memory], today: date) -> tuple[tuple[tuple[date, int], ...], int]:
-    """Cards due on each day ahead, those overdue counted today; and how many are overdue."""
+def forecast(
+    memories: Iterable[Memory], today: date, n_days: int
+) -> tuple[tuple[tuple[date, int], ...], int]:
+    """Cards due on each of `n_days` from today on, those overdue today; how many are overdue."""
     dues = [memory.due_day for memory in memories if memory.due_day is not None]
     counts = Counter(max(due, today) for due in dues)
-    ahead = (today + timedelta(days=n) for n in range(FORECAST_DAYS))
+    ahead = (today + timedelta(days=n) for n in range(n_days))
     return tuple((day, counts[day]) for day in ahead), sum(due < today for due in dues)
 
 
-def _topics(
+def topic_progress(
     course: Course,
     memories: Mapping[str, Memory],
     studied: Mapping[tuple[str, str], Sequence[Review]],
@@ -198,9 +206,10 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
     )
 
 
-def _hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
+def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
+    """The cards with most lapses, hardest first; at equal lapses the one with fewer reviews."""
     forgotten = [
-        HardCard(card.id, topic.number, card.question, memory.lapses, memory.reps)
+        HardCard(card.id, topic.number, card.question, memory.lapses, memory.reps, is_leech(memory))
         for deck in course.decks
         for topic in deck.topics
         for card in topic.cards

@@ -22,7 +22,14 @@ from studykit.course.cards import Card
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
 from studykit.progress.backups import back_up_daily
+from studykit.progress.counts import (
+    answers_by_day,
+    known_by_day,
+    latest_taken_ms,
+    right_by_confidence,
+)
 from studykit.progress.database import WRITES, explained, how_to_restore, open_database
+from studykit.progress.marks import newest_hiding, set_mark, stored_marks, unset_mark
 from studykit.progress.memories import differences, set_memory, stored_memories
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
@@ -34,6 +41,7 @@ from studykit.progress.rows import (
     run_row,
 )
 from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
+from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, State
 from studykit.review.session import Review
 from studykit.review.study_queue import Done
@@ -168,6 +176,31 @@ class Store:
             notes=frozenset(card.note for card, _ in asked if card.note),
         )
 
+    # --- marks on cards ---
+
+    def mark(self, marking: Marking) -> None:
+        """Set a mark; one that is there already is as if it were set now."""
+        with self._writing() as session:
+            set_mark(session, marking)
+
+    def unmark(self, card_id: str, mark: Mark) -> None:
+        """Take a mark off a card; of one that has it not this does nothing."""
+        with self._writing() as session:
+            unset_mark(session, card_id, mark)
+
+    def marks(self, day: date) -> Marks:
+        """The cards that are marked on `day`, of whichever course."""
+        with self._reading() as session:
+            return stored_marks(session, day)
+
+    def take_back_mark(self, day: date) -> Marking | None:
+        """The latest mark of `day` that hid a card, removed; None if a review came after it."""
+        with self._writing() as session:
+            marking = newest_hiding(session, day)
+            if marking is not None:
+                unset_mark(session, marking.card_id, marking.mark)
+            return marking
+
     # --- runs of labs ---
 
     def record_run(
@@ -234,6 +267,28 @@ class Store:
             for card_id, memory in wrong.items():
                 set_memory(session, card_id, memory)
             return len(wrong)
+
+    # --- counts ---
+
+    def answers_by_day(self) -> dict[date, int]:
+        """Study day -> its answers, of every day that has any, oldest first."""
+        with self._reading() as session:
+            return answers_by_day(session)
+
+    def latest_taken_ms(self, n_answers: int) -> list[int]:
+        """How long the latest answers took, newest first."""
+        with self._reading() as session:
+            return latest_taken_ms(session, n_answers)
+
+    def known_by_day(self, since: date) -> dict[date, tuple[int, int]]:
+        """Study day -> reviews of cards that were in Review, and how many were remembered."""
+        with self._reading() as session:
+            return known_by_day(session, since)
+
+    def right_by_confidence(self, since: date) -> dict[int, tuple[int, int]]:
+        """Confidence in per cent -> judged answers given with it, and how many were right."""
+        with self._reading() as session:
+            return right_by_confidence(session, since)
 
     # --- transactions ---
 

@@ -94,6 +94,8 @@ class HardCard:
     question: str
     lapses: int
     reviews: int
+    is_leech: bool
+    """It lapsed so often that it wants to be rewritten."""
 
 
 @dataclass(frozen=True, slots=True)

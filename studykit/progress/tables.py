@@ -41,6 +41,11 @@ class MemoryColumns(SQLModel):
     lapses: int
 
 
+def _caps_left() -> Any:
+    # Not in `MemoryColumns`: SQLite adds a column to a table that is there as its last one.
+    return Field(default=0, sa_column_kwargs={"server_default": "0"})
+
+
 class SittingRow(SQLModel, table=True):
     """One session of study; without an end if it was killed."""
 
@@ -86,6 +91,7 @@ class ReviewRow(MemoryColumns, table=True):
     scheduler: str = Field(sa_type=Text)
     parameters_id: str = Field(sa_type=Text)
     content_hash: str = Field(sa_type=Text)
+    caps_left: int = _caps_left()
 
 
 class MemoryRow(MemoryColumns, table=True):
@@ -95,6 +101,25 @@ class MemoryRow(MemoryColumns, table=True):
     __table_args__: ClassVar[Any] = (*_memory_checks("memories"), _STRICT)
 
     card_id: str = Field(sa_type=Text, primary_key=True)
+    caps_left: int = _caps_left()
+
+
+class MarkRow(SQLModel, table=True):
+    """What the learner has set on a card: gone from the table once it is taken off."""
+
+    __tablename__: ClassVar[str] = "marks"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("mark IN ('suspended', 'buried', 'flagged')", name="ck_marks_mark"),
+        CheckConstraint(f"day {_A_DAY}", name="ck_marks_day"),
+        _STRICT,
+    )
+
+    card_id: str = Field(sa_type=Text, primary_key=True)
+    mark: str = Field(sa_type=Text, primary_key=True)
+    at_ms: int
+    offset_min: int
+    day: str = Field(sa_type=Text)
+    """The study day that it was set on; "buried" holds for that day only."""
 
 
 class RunRow(SQLModel, table=True):

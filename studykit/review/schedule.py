@@ -19,6 +19,12 @@ FUZZ_FROM_DAYS = 2.5
 """A shorter interval stays as it is."""
 FUZZ_BANDS = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.10), (20.0, math.inf, 0.05))
 """From, to, share: each day of an interval inside a band widens its range by `share` of a day."""
+CAPS_DAYS = (1, 7)
+"""The longest that the first and the second interval after a confident error may be.
+
+What was wrong and firmly believed is corrected at once and gladly, but the old belief returns
+within the week unless the right answer is recalled before.
+"""
 DAYS_PER_YEAR = 365.25
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 
@@ -61,6 +67,8 @@ class Memory:
     """Reviews so far."""
     lapses: int = 0
     """Times that it was rated Again in Review."""
+    caps_left: int = 0
+    """Intervals in days yet to come that `CAPS_DAYS` keeps short."""
 
 
 NEW_MEMORY = Memory()
@@ -130,7 +138,15 @@ class Scheduler:
         """The study day that `at` belongs to."""
         return study_day(at, self.settings.rollover_hour)
 
-    def review(self, card_id: str, memory: Memory, rating: Rating, at: datetime) -> Memory:
+    def review(
+        self,
+        card_id: str,
+        memory: Memory,
+        rating: Rating,
+        at: datetime,
+        *,
+        is_confident_error: bool = False,
+    ) -> Memory:
         """What is known of the card's memory once it has been rated at `at`.
 
         A clock that went back counts as the same study day: no days have passed.
@@ -146,12 +162,16 @@ class Scheduler:
             last_review_day=day,
             reps=memory.reps + 1,
             lapses=memory.lapses + (memory.state is State.REVIEW and rating is Rating.AGAIN),
+            caps_left=len(CAPS_DAYS) if is_confident_error else memory.caps_left,
         )
         if known.state is State.REVIEW:
             # Weights whose first stabilities are out of order must not make Easy the shortest.
             lower = [r for r in (Rating.HARD, Rating.GOOD) if r < rating]
             days = max([wait.days, *(self._ask_fsrs(memory, r, day)[1].days for r in lower)])
             days = self._fuzz(days, card_id, memory)
+            if known.caps_left:
+                days = min(days, CAPS_DAYS[-known.caps_left])
+                known = replace(known, caps_left=known.caps_left - 1)
             return replace(known, due_day=day + timedelta(days=days))
         # Through UTC: adding to a local time would lose or gain the hour when clocks change.
         ends = (at.astimezone(UTC) + wait).astimezone(at.tzinfo)
@@ -159,9 +179,14 @@ class Scheduler:
         due_at = from_ms(to_ms(ends), offset_minutes(ends))
         return replace(known, due_at=due_at, due_day=self.study_day(due_at))
 
-    def preview(self, card_id: str, memory: Memory, at: datetime) -> dict[Rating, Memory]:
+    def preview(
+        self, card_id: str, memory: Memory, at: datetime, *, is_confident_error: bool = False
+    ) -> dict[Rating, Memory]:
         """What `review` would give for each rating."""
-        return {rating: self.review(card_id, memory, rating, at) for rating in Rating}
+        return {
+            rating: self.review(card_id, memory, rating, at, is_confident_error=is_confident_error)
+            for rating in Rating
+        }
 
     def retrievability(self, memory: Memory, day: date) -> float:
         """Probability of recall on `day`; 0 for a card never reviewed."""

@@ -7,14 +7,17 @@ changed and the rating can be tried again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from studykit.clock import Clock, from_ms, offset_minutes, to_ms
 from studykit.course.cards import Card, Kind
 from studykit.lab.results import RunResult
-from studykit.review.grading import Given, Grade, Shown, grade, present
+from studykit.review.confidence import is_confident_error
+from studykit.review.grading import AnswerError, Given, Grade, Shown, grade, present
+from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_due
 from studykit.review.study_queue import (
     LEARN_AHEAD,
@@ -25,6 +28,8 @@ from studykit.review.study_queue import (
     comes_today,
     step_end,
 )
+
+NO_MARKS = Marks()
 
 LONGEST_ANSWER = timedelta(minutes=10)
 """Whoever takes longer was away: no answer counts for more."""
@@ -56,6 +61,11 @@ class Review:
     after: Memory
     """What it led to."""
 
+    @property
+    def is_confident_error(self) -> bool:
+        """True if it was wrong and the learner had been sure of it."""
+        return is_confident_error(self.correct, self.confidence)
+
 
 class Journal(Protocol):
     """Where reviews are kept; each call is durable when it returns, or raises and did nothing."""
@@ -67,6 +77,13 @@ class Journal(Protocol):
 
     def memory(self, card_id: str) -> Memory:
         """What the reviews that are left tell of a card; `NEW_MEMORY` if there is none."""
+
+    def mark(self, marking: Marking) -> None: ...
+
+    def unmark(self, card_id: str, mark: Mark) -> None: ...
+
+    def take_back_mark(self, day: date) -> Marking | None:
+        """The last mark of `day` that hid a card, removed; None if a review came after it."""
 
 
 class Session:
@@ -84,8 +101,11 @@ class Session:
         limits: Limits,
         done: Done,
         clock: Clock,
+        marks: Marks = NO_MARKS,
     ) -> None:
         self.cards = cards
+        self.marks = marks
+        """Of the study day; hidden cards are not asked."""
         self.memories = {
             id_: memory
             for id_, memory in memories.items()
@@ -133,7 +153,17 @@ class Session:
     def previews(self) -> dict[Rating, Memory]:
         """What each rating would make of the current card, were it given now."""
         card = self._asked().card
-        return self._scheduler.preview(card.id, self._memory(card.id), self._now())
+        return self._scheduler.preview(
+            card.id,
+            self._memory(card.id),
+            self._now(),
+            is_confident_error=self.is_confident_error,
+        )
+
+    @property
+    def is_confident_error(self) -> bool:
+        """True if the current card is revealed and its answer wrong, and said to be sure."""
+        return self.grade is not None and is_confident_error(self.grade.correct, self._confidence)
 
     @property
     def n_done(self) -> int:
@@ -200,7 +230,9 @@ class Session:
             scheduler=self._scheduler.version,
             parameters_id=self._scheduler.parameters_id,
             content_hash=card.content_hash,
-            after=self._scheduler.review(card.id, before, rating, at),
+            after=self._scheduler.review(
+                card.id, before, rating, at, is_confident_error=self.is_confident_error
+            ),
         )
         self._journal.record(review)
         self._turn_day(at)
@@ -213,14 +245,44 @@ class Session:
         self._go_on(at)
         return review
 
+    def hide(self, mark: Literal["suspended", "buried"]) -> Card:
+        """The current card, put aside without a rating; the next card is current.
+
+        Whatever the journal raises comes through, and nothing has changed.
+        """
+        card = self._asked().card
+        at = self._now()
+        self._journal.mark(Marking(card.id, mark, at, self._scheduler.study_day(at)))
+        self._turn_day(at)
+        self.marks = self.marks.plus(card.id, mark)
+        self._leave()
+        self._build(at)  # another card takes its place among the day's limits
+        self._go_on(at)
+        return card
+
+    def toggle_flag(self) -> bool:
+        """Flags the current card, or takes its flag off; True if it has one now."""
+        card = self._asked().card
+        if card.id in self.marks.flagged:
+            self._journal.unmark(card.id, "flagged")
+            self.marks = self.marks.minus(card.id, "flagged")
+            return False
+        at = self._now()
+        self._journal.mark(Marking(card.id, "flagged", at, self._scheduler.study_day(at)))
+        self.marks = self.marks.plus(card.id, "flagged")
+        return True
+
     def undo(self) -> Card | None:
-        """The card of the study day's last answer, asked again; None if the day has none.
+        """The card that was last rated or put aside on the study day, asked again; or None.
 
         It reaches into earlier sittings of the day, but not past a card that has since left the
         course: its answer stays.
         """
         at = self._now()
         self._turn_day(at)
+        marking = self._journal.take_back_mark(self._day)
+        if marking is not None:
+            return self._bring_back(marking, at)
         review = self._journal.take_back(self._day)
         if review is None:
             return None
@@ -244,6 +306,38 @@ class Session:
         self.done = self.done.minus(card, before, asked_siblings=asked)
         self._show(card, at)
         return card
+
+    def _bring_back(self, marking: Marking, at: datetime) -> Card | None:
+        card = self.cards.get(marking.card_id)
+        if card is None:
+            self._journal.mark(marking)
+            return None
+        self.marks = self.marks.minus(card.id, marking.mark)
+        self._show(card, at)
+        self._build(at)
+        return card
+
+    def change_cards(self, cards: Mapping[str, Card], evidence: RunResult | None) -> None:
+        """Goes on with the cards as their decks have them now; those that are gone are not asked.
+
+        The current card stays, with its new text. If it is revealed, the same answer is graded
+        again; where that fits the card no longer, it is asked again.
+        """
+        at, before = self._now(), self.shown
+        self.cards = cards
+        self.memories = {id_: memory for id_, memory in self.memories.items() if id_ in cards}
+        card = cards.get(before.card.id) if before else None
+        if before is None or card is None:
+            self._leave()
+            self._build(at)
+            self._go_on(at)
+            return
+        self.shown = present(card, self._memory(card.id).reps)
+        was_revealed, self.grade = self.revealed, None
+        if was_revealed and _shape(self.shown) == _shape(before):
+            with suppress(AnswerError):
+                self.grade = grade(self.shown, self._given, evidence)
+        self._build(at)
 
     def refresh(self) -> None:
         """Lets in what time has brought: learning steps that ended, a new study day."""
@@ -282,6 +376,7 @@ class Session:
         # A clock that went back finds its limits used up; it must not hand them out twice.
         self.done = Done() if day > self._day else self.done
         self._day = day
+        self.marks = self.marks.on_another_day()
         self._build(at)
 
     def _build(self, at: datetime) -> None:
@@ -298,6 +393,7 @@ class Session:
             limits=self._limits,
             done=done,
             scheduler=self._scheduler,
+            hidden=self.marks.hidden,
         )
         self._rest = list(queue.mixed)
         self._learning = [*queue.learning, *queue.waiting]
@@ -335,3 +431,8 @@ class Session:
 
     def _leave(self) -> None:
         self.shown = self.grade = None
+
+
+def _shape(shown: Shown) -> tuple[str, int, int, int]:
+    """What an answer's places refer to."""
+    return shown.card.kind, len(shown.options), len(shown.steps), len(shown.rights)

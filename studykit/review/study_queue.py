@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 
 from studykit.course.cards import Card
+from studykit.review.marks import Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
 
 LEARN_AHEAD = timedelta(minutes=20)
@@ -114,8 +115,9 @@ def build_queue(
     limits: Limits,
     done: Done,
     scheduler: Scheduler,
+    hidden: Set[str] = frozenset(),
 ) -> StudyQueue:
-    """The queue of `day` at the instant `at`; the same for the same input.
+    """The queue of `day` at the instant `at`, without the `hidden`; the same for the same input.
 
     Of siblings only one is asked on a day: a learning card before a review before a new card.
     Learning cards themselves are always asked, or their steps would be lost.
@@ -125,6 +127,8 @@ def build_queue(
     due: list[str] = []
     unseen: list[str] = []
     for id_ in cards:
+        if id_ in hidden:
+            continue
         memory = memories.get(id_, NEW_MEMORY)
         if memory.state is State.NEW:
             unseen.append(id_)
@@ -163,13 +167,21 @@ def deck_counts(
     limits: Limits,
     done: Done,
     scheduler: Scheduler,
+    hidden: Set[str] = frozenset(),
 ) -> dict[str, Counts]:
     """Deck id -> its share of `build_queue`, whose limits hold for all decks together.
 
     Every deck that has a card is in it, with zeros if nothing is left.
     """
     queue = build_queue(
-        cards, memories, day=day, at=at, limits=limits, done=done, scheduler=scheduler
+        cards,
+        memories,
+        day=day,
+        at=at,
+        limits=limits,
+        done=done,
+        scheduler=scheduler,
+        hidden=hidden,
     )
     decks = dict.fromkeys(card.deck_id for card in cards.values())
     new = Counter(cards[id_].deck_id for id_ in queue.new)
@@ -189,6 +201,18 @@ def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime
         return min(ends), len(ends)
     days = [m.due_day for m in memories.values() if m.due_day and m.due_day > day]
     return (min(days), days.count(min(days))) if days else None
+
+
+def not_hidden(memories: Mapping[str, Memory], marks: Marks, day: date) -> dict[str, Memory]:
+    """The memories with buried cards due tomorrow at the earliest, and without suspended ones."""
+    tomorrow = day + timedelta(days=1)
+    return {
+        id_: replace(memory, due_at=None, due_day=max(memory.due_day, tomorrow))
+        if id_ in marks.buried and memory.due_day
+        else memory
+        for id_, memory in memories.items()
+        if id_ not in marks.suspended
+    }
 
 
 def comes_today(memory: Memory, at: datetime, day: date) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from tests.commands.dice_course import LAB, study
 from tests.commands.runner import AT, Run
@@ -30,10 +33,34 @@ def test_a_report_can_be_json_and_a_file(run: Run, home: Path, tmp_path: Path) -
     assert json.loads(file.read_text(encoding="utf-8")) == json.loads(printed)
 
 
-def test_a_report_before_the_first_sitting_is_empty_but_true(run: Run, home: Path) -> None:
+def test_a_report_can_be_a_page(run: Run, home: Path, tmp_path: Path) -> None:
+    """With the retention that the settings ask for."""
+    study(home, "dice-probability", AT - timedelta(days=40))
+    study(home, "dice-probability", AT)
+    (home / "settings.toml").write_text("[review]\ndesired_retention = 0.83\n", encoding="utf-8")
+    file = tmp_path / "report.html"
+    assert run("report", "--format", "html", "-o", str(file)).code == 0
+    page = file.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "the 83&nbsp;% that the schedule aims at" in page
+    assert "Reviews</dt><dd>2<" in page
+
+
+def test_a_report_can_be_the_log(run: Run, home: Path) -> None:
+    """One row a review of the period."""
+    for n_days in (2, 1, 0):
+        study(home, "dice-probability", AT - timedelta(days=n_days))
+    rows = run("report", "--format", "csv", "--since", "2026-11-22").out.splitlines()
+    assert [row.split(",")[1] for row in rows] == ["day", "2026-11-22", "2026-11-23"]
+
+
+@pytest.mark.parametrize("format_", ["markdown", "html", "csv", "json"])
+def test_a_report_before_the_first_sitting_is_empty_but_true(
+    format_: str, run: Run, home: Path
+) -> None:
     """Nothing was studied, and nothing is written."""
-    assert run("report").code == 0
-    assert run("report", "--since", "2026-11-23").code == 0
+    assert run("report", "--format", format_).code == 0
+    assert run("report", "--format", format_, "--since", "2026-11-23").code == 0
     assert not home.exists()
 
 

@@ -14,14 +14,15 @@ from sqlalchemy import create_engine
 
 from studykit.errors import StoreError
 from studykit.progress import migrations
+from studykit.review.marks import Marks
 from tests.progress.builders import make_review, open_store
 
 ADD_A_COLUMN = """\
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade():
     with op.batch_alter_table("sittings") as batch:
@@ -41,19 +42,19 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of scripts of a studykit one revision ahead."""
     scripts = tmp_path / "100% scripts"
     (scripts / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_initial.py"):
-        (scripts / name).write_text((migrations.SCRIPTS / name).read_text())
-    (scripts / "versions" / "0002_next.py").write_text(ADD_A_COLUMN)
+    for source in (migrations.SCRIPTS / "env.py", *migrations.SCRIPTS.glob("versions/*.py")):
+        (scripts / source.relative_to(migrations.SCRIPTS)).write_text(source.read_text())
+    (scripts / "versions" / "0003_next.py").write_text(ADD_A_COLUMN)
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(migrations, "HEAD_REVISION", "0002")
+    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(migrations, "HEAD_REVISION", "0003")
     return scripts
 
 
 def old_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database as this version makes it, with a sitting and an answer in it."""
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "HEAD_REVISION", "0001")
+        patch.setattr(migrations, "HEAD_REVISION", "0002")
         with closing(open_store(folder)) as store:
             review = make_review()
             store.begin_sitting(review.at, review.day)
@@ -61,20 +62,25 @@ def old_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "progress.sqlite3"
 
 
-def test_a_new_database_is_what_the_scripts_would_make(tmp_path: Path) -> None:
-    """Tables, constraints and indexes, to the letter."""
+def upgrade(path: Path, revision: str) -> None:
+    """Lead the database at `path`, made if there is none, to `revision` by the scripts alone."""
     from alembic import command
     from alembic.config import Config
 
-    open_store(tmp_path).close()
-    path = tmp_path / "migrated.sqlite3"
     config = Config()
     config.set_main_option("script_location", str(migrations.SCRIPTS))
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()
+
+
+def test_a_new_database_is_what_the_scripts_would_make(tmp_path: Path) -> None:
+    """Tables, constraints and indexes, to the letter."""
+    open_store(tmp_path).close()
+    path = tmp_path / "migrated.sqlite3"
+    upgrade(path, "head")
 
     assert schema(tmp_path / "progress.sqlite3") == schema(path)
 
@@ -87,6 +93,39 @@ def test_the_revisions_named_are_those_of_the_scripts() -> None:
 
     assert list(migrations.REVISIONS) == revisions[::-1]
     assert scripts.get_current_head() == migrations.HEAD_REVISION
+
+
+OLD_ANSWER = """\
+INSERT INTO reviews (state, stability_days, difficulty, due_day, last_review_at_ms,
+    last_review_day, reps, lapses, card_id, at_ms, offset_min, day, rating, kind, correct,
+    suggested, given, confidence, taken_ms, scheduler, parameters_id, content_hash)
+VALUES (2, 2.25, 5.5, '2026-11-26', 1795420800000, '2026-11-23', 1, 0, 'a', 1795420800000, 60,
+    '2026-11-23', 3, 'choice', 1, 3, 'the second option', 70, 8000, 'fsrs-6.3.2', '0a1b2c', 'abc');
+INSERT INTO memories (state, stability_days, difficulty, due_day, last_review_at_ms,
+    last_review_day, reps, lapses, card_id)
+VALUES (2, 2.25, 5.5, '2026-11-26', 1795420800000, '2026-11-23', 1, 0, 'a');
+"""
+"""A review and its memory as revision 0001 stored them."""
+
+
+def test_the_first_schema_becomes_todays_with_every_answer(tmp_path: Path) -> None:
+    """Nothing was marked then and no interval kept short."""
+    path = tmp_path / "progress.sqlite3"
+    upgrade(path, "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD_ANSWER)
+
+    with closing(open_store(tmp_path)) as store:
+        (review,) = store.reviews()
+        assert review == make_review(at=review.at)
+        assert store.memories() == {"a": review.after}
+        assert review.after.caps_left == 0
+        assert store.marks(review.day) == Marks()
+        assert store.check() == []
+
+    (tmp_path / "new").mkdir()
+    open_store(tmp_path / "new").close()
+    assert schema(path) == schema(tmp_path / "new" / "progress.sqlite3")
 
 
 def test_an_old_database_is_copied_and_migrated(
@@ -102,7 +141,7 @@ def test_an_old_database_is_copied_and_migrated(
 
     assert "place TEXT" in dict(schema(path))["sittings"]
     (backup,) = (tmp_path / "backups").iterdir()
-    assert backup.name == "progress-before-0002-from-0001.sqlite3"
+    assert backup.name == "progress-before-0003-from-0002.sqlite3"
     assert schema(backup) == before
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT card_id FROM reviews").fetchall() == [("a",)]
@@ -117,7 +156,7 @@ def test_a_migration_that_fails_changes_nothing(
     """Not even its first steps, which succeeded."""
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0002_next.py"
+    script = next_version / "versions" / "0003_next.py"
     script.write_text(
         f"{ADD_A_COLUMN}    op.execute('DELETE FROM reviews')\n    op.drop_table('x')\n"
     )
@@ -127,7 +166,7 @@ def test_a_migration_that_fails_changes_nothing(
     ) as caught:
         open_store(tmp_path)
 
-    assert "progress-before-0002-from-0001.sqlite3" in caught.value.hint
+    assert "progress-before-0003-from-0002.sqlite3" in caught.value.hint
     assert schema(path) == before
     script.write_text(ADD_A_COLUMN)
     with closing(open_store(tmp_path)) as store:
@@ -139,7 +178,7 @@ def test_a_migration_that_would_break_links_changes_nothing(
 ) -> None:
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0002_next.py"
+    script = next_version / "versions" / "0003_next.py"
     script.write_text(f"{ADD_A_COLUMN}    op.execute('DELETE FROM sittings')\n")
 
     with pytest.raises(StoreError, match="1 rows would point nowhere"):

@@ -110,6 +110,8 @@ def test_the_hardest_cards_are_those_forgotten_most() -> None:
     assert [card.card_id for card in hardest[:3]] == ["card-19", "card-18", "card-17"]
     assert (hardest[0].lapses, hardest[0].reviews, hardest[0].topic_number) == (9, 1, "1.1")
     assert len(hardest) == N_HARDEST
+    assert [card.is_leech for card in hardest] == [card.lapses >= 8 for card in hardest]
+    assert hardest[0].is_leech and not hardest[-1].is_leech
     assert [card.card_id for card in whole_summary().hardest] == ["a"]
 
 

@@ -14,7 +14,9 @@ from sqlalchemy import event
 
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction
+from studykit.progress.memories import set_memory
 from studykit.progress.store import Store
+from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Rating, State
 from studykit.review.session import Review
 from studykit.review.study_queue import Done
@@ -295,3 +297,63 @@ def test_the_database_itself_refuses_wrong_values(store: Store, wrong: dict[str,
         pytest.raises(sqlite3.IntegrityError),
     ):
         connection.execute(f"UPDATE reviews SET {column} = ?", (value,))
+
+
+def marking(card_id: str, mark: Mark, *, minutes: int = 0, days: int = 0) -> Marking:
+    at = MONDAY + timedelta(days=days, minutes=minutes)
+    return Marking(card_id, mark, at, at.date())
+
+
+def test_marks_survive_a_restart_and_a_burial_does_not_survive_the_day(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path)) as store:
+        store.mark(marking("a", "suspended"))
+        store.mark(marking("b", "buried"))
+        store.mark(marking("c", "flagged"))
+        store.mark(marking("c", "buried"))
+        store.unmark("a", "flagged")
+
+    with closing(open_store(tmp_path)) as store:
+        assert store.marks(MONDAY.date()) == Marks(
+            frozenset("a"), frozenset({"b", "c"}), frozenset("c")
+        )
+        assert store.marks(day_after(1)) == Marks(frozenset("a"), frozenset(), frozenset("c"))
+        store.unmark("a", "suspended")
+        assert store.marks(day_after(1)).hidden == frozenset()
+
+
+def test_the_days_last_hiding_is_taken_back_unless_an_answer_came_after_it(store: Store) -> None:
+    """Flags stay, and so does what was hidden on another day."""
+    store.mark(marking("old", "suspended", days=-1))
+    store.mark(marking("a", "suspended"))
+    store.record(make_review("b", at=MONDAY + timedelta(minutes=1)))
+    assert store.take_back_mark(MONDAY.date()) is None
+    store.mark(marking("c", "buried", minutes=2))
+    store.mark(marking("d", "flagged", minutes=3))
+
+    assert store.take_back_mark(MONDAY.date()) == marking("c", "buried", minutes=2)
+    assert store.take_back_mark(MONDAY.date()) is None
+    store.take_back(MONDAY.date())
+    assert store.take_back_mark(MONDAY.date()) == marking("a", "suspended")
+    assert store.take_back_mark(MONDAY.date()) is None
+    assert store.marks(MONDAY.date()) == Marks(frozenset({"old"}), flagged=frozenset("d"))
+
+
+def test_a_mark_set_again_is_the_latest(store: Store) -> None:
+    store.mark(marking("a", "buried"))
+    store.mark(marking("b", "buried", minutes=1))
+    store.mark(marking("a", "buried", minutes=2))
+
+    assert store.take_back_mark(MONDAY.date()) == marking("a", "buried", minutes=2)
+
+
+def test_short_intervals_survive_and_are_rebuilt(store: Store) -> None:
+    """What a confident error leads to is part of the memory that the log holds."""
+    review = make_review(after=replace(make_memory(), caps_left=1))
+    store.record(review)
+
+    assert store.memories() == {"a": review.after}
+    assert store.reviews() == [review]
+    with store._writing() as session:
+        set_memory(session, "a", make_memory())
+    assert store.rebuild() == 1
+    assert store.memory("a").caps_left == 1

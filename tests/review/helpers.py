@@ -23,6 +23,7 @@ from studykit.course.cards import (
 from studykit.errors import Place, StoreError
 from studykit.lab.events import Measurement
 from studykit.lab.results import RunResult, SeedResult, Verdict
+from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
 from studykit.review.session import Review
 from studykit.review.study_queue import Done
@@ -108,6 +109,7 @@ class MemoryJournal:
 
     reviews: list[Review] = field(default_factory=list)
     is_broken: bool = False
+    markings: list[Marking] = field(default_factory=list)
 
     def record(self, review: Review) -> None:
         self._check()
@@ -127,13 +129,42 @@ class MemoryJournal:
     def memories(self) -> dict[str, Memory]:
         return {review.card_id: review.after for review in self.reviews}
 
+    def mark(self, marking: Marking) -> None:
+        self._check()
+        self.unmark(marking.card_id, marking.mark)
+        self.markings.append(marking)
+
+    def unmark(self, card_id: str, mark: Mark) -> None:
+        self._check()
+        self.markings = [m for m in self.markings if (m.card_id, m.mark) != (card_id, mark)]
+
+    def take_back_mark(self, day: date) -> Marking | None:
+        self._check()
+        hiding = [m for m in self.markings if m.day == day and m.mark != "flagged"]
+        answers = [review.at for review in self.reviews if review.day == day]
+        if not hiding or (answers and max(answers) >= hiding[-1].at):
+            return None
+        self.markings.remove(hiding[-1])
+        return hiding[-1]
+
+    def marks(self, day: date) -> Marks:
+        marks = Marks()
+        for each in self.markings:
+            if each.mark != "buried" or each.day == day:
+                marks = marks.plus(each.card_id, each.mark)
+        return marks
+
     def replayed(self, scheduler: Scheduler) -> dict[str, Memory]:
         """The memories made again from nothing but cards, ratings and instants."""
         memories: dict[str, Memory] = {}
         for review in self.reviews:
             before = memories.get(review.card_id, NEW_MEMORY)
             memories[review.card_id] = scheduler.review(
-                review.card_id, before, review.rating, review.at
+                review.card_id,
+                before,
+                review.rating,
+                review.at,
+                is_confident_error=review.is_confident_error,
             )
         return memories
 

@@ -218,6 +218,48 @@ def test_intervals_are_ordered_grow_and_stay_in_the_range_of_the_fuzz(
         assert low <= interval(memory) <= min(high, 36500)
 
 
+@given(histories, st.sampled_from([DEFAULT, NO_STEPS]))
+def test_two_intervals_after_a_confident_error_are_a_day_and_a_week_at_most(
+    history: list[tuple[int, Rating]], scheduler: Scheduler
+) -> None:
+    """Steps in between do not count; what is remembered of the card is not touched."""
+    before = play(history, scheduler)
+    at = MONDAY + timedelta(days=sum(gap for gap, _ in history) + 30)
+    capped, free = (
+        scheduler.review("a", before, Rating.GOOD, at, is_confident_error=error)
+        for error in (True, False)
+    )
+    assert (capped.stability_days, capped.difficulty) == (free.stability_days, free.difficulty)
+    intervals = []
+    while True:
+        if capped.state is State.REVIEW:
+            intervals.append(interval(capped))
+        if len(intervals) == 2:
+            break
+        assert capped.due_day is not None
+        at = max(at + timedelta(minutes=1), MONDAY + (capped.due_day - MONDAY.date()))
+        preview = scheduler.preview("a", capped, at)[Rating.EASY]
+        capped = scheduler.review("a", capped, Rating.EASY, at)
+        assert capped == preview
+    assert intervals[0] == 1
+    assert 1 <= intervals[1] <= 7
+    assert capped.caps_left == 0
+
+
+def test_another_confident_error_begins_again() -> None:
+    memory = play([(0, Rating.EASY), (9, Rating.EASY)], NO_STEPS)
+    for days in (10, 11):
+        at = MONDAY + timedelta(days=days)
+        memory = NO_STEPS.review("a", memory, Rating.GOOD, at, is_confident_error=True)
+        assert (interval(memory), memory.caps_left) == (1, 1)
+
+
+def test_a_capped_interval_that_is_shorter_anyway_stays() -> None:
+    memory = NO_STEPS.review("a", NEW_MEMORY, Rating.AGAIN, MONDAY, is_confident_error=True)
+    again = NO_STEPS.review("a", memory, Rating.AGAIN, MONDAY + timedelta(days=1))
+    assert (interval(memory), interval(again), again.caps_left) == (1, 1, 0)
+
+
 @pytest.mark.parametrize(
     ("days", "expected"), [(1, (1, 1)), (2, (2, 2)), (3, (2, 4)), (8, (6, 10)), (50, (46, 54))]
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from studykit.clock import FixedClock
 from studykit.course.cards import Card, Cloze, Numeric, Predict
 from studykit.errors import StoreError
+from studykit.review.confidence import Confidence
 from studykit.review.grading import AnswerError
+from studykit.review.marks import Marks
 from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review, Session
 from studykit.review.study_queue import LEARN_AHEAD, Counts, Done, Limits
@@ -50,6 +53,7 @@ def sit(
         limits or Limits(),
         journal.done(day, cards),
         clock,
+        journal.marks(day),
     )
 
 
@@ -295,6 +299,72 @@ def test_undo_stops_at_a_card_that_left_the_course() -> None:
     assert (journal.reviews, current(session)) == (recorded, "a")
 
 
+def test_a_card_put_aside_makes_room_for_another() -> None:
+    """Hiding it is no answer: the log stays empty, and the day's limit asks the next one."""
+    journal = MemoryJournal()
+    session = sit(make_cards("a", "b", "c"), journal, limits=Limits(new_per_day=2))
+    assert session.hide("suspended").id == "a"
+    assert (current(session), session.counts) == ("b", Counts(new=2))
+    assert session.hide("buried").id == "b"
+    assert play_out(session) == ["c"]
+    assert [review.card_id for review in journal.reviews] == ["c"]
+
+
+def test_a_buried_card_is_back_tomorrow_and_a_suspended_one_is_not() -> None:
+    journal, clock = MemoryJournal(), FixedClock(MONDAY)
+    session = sit(make_cards("a", "b", "c"), journal, clock)
+    session.hide("suspended")
+    session.hide("buried")
+    assert play_out(session) == ["c"]
+    clock.advance(timedelta(days=1))
+    session.refresh()
+    assert play_out(session) == ["b"]
+    assert play_out(sit(make_cards("a", "b", "c"), journal, clock)) == []
+
+
+def test_undo_takes_back_ratings_and_what_was_put_aside_in_turn() -> None:
+    """Across a restart, too, and a flag is not among them: it has a key of its own."""
+    journal, clock = MemoryJournal(), FixedClock(MONDAY)
+    cards = make_cards("a", "b", "c", "d")
+    session = sit(cards, journal, clock)
+    session.hide("suspended")
+    clock.advance(MINUTE)
+    rate(session, Rating.EASY)
+    clock.advance(MINUTE)
+    session.hide("buried")
+    session.toggle_flag()
+    again = sit(cards, journal, clock)
+    undone = [card.id for _ in range(3) if (card := again.undo())]
+    assert undone == ["c", "b", "a"]
+    assert again.undo() is None
+    assert again.marks == Marks(flagged=frozenset("d"))
+    assert play_out(again) == ["a", "b", "c", "d"]
+
+
+def test_a_mark_that_cannot_be_stored_changes_nothing() -> None:
+    journal = MemoryJournal()
+    session = sit(make_cards("a", "b"), journal)
+    before = picture(session)
+    journal.is_broken = True
+    for act in (lambda: session.hide("suspended"), session.toggle_flag):
+        with pytest.raises(StoreError):
+            act()
+    assert (picture(session), session.marks) == (before, Marks())
+
+
+def test_a_confident_error_keeps_the_next_interval_short() -> None:
+    """Whatever the rating; without the confidence, or when right, the interval is long."""
+    intervals = []
+    for word, confidence in (("scale", 95), ("scale", 50), ("scale", None), ("norm", 95)):
+        session = sit({"a": make_card("a", Cloze("norm"))})
+        session.answer(word, None, confidence)
+        due_day = session.rate(Rating.EASY).after.due_day
+        assert due_day is not None
+        intervals.append((due_day - MONDAY.date()).days)
+    assert intervals[0] == 1
+    assert min(intervals[1:]) > 5
+
+
 def test_a_new_study_day_brings_its_own_cards_and_limits() -> None:
     clock = FixedClock(datetime(2026, 11, 24, 3, 50, tzinfo=UTC))
     session = sit(make_cards("a", "b", "c", "d"), clock=clock, limits=Limits(new_per_day=2))
@@ -364,7 +434,9 @@ def picture(session: Session) -> dict[str, Any]:
 
 def make_course(notes: str) -> dict[str, Card]:
     return {
-        f"card-{i}": make_card(f"card-{i}", topic=f"topic-{i % 3}", note=note.strip())
+        f"card-{i}": make_card(
+            f"card-{i}", Cloze("norm"), topic=f"topic-{i % 3}", note=note.strip()
+        )
         for i, note in enumerate(notes)
     }
 
@@ -417,9 +489,9 @@ class Sittings(RuleBasedStateMachine):
         self.session.refresh()
 
     @precondition(lambda self: self.session.current and not self.session.revealed)
-    @rule()
-    def reveal(self) -> None:
-        self.session.reveal()
+    @rule(confidence=st.sampled_from([None, *Confidence]))
+    def answer_wrongly(self, confidence: int | None) -> None:
+        self.session.answer("scale", None, confidence)
 
     @precondition(lambda self: self.session.current)
     @rule(rating=ratings, pause=pauses)
@@ -435,7 +507,8 @@ class Sittings(RuleBasedStateMachine):
             counts = self.session.counts
             assert (counts.new, counts.review) == (0, 0)
             soon = self.clock.now() + LEARN_AHEAD
-            steps = [m.due_at for id_, m in self.session.memories.items() if id_ != asked]
+            others = self.session.memories.keys() - self.session.marks.hidden - {asked}
+            steps = [self.session.memories[id_].due_at for id_ in others]
             assert not any(due_at is not None and due_at <= soon for due_at in steps)
 
     @precondition(lambda self: self.session.revealed)
@@ -448,10 +521,29 @@ class Sittings(RuleBasedStateMachine):
         self.journal.is_broken = False
         assert picture(self.session) == before
 
+    @precondition(lambda self: self.session.current)
+    @rule(mark=st.sampled_from(["suspended", "buried"]))
+    def hide(self, mark: Literal["suspended", "buried"]) -> None:
+        self.clock.advance(timedelta(seconds=1))
+        card = self.session.hide(mark)
+        self.clock.advance(timedelta(seconds=1))
+        assert card.id in getattr(self.session.marks, mark)
+
+    @precondition(lambda self: self.session.current)
+    @rule()
+    def flag(self) -> None:
+        asked = current(self.session)
+        was_flagged = asked in self.session.marks.flagged
+        assert self.session.toggle_flag() is not was_flagged
+        assert current(self.session) == asked
+
     @rule()
     def undo(self) -> None:
         day = SCHEDULER.study_day(self.clock.now())
         of_day = [review.card_id for review in self.journal.reviews if review.day == day]
+        twin = replace(self.journal, markings=[*self.journal.markings])
+        if (marking := twin.take_back_mark(day)) is not None:
+            of_day = [marking.card_id]
         card = self.session.undo()
         assert (card.id if card else None) == (of_day[-1] if of_day else None)
         if card is not None:
@@ -482,6 +574,14 @@ class Sittings(RuleBasedStateMachine):
             note = self.cards[review.card_id].note
             if note and before in (State.NEW, State.REVIEW):
                 assert asked.setdefault((review.day, note), review.card_id) == review.card_id
+
+    @invariant()
+    def what_is_hidden_is_neither_asked_nor_counted(self) -> None:
+        marks = self.session.marks
+        assert marks == self.journal.marks(SCHEDULER.study_day(self.clock.now()))
+        if self.session.current is not None:
+            assert self.session.current.id not in marks.hidden
+        assert self.session.counts.total <= len(self.cards) - len(marks.hidden)
 
     @invariant()
     def waiting_means_that_nothing_is_asked(self) -> None:

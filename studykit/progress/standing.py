@@ -1,0 +1,119 @@
+"""How the learner stands: what the screens show beside today's cards. From counts, not the log.
+
+A log of years is too long to be read each time a screen opens; the database counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import median
+
+from studykit.course.cards import Course, Predict
+from studykit.progress.stats import forecast, retention, streak, topic_progress
+from studykit.progress.summary import Retention, TopicProgress
+from studykit.progress.trends import CALENDAR_WEEKS, monday
+from studykit.review.schedule import Memory, Scheduler
+from studykit.review.study_queue import Counts
+
+DEFAULT_ANSWER_SECONDS = 20.0
+"""A guess at the time of one answer, until there are `ENOUGH_TIMED` of the learner's own."""
+
+ENOUGH_TIMED = 20
+N_TIMED = 500
+"""The latest answers, whose median says how long the next one takes."""
+
+WEEK_DAYS = 7
+RETENTION_DAYS = 30
+"""Days up to today whose true retention Home tells."""
+
+ENOUGH = 10
+"""Fewer answers than this say nothing about a share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The longer run, seen from today."""
+
+    streak_days: int
+    """As in `Summary`."""
+    calendar: tuple[tuple[date, int], ...]
+    """Answers of each day from the Monday `CALENDAR_WEEKS` ago to today."""
+    week: tuple[tuple[date, int], ...]
+    """Known cards by the day they are due, today (with all that are overdue) and the six next."""
+    retention: Retention
+    """Of the last `RETENTION_DAYS` days."""
+    topics: tuple[TopicProgress, ...]
+
+    def mastery(self, deck_id: str) -> float:
+        """Share of the deck's cards expected to be recalled today; 0 for one without cards."""
+        topics = [topic for topic in self.topics if topic.deck_id == deck_id]
+        n_cards = sum(topic.cards for topic in topics)
+        return sum(topic.mastery * topic.cards for topic in topics) / max(1, n_cards)
+
+    def weakest(self, deck_id: str) -> TopicProgress | None:
+        """The topic of the deck that is least learned, of those begun; None before the first."""
+        begun = [t for t in self.topics if t.deck_id == deck_id and t.unseen < t.cards]
+        return min(begun, key=lambda topic: topic.mastery, default=None)
+
+
+def build_standing(
+    answers: Mapping[date, int],
+    known: Mapping[date, tuple[int, int]],
+    memories: Mapping[str, Memory],
+    asked: Mapping[str, Memory],
+    course: Course,
+    today: date,
+    scheduler: Scheduler,
+) -> Standing:
+    """The standing on `today`.
+
+    `answers` counts all answers by day; `known` the reviews of known cards of at least the last
+    `RETENTION_DAYS` days, with how many were remembered; `memories` are those of the course,
+    `asked` those of them that are not put aside.
+    """
+    week, _ = forecast(asked.values(), today, WEEK_DAYS)
+    return Standing(
+        streak_days=streak(answers, today),
+        calendar=calendar(answers, today),
+        week=week,
+        retention=retention_since(known, today - timedelta(days=RETENTION_DAYS - 1)),
+        topics=topic_progress(course, memories, {}, today, scheduler),
+    )
+
+
+def calendar(answers: Mapping[date, int], today: date) -> tuple[tuple[date, int], ...]:
+    """Each day from the Monday `CALENDAR_WEEKS` ago to `today`, with its answers."""
+    first = monday(today) - timedelta(weeks=CALENDAR_WEEKS - 1)
+    days = (first + timedelta(days=n) for n in range((today - first).days + 1))
+    return tuple((day, answers.get(day, 0)) for day in days)
+
+
+def retention_since(known: Mapping[date, tuple[int, int]], since: date) -> Retention:
+    """True retention from the day `since` on."""
+    counts = [count for day, count in known.items() if day >= since]
+    return retention(sum(n for n, _ in counts), sum(k for _, k in counts))
+
+
+def answer_seconds(taken_ms: Sequence[int]) -> float:
+    """How long an answer takes this learner: the median, which a break at the card leaves alone."""
+    if len(taken_ms) < ENOUGH_TIMED:
+        return DEFAULT_ANSWER_SECONDS
+    return median(taken_ms) / 1000
+
+
+def expected_time(left: Iterable[Counts], n_steps: int, seconds: float) -> timedelta:
+    """How long the cards that are `left` take, at `seconds` an answer.
+
+    A new card that is always remembered is answered once for each of `n_steps` learning steps.
+    """
+    n_answers = sum(c.new * max(1, n_steps) + c.learning + c.review for c in left)
+    return timedelta(seconds=n_answers * seconds)
+
+
+def waiting_labs(course: Course, run_labs: Iterable[str]) -> tuple[str, ...]:
+    """Labs that a card asks to predict and that were never run, in the course's order."""
+    asked = {card.lab: None for card in course.cards.values() if isinstance(card.body, Predict)}
+    have_run = set(run_labs)
+    return tuple(lab for lab in asked if lab in course.labs and lab not in have_run)

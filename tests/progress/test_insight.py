@@ -1,0 +1,46 @@
+"""What the progress screen tells, counted by hand from `history`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from studykit.lab.results import Prediction
+from studykit.progress.insight import build_insight, calibration
+from studykit.progress.stats import retention
+from studykit.progress.store import StoredRun
+from studykit.progress.trends import Sureness
+from tests.progress.builders import make_run
+from tests.progress.history import COURSE, MEMORIES, RUNS, SCHEDULER, TODAY, whole_summary
+
+KNOWN = {TODAY: (4, 4), TODAY - timedelta(days=10): (6, 3), TODAY - timedelta(days=80): (10, 9)}
+
+
+def test_each_period_holds_the_shorter_ones() -> None:
+    memories = {id_: memory for id_, memory in MEMORIES.items() if id_ in COURSE.cards}
+    insight = build_insight(KNOWN, {}, memories, memories, RUNS, COURSE, TODAY, SCHEDULER)
+
+    told = [(days, seen.n, seen.remembered) for days, seen in insight.periods]
+    assert told == [(7, 4, 4), (30, 10, 7), (90, 20, 16), (365, 20, 16)]
+    assert insight.desired_retention == 0.9
+    whole = whole_summary()
+    assert (insight.forecast, insight.overdue) == (whole.forecast, whole.overdue)
+    assert insight.hardest == whole.hardest
+
+
+def test_labs_count_runs_and_predictions_that_were_judged() -> None:
+    """One run of two came with a judged prediction; the lab that is gone has no record."""
+    (record,) = build_insight({}, {}, {}, {}, RUNS, COURSE, TODAY, SCHEDULER).labs
+
+    assert (record.header.id, record.n_runs) == ("core/residuals", 2)
+    assert (record.n_judged, record.n_right) == (1, 1)
+
+
+def test_a_prediction_from_a_card_is_not_counted_twice() -> None:
+    bet = Prediction("It stays", claim="stuck", confidence=95, correct=False)
+    runs = [StoredRun(1, make_run(), "a", bet), StoredRun(2, make_run(), None, bet)]
+
+    assert calibration({75: (4, 3), 95: (1, 1)}, runs) == (
+        Sureness(75, retention(4, 3)),
+        Sureness(95, retention(2, 1)),
+    )
+    assert calibration({}, []) == ()
