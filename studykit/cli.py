@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from studykit import __version__
-from studykit.commands import check, doctor, due, labs, report, verify
-from studykit.commands.environment import Environment, build_environment
+from studykit.commands import check, doctor, due, labs, report, review, verify
+from studykit.commands.environment import build_environment
 from studykit.commands.terminal import warn
-from studykit.errors import StudykitError, UsageError
+from studykit.errors import StudykitError
 from studykit.settings import user_paths
 
 INTERRUPTED = 130
@@ -33,6 +33,7 @@ lab_app = typer.Typer(help="Run the experiments behind the cards.", rich_markup_
 app.add_typer(lab_app, name="lab", epilog="Example: studykit lab run core/residuals")
 
 app.command("due", epilog="Example: studykit due --json")(due.due)
+app.command("review", epilog="Example: studykit review --plain")(review.review)
 app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
 app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
@@ -71,16 +72,7 @@ def root(
         return
     ctx.obj = build_environment(course)
     if ctx.invoked_subcommand is None:
-        _open_screens(ctx.obj)
-
-
-def _open_screens(environment: Environment) -> None:
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not is_terminal or os.environ.get("TERM", "dumb") == "dumb":
-        raise UsageError("the screens need a terminal", hint="try studykit due, or studykit --help")
-    from studykit.tui.app import run_app
-
-    raise typer.Exit(run_app(environment.services))
+        review.open_screens(ctx.obj)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,8 @@ def due(
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
 ) -> None:
     """Count the cards to study today, by deck."""
-    from studykit.review.study_queue import Counts, Done, deck_counts, next_due
+    from studykit.review.marks import Marks
+    from studykit.review.study_queue import Counts, Done, deck_counts, next_due, not_hidden
 
     env = environment(ctx)
     services = env.services
@@ -27,6 +28,7 @@ def due(
     with env.existing_store() as store:
         stored = {} if store is None else store.memories()
         done = Done() if store is None else store.done(today, cards)
+        marks = Marks() if store is None else store.marks(today)
     memories = {card_id: memory for card_id, memory in stored.items() if card_id in cards}
     by_deck = deck_counts(
         cards,
@@ -36,6 +38,7 @@ def due(
         limits=services.limits,
         done=done,
         scheduler=services.scheduler,
+        hidden=marks.hidden,
     )
     counts = [(deck, by_deck.get(deck.id, Counts())) for deck in env.course.decks]
     total = Counts(
@@ -43,7 +46,7 @@ def due(
         learning=sum(each.learning for _, each in counts),
         review=sum(each.review for _, each in counts),
     )
-    upcoming = next_due(memories, today)
+    upcoming = next_due(not_hidden(memories, marks, today), today)
     if json:
         say_json(
             {

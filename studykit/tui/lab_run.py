@@ -155,7 +155,7 @@ class LabRun:
             if self.result is not None:
                 if self.prediction is not None:
                     self.prediction = score(self.prediction, self.header, self.card, self.result)
-                if _is_worth_keeping(self.result):
+                if is_worth_keeping(self.result):
                     store(self.result, self.prediction)
                     self.stored = self.result
         except StudykitError as error:
@@ -190,6 +190,6 @@ class LabRun:
         return self._seeds.setdefault(seed, _Seed(seed))
 
 
-def _is_worth_keeping(result: RunResult) -> bool:
+def is_worth_keeping(result: RunResult) -> bool:
     """A run that measured nothing because it was cancelled or skipped leaves no trace."""
     return bool(result.seeds) or result.status not in ("cancelled", "skipped")

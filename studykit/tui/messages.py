@@ -11,8 +11,13 @@ from textual.message import Message
 from studykit.errors import StudykitError
 
 if TYPE_CHECKING:
+    from studykit.progress.insight import Insight
+    from studykit.progress.standing import Standing
+    from studykit.review.confidence import Confidence
     from studykit.review.grading import Given
+    from studykit.review.marks import Marks
     from studykit.review.schedule import Rating
+    from studykit.tui.finding import Entry
     from studykit.tui.overview import Overview
 
 
@@ -21,6 +26,28 @@ class ProgressOpened(Message):
     """The progress can be read and written; `overview` is what it says now."""
 
     overview: Overview
+
+
+@dataclass
+class StandingRead(Message):
+    """The numbers of the longer run have been counted."""
+
+    standing: Standing
+
+
+@dataclass
+class InsightRead(Message):
+    """What the progress screen tells has been counted."""
+
+    insight: Insight
+
+
+@dataclass
+class CardsRead(Message):
+    """Every card of the course, with what is known of it and how it is marked."""
+
+    entries: tuple[Entry, ...]
+    marks: Marks
 
 
 @dataclass
@@ -63,3 +90,10 @@ class RatingPicked(Message):
     """The learner has rated the card with the mouse."""
 
     rating: Rating
+
+
+@dataclass
+class ConfidencePicked(Message):
+    """The learner has said with the mouse how sure the answer is."""
+
+    confidence: Confidence

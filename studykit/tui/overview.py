@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from studykit.course.cards import LabHeader
+    from studykit.progress.insight import Insight
+    from studykit.progress.standing import Standing
+    from studykit.review.schedule import Memory
     from studykit.review.study_queue import Counts
     from studykit.tui.services import Services
 
@@ -24,6 +28,10 @@ class Overview:
     """Cards of the course that were answered at least once."""
     coming: tuple[date | datetime, int] | None
     """When cards come next once today's are done, and how many."""
+    expected: timedelta
+    """How long what is left today takes."""
+    waiting: tuple[LabHeader, ...]
+    """Labs that a card asks to predict and that the learner never ran."""
 
     @property
     def n_new(self) -> int:
@@ -48,10 +56,12 @@ class Overview:
 
 def build_overview(services: Services) -> Overview:
     """The overview of now; raises `StoreError` when the progress cannot be read."""
-    from studykit.review.study_queue import deck_counts, next_due
+    from studykit.progress.standing import N_TIMED, answer_seconds, expected_time, waiting_labs
+    from studykit.review.study_queue import deck_counts, next_due, not_hidden
 
     store, cards, today = services.progress, services.cards, services.today
     memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
+    marks = store.marks(today)
     decks = deck_counts(
         cards,
         memories,
@@ -60,10 +70,60 @@ def build_overview(services: Services) -> Overview:
         limits=services.limits,
         done=store.done(today, cards),
         scheduler=services.scheduler,
+        hidden=marks.hidden,
     )
+    seconds = answer_seconds(store.latest_taken_ms(N_TIMED))
+    n_steps = len(services.settings.review.learning_steps_minutes)
+    labs = waiting_labs(services.course, (stored.result.lab for stored in services.runs))
     return Overview(
         decks=decks,
         n_done=len(store.reviews(today)),
         n_known=len(memories),
-        coming=next_due(memories, today),
+        coming=next_due(not_hidden(memories, marks, today), today),
+        expected=expected_time(decks.values(), n_steps, seconds),
+        waiting=tuple(services.course.labs[lab] for lab in labs),
     )
+
+
+def read_standing(services: Services) -> Standing:
+    """The longer run, as it stands now; slower than the overview, so call it in a thread."""
+    from studykit.progress.standing import RETENTION_DAYS, build_standing
+
+    store, today = services.progress, services.today
+    memories, asked = _memories(services)
+    return build_standing(
+        store.answers_by_day(),
+        store.known_by_day(today - timedelta(days=RETENTION_DAYS)),
+        memories,
+        asked,
+        services.course,
+        today,
+        services.scheduler,
+    )
+
+
+def read_insight(services: Services) -> Insight:
+    """What the progress screen tells; slow with a long log, so call it in a thread."""
+    from studykit.progress.insight import PERIODS_DAYS, build_insight
+
+    store, today = services.progress, services.today
+    memories, asked = _memories(services)
+    return build_insight(
+        store.known_by_day(today - timedelta(days=max(PERIODS_DAYS))),
+        store.right_by_confidence(date.min),
+        memories,
+        asked,
+        tuple(services.runs),
+        services.course,
+        today,
+        services.scheduler,
+    )
+
+
+def _memories(services: Services) -> tuple[dict[str, Memory], Mapping[str, Memory]]:
+    """Those of the course, and those of them that are not put aside."""
+    from studykit.review.study_queue import not_hidden
+
+    store, cards, today = services.progress, services.cards, services.today
+    memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
+    return memories, not_hidden(memories, store.marks(today), today)

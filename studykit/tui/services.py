@@ -124,6 +124,7 @@ class Services:
             self.limits,
             store.done(self.today, self.cards),
             self.clock,
+            store.marks(self.today),
         )
 
     @cached_property

@@ -14,14 +14,9 @@ from studykit.errors import Place
 from studykit.lab.events import HeatMap, Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.tui.claim_numbers import measurements_of
+from studykit.tui.numbers import format_value, ladder, summarise
 from studykit.tui.widgets.evidence import render_evidence
-from studykit.tui.widgets.measurements import (
-    format_value,
-    ladder,
-    render_measurements,
-    render_table,
-    summarise,
-)
+from studykit.tui.widgets.measurements import render_measurements, render_table
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=timezone(timedelta(hours=1)))
 

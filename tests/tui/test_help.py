@@ -11,7 +11,9 @@ from tests.tui.conftest import MakeServices, open_home, open_review, text_of, un
 async def test_help_lists_the_keys_of_the_screen_below(make_services: MakeServices) -> None:
     """The screen's keys, those of its list of options, the app's; remapped ones as they are."""
     settings = Settings(keys={"copy": "c", "rate-easy": "e"})
-    async with StudykitApp(make_services("order", settings=settings)).run_test() as pilot:
+    async with StudykitApp(make_services("order", settings=settings)).run_test(
+        size=(80, 48)
+    ) as pilot:
         await open_review(pilot)
         await pilot.press("question_mark")
         rows = [line.split() for line in text_of(pilot.app).splitlines()]

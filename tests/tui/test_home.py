@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import threading
@@ -14,10 +15,17 @@ import pytest
 from textual.pilot import Pilot
 
 from studykit.errors import StoreError
+from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
 from studykit.tui.app import StudykitApp
 from studykit.tui.services import Services
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
+from tests.tui.past import daily, study
+
+
+async def open_standing(pilot: Pilot[None]) -> None:
+    """Wait until Home has the numbers that come after those of the day."""
+    await until(pilot, lambda: "TRUE RETENTION" in text_of(pilot.app))
 
 
 async def test_home_shows_what_is_due_and_what_to_do(make_services: MakeServices) -> None:
@@ -25,10 +33,73 @@ async def test_home_shows_what_is_due_and_what_to_do(make_services: MakeServices
     async with StudykitApp(make_services()).run_test(size=(80, 24)) as pilot:
         await open_home(pilot)
         screen = text_of(pilot.app)
-        assert "8 due   8 new" in screen
+        assert "8 due · ≈ 5 min   8 new" in screen
         assert "Welcome! Enter asks the first cards" in screen
         deck_row = next(line for line in screen.splitlines() if "Core transformer" in line)
-        assert deck_row.split()[-4:] == ["8", "–", "–", "8"]
+        assert deck_row.split()[-5:] == ["0", "%", "8", "–", "–"]
+
+
+async def test_home_shows_the_longer_run(make_services: MakeServices) -> None:
+    """Streak, mastery, the week ahead, retention with its interval, the lab that waits."""
+    services = make_services("recall", "cloze", "predict")
+    study(services, [*daily("stacks-recall", 24), *daily("stacks-cloze", 1)])
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_standing(pilot)
+        screen = text_of(pilot.app)
+        assert "24 days in a row" in screen
+        row = next(line for line in screen.splitlines() if "Core transformer" in line)
+        # One of three cards is known, one is in its steps, one was never seen.
+        assert row.split()[-5:] == ["33", "%", "1", "1", "–"]
+        assert "100.0 %  (85–100 %)" in screen and "22 reviews of known cards" in screen
+        assert "as wanted: 90 %" in screen
+        assert "2 due · ≈ under a minute   1 new · 1 learning" in screen
+        assert "1 lab waits for your prediction: What if I remove" in screen
+        days = next(line for line in screen.splitlines() if "today" in line and "Tue" in line)
+        numbers = screen.splitlines()[screen.splitlines().index(days) + 1].split()
+        assert days.split()[:7] == ["today", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+        assert numbers[0] == "1"
+
+
+async def test_few_reviews_are_not_judged(make_services: MakeServices) -> None:
+    services = make_services("recall")
+    study(services, daily("stacks-recall", 4))
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_standing(pilot)
+        assert "too few to judge" in text_of(pilot.app)
+        assert "2 reviews of known cards" in text_of(pilot.app)
+
+
+async def test_the_calendar_has_a_cursor_only_with_the_focus(make_services: MakeServices) -> None:
+    """Tab gives it the keys, Esc takes them; at 80 columns and 24 rows there is no calendar."""
+    services = make_services("recall")
+    study(services, daily("stacks-recall", 3))
+    async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
+        await open_standing(pilot)
+        assert "today: no answer" in text_of(pilot.app)
+        await pilot.press("h", "k")
+        assert "today: no answer" in text_of(pilot.app)
+        await pilot.press("tab", "k")
+        assert "today: no answer" not in text_of(pilot.app)
+        assert "yesterday: 1 answer" in text_of(pilot.app)
+        assert re.search(r"Sun .*\[■\]", text_of(pilot.app))
+        await pilot.press("h", "l", "l", "escape")
+        assert "yesterday: 1 answer" in text_of(pilot.app) and "[■]" not in text_of(pilot.app)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "yesterday" not in text_of(pilot.app))
+
+
+async def test_the_calendar_needs_no_colour(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More answers are a denser shade."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    services = make_services("recall", "cloze")
+    study(services, [*daily("stacks-recall", 3), *[("stacks-cloze", 2, Rating.GOOD)] * 6])
+    async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
+        await open_standing(pilot)
+        screen = text_of(pilot.app)
+        assert re.search(r"Fri .*░ *\n.* █ *\n", screen)
+        assert "1 ░ ▒ ▓ █ 7" in screen and "■" not in screen
 
 
 async def test_home_is_painted_before_the_progress_is_open(make_services: MakeServices) -> None:
@@ -70,10 +141,10 @@ async def test_undo_on_home(make_services: MakeServices) -> None:
     async with StudykitApp(make_services("recall", "cloze")).run_test(size=(80, 24)) as pilot:
         await open_review(pilot)
         await pilot.press("space", "4", "escape", "q")
-        assert "1 due   1 new   1 answer today" in text_of(pilot.app)
+        assert "1 due · ≈ 1 min   1 new   1 answer today" in text_of(pilot.app)
         await pilot.press("u")
         screen = text_of(pilot.app)
-        assert "2 due   2 new" in screen and "Taken back: stacks-recall" in screen
+        assert "2 due · ≈ 1 min   2 new" in screen and "Taken back: stacks-recall" in screen
 
 
 async def test_report_is_written(make_services: MakeServices) -> None:

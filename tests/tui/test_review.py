@@ -11,11 +11,13 @@ from textual.pilot import Pilot
 
 from studykit.course.cards import Order
 from studykit.review.schedule import Rating
+from studykit.settings import ReviewSettings, Settings
 from studykit.text import first_suspect
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.review import ReviewScreen
 from studykit.tui.services import Services
 from studykit.tui.widgets.answer_options import OptionsAnswer
+from studykit.tui.widgets.confidence_bar import ConfidenceButton
 from studykit.tui.widgets.rating_bar import RatingButton
 from tests.tui.conftest import MakeServices, open_review, text_of
 
@@ -91,6 +93,9 @@ async def test_a_card_is_answered_and_rated(make_services: MakeServices, case: s
     async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
         await open_review(pilot)
         await pilot.press(*keys(services))
+        if name not in ("recall", "predict") and case != "given up":
+            assert "How sure are you?" in text_of(pilot.app)
+            await pilot.press("enter")
         screen = text_of(pilot.app)
         assert told in screen
         assert "MEASURED" in screen and "recorded on Intel Xeon" in screen
@@ -99,6 +104,56 @@ async def test_a_card_is_answered_and_rated(make_services: MakeServices, case: s
         (saved,) = services.progress.reviews()
         assert (saved.rating, saved.suggested, saved.correct) == (suggested, suggested, correct)
         assert "— u undoes it" in text_of(pilot.app)
+
+
+async def test_a_confident_error_is_told_and_comes_back_soon(make_services: MakeServices) -> None:
+    """One key says how sure; the card says what was believed, and the ratings what follows."""
+    services = make_services("choice")
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        wrong = _letter(services, "stacks-choice", "The first layer's gradient vanishes")
+        await pilot.press(*wrong)
+        screen = text_of(pilot.app)
+        assert "● " in screen and "← yours" in screen and "✗" not in screen
+        await pilot.press("4")
+        screen = text_of(pilot.app)
+        assert "✗ Wrong, and you were certain" in screen
+        assert "Firm errors tend to return" in screen and "Plain deep stacks suffer" in screen
+        (easy,) = [button for button in pilot.app.screen.query(RatingButton) if button.rating == 4]
+        assert str(easy.render()).splitlines()[1] == "1 d"
+        await pilot.press("4")
+        (saved,) = services.progress.reviews()
+        assert (saved.confidence, saved.correct, saved.after.caps_left) == (95, False, 1)
+
+
+async def test_a_prediction_keeps_its_confidence_for_the_run(make_services: MakeServices) -> None:
+    """It can be changed until the outcome is looked at, and is not asked of who gives up."""
+    services = make_services("predict")
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press(*_letter(services, "stacks-predict", STUCK), "1", "3")
+        screen = text_of(pilot.app)
+        assert "▸ 3 sure ◂" in screen and "MEASURED" not in screen
+        review = pilot.app.screen
+        assert isinstance(review, ReviewScreen)
+        prediction = review._sitting.prediction
+        assert prediction is not None and prediction.confidence == 75
+        await pilot.press("enter", "enter")
+        assert [saved.confidence for saved in services.progress.reviews()] == [75]
+        await pilot.press("u", "n")
+        assert "How sure" not in text_of(pilot.app) and "– Not answered" in text_of(pilot.app)
+
+
+async def test_confidence_can_be_left_unasked(make_services: MakeServices) -> None:
+    """By a setting: an answer is judged at once, and the number keys rate."""
+    services = make_services(
+        "cloze", settings=Settings(review=ReviewSettings(ask_confidence=False))
+    )
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("x", "enter", "2")
+        (saved,) = services.progress.reviews()
+        assert (saved.rating, saved.confidence) == (Rating.HARD, None)
 
 
 async def test_rating_keys_are_dead_before_the_answer(make_services: MakeServices) -> None:
@@ -130,12 +185,14 @@ async def test_the_mouse_answers_and_rates(make_services: MakeServices) -> None:
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
         await open_review(pilot)
         await pilot.click(OptionsAnswer, offset=(5, 1))
+        guess = pilot.app.screen.query(ConfidenceButton).first()
+        await pilot.click(guess)
         answers = [line for line in text_of(pilot.app).splitlines() if "yours" in line]
         assert [line.split()[1] for line in answers] == ["b"]
         easy = [*pilot.app.screen.query(RatingButton)][3]
         await pilot.click(easy)
         (saved,) = services.progress.reviews()
-        assert saved.rating is Rating.EASY
+        assert (saved.rating, saved.confidence) == (Rating.EASY, 25)
 
 
 HOSTILE = (
@@ -185,7 +242,7 @@ def test_picture_of_an_answer(make_services: MakeServices, snap_compare: SnapCom
 
     async def answer(pilot: Pilot[None]) -> None:
         await open_review(pilot)
-        await pilot.press("a")
+        await pilot.press("a", "enter")
 
     services = make_services("choice")
     # Evidence has tests and pictures of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -9,14 +10,25 @@ import pytest
 from textual.screen import Screen
 
 from studykit.clock import FixedClock
-from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.course.cards import Card, Knobs, LabHeader, Predict
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction
+from studykit.review.schedule import Memory, State
 from studykit.settings import ReviewSettings, Settings
 from studykit.tui.app import StudykitApp
+from studykit.tui.lab_run import LabRun
 from studykit.tui.screens import review
 from studykit.tui.widgets.answer_order import OrderAnswer
-from tests.tui.conftest import IdleRunner, MakeServices, open_review, text_of, until
+from tests.progress.builders import make_review
+from tests.tui.conftest import (
+    NOW,
+    IdleRunner,
+    MakeServices,
+    open_home,
+    open_review,
+    text_of,
+    until,
+)
 from tests.tui.screen_course import build_result
 
 
@@ -55,9 +67,9 @@ async def test_a_rating_that_cannot_be_saved(
 
 
 class StubLab(Screen[None]):
-    """Stands where the lab does: r stores a run, q goes back."""
+    """Stands where the lab does: r stores a run, p predicts first, q goes back."""
 
-    BINDINGS = [("r", "run", "run"), ("q", "back", "back")]  # noqa: RUF012
+    BINDINGS = [("r", "run", "run"), ("p", "bet", "bet"), ("q", "back", "back")]  # noqa: RUF012
     n_layers = 8
     seen: Prediction | None = None
 
@@ -75,6 +87,15 @@ class StubLab(Screen[None]):
         n_layers = cast("int", self._knobs["n_layers"])
         result = build_result(services.course.root, n_layers=n_layers, at=at)
         services.record_run(result, self._card, type(self).seen)
+
+    def action_bet(self) -> None:
+        services = cast("StudykitApp", self.app).services
+        header = services.lab_of(self._card)
+        assert header is not None and isinstance(self._card.body, Predict)
+        option = self._card.body.options[0]
+        bet = Prediction(option.text, option.claim)
+        services.lab_run = LabRun(header, self._knobs, self._card, bet)
+        self.action_run()
 
     def action_back(self) -> None:
         self.dismiss()
@@ -98,7 +119,7 @@ async def test_the_lab_returns_to_the_card_as_it_was(
         await pilot.press("x", "r", "q")
         await until(pilot, lambda: "Your run is kept" in text_of(pilot.app))
         assert pilot.app.screen.query_one(OrderAnswer).rows == before
-        await pilot.press("J", "enter")
+        await pilot.press("J", "enter", "enter")
         assert "your run of 23 Nov 08:58" in text_of(pilot.app)
 
 
@@ -112,11 +133,26 @@ async def test_a_prediction_is_proved_by_the_lab(
         assert "! 'm' is not a number" in text_of(pilot.app)
         await pilot.press("backspace", "2", ".", "9", "enter", "enter")
         screen = text_of(pilot.app)
-        assert "● 2.9 nats  ← your prediction" in screen and "MEASURED" not in screen
+        assert "● 2.9 nats  ← yours" in screen and "MEASURED" not in screen
         await pilot.press("x", "r", "q")
         await until(pilot, lambda: "✓ Right" in text_of(pilot.app))
         assert "answer  2.87 nats" in text_of(pilot.app)
     assert stub_lab.seen == Prediction("2.9", "", value=2.9)
+
+
+async def test_a_prediction_made_in_the_lab_is_the_cards_answer(
+    make_services: MakeServices, stub_lab: type[StubLab]
+) -> None:
+    """Who predicts in the lab has seen the outcome: the card does not ask again."""
+    services = make_services("predict")
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press("x", "p", "q")
+        await until(pilot, lambda: "1 Again" in text_of(pilot.app))
+        body = services.cards["stacks-predict"].body
+        assert isinstance(body, Predict)
+        chosen = next(line for line in text_of(pilot.app).splitlines() if "← yours" in line)
+        assert body.options[0].text in chosen
 
 
 async def test_a_learning_step_is_waited_for(
@@ -143,3 +179,76 @@ async def test_the_labs_process_is_warmed_once(make_services: MakeServices) -> N
         await pilot.press("space", "3")
         await pilot.pause()
         assert cast("IdleRunner", services.runner).n_warm == 1
+
+
+async def test_cards_are_put_aside_and_brought_back(make_services: MakeServices) -> None:
+    """s for good, b until tomorrow; neither is an answer, and u takes both back in turn."""
+    services = make_services("recall", "cloze", "numeric")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("s")
+        assert "stacks-recall is suspended — u undoes it" in text_of(pilot.app)
+        cast("FixedClock", services.clock).advance(timedelta(seconds=2))
+        await pilot.press("escape", "b")
+        assert "stacks-cloze waits until tomorrow" in text_of(pilot.app)
+        assert "1 new" in text_of(pilot.app)
+        await pilot.press("escape", "q")
+        assert "1 due" in text_of(pilot.app)
+        marks = services.progress.marks(services.today)
+        assert (marks.suspended, marks.buried) == (
+            frozenset({"stacks-recall"}),
+            frozenset({"stacks-cloze"}),
+        )
+        await pilot.press("enter", "escape", "u", "escape", "u")
+        assert "Taken back: stacks-recall" in text_of(pilot.app)
+        assert services.progress.marks(services.today).hidden == frozenset()
+        assert services.progress.reviews() == []
+
+
+async def test_a_flag_stands_with_the_card(make_services: MakeServices) -> None:
+    """f sets it and takes it off; beside three options it is no option's letter."""
+    services = make_services("choice")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("f")
+        assert "⚑ flagged · 1 new" in text_of(pilot.app)
+        assert services.progress.marks(services.today).flagged == {"stacks-choice"}
+        await pilot.press("f")
+        assert "⚑" not in text_of(pilot.app)
+        assert services.progress.marks(services.today).flagged == frozenset()
+
+
+async def test_a_mark_that_cannot_be_saved(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and the card stays."""
+    services = make_services("recall")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+
+        def refuse(_: object) -> None:
+            raise StoreError("no space left on the disk")
+
+        monkeypatch.setattr(services.progress, "mark", refuse)
+        for key in ("s", "b", "f"):
+            await pilot.press("y", key)
+            screen = text_of(pilot.app)
+            assert "! not saved: no space left" in screen and "Answer in your head" in screen
+
+
+async def test_a_leech_is_called_one(make_services: MakeServices) -> None:
+    """At its eighth lapse the status line says so, and from then on the card itself."""
+    services = make_services("recall")
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_home(pilot)
+        memory = Memory(
+            State.REVIEW, None, 3.0, 9.0, None, services.today, None, services.today, 20, 7
+        )
+        memory = replace(memory, last_review_at=NOW - timedelta(days=3))
+        services.progress.record(replace(make_review("stacks-recall", at=NOW), after=memory))
+        await pilot.press("r", "enter", "space")
+        assert "Leech" not in text_of(pilot.app)
+        await pilot.press("1")
+        assert "! leech: 8 lapses" in text_of(pilot.app)
+        await pilot.press("space")
+        assert "Leech: forgotten 8 times" in text_of(pilot.app)

@@ -12,15 +12,28 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.text import clean
-from studykit.tui.messages import ProgressFailed, ProgressOpened, ReportFailed, ReportWritten
-from studykit.tui.overview import Overview, build_overview
+from studykit.tui.messages import (
+    ProgressFailed,
+    ProgressOpened,
+    ReportFailed,
+    ReportWritten,
+    StandingRead,
+)
+from studykit.tui.overview import Overview, build_overview, read_standing
 from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.home_text import (
+    KEY,
+    render_ahead,
+    render_labs,
+    render_problems,
+    render_today,
+    render_waiting,
+)
+from studykit.tui.widgets.calendar import Calendar
 from studykit.tui.widgets.deck_table import DeckTable
+from studykit.tui.widgets.retention import render_retention
 from studykit.tui.widgets.safe import Static
 from studykit.tui.words import long_day, outlook, plural
-
-N_PROBLEMS = 3
-"""Problems of the course that are shown; studykit check lists them all."""
 
 
 class HomeScreen(StudyScreen):
@@ -30,6 +43,8 @@ class HomeScreen(StudyScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "review", "review", id="review", tooltip="Ask the due cards"),
         Binding("x", "labs", "labs", id="labs", tooltip="The experiments behind the cards"),
+        Binding("p", "progress", "progress", id="progress", tooltip="How well it stays"),
+        Binding("slash", "browse", "browse", id="browse", tooltip="Search and read all cards"),
         Binding("r", "report", "report", id="report", tooltip="Write a report of the progress"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take today's last rating back"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Leave; everything is saved"),
@@ -48,12 +63,20 @@ class HomeScreen(StudyScreen):
         with Horizontal(id="top"):
             yield Static("studykit", id="name")
             yield Static(clean(course.title), id="course")
+            yield Static(id="streak")
             yield Static(long_day(self.services.today), id="day")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
             yield Static("Opening the progress …", id="today")
             yield Static(id="next")
+            yield Static(id="waiting")
             yield DeckTable(course.decks)
-            yield Static(self._problems(), id="problems")
+            with Container(id="long"):
+                with Container(id="ahead"):
+                    yield Static(id="week")
+                    yield Static(id="retention")
+                yield Calendar()
+            yield Static(id="labs")
+            yield Static(render_problems(course.problems), id="problems")
 
     def on_mount(self) -> None:
         # After the first paint: the store's packages take longer to load than all of this.
@@ -68,6 +91,7 @@ class HomeScreen(StudyScreen):
             self.post_message(ProgressFailed(error))
             return
         self.post_message(ProgressOpened(overview))
+        self._post_standing()
         # The next key is most likely Enter: what it needs is loaded by then.
         import studykit.tui.screens.review  # noqa: F401
 
@@ -78,6 +102,30 @@ class HomeScreen(StudyScreen):
             self.say(Content.styled(f"! {self.services.warning}", "$text-warning"))
         if self._is_hurried and self.is_current and event.overview.n_due:
             self.action_review()
+
+    @work(thread=True, exclusive=True, group="standing")
+    def _read_standing(self) -> None:
+        self._post_standing()
+
+    def _post_standing(self) -> None:
+        try:
+            standing = read_standing(self.services)
+        except StudykitError as error:
+            # The overview has been read; without the longer run the study goes on.
+            self.log.error(str(error))
+            return
+        self.post_message(StandingRead(standing))
+
+    @on(StandingRead)
+    def _show_standing(self, event: StandingRead) -> None:
+        standing = event.standing
+        days = standing.streak_days
+        self.query_one("#streak", Static).update(f"{plural(days, 'day')} in a row" if days else "")
+        self.query_one(DeckTable).show_standing(standing)
+        self.query_one("#week", Static).update(render_ahead(standing))
+        wanted = self.services.settings.review.desired_retention
+        self.query_one("#retention", Static).update(render_retention(standing.retention, wanted))
+        self.query_one(Calendar).show(standing.calendar)
 
     @on(ProgressFailed)
     def _give_up(self, event: ProgressFailed) -> None:
@@ -93,40 +141,25 @@ class HomeScreen(StudyScreen):
     def _refresh(self) -> None:
         try:
             self._show(build_overview(self.services))
+            self._read_standing()
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
 
     def _show(self, overview: Overview) -> None:
         self._overview = overview
-        self.query_one("#today", Static).update(self._today(overview))
+        self.query_one("#today", Static).update(render_today(overview))
         self.query_one("#next", Static).update(self._next(overview))
+        waiting = self.query_one("#waiting", Static)
+        waiting.update(render_waiting(overview.waiting))
+        waiting.display = bool(overview.waiting)
+        labs = render_labs(self.services.course.labs, overview.waiting, self.services.runs)
+        self.query_one("#labs", Static).update(labs)
         self.query_one("#day", Static).update(long_day(self.services.today))
         self.query_one(DeckTable).fill(overview.decks)
         self.refresh_bindings()
 
-    def _today(self, overview: Overview) -> Content:
-        if not overview.n_due:
-            return Content.assemble(
-                ("Done for today", "bold $text-success"), self._done_today(overview)
-            )
-        counts = (
-            (overview.n_new, "new"),
-            (overview.n_learning, "learning"),
-            (overview.n_review, "review"),
-        )
-        parts = " · ".join(f"{n} {name}" for n, name in counts if n)
-        return Content.assemble(
-            (f"{overview.n_due} due", "bold $text-accent"),
-            f"   {parts}",
-            self._done_today(overview),
-        )
-
-    def _done_today(self, overview: Overview) -> tuple[str, str]:
-        done = f"   {plural(overview.n_done, 'answer')} today" if overview.n_done else ""
-        return (done, "$text-muted")
-
     def _next(self, overview: Overview) -> Content:
-        enter = ("Enter", "bold $text-primary")
+        enter = ("Enter", KEY)
         if not self.services.cards:
             return Content("This course has no cards that can be read; studykit check says why")
         if not overview.n_known:
@@ -134,7 +167,7 @@ class HomeScreen(StudyScreen):
                 "Welcome! ",
                 enter,
                 " asks the first cards; on a card, ",
-                ("x", "bold $text-primary"),
+                ("x", KEY),
                 " runs the lab behind it.",
             )
         if overview.n_due:
@@ -143,23 +176,13 @@ class HomeScreen(StudyScreen):
         rollover = self.services.settings.review.rollover_hour
         return Content(outlook(overview.coming, n_unseen, self.services.today, rollover))
 
-    def _problems(self) -> Content:
-        problems = self.services.course.problems
-        lines = [
-            Content.assemble(("! ", "bold $text-warning"), clean(text))
-            for text in problems[:N_PROBLEMS]
-        ]
-        if (more := len(problems) - N_PROBLEMS) > 0:
-            lines.append(Content(f"  and {more} more: studykit check lists them"))
-        return Content("\n").join(lines)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "review":
                 return self._overview is None or self._overview.n_due > 0
             case "undo":
                 return self._overview is not None and self._overview.n_done > 0
-            case "report":
+            case "report" | "progress" | "browse":
                 return self._overview is not None
         return True
 
@@ -182,6 +205,16 @@ class HomeScreen(StudyScreen):
         from studykit.tui.screens.labs import LabsScreen
 
         self.app.push_screen(LabsScreen())
+
+    def action_progress(self) -> None:
+        from studykit.tui.screens.progress import ProgressScreen
+
+        self.app.push_screen(ProgressScreen())
+
+    def action_browse(self) -> None:
+        from studykit.tui.screens.browse import BrowseScreen
+
+        self.app.push_screen(BrowseScreen())
 
     def action_undo(self) -> None:
         """Take back today's last rating, of whichever sitting."""

@@ -17,10 +17,10 @@ from textual.timer import Timer
 from studykit.course.cards import Card, Knobs, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
+from studykit.tui.evidence_words import render_knobs
 from studykit.tui.lab_run import LabRun
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
-from studykit.tui.widgets.evidence import render_knobs
 from studykit.tui.widgets.lab_setup import LabSetup
 from studykit.tui.widgets.lab_stage import LabStage
 from studykit.tui.widgets.phase_line import Phase, render_phases

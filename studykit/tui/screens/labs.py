@@ -12,8 +12,8 @@ from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.text import clean
+from studykit.tui.evidence_words import render_seconds
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.widgets.evidence import render_seconds
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.safe import Static
 

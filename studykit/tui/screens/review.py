@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Center, Container
 from textual.content import Content
 
+from studykit.course.cards import Card
 from studykit.errors import StudykitError
+from studykit.review.confidence import Confidence
 from studykit.review.grading import Given
+from studykit.review.leeches import turned_leech
 from studykit.review.schedule import Rating, describe_interval
-from studykit.tui.messages import Answered, AnswerUnclear, RatingPicked
+from studykit.tui.editing import editor_command, read_again
+from studykit.tui.messages import Answered, AnswerUnclear, ConfidencePicked, RatingPicked
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
 from studykit.tui.sitting import Sitting, next_time
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_view import CardView, build_offer, fit_evidence
+from studykit.tui.widgets.confidence_bar import ConfidenceBar
 from studykit.tui.widgets.place_line import PlaceLine
 from studykit.tui.widgets.rating_bar import NAMES, RatingBar
 from studykit.tui.widgets.sitting_end import SittingEnd
@@ -45,6 +53,7 @@ class ReviewScreen(StudyScreen):
         yield PlaceLine()
         yield Container(id="body", classes="frame")
         with Center():
+            yield ConfidenceBar(self.services.settings.keys)
             yield RatingBar(self.services.settings.keys)
 
     async def on_mount(self) -> None:
@@ -73,7 +82,25 @@ class ReviewScreen(StudyScreen):
                 view.focus_answer()
                 self._warm_lab()
             self.query_one(PlaceLine).show_place(self.services.course, sitting.session)
+            self.query_one(ConfidenceBar).display = False
             self.query_one(RatingBar).display = False
+
+    async def _show_held(self) -> None:
+        """Put the answer that is held on the screen, and what comes before its outcome."""
+        sitting = self._sitting
+        offer = None
+        if sitting.phase == "predicted" and sitting.card is not None:
+            offer = build_offer(self.services.lab_of(sitting.card), sitting.evidence)
+        with self._painting():
+            await self.query_one(CardView).show_given(sitting.given, offer)
+            self._ask_confidence()
+            self.set_focus(None)
+
+    def _ask_confidence(self) -> None:
+        bar = self.query_one(ConfidenceBar)
+        bar.display = self._sitting.asks_confidence
+        way_on = "Enter skips" if self._sitting.phase == "answered" else ""
+        bar.ask(self._sitting.confidence, way_on)
 
     async def _show_answer(self) -> None:
         """Put the graded answer and the ratings on the screen."""
@@ -88,7 +115,14 @@ class ReviewScreen(StudyScreen):
             for rating, after in sitting.session.previews.items()
         }
         with self._painting():
-            await self.query_one(CardView).show_grade(sitting.given, grade, evidence)
+            await self.query_one(CardView).show_grade(
+                sitting.given,
+                grade,
+                evidence,
+                sitting.confidence if sitting.session.is_confident_error else None,
+                sitting.memory,
+            )
+            self.query_one(ConfidenceBar).display = False
             self.query_one(RatingBar).offer(intervals, grade.suggested)
             self.query_one(RatingBar).display = True
             self.set_focus(None)
@@ -139,7 +173,11 @@ class ReviewScreen(StudyScreen):
                 return phase == "revealed"
             case "show_result":
                 return self._sitting.can_show_result
-            case "lab" | "copy":
+            case "confide":
+                return self._sitting.asks_confidence
+            case "skip":
+                return phase == "answered"
+            case "lab" | "copy" | "suspend" | "bury" | "flag" | "edit":
                 return card is not None
             case "scroll_card":
                 return any(view.max_scroll_y > 0 for view in self.query(CardView))
@@ -173,19 +211,32 @@ class ReviewScreen(StudyScreen):
             self._warn(str(error))
             return
         self.say("")
-        if sitting.phase == "predicted":
-            header = self.services.lab_of(sitting.card) if sitting.card else None
-            offer = build_offer(header, sitting.evidence)
-            await self.query_one(CardView).show_given(given, offer)
-            self.set_focus(None)
-            self.refresh_bindings()
-        else:
+        if sitting.phase == "revealed":
             await self._show_answer()
+        else:
+            await self._show_held()
 
     @on(AnswerUnclear)
     def _ask_for_more(self, event: AnswerUnclear) -> None:
         event.stop()
         self._warn(event.hint)
+
+    async def action_confide(self, percent: int) -> None:
+        """Note how sure the answer is; nothing else is waited for but the lab of a prediction."""
+        self._sitting.confide(Confidence(percent))
+        if self._sitting.phase == "answered":
+            await self.action_skip()
+        else:
+            self._ask_confidence()
+
+    @on(ConfidencePicked)
+    async def _confide_picked(self, event: ConfidencePicked) -> None:
+        event.stop()
+        await self.action_confide(event.confidence)
+
+    async def action_skip(self) -> None:
+        self._sitting.show_result()
+        await self._show_answer()
 
     async def action_show_result(self) -> None:
         self._sitting.show_result()
@@ -202,6 +253,7 @@ class ReviewScreen(StudyScreen):
 
     async def action_rate(self, value: int) -> None:
         """Save the rating, then go on; what cannot be saved leaves everything as it is."""
+        before = self._sitting.memory
         try:
             review = self._sitting.rate(Rating(value))
         except StudykitError as error:
@@ -209,7 +261,13 @@ class ReviewScreen(StudyScreen):
             return
         await self._show_card()
         rated = f"{review.card_id} rated {NAMES[review.rating]}, {next_time(review)} — "
-        self.say(Content.assemble(("✓ ", "$text-success"), rated, ("u", KEY), " undoes it"))
+        said = Content.assemble(("✓ ", "$text-success"), rated, ("u", KEY), " undoes it")
+        if turned_leech(before, review.after):
+            leech = f"\n! leech: {review.after.lapses} lapses; when it is back, "
+            said += Content.assemble(
+                (leech, "$text-warning"), ("x", KEY), " runs its lab, ", ("e", KEY), " edits it"
+            )
+        self.say(said)
 
     async def action_undo(self) -> None:
         """Take back the study day's last rating; its card stands again."""
@@ -223,6 +281,65 @@ class ReviewScreen(StudyScreen):
             return
         await self._show_card()
         self.say(f"Taken back: {card.id} stands again as it was")
+
+    # Putting aside and flagging
+
+    async def action_suspend(self) -> None:
+        await self._hide("suspended", "is suspended")
+
+    async def action_bury(self) -> None:
+        await self._hide("buried", "waits until tomorrow")
+
+    async def _hide(self, mark: Literal["suspended", "buried"], what: str) -> None:
+        try:
+            card = self._sitting.hide(mark)
+        except StudykitError as error:
+            self._warn(f"not saved: {error}")
+            return
+        await self._show_card()
+        self.say(Content.assemble(f"{card.id} {what} — ", ("u", KEY), " undoes it"))
+
+    def action_flag(self) -> None:
+        try:
+            is_flagged = self._sitting.session.toggle_flag()
+        except StudykitError as error:
+            self._warn(f"not saved: {error}")
+            return
+        self.query_one(PlaceLine).show_place(self.services.course, self._sitting.session)
+        self.say("Flagged" if is_flagged else "The flag is off")
+
+    # Editing
+
+    async def action_edit(self) -> None:
+        """Open the card's deck in the learner's editor; the card stands here as it is then."""
+        card = self._sitting.card
+        if card is None:
+            return
+        try:
+            command = editor_command(card, os.environ)
+            with self.app.suspend():
+                subprocess.run(command, check=False)
+            read_again(self.services, card.place.path)
+        except SuspendNotSupported:
+            self._warn("this terminal cannot be lent to an editor")
+        except OSError as error:
+            self._warn(f"{command[0]} cannot be started: {error.strerror} (set $EDITOR)")
+        except StudykitError as error:
+            self._warn(f"not taken over: {error}")
+        else:
+            await self._show_edited(card)
+
+    async def _show_edited(self, old: Card) -> None:
+        sitting = self._sitting
+        sitting.change_cards()
+        await self._show_card()
+        if sitting.phase == "revealed":
+            await self._show_answer()
+        if old.id not in self.services.cards:
+            self.say(f"{old.id} is in the deck no longer; its answers are kept")
+        else:
+            is_same = self.services.cards[old.id] == old
+            self.say("Nothing was changed on the card" if is_same else "Read again")
 
     # Everything else
 
@@ -258,7 +375,7 @@ class ReviewScreen(StudyScreen):
         before = self._sitting.phase
         if not self._sitting.look_again():
             return
-        if self._sitting.phase == "asked":
+        if self._sitting.phase in ("asked", "answered"):
             self.say("Your run is kept; it stands with the answer")
             return
         await self._show_answer()

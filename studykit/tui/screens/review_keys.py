@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 from studykit.review.schedule import Rating
+from studykit.tui.widgets import confidence_bar
 from studykit.tui.widgets.rating_bar import NAMES, binding_id
 
 
@@ -13,9 +14,26 @@ def _key(keys: str, action: str, what: str, name: str, help: str = "", shown: st
     return Binding(keys, action, what, key_display=shown or None, id=name, tooltip=help)
 
 
+def _quiet(keys: str, action: str, what: str, name: str, help: str) -> Binding:  # noqa: A002
+    """A key that only the help and the palette name."""
+    return Binding(keys, action, what, show=False, id=name, tooltip=help)
+
+
 REVIEW_KEYS: list[BindingType] = [
     _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),
     _key("enter,space", "accept", "as suggested", "accept", "Rate as suggested", "Enter"),
+    *(
+        Binding(
+            confidence_bar.KEYS[confidence],
+            f"confide({confidence.value})",
+            word,
+            show=False,
+            id=confidence_bar.binding_id(confidence),
+            tooltip=f"Before the outcome: {word}",
+        )
+        for confidence, word in confidence_bar.WORDS.items()
+    ),
+    _key("enter,space", "skip", "skip", "skip-confidence", "Do not say how sure", "Enter"),
     *(
         Binding(
             str(rating.value),
@@ -32,7 +50,12 @@ REVIEW_KEYS: list[BindingType] = [
     _key("n", "give_up", "don't know", "give-up", "Give up: show the answer"),
     _key("x", "lab", "lab", "lab", "Run the card's lab"),
     _key("u", "undo", "undo", "undo", "Take the last rating back"),
-    Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the card as text"),
+    # b and f are options' letters while those are chosen from; the signs are always free.
+    _quiet("s", "suspend", "suspend", "suspend-card", "Never ask this card (u takes it back)"),
+    _quiet("b,minus", "bury", "bury", "bury-card", "Not today; tomorrow again"),
+    _quiet("f,asterisk", "flag", "flag", "flag-card", "Flag the card, or take its flag off"),
+    _quiet("e", "edit", "edit", "edit-card", "Edit the card's deck in $EDITOR"),
+    _quiet("y", "copy", "copy", "copy", "Copy the card as text"),
     _key("q,escape", "home", "home", "home", "Home; all is saved", "q"),
     Binding("enter,space", "home_at_end", "home", show=False, id="home-at-end"),
     _key("down,j", "scroll_card(1)", "scroll", "scroll-down", "Scroll a long card", "j/k"),

@@ -83,6 +83,12 @@ class MatchAnswer(Rows):
         width = min(28, max(left.cell_length for left in lefts))
         return lefts[place].pad_right(max(0, width - lefts[place].cell_length))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A letter without a right side is left to the screen."""
+        n_rights = len(self._shown.rights)
+        has_side = not any(isinstance(p, int) and p >= n_rights for p in parameters)
+        return self.is_live and (action != "give" or has_side)
+
     def action_give(self, right: int) -> None:
         """Give the right side to the left side at the cursor, and go on to the next open one."""
         if right >= len(self._shown.rights):
@@ -123,6 +129,10 @@ class MatchAnswer(Rows):
         right = event.index - len(self._given) - 1
         if right >= 0:
             self.action_give(right)
+
+    def show_given(self, given: Given) -> None:
+        """The answer stands as it is and is not judged yet."""
+        self.is_live = False
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """Each left side with its right side, and what it was given instead."""

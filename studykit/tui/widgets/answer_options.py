@@ -53,6 +53,11 @@ class OptionsAnswer(Rows):
             ),
         )
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A letter without an option is left to the screen."""
+        has_option = not any(isinstance(p, int) and p >= len(self.rows) for p in parameters)
+        return self.is_live and (action != "choose" or has_option)
+
     def action_choose(self, place: int | None = None) -> None:
         chosen = self.cursor if place is None else place
         if chosen < len(self.rows):
@@ -66,7 +71,7 @@ class OptionsAnswer(Rows):
 
     def show_given(self, given: Given) -> None:
         """The choice is made and not judged yet."""
-        self._show(lambda place, _: ("●", "bold", "your prediction") if place == given else None)
+        self._show(lambda place, _: ("●", "bold", "yours") if place == given else None)
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """Mark the right option and, if another one was chosen, that one."""

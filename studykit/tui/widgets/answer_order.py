@@ -56,6 +56,10 @@ class OrderAnswer(Rows):
     def action_check(self) -> None:
         self.post_message(Answered(tuple(self._order)))
 
+    def show_given(self, given: Given) -> None:
+        """The answer stands as it is and is not judged yet."""
+        self.is_live = False
+
     def show_grade(self, given: Given, grade: Grade) -> None:
         """The right order, and where the learner had each step that stood elsewhere."""
         self.is_live = False

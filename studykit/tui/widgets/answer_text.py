@@ -63,7 +63,7 @@ class TextAnswer(VerticalGroup):
 
     def show_given(self, given: Given) -> None:
         """What was written, not judged yet."""
-        self._show(Content.styled(f"  ● {self._written(given)}  ← your prediction", "bold"))
+        self._show(Content.styled(f"  ● {self._written(given)}  ← yours", "bold"))
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """What was written, with its mark."""

@@ -15,12 +15,11 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from studykit.text import clean
+from studykit.tui.card_markup import FENCE, SPAN
 
 CODE_STYLE = "$text-accent"
-FENCE = "```"
 
 _ITEM = re.compile(r"(?P<indent> *)(?P<marker>[-*•]|\d{1,2}[.)]) +(?P<text>.*)")
-_SPAN = re.compile(r"`(?P<code>[^`\n]+)`|\*\*(?P<bold>[^*\n]+)\*\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def parse_inline(text: str) -> Content:
     """One line of text with its `code` and **bold** spans styled and their marks gone."""
     parts: list[str | tuple[str, str]] = []
     end = 0
-    for span in _SPAN.finditer(text):
+    for span in SPAN.finditer(text):
         parts.append(text[end : span.start()])
         parts.append((span["code"], CODE_STYLE) if span["code"] else (span["bold"], "bold"))
         end = span.end()

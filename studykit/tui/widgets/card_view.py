@@ -22,19 +22,27 @@ from studykit.course.cards import (
     Recall,
 )
 from studykit.lab.results import RunResult
+from studykit.review.confidence import Confidence
 from studykit.review.grading import Given, Grade, Shown
+from studykit.review.leeches import is_leech
+from studykit.review.schedule import Memory
+from studykit.tui.evidence_words import render_seconds
 from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer
 from studykit.tui.widgets.answer_text import AnswerInput, TextAnswer
 from studykit.tui.widgets.card_text import Fitted, fit_text
-from studykit.tui.widgets.evidence import render_evidence, render_seconds
+from studykit.tui.widgets.confidence_bar import WORDS
+from studykit.tui.widgets.evidence import render_evidence
 from studykit.tui.widgets.rows import Rows
 from studykit.tui.widgets.safe import Static
 
 Answer: TypeAlias = OptionsAnswer | OrderAnswer | MatchAnswer | TextAnswer
 Evidence: TypeAlias = Callable[[int], Content]
 """The MEASURED block, laid out to a width."""
+
+COMES_BACK = "Firm errors tend to return: this card is asked again after a day, then within a week."
+REMEDY = "To repeat it once more helps little: x runs its lab, e edits it, s suspends it."
 
 TASKS = {
     "recall": "Answer in your head, then look",
@@ -74,14 +82,24 @@ class CardView(VerticalScroll, can_focus=False):
         elif isinstance(self._answer, Rows):
             self._answer.focus(scroll_visible=False)
 
-    async def show_given(self, given: Given, offer: Content) -> None:
-        """A prediction is made: hold it, and offer what shows whether it comes true."""
-        if isinstance(self._answer, OptionsAnswer | TextAnswer):
+    async def show_given(self, given: Given, offer: Content | None) -> None:
+        """An answer is made and held; of a prediction with what shows whether it comes true."""
+        if self._answer is not None:
             self._answer.show_given(given)
-        await self._replace_after(Static(offer, classes="offer"))
+        await self._replace_after(*([Static(offer, classes="offer")] if offer else []))
 
-    async def show_grade(self, given: Given, grade: Grade, evidence: Evidence) -> None:
-        """The answer side: verdict, refutation, explanation, evidence, source."""
+    async def show_grade(
+        self,
+        given: Given,
+        grade: Grade,
+        evidence: Evidence,
+        error: Confidence | None,
+        memory: Memory,
+    ) -> None:
+        """The answer side: verdict, refutation, explanation, evidence, source.
+
+        `error`: the answer is wrong and the learner was that sure of it.
+        """
         card = self.card
         self.query_one(".task").display = False
         if isinstance(card.body, Cloze):
@@ -92,10 +110,13 @@ class CardView(VerticalScroll, can_focus=False):
         if isinstance(card.body, Recall):
             parts = [Fitted(fit_text(card.body.answer), classes="answer")]
         else:
-            parts = [Fitted(_fit_verdict(card, given, grade), classes="verdict")]
+            parts = [Fitted(_fit_verdict(card, given, grade, error), classes="verdict")]
         if grade.misconception:
             parts.append(Fitted(fit_text(grade.misconception), classes="misconception"))
         parts.append(Fitted(fit_text(card.explain), classes="explain"))
+        if is_leech(memory):
+            told = f"Leech: forgotten {memory.lapses} times. {REMEDY}"
+            parts.append(Fitted(fit_text(told), classes="leech"))
         parts.append(Fitted(evidence, classes="evidence"))
         if card.source:
             parts.append(Fitted(fit_text(f"Source: {card.source}"), classes="source"))
@@ -160,7 +181,9 @@ def fit_evidence(
     return lambda width: render_evidence(card, header, result, now, width=width)
 
 
-def _fit_verdict(card: Card, given: Given, grade: Grade) -> Callable[[int], Content]:
+def _fit_verdict(
+    card: Card, given: Given, grade: Grade, error: Confidence | None
+) -> Callable[[int], Content]:
     """Right or wrong in a mark and a word, and the right answer where nothing else shows it."""
     if grade.correct is None:
         head = Content.styled("● Not judged: the lab has not measured it yet", "bold")
@@ -174,9 +197,13 @@ def _fit_verdict(card: Card, given: Given, grade: Grade) -> Callable[[int], Cont
         )
     else:
         head = Content.styled("✗ Wrong", "bold $text-error")
+    if error is not None:
+        head += Content.styled(f", and you were {WORDS[error]}", "bold $text-error")
     is_written = isinstance(card.body, Cloze | Numeric) or (
         isinstance(card.body, Predict) and bool(card.body.measurement)
     )
     if is_written and grade.answer:
         head += Content.assemble(("   answer  ", "$text-muted"), (grade.answer, "bold"))
+    if error is not None:
+        head += Content.styled(f"\n{COMES_BACK}", "$text-muted")
     return lambda width: Content("\n").join(head.wrap(width))

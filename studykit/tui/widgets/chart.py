@@ -12,8 +12,9 @@ from textual.content import Content
 
 from studykit.lab.events import Curve
 from studykit.text import clean
+from studykit.tui.numbers import Summary, format_value
 from studykit.tui.widgets.chart_data import Axis, Trace, build_axis, build_trace, levels
-from studykit.tui.widgets.measurements import YARDSTICK, Summary, format_value
+from studykit.tui.widgets.measurements import YARDSTICK
 from studykit.tui.widgets.safe import Static
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ class Chart(Vertical):
             return
         width, height = max(20, self.size.width - _MARGIN), self.size.height
         traces = [
-            build_trace(curve, log_y=picture.log_y, n_buckets=width // 2) for curve in picture.curves
+            build_trace(curve, log_y=picture.log_y, n_buckets=width // 2)
+            for curve in picture.curves
         ]
         y_label = next((curve.y_label for curve in picture.curves if curve.y_label), "")
         lines = levels(picture.yardsticks, y_label, traces, log_y=picture.log_y)

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from studykit.course.cards import Knobs, KnobValue
 from studykit.text import clean
-from studykit.tui.widgets.evidence import format_knob
+from studykit.tui.evidence_words import format_knob
 
 
 class KnobRows(Widget):

@@ -12,9 +12,11 @@ from textual.message import Message
 
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
+from studykit.text import clean
+from studykit.tui.evidence_words import render_knobs, render_seconds
 from studykit.tui.prediction import build_offers, build_question
-from studykit.tui.widgets.card_text import Fitted
-from studykit.tui.widgets.evidence import hang, render_knobs, render_seconds
+from studykit.tui.widgets.card_text import Fitted, parse_inline
+from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_prediction
 from studykit.tui.widgets.rows import Rows, row
@@ -145,7 +147,7 @@ class LabSetup(Vertical):
             if self._card is not None and value != self._opening_knobs[name]
         }
         text = Content.assemble(
-            build_question(self._header, self._card),
+            parse_inline(clean(build_question(self._header, self._card))),
             (f"  Here with {render_knobs(turned)}." if turned else "", "$text-warning"),
         )
         return hang(lead, text, width)

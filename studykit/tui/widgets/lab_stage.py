@@ -8,9 +8,9 @@ from textual.content import Content
 
 from studykit.lab.results import RunResult
 from studykit.tui.lab_run import LabRun
+from studykit.tui.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.chart import Chart, Picture
-from studykit.tui.widgets.measurements import summarise
 from studykit.tui.widgets.meter import render_meter
 from studykit.tui.widgets.outcome import (
     render_numbers,

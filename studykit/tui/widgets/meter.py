@@ -6,6 +6,7 @@ from textual.content import Content
 
 from studykit.text import clean
 from studykit.tui.lab_run import LabRun
+from studykit.tui.widgets.bar import render_bar
 
 
 def render_meter(run: LabRun, width: int) -> Content:
@@ -29,11 +30,3 @@ def render_meter(run: LabRun, width: int) -> Content:
     )
     text = text.truncate(width - tail.cell_length, ellipsis=True, pad=True)
     return Content.assemble(text, tail)
-
-
-def render_bar(fraction: float, width: int) -> Content:
-    """A bar of `width` columns, drawn to half a column; the rest is thinner, not only paler."""
-    halves = round(fraction * width * 2)
-    full, half = divmod(halves, 2)
-    done = "━" * full + "╸" * half
-    return Content.assemble((done, "$text-primary"), ("─" * (width - len(done)), "$text-muted"))

@@ -9,15 +9,13 @@ from textual.content import Content
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status
 from studykit.text import clean
+from studykit.tui.evidence_words import claims_of, render_origin
 from studykit.tui.lab_run import LabRun
+from studykit.tui.numbers import ladder, summarise
 from studykit.tui.prediction import FAILS, HOLDS
-from studykit.tui.widgets.evidence import claims_of, hang, render_origin, render_verdict
-from studykit.tui.widgets.measurements import (
-    ladder,
-    render_measurements,
-    render_table,
-    summarise,
-)
+from studykit.tui.widgets.card_text import parse_inline
+from studykit.tui.widgets.evidence import hang, render_verdict
+from studykit.tui.widgets.measurements import render_measurements, render_table
 
 _BROKEN_OFF: dict[Status, str] = {
     "cancelled": "Cancelled",
@@ -84,7 +82,8 @@ def render_prediction(
     # A bet on a claim says little without it; an option of a card speaks for itself.
     is_bet = prediction.text in (HOLDS, FAILS)
     claim = f"  {header.claims.get(prediction.claim, '')}" if is_bet else ""
-    text = Content.assemble(f"“{prediction.text}”", came_true, (claim, "$text-muted"))
+    said = parse_inline(clean(prediction.text))
+    text = Content.assemble("“", said, "”", came_true, (claim, "$text-muted"))
     return hang(Content.styled("YOU SAID  ", "bold $text-accent"), text, width)
 
 

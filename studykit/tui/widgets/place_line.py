@@ -60,6 +60,8 @@ class PlaceLine(Widget):
         card, counts = session.current, session.counts
         state = session.memories.get(card.id, NEW_MEMORY).state if card else None
         parts: list[tuple[str, str]] = []
+        if card and card.id in session.marks.flagged:
+            parts.append(("⚑ flagged", "$text-accent"))
         for name, n, states in (
             ("new", counts.new, (State.NEW,)),
             ("learning", counts.learning, (State.LEARNING, State.RELEARNING)),

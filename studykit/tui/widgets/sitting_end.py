@@ -9,7 +9,7 @@ from textual.content import Content
 
 from studykit.review.schedule import Rating
 from studykit.review.session import Review, Session
-from studykit.review.study_queue import next_due
+from studykit.review.study_queue import next_due, not_hidden
 from studykit.tui.services import Services
 from studykit.tui.widgets.safe import Static
 from studykit.tui.words import minutes, outlook, plural
@@ -72,6 +72,8 @@ class SittingEnd(Static):
                 f"The next card comes in {minutes(wait)}, at {until.astimezone(now.tzinfo):%H:%M}"
             )
         session = self._session
-        n_unseen = len(session.cards) - len(session.memories)
-        coming = next_due(session.memories, services.today)
+        shown = session.cards.keys() - session.marks.suspended
+        n_unseen = len(shown - session.memories.keys())
+        memories = not_hidden(session.memories, session.marks, services.today)
+        coming = next_due(memories, services.today)
         return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)

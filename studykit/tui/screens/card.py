@@ -1,0 +1,105 @@
+"""One card to read, with its answer and its evidence; nothing is rated here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+
+from studykit.course.cards import Card, Cloze, Match, Order
+from studykit.lab.results import RunResult
+from studykit.review.grading import right_answer, right_option
+from studykit.review.schedule import NEW_MEMORY, Memory
+from studykit.text import clean
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.widgets.card_text import Fitted, fit_text
+from studykit.tui.widgets.card_view import fit_evidence
+from studykit.tui.widgets.memory_text import render_memory
+from studykit.tui.widgets.safe import Static
+
+
+class CardScreen(StudyScreen):
+    """Question, right answer, why, and what was measured."""
+
+    CSS_PATH = "card.tcss"
+    BINDING_GROUP_TITLE = "Card"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "lab", "lab", id="lab", tooltip="Open the card's lab"),
+        Binding("q,escape,enter", "back", "back", key_display="q", id="back", tooltip="Back"),
+        Binding("down,j", "scroll_body(1)", "scroll down", show=False, id="scroll-down"),
+        Binding("up,k", "scroll_body(-1)", "scroll up", show=False, id="scroll-up"),
+    ]
+
+    def __init__(self, card: Card, memory: Memory = NEW_MEMORY) -> None:
+        super().__init__()
+        self._card = card
+        self._memory = memory
+
+    def compose_body(self) -> ComposeResult:
+        card = self._card
+        title = Content.assemble((clean(card.id), "bold"), (f"  {card.kind}", "$text-muted"))
+        yield Static(title, id="title")
+        with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
+            yield Fitted(fit_text(card.question), classes="question")
+            yield Container(*self._answer(), id="answer")
+
+    def _answer(self) -> Iterator[Widget]:
+        card = self._card
+        evidence = self.services.evidence(card)
+        yield Fitted(fit_text(answer_text(card, evidence)), classes="answer")
+        yield Fitted(fit_text(card.explain), classes="explain")
+        header = self.services.lab_of(card)
+        now = self.services.clock.now()
+        yield Fitted(fit_evidence(card, header, evidence, now), classes="evidence")
+        if card.source:
+            yield Fitted(fit_text(f"Source: {card.source}"), classes="source")
+        memory = render_memory(self._memory, self.services.scheduler, self.services.today)
+        yield Static(memory, classes="source")
+
+    def action_scroll_body(self, rows: int) -> None:
+        self.query_one("#body").scroll_relative(y=rows, animate=False)
+
+    def action_lab(self) -> None:
+        header = self.services.lab_of(self._card)
+        if header is None:
+            self.say("the lab could not be read: studykit check says why")
+            return
+        self.open_lab(header, self._card.knobs, self._card)
+
+    async def lab_closed(self) -> None:
+        """The evidence may be another one now."""
+        with self.app.batch_update():
+            answer = self.query_one("#answer", Container)
+            await answer.remove_children()
+            await answer.mount(*self._answer())
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+
+def answer_text(card: Card, evidence: RunResult | None) -> str:
+    """The right answer as a card's text: one line, or a list where there are several parts."""
+    body = card.body
+    match body:
+        case Order(steps=steps):
+            return "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))
+        case Match(pairs=pairs):
+            return "\n".join(f"- {left} → {right}" for left, right in pairs)
+        case Cloze(answer=answer, accept=accept):
+            also = f" (also: {', '.join(accept)})" if accept else ""
+            return f"**{answer}**{also}"
+    options = getattr(body, "options", ())
+    if options:
+        right = right_option(card, evidence)
+        lines = []
+        for place, option in enumerate(options):
+            mark = "?" if right is None else "✓" if place == right else "✗"
+            why = f" — {option.misconception}" if option.misconception and place != right else ""
+            lines.append(f"{mark} {option.text}{why}")
+        return "\n".join(lines)
+    return right_answer(card, evidence) or "not measured yet: x runs the lab"

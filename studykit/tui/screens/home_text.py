@@ -1,0 +1,104 @@
+"""What Home says: values as text, one function a part of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from studykit.course.cards import LabHeader
+from studykit.text import clean
+from studykit.tui.overview import Overview
+from studykit.tui.widgets.columns import render_week
+from studykit.tui.words import minutes, plural
+
+if TYPE_CHECKING:
+    from studykit.progress.standing import Standing
+    from studykit.progress.store import StoredRun
+
+KEY = "bold $text-primary"
+HEAD = "bold $text-accent"
+N_PROBLEMS = 3
+"""Problems of the course that are shown; studykit check lists them all."""
+N_LABS = 6
+"""Labs that are shown; the key x lists them all."""
+
+
+def render_today(overview: Overview) -> Content:
+    """What is left today, how long it takes, and what is done."""
+    done = f"   {plural(overview.n_done, 'answer')} today" if overview.n_done else ""
+    if not overview.n_due:
+        return Content.assemble(("Done for today", "bold $text-success"), (done, "$text-muted"))
+    counts = (
+        (overview.n_new, "new"),
+        (overview.n_learning, "learning"),
+        (overview.n_review, "review"),
+    )
+    return Content.assemble(
+        (f"{overview.n_due} due", HEAD),
+        f" · ≈ {minutes(overview.expected)}   ",
+        " · ".join(f"{n} {name}" for n, name in counts if n),
+        (done, "$text-muted"),
+    )
+
+
+def render_waiting(waiting: Sequence[LabHeader]) -> Content:
+    """The labs that wait for a prediction, the first one by its question."""
+    if not waiting:
+        return Content()
+    wait = "1 lab waits" if len(waiting) == 1 else f"{len(waiting)} labs wait"
+    return Content.assemble(
+        ("x", KEY),
+        f"     {wait} for your prediction: ",
+        (clean(waiting[0].question), "$text-muted"),
+    )
+
+
+def render_ahead(standing: Standing) -> Content:
+    """The week ahead with its heading."""
+    return Content.assemble(
+        ("NEXT 7 DAYS", HEAD),
+        ("  known cards that fall due\n", "$text-muted"),
+        render_week(standing.week),
+    )
+
+
+def render_labs(
+    labs: Mapping[str, LabHeader], waiting: Sequence[LabHeader], runs: Sequence[StoredRun]
+) -> Content:
+    """The first labs, those that wait for a prediction before the others, each with its outcome."""
+    lines = [Content.styled("LABS", HEAD)]
+    order = {header.id: header for header in waiting} | dict(labs)
+    for header in list(order.values())[:N_LABS]:
+        own = [run for run in runs if run.result.lab == header.id]
+        lines.append(_lab_line(header, own, is_waiting=header in waiting))
+    if (more := len(order) - N_LABS) > 0:
+        lines.append(Content.styled(f"  and {more} more: x lists them", "$text-muted"))
+    return Content("\n").join(lines)
+
+
+def _lab_line(header: LabHeader, runs: Sequence[StoredRun], *, is_waiting: bool) -> Content:
+    judged = [p.correct for run in runs if (p := run.prediction) and p.correct is not None]
+    if judged and judged[-1]:
+        mark, said = Content.styled("✓", "$text-success"), "predicted right"
+    elif judged:
+        mark, said = Content.styled("✗", "$text-error"), "predicted wrong"
+    elif runs:
+        mark, said = Content("●"), f"run {len(runs)}×"
+    elif is_waiting:
+        mark, said = Content.styled("?", "$text-accent"), "waits for your prediction"
+    else:
+        mark, said = Content("–"), "not run yet"
+    return Content.assemble(mark, f" {clean(header.question)}", (f"   {said}", "$text-muted"))
+
+
+def render_problems(problems: Sequence[str]) -> Content:
+    """The first problems of the course."""
+    lines = [
+        Content.assemble(("! ", "bold $text-warning"), clean(text))
+        for text in problems[:N_PROBLEMS]
+    ]
+    if (more := len(problems) - N_PROBLEMS) > 0:
+        lines.append(Content(f"  and {more} more: studykit check lists them"))
+    return Content("\n").join(lines)

@@ -1,0 +1,145 @@
+"""The panels of the progress screen as text, each laid out to a width."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from studykit.progress.insight import Insight, LabRecord
+from studykit.progress.markdown import shorten
+from studykit.progress.standing import ENOUGH
+from studykit.progress.summary import HardCard, TopicProgress
+from studykit.text import clean
+from studykit.tui.widgets.bar import render_bar
+from studykit.tui.widgets.columns import render_columns
+from studykit.tui.widgets.interval import render_interval, render_scale
+from studykit.tui.widgets.retention import render_share, verdict
+from studykit.tui.widgets.rows import Row
+from studykit.tui.words import plural, short_day
+
+MUTED = "$text-muted"
+LOWEST_RETENTION = 0.5
+"""The left end of the line of retention; what is lower stands at it."""
+_FORECAST_ROWS = 4
+LONGEST_QUESTION = 90
+"""Characters of a question that a list shows."""
+
+
+def render_retention_panel(insight: Insight, width: int) -> Content:
+    """True retention of each period against the desired one."""
+    wanted = insight.desired_retention
+    line = max(12, min(40, width - 32))
+    rows = [Content(" " * 9) + render_scale(LOWEST_RETENTION, line)]
+    for days, seen in insight.periods:
+        label = Content.styled(f"{_period(days):<9}", MUTED)
+        share = render_share(seen)
+        if share is None:
+            few = f"too few to judge ({plural(seen.n, 'review')})"
+            rows.append(label + Content.styled(few, MUTED))
+            continue
+        track = render_interval(seen, wanted, LOWEST_RETENTION, line)
+        rows.append(Content.assemble(label, track, "  ", share))
+    rows.append(Content(""))
+    month = dict(insight.periods).get(30)
+    if month is not None and month.n >= ENOUGH:
+        rows.append(Content("in 30 days ") + verdict(month, wanted))
+    legend = f"┊ wanted {100 * wanted:.0f} %   ├●┤ seen (95 % interval)"
+    rows.append(Content.styled(legend, MUTED))
+    return _lines(rows, width)
+
+
+def _period(days: int) -> str:
+    return "1 year" if days == 365 else f"{days} days"
+
+
+def render_forecast_panel(insight: Insight, width: int) -> Content:
+    """Known cards by the day that they fall due, for 30 days."""
+    days, numbers = zip(*insight.forecast, strict=True)
+    today = days[0]
+    most = max(numbers)
+    if not most:
+        return Content.styled("nothing is scheduled: no card is known yet", MUTED)
+    gutter = len(str(most)) + 1
+    thick = max(1, (width - gutter) // len(days))
+    picture = render_columns(numbers, _FORECAST_ROWS, thick)
+    rows = [
+        Content.assemble(
+            (f"{most if place == 0 else '':>{gutter - 1}} ", MUTED), (row, "$text-primary")
+        )
+        for place, row in enumerate(picture)
+    ]
+    first, last = "today", short_day(days[-1], today)
+    room = thick * len(days) - len(first) - len(last)
+    rows.append(Content.styled(" " * gutter + first + " " * room + last, MUTED))
+    peak = days[numbers.index(most)]
+    when = "today" if peak == today else f"on {short_day(peak, today)}"
+    overdue = f", {insight.overdue} of them overdue" if insight.overdue else ""
+    rows.append(
+        Content(
+            f"today {numbers[0]}{overdue} · {sum(numbers) / len(numbers):.1f} a day · "
+            f"most {most}, {when}"
+        )
+    )
+    return _lines(rows, width)
+
+
+def render_mastery_panel(insight: Insight, width: int) -> Content:
+    """Each topic with the share of its cards expected to be recalled today."""
+    return _lines([_topic(topic, width) for topic in insight.topics], width)
+
+
+def _topic(topic: TopicProgress, width: int) -> Content:
+    bar = max(8, width // 6)
+    tail = Content.assemble(
+        render_bar(topic.mastery, bar),
+        f"{100 * topic.mastery:4.0f} %",
+        (f"{topic.cards - topic.unseen:4}/{topic.cards} met", MUTED),
+    )
+    title = Content.assemble((f"{topic.number:<4} ", MUTED), clean(topic.title))
+    room = max(10, width - tail.cell_length - 2)
+    return title.truncate(room, ellipsis=True, pad=True) + Content("  ") + tail
+
+
+def render_calibration_panel(insight: Insight, width: int) -> Content:
+    """How often the answers were right that were given with each confidence."""
+    if not insight.calibration:
+        return Content.styled("no answers with a confidence yet", MUTED)
+    line = max(12, min(36, width - 38))
+    rows = [Content.styled("said".rjust(6) + "   ", MUTED) + render_scale(0.0, line)]
+    for sure in insight.calibration:
+        seen = sure.outcome
+        label = f"{sure.stated:4.0f} %   "
+        if seen.n < ENOUGH or seen.share is None:
+            few = f"{seen.remembered} of {seen.n} right: too few to judge"
+            rows.append(Content(label) + Content.styled(few, MUTED))
+            continue
+        track = render_interval(seen, sure.stated / 100, 0.0, line)
+        told = (f"  right {100 * seen.share:3.0f} %", "bold")
+        rows.append(Content.assemble(label, track, told, (f" of {seen.n}", MUTED)))
+    rows.append(Content(""))
+    rows.append(Content.styled("┊ as often as you said   ├●┤ right (95 % interval)", MUTED))
+    return _lines(rows, width)
+
+
+def hard_row(card: HardCard) -> Row:
+    """A card that was forgotten, as an entry of a list."""
+    question = shorten(clean(card.question), LONGEST_QUESTION)
+    leech = "leech  " if card.is_leech else ""
+    return Row(
+        f"{card.lapses:2}×",
+        Content.assemble((f"{card.topic_number}  ", MUTED), (leech, "$text-warning"), question),
+    )
+
+
+def lab_row(record: LabRecord) -> Row:
+    """A lab with what the learner did, as an entry of a list."""
+    said, mark = "not run yet", "–"
+    if record.n_runs:
+        said, mark = f"{plural(record.n_runs, 'run')}, nothing predicted", "●"
+    if record.n_judged:
+        said = f"{record.n_right} of {plural(record.n_judged, 'prediction')} right"
+        mark = "✓" if record.n_right == record.n_judged else "✗"
+    return Row(mark, Content.assemble(clean(record.header.question), (f"\n{said}", MUTED)))
+
+
+def _lines(rows: list[Content], width: int) -> Content:
+    return Content("\n").join(row.truncate(width, ellipsis=True) for row in rows)

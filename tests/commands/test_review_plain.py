@@ -1,0 +1,268 @@
+"""`studykit review --plain`: the same sitting, typed and read line by line."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from string import ascii_lowercase
+from typing import TypeAlias
+
+import pytest
+
+from studykit.cli import main
+from studykit.course.cards import Choice, Match, Order
+from studykit.course.decks import load_course
+from studykit.errors import StoreError
+from studykit.lab.trust import remember
+from studykit.progress.store import Store, StoredRun
+from studykit.review.grading import present
+from studykit.review.schedule import Rating
+from studykit.review.session import Review
+from tests.commands.dice_course import open_store
+from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
+from tests.tui.screen_course import LAB_ID, write_course
+
+Sit: TypeAlias = Callable[..., Outcome]
+"""Holds a sitting on a course of these cards, typing these lines."""
+
+
+@pytest.fixture
+def sit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sit:
+    def hold(names: str, *lines: str) -> Outcome:
+        root = tmp_path / "course"
+        if not root.exists():
+            write_course(root, *names.split())
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+        code = main(["--course", str(root), "review", "--plain"])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return hold
+
+
+def reviews(home: Path) -> list[Review]:
+    """The log."""
+    with closing(open_store(home)) as store:
+        return store.reviews()
+
+
+def runs(home: Path) -> list[StoredRun]:
+    """The learner's runs of labs."""
+    with closing(open_store(home)) as store:
+        return store.runs()
+
+
+def right_line(root: Path, name: str) -> str:
+    """What the learner types who knows the answer to the new card `name`."""
+    shown = present(load_course(root).cards[f"stacks-{name}"], 0)
+    match shown.card.body:
+        case Choice():
+            places = [[option.correct for option in shown.options].index(True)]
+        case Order(steps=steps):
+            places = [shown.steps.index(step) for step in steps]
+        case Match(pairs=pairs):
+            places = [shown.rights.index(right) for _, right in pairs]
+        case _ if shown.options:
+            places = [[option.claim for option in shown.options].index("stuck")]
+        case _:
+            return {"recall": "", "cloze": "layer norm", "numeric": "3.3 nats", "guess": "2.86"}[
+                name
+            ]
+    return " ".join(ascii_lowercase[place] for place in places)
+
+
+@pytest.mark.parametrize(
+    "name", ["recall", "choice", "cloze", "order", "match", "numeric", "predict"]
+)
+def test_every_kind_of_card_is_asked_graded_and_saved(
+    name: str, sit: Sit, home: Path, tmp_path: Path
+) -> None:
+    """The right answer, sureness where it is asked, the result, a rating, and the end."""
+    line = right_line(write_course(tmp_path / "course", name), name)
+    sure = [] if name == "recall" else ["3"]
+    result = [""] if name == "predict" else []
+    outcome = sit(name, line, *sure, *result, "4", "q")
+
+    assert outcome.code == 0
+    assert ("Right." in outcome.out) == (name != "recall")
+    assert "Measured by core/stacks, recorded on Intel Xeon, 2 cores, 20 Nov 2026" in outcome.out
+    assert "Rate: 1 again 1 min, 2 hard" in outcome.out
+    assert "Saved: easy, next " in outcome.out
+    assert "Done for today." in outcome.out
+    assert outcome.out.endswith("1 card rated, 0 again; all of it is saved.\n")
+    (review,) = reviews(home)
+    assert review.rating is Rating.EASY
+    assert review.correct is (None if name == "recall" else True)
+    assert review.confidence == (75 if sure else None)
+
+
+def test_the_answer_to_a_predicted_number_may_be_unknown(sit: Sit, home: Path) -> None:
+    """Nothing was recorded with these knobs: the lab can be run, or the prediction stays held."""
+    outcome = sit("guess", "2.86", "", "", "q")
+    assert outcome.out.count("Your prediction is held. x runs the lab now") == 2
+    assert "Enter shows" not in outcome.out
+    assert reviews(home) == []
+
+
+def test_a_wrong_answer_is_refuted_and_suggests_again(sit: Sit, home: Path, tmp_path: Path) -> None:
+    """What is no answer is asked for again; Enter rates as suggested; a sure error is marked."""
+    root = write_course(tmp_path / "course", "choice")
+    shown = present(load_course(root).cards["stacks-choice"], 0)
+    wrong = next(place for place, option in enumerate(shown.options) if option.misconception)
+    outcome = sit("choice", "z", "", ascii_lowercase[wrong], "4", "", "q")
+    assert "'z' is no answer (one letter a to c, or n if you don't know)" in outcome.out
+    assert "nothing was typed" in outcome.out
+    assert "Wrong.\nYou said: " in outcome.out
+    assert shown.options[wrong].misconception.split()[0] in outcome.out
+    assert "You were certain of it" in outcome.out
+    assert "Enter for again" in outcome.out
+    assert reviews(home)[0].rating is Rating.AGAIN
+
+
+def test_giving_up_is_an_answer(sit: Sit, home: Path) -> None:
+    """With n, or with an empty line where words are asked for."""
+    outcome = sit("choice cloze", "n", "1", "", "1", "q")
+    assert outcome.out.count("Not answered.") == 2
+    assert [review.given for review in reviews(home)] == ["", ""]
+
+
+def test_letters_are_words_where_words_are_asked_for(sit: Sit, home: Path) -> None:
+    """There a command has a colon before it."""
+    outcome = sit("cloze", ":?", "q", "", "4", "q")
+    assert "u: take the last rating back" in outcome.out
+    assert [review.given for review in reviews(home)] == ["q"]
+    assert sit("cloze", ":q").out.endswith("0 cards rated; all of it is saved.\n")
+
+
+def test_undo_takes_back_across_sittings(sit: Sit, home: Path) -> None:
+    """And says so when nothing is left."""
+    sit("recall", "", "4", "q")
+    assert len(reviews(home)) == 1
+    outcome = sit("recall", "u", "u", "q")
+    assert "Taken back; its card stands again." in outcome.out
+    assert "Nothing rated today is left to take back." in outcome.out
+    assert "Say it to yourself" in outcome.out
+    assert reviews(home) == []
+
+
+def test_the_end_of_the_input_ends_the_sitting(sit: Sit, home: Path) -> None:
+    """Whatever was rated is kept, and the sitting has its end."""
+    outcome = sit("recall choice", "", "4")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.endswith("\n1 card rated, 0 again; all of it is saved.\n")
+    assert len(reviews(home)) == 1
+
+
+def test_control_c_ends_the_sitting(sit: Sit, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As politely, with the exit code that shells expect."""
+    lines = iter(["", "4"])
+
+    def type_(_: str) -> str:
+        for line in lines:
+            return line
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", type_)
+    outcome = sit("recall choice")
+    assert (outcome.code, outcome.err) == (130, "")
+    assert outcome.out.endswith("1 card rated, 0 again; all of it is saved.\n")
+    assert len(reviews(home)) == 1
+
+
+def test_a_rating_that_cannot_be_saved_is_asked_for_again(
+    sit: Sit, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, refusals = Store.record, iter([StoreError("no space left on the disk")])
+
+    def refuse_once(store: Store, review: Review) -> None:
+        for error in refusals:
+            raise error
+        record(store, review)
+
+    monkeypatch.setattr(Store, "record", refuse_once)
+    outcome = sit("recall", "", "4", "4", "q")
+    assert "Not saved: no space left on the disk" in outcome.out
+    assert len(reviews(home)) == 1
+
+
+def test_the_lab_of_a_card_runs_in_plain_lines(sit: Sit, home: Path, tmp_path: Path) -> None:
+    """A prediction is scored with it, and the card is judged by the learner's own run."""
+    root = write_course(tmp_path / "course", "predict")
+    remember(root, home)
+    outcome = sit("predict", right_line(root, "predict"), "2", "x", "3", "q")
+
+    assert "Running core/stacks; Ctrl-C stops it.\n25 percent, seed 1 of 2, training" in outcome.out
+    assert "The lab has ended, done.\n\nRight." in outcome.out
+    assert "Measured by core/stacks, your run of 23 Nov" in outcome.out
+    assert "\x1b" not in outcome.out + outcome.err
+    (run,) = runs(home)
+    assert (run.result.lab, run.card_id) == (LAB_ID, "stacks-predict")
+    assert run.prediction is not None
+    assert (run.prediction.correct, run.prediction.confidence) == (True, 50)
+
+
+def test_a_foreign_course_is_asked_about_before_its_lab_runs(sit: Sit, home: Path) -> None:
+    """No means no; the sitting goes on."""
+    outcome = sit("recall", "x", "n", "", "4", "q")
+    assert "Running a lab executes programs in " in outcome.out
+    assert "Nothing was run." in outcome.out
+    assert (runs(home), len(reviews(home))) == ([], 1)
+
+
+def test_a_card_can_be_put_aside(sit: Sit, home: Path) -> None:
+    """Suspended it is asked no more; undo brings it back."""
+    outcome = sit("recall", "suspend", "u", "bury", "q")
+    assert "stacks-recall is suspended; u takes that back." in outcome.out
+    assert "stacks-recall is buried" in outcome.out
+    assert outcome.out.count("Say it to yourself") == 2
+    assert reviews(home) == []
+
+
+def test_a_card_that_comes_later_today_is_announced(sit: Sit, home: Path) -> None:
+    """Enter looks again; u still takes back."""
+    home.mkdir()
+    steps = "[review]\nlearning_steps_minutes = [60.0]\n"
+    (home / "settings.toml").write_text(steps, encoding="utf-8")
+    outcome = sit("recall", "", "1", "", "q")
+    at = AT.replace(minute=40)
+    assert outcome.out.count(f"The next card comes in 40 min, at {at:%H:%M}.") == 2
+
+
+def test_no_screen_is_loaded(tmp_path: Path, home: Path) -> None:
+    """Neither by the sitting nor by a lab."""
+    root = write_course(tmp_path / "course", "recall")
+    remember(root, home)
+    program = (
+        "import sys\nfrom studykit.cli import main\n"
+        f"code = main(['--course', {str(root)!r}, 'review', '--plain'])\n"
+        "print(code, sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        input="\nx\n4\nq\n",
+        cwd=REPOSITORY,
+        env={**os.environ, "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *_, last = finished.stdout.splitlines()
+    assert last.startswith("0 ")
+    assert "The lab has ended, done." in finished.stdout
+    assert not any(f"'{name}'" in last for name in ("textual", "torch"))
+
+
+def test_the_screens_name_the_way_round_them(home: Path) -> None:
+    """Where they cannot be opened: no terminal, with a command or without."""
+    for words in ([], ["review"]):
+        finished = subprocess.run(
+            [*PROGRAM, *words], capture_output=True, text=True, check=False, cwd=REPOSITORY
+        )
+        assert finished.returncode == 2
+        assert len(finished.stderr.splitlines()) == 1
+        assert "studykit review --plain" in finished.stderr

@@ -1,0 +1,124 @@
+"""Browse: find a card, read it, mark it, open its lab."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from studykit.course.decks import load_course
+from studykit.tui.app import StudykitApp
+from studykit.tui.services import Services
+from tests.tui.conftest import MakeServices, open_home, text_of, until
+from tests.tui.past import daily, study
+from tests.tui.screen_course import write_course
+
+
+async def open_browse(pilot: Pilot[None]) -> None:
+    """Home, then Browse with its cards; the keys belong to the field."""
+    await open_home(pilot)
+    await pilot.press("slash")
+    await until(pilot, lambda: "of 8 cards" in text_of(pilot.app))
+
+
+def rows(text: str) -> list[str]:
+    """The first words of the rows of the list."""
+    return [word for line in text.splitlines() if (word := line.strip(" ▸*").split(" ")[0])]
+
+
+@pytest.fixture
+def learner(make_services: MakeServices) -> Services:
+    """Who has met two of eight cards."""
+    services = make_services()
+    study(services, [*daily("stacks-recall", 24), *daily("stacks-cloze", 1)])
+    return services
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_search_as_one_types(learner: Services, size: tuple[int, int]) -> None:
+    """Each key narrows the list; state, due day and recall stand in the row."""
+    async with StudykitApp(learner).run_test(size=size) as pilot:
+        await open_browse(pilot)
+        assert "8 of 8 cards" in text_of(pilot.app)
+        await pilot.press(*"s:rev")
+        screen = text_of(pilot.app)
+        assert "1 of 8 cards" in screen
+        row = next(line for line in screen.splitlines() if "▸" in line)
+        assert "stacks-recall" in row and "review" in row and "in " in row and "%" in row
+        await pilot.press(*(["backspace"] * 3), *"new cha")
+        screen = text_of(pilot.app)
+        assert "1 of 8 cards" in screen and "stacks-predict" in screen
+        assert "new: never asked" in screen and "Where does the one without end?" in screen
+
+
+async def test_an_unknown_filter_and_no_card(learner: Services) -> None:
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press(*"s:nwe")
+        assert "s: takes new, learning, review, due" in text_of(pilot.app)
+        assert "0 of 8 cards" in text_of(pilot.app)
+        assert "No card is like that" in text_of(pilot.app)
+        await pilot.press("enter", "enter", "x", "s")
+        assert "Browse" in text_of(pilot.app)
+
+
+async def test_open_a_card_to_read(learner: Services) -> None:
+    """Enter leaves the field, Enter shows the answer and marks the right option; q returns."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("down", "enter", "enter")
+        await until(pilot, lambda: "stacks-choice  choice" in text_of(pilot.app))
+        screen = text_of(pilot.app)
+        assert "✓ Its tokens become alike before the last layer" in screen
+        assert "✗ The optimiser's state overflows — Nothing overflows here." in screen
+        assert "1 Again" not in screen
+        await pilot.press("q")
+        await until(pilot, lambda: "8 of 8 cards" in text_of(pilot.app))
+        await pilot.press("k", "x")
+        await until(pilot, lambda: "n_layers" in text_of(pilot.app))
+
+
+async def test_marks_are_stored_and_taken_back(learner: Services) -> None:
+    """Suspended and flagged cards are told apart in the list, and not asked if suspended."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("enter", "s", "j", "f", "j", "b", "b")
+        screen = text_of(pilot.app)
+        assert "suspended" in screen and " *stacks-choice" in screen
+        assert "stacks-cloze is no longer buried" in screen
+        marks = learner.progress.marks(learner.today)
+        assert (marks.suspended, marks.buried) == (frozenset({"stacks-recall"}), frozenset())
+        assert marks.flagged == {"stacks-choice"}
+
+
+async def test_letters_belong_to_the_field(learner: Services) -> None:
+    """Neither q nor s is a command while one types; / comes back to the field."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press(*"q-s/b")
+        assert "/ q-s/b" in text_of(pilot.app)
+        await pilot.press("escape", "slash", *(["backspace"] * 5))
+        assert "8 of 8 cards" in text_of(pilot.app)
+        await pilot.press("escape", "q")
+        await until(pilot, lambda: "DECK" in text_of(pilot.app))
+
+
+async def test_the_list_scrolls_with_the_cursor(
+    make_services: MakeServices, learner: Services
+) -> None:
+    """Far more cards than rows: the marked one is always in sight."""
+    card = "      - id: more-{n}\n        kind: recall\n        points: [1.4.1]\n"
+    card += "        question: What is {n}?\n        answer: it\n        explain: so\n"
+    card += "        lab: core/stacks\n        claim: stuck\n"
+    extra = "".join(card.format(n=n) for n in range(60))
+    learner.course = load_course(write_course(learner.course.root, extra=extra))
+    assert learner.course.problems == ()
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await pilot.press("slash")
+        await until(pilot, lambda: "68 of 68 cards" in text_of(pilot.app))
+        await pilot.press("enter", *(["pagedown"] * 7))
+        assert "more-59" in text_of(pilot.app) and "stacks-recall" not in text_of(pilot.app)
+        await pilot.press("k", "k")
+        assert "▸ more-57" in text_of(pilot.app)
+        await pilot.press(*(["pageup"] * 7))
+        assert "▸ stacks-recall" in text_of(pilot.app)
