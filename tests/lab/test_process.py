@@ -133,11 +133,13 @@ async def test_after_a_cancel_comes_the_end(runner: LabRunner, course: FakeCours
     """What was on its way is kept in the result, and nobody waits for it to be shown."""
     after = []
     asked_at = 0.0
-    async for message in runner.run(course.write_run(MANY), knobs={}, seeds=[0]):
+    # It never ends by itself, however much the pipe holds and however fast the machine is.
+    lab = course.write_run(MANY + "    while True:\n        time.sleep(1)\n")
+    async for message in runner.run(lab, knobs={}, seeds=[0]):
         if asked_at:
             after.append(message)
         elif isinstance(message, SeedEvent):
-            await asyncio.sleep(0.2)  # the child is blocked in a write by now
+            await asyncio.sleep(0.2)  # the child has written all it can by now
             asked_at = time.monotonic()
             runner.cancel()
 
