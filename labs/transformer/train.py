@@ -19,10 +19,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from labs.transformer.model import Transformer
-
-Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Tokens and the tokens to predict, (batch, seq_len) each."""
+Batch: TypeAlias = tuple[Tensor, ...]
+"""What the model takes, then the tokens to predict, each with the sequences in its first axis."""
 UNCOUNTED = -100
 """A target that is not asked for."""
 
@@ -36,6 +34,8 @@ class Recipe:
     n_steps: int
     warmup_steps: int
     """Steps over which the learning rate rises linearly from 0 to its value."""
+    final_share: float = 1.0
+    """Share of the learning rate that is left at the last step; 1 keeps it as it is."""
     clip_norm: float
     """Largest length of a gradient; a longer one is shortened to it."""
     betas: tuple[float, float] = (0.9, 0.98)
@@ -43,6 +43,13 @@ class Recipe:
     evaluate_every: int = 20
     preview: int = 32
     """Sequences of the held-out batch that are evaluated on the way; at the end all are."""
+
+    def pace(self, step: int) -> float:
+        """What the learning rates are multiplied by at `step`: up in the warm-up, then down."""
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.n_steps - self.warmup_steps)
+        return 1 - done * (1 - self.final_share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,11 @@ class Evaluation:
 class ModelStack:
     """Models of one shape, trained and evaluated side by side.
 
-    The models' own parameters become views of their row: training the stack trains them.
+    Each gives logits, (batch, …, n_classes), for targets of (batch, …). The models' own
+    parameters become views of their row: training the stack trains them.
     """
 
-    def __init__(self, models: Sequence[Transformer]) -> None:
+    def __init__(self, models: Sequence[nn.Module]) -> None:
         self.template = models[0]
         shapes = [parameter.shape for parameter in self.template.parameters()]
         for model in models:
@@ -83,10 +91,10 @@ class ModelStack:
         """Mean cross-entropy of each model on the same batch, in nats."""
 
         def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            logits = functional_call(self.template, (parameters, buffers), (inputs,))
+            logits = functional_call(self.template, (parameters, buffers), tuple(inputs))
             return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNCOUNTED)
 
-        inputs, targets = batch
+        *inputs, targets = batch
         return vmap(loss)(self.parameters, self.buffers)  # (n_models,)
 
     def gradients(self, batch: Batch) -> Tensor:
@@ -101,9 +109,9 @@ class ModelStack:
         parts = zip(*(torch.split(tokens, chunk) for tokens in batch), strict=True)
         total = torch.zeros(len(self.rows), device=self.rows.device)
         n_targets = 0
-        for inputs, targets in parts:
-            n_counted = int((targets != UNCOUNTED).sum())
-            total += self.losses((inputs, targets)) * n_counted
+        for part in parts:
+            n_counted = int((part[-1] != UNCOUNTED).sum())
+            total += self.losses(part) * n_counted
             n_targets += n_counted
         return tuple((total / n_targets).tolist())
 
@@ -127,15 +135,15 @@ class Adam:
         self.n_steps = 0
 
     @torch.no_grad()
-    def step(self, gradients: Tensor, *, warmup: float) -> None:
-        """Move every row once, by `warmup` times its learning rate."""
+    def step(self, gradients: Tensor, *, pace: float) -> None:
+        """Move every row once, at `pace` times its learning rate."""
         self.n_steps += 1
         beta_mean, beta_square = self.betas
         self.mean.lerp_(gradients, 1 - beta_mean)
         self.square.lerp_(gradients.square(), 1 - beta_square)
         mean = self.mean / (1 - beta_mean**self.n_steps)
         square = self.square / (1 - beta_square**self.n_steps)
-        self.rows.sub_(warmup * self.rates * mean / (square.sqrt() + ADAM_EPSILON))
+        self.rows.sub_(pace * self.rates * mean / (square.sqrt() + ADAM_EPSILON))
 
 
 def clip(gradients: Tensor, longest: float) -> Tensor:
@@ -159,12 +167,12 @@ def train(
     its NaN to itself; the others go on.
     """
     optimiser = Adam(stack.rows, rates, recipe.betas)
-    preview = (held_out[0][: recipe.preview], held_out[1][: recipe.preview])
+    preview = tuple(tokens[: recipe.preview] for tokens in held_out)
     yield Evaluation(0, stack.evaluate(preview))
     supply = iter(batches)
     for step in range(1, recipe.n_steps + 1):
         gradients = clip(stack.gradients(next(supply)), recipe.clip_norm)
-        optimiser.step(gradients, warmup=min(1.0, step / max(1, recipe.warmup_steps)))
+        optimiser.step(gradients, pace=recipe.pace(step))
         if step == recipe.n_steps:
             yield Evaluation(step, stack.evaluate(held_out))
         elif step % recipe.evaluate_every == 0:

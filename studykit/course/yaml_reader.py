@@ -23,6 +23,7 @@ DEEPEST = 16
 MOST_NODES = 200_000
 """Values in one file, about five thousand cards."""
 
+_TOO_DEEP = f"at most {DEEPEST} levels"
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NONCHARACTER = re.compile("[\ufffe\uffff]")
 
@@ -55,6 +56,8 @@ def read_document(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
+        if "nesting depth" in str(error.problem):  # PyYAML's own limit, from 6.0.4 on
+            raise CourseError("nested too deeply", place=place, hint=_TOO_DEEP) from None
         what = f"not valid YAML: {error.problem}"
         raise CourseError(what, place=place, hint=_advice(error)) from None
 
@@ -100,7 +103,7 @@ def _build(parser: Any, path: Path) -> Node:
             open_nodes.append(node)
             siblings = node.value
             if len(open_nodes) > DEEPEST:
-                raise node.fail("nested too deeply", f"at most {DEEPEST} levels")
+                raise node.fail("nested too deeply", _TOO_DEEP)
     if root is None:
         raise CourseError("is empty", place=Place(path), hint="write format: 1 and what follows")
     return root

@@ -126,14 +126,21 @@ def test_each_row_moves_as_under_torchs_adam() -> None:
         for row, gradient in zip(expected, gradients, strict=True):
             row.grad = gradient
         theirs.step()
-        ours.step(gradients, warmup=1.0)
+        ours.step(gradients, pace=1.0)
     torch.testing.assert_close(rows, torch.stack([row.detach() for row in expected]))
 
 
-def test_warm_up_scales_the_step() -> None:
+def test_the_pace_scales_the_step() -> None:
     rows = torch.zeros(1, 3)
-    Adam(rows, [0.1], (0.9, 0.98)).step(torch.ones(1, 3), warmup=0.25)
+    Adam(rows, [0.1], (0.9, 0.98)).step(torch.ones(1, 3), pace=0.25)
     torch.testing.assert_close(rows, torch.full((1, 3), -0.025))
+
+
+def test_the_pace_rises_in_the_warm_up_and_falls_to_its_final_share() -> None:
+    recipe = replace(RECIPE, n_steps=10, warmup_steps=2, final_share=0.2)
+    assert [recipe.pace(step) for step in (1, 2, 6, 10)] == pytest.approx([0.5, 1.0, 0.6, 0.2])
+    assert RECIPE.pace(6) == 1.0
+    assert replace(RECIPE, warmup_steps=0).pace(1) == 1.0
 
 
 def test_each_row_is_clipped_by_its_own_length() -> None:
