@@ -1,7 +1,7 @@
-"""Pictures of the screens for README.md: ``python docs/screenshots.py`` (needs Chromium).
+"""Pictures of every screen, in docs/images: ``python -m docs.screenshots`` (needs Chromium).
 
-Drives the bundled course on a clock that stands still, in a temporary home, and runs the lab of
-the first card for real, which takes as long as the lab takes.
+Drives the bundled course on a clock that stands still, in a temporary home with the progress of
+an invented learner, and runs a lab for real, which takes as long as the lab takes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,27 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from studykit.clock import FixedClock
+from docs.simulated_learner import study
+from studykit.clock import Clock, FixedClock
 from studykit.course.decks import load_course
 from studykit.progress.store import Store
-from studykit.settings import Paths, Settings, bundled_course_root
+from studykit.settings import Paths, ReviewSettings, Settings, bundled_course_root
 from studykit.tui.app import StudykitApp
 from studykit.tui.services import Services
 
 IMAGES = Path(__file__).parent / "images"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))
+BEGAN = NOW - timedelta(days=75)
+"""When the invented learner began."""
+NEW_PER_DAY = 1
+"""So slowly that there is still something new."""
+LAB_CARD = "core-residuals-removed"
+"""Its lab is run."""
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 PIXELS = {"80x24": (1000, 640), "120x40": (1480, 1030)}
 """Window of the browser that draws the SVG: its own size and a margin."""
@@ -38,51 +46,87 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     for name, size in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_visit(Path(folder), name, size))
+            asyncio.run(_first_card(Path(folder), name, size))
+            asyncio.run(_after_weeks(Path(folder), name, size))
             for svg in sorted(Path(folder).glob("*.svg")):
                 _draw(browser, svg, IMAGES / f"{svg.stem}.png", PIXELS[name])
 
 
-async def _visit(folder: Path, name: str, size: tuple[int, int]) -> None:
-    """Go through the screens as a learner would, and take a picture of each."""
-    paths = Paths(folder / "home", folder / "home" / "settings.toml")
-    app = StudykitApp(
-        Services(
-            load_course(bundled_course_root()),
-            Settings(),
-            paths,
-            FixedClock(NOW),
-            lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
-        )
-    )
+async def _first_card(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """A new learner predicts, runs the lab and comes back to the card."""
+    services = _services(folder / "new", FixedClock(NOW), Settings())
+    services.cards = {LAB_CARD: services.cards[LAB_CARD]}
+    app = StudykitApp(services)
     async with app.run_test(size=size) as pilot:
-
-        async def shoot(screen: str) -> None:
-            await pilot.pause(0.3)
-            app.save_screenshot(f"{screen}-{name}.svg", path=str(folder))
-
-        await _until(pilot, lambda: app.services.store is not None)
-        await shoot("home")
+        shoot = partial(_shoot, pilot, folder, name)
+        await _until(pilot, lambda: services.store is not None)
         await pilot.press("enter")
         await shoot("question")
         await pilot.press("1")
-        await pilot.press("x")
+        await pilot.press("3", "x")
         await shoot("lab-knobs")
         await pilot.press("enter")
-        await _until(pilot, lambda: _fraction(app) > 0.4)
+        await _until(pilot, lambda: _fraction(services) > 0.4)
         await shoot("lab-running")
-        await _until(pilot, lambda: _fraction(app) >= 1)
+        await _until(pilot, lambda: _fraction(services) >= 1)
         await pilot.pause(1)
         await shoot("lab-outcome")
         await pilot.press("q")
+        await _until(pilot, lambda: "1 Again" in _text(app))
         await shoot("answer")
         await pilot.press("question_mark")
         await shoot("help")
 
 
-def _fraction(app: StudykitApp) -> float:
+async def _after_weeks(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """A learner of some weeks looks around."""
+    clock = FixedClock(BEGAN)
+    services = _services(
+        folder / "known", clock, Settings(review=ReviewSettings(new_per_day=NEW_PER_DAY))
+    )
+    study(services, clock, NOW, seed=7)
+    clock.at = NOW
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        shoot = partial(_shoot, pilot, folder, name)
+        await _until(pilot, lambda: "in a row" in _text(app))  # counted last
+        await shoot("home")
+        await pilot.press("p")
+        await _until(pilot, lambda: "Counting" not in _text(app))
+        await shoot("progress")
+        await pilot.press("q", "slash", *"s:rev")
+        await shoot("browse")
+        await pilot.press("enter", "enter")
+        await shoot("card")
+        await pilot.press("q", "q", "x")
+        await shoot("labs")
+
+
+def _services(home: Path, clock: Clock, settings: Settings) -> Services:
+    paths = Paths(home, home / "settings.toml")
+    return Services(
+        load_course(bundled_course_root()),
+        settings,
+        paths,
+        clock,
+        lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
+    )
+
+
+async def _shoot(pilot: Pilot[None], folder: Path, size: str, screen: str) -> None:
+    await pilot.pause(0.5)
+    pilot.app.save_screenshot(f"{screen}-{size}.svg", path=str(folder))
+
+
+def _text(app: StudykitApp) -> str:
+    """What stands on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def _fraction(services: Services) -> float:
     """How far the lab's run is, 1 when it is over."""
-    run = app.services.lab_run
+    run = services.lab_run
     if run is None:
         return 0.0
     return 1.0 if run.is_over else run.fraction

@@ -11,6 +11,7 @@ from studykit.commands.environment import course_folder, environment
 from studykit.commands.terminal import counted, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Course
     from studykit.course.check import TopicCoverage
 
 
@@ -21,7 +22,7 @@ def check(
         typer.Argument(metavar="[PATH]", help="Folder of the course; default: --course."),
     ] = None,
     coverage: Annotated[
-        bool, typer.Option("--coverage", help="Show how many cards ask about each topic.")
+        bool, typer.Option("--coverage", help="Show how many cards ask about each point.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
 ) -> None:
@@ -35,7 +36,8 @@ def check(
 
     root = environment(ctx).root if path is None else course_folder(path)
     report = course_check.check_course(root)
-    topics = course_check.coverage(load_course(root)) if coverage else []
+    course = load_course(root) if coverage else None
+    topics = course_check.coverage(course) if course else []
     if json:
         say_json(
             {
@@ -50,26 +52,28 @@ def check(
     else:
         for problem in report.problems:
             say(problem)
-        if coverage:
-            say_table(
-                ["topic", "title", "points", "asked", "cards"],
-                [_row(topic) for topic in topics],
-                numbers=3,
-            )
+        if course:
+            rows = [row for topic in topics for row in _rows(topic, course)]
+            say_table(["point", "cards", "what it teaches"], rows, numbers=0)
         found = counted(len(report.problems), "problem")
         say(f"{counted(report.n_cards, 'card')}, {counted(report.n_labs, 'lab')}: {found}")
     if report.problems:
         raise typer.Exit(1)
 
 
-def _row(topic: TopicCoverage) -> list[str]:
-    asked = sum(1 for n_cards in topic.points.values() if n_cards)
+def _rows(topic: TopicCoverage, course: Course) -> list[list[str]]:
+    """The topic, and below it each of its points in the words of the deck that teaches it."""
+    taught = [taught for deck in course.decks for taught in deck.topics]
+    words = next((dict(each.points) for each in taught if each.number == topic.number), {})
+    n_asked = sum(1 for n_cards in topic.points.values() if n_cards)
+    head = f"{topic.title}: {n_asked} of {topic.n_points} points asked"
     return [
-        topic.number,
-        topic.title,
-        str(topic.n_points),
-        str(asked),
-        str(sum(topic.points.values())),
+        [topic.number, str(topic.n_cards), head],
+        *(
+            [point, str(n_cards), words[point]]
+            for point, n_cards in topic.points.items()
+            if point in words
+        ),
     ]
 
 
@@ -79,4 +83,5 @@ def _document(topic: TopicCoverage) -> dict[str, Any]:
         "title": topic.title,
         "n_points": topic.n_points,
         "points": dict(topic.points),
+        "n_cards": topic.n_cards,
     }

@@ -44,6 +44,8 @@ class TopicCoverage:
     n_points: int
     points: Mapping[str, int]
     """Point -> number of cards, all points of the topic in order."""
+    n_cards: int
+    """Cards that ask about any of them."""
 
 
 def check_course(root: Path) -> Report:
@@ -84,16 +86,14 @@ def check_course(root: Path) -> Report:
 
 def coverage(course: Course) -> list[TopicCoverage]:
     """Every topic of the outline with the number of cards on each of its points."""
-    n_cards = Counter(point for card in course.cards.values() for point in card.points)
-    return [
-        TopicCoverage(
-            topic.number,
-            topic.title,
-            topic.n_points,
-            {point: n_cards[point] for point in _numbered(topic.number, topic.n_points)},
-        )
-        for topic in course.outline
-    ]
+    cards = course.cards.values()
+    n_cards = Counter(point for card in cards for point in card.points)
+    topics = []
+    for topic in course.outline:
+        points = {point: n_cards[point] for point in _numbered(topic.number, topic.n_points)}
+        asking = sum(1 for card in cards if not points.keys().isdisjoint(card.points))
+        topics.append(TopicCoverage(topic.number, topic.title, topic.n_points, points, asking))
+    return topics
 
 
 def _numbered(topic_number: str, n_points: int) -> list[str]:

@@ -40,9 +40,12 @@ def test_check_takes_a_path(course: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_check_shows_the_coverage_of_the_outline(run: Run) -> None:
     """Topics without cards are the work that is left."""
-    assert "1.2    Two dice       1      0      0" in run("check", "--coverage").out
+    out = run("check", "--coverage").out
+    assert "1.2    0      Two dice: 0 of 1 points asked" in out
+    assert "1.1.2  2      " in out
     document = run("check", "--coverage", "--json").document
     assert document["coverage"][0]["points"] == {"1.1.1": 1, "1.1.2": 2}
+    assert document["coverage"][0]["n_cards"] == 3
 
 
 def test_check_runs_nothing_of_the_course(run: Run, course: Path) -> None:
