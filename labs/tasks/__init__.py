@@ -1,1 +1,1 @@
-"""What the labs train on: text and toy languages whose entropy is known."""
+"""What the labs train on: text, toy languages whose entropy is known, and recall."""
