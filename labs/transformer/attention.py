@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from labs.transformer.config import TransformerConfig
-from labs.transformer.positions import build_rotation
+from labs.transformer.positions import build_rotation, build_score_bias
 
 
 class CausalMask(nn.Module):
@@ -33,35 +33,43 @@ class MultiHeadAttention(nn.Module):
 
         weights = softmax(q kᵀ / √head_dim)     who collects from whom: rows add up to 1
         out     = weights v                     the weighted mean of the values
+
+    Queries come from `x`. So do keys and values in self-attention; in cross-attention they come
+    from `source`, a stream of any length, all of which is visible. Rotations and biases compare
+    the places of two tokens of one sequence. Between two sequences there is no such distance, so
+    cross-attention has neither: it finds places by what the embeddings say about them.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, *, cross: bool = False) -> None:
         super().__init__()
         self.n_heads = config.n_heads
         self.query = nn.Linear(config.d_model, config.d_model)
         self.key = nn.Linear(config.d_model, config.d_model)
         self.value = nn.Linear(config.d_model, config.d_model)
         self.out = nn.Linear(config.d_model, config.d_model)
-        self.rotation = build_rotation(config)
-        self.mask = CausalMask(config.seq_len) if config.kind == "decoder" else nn.Identity()
+        self.rotation = nn.Identity() if cross else build_rotation(config)
+        self.bias = nn.Identity() if cross else build_score_bias(config)
+        causal = config.kind != "encoder" and not cross
+        self.mask = CausalMask(config.seq_len) if causal else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        # x: (batch, seq_len, d_model)
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        # x: (batch, seq_len, d_model); source: (batch, source_len, d_model), else x itself
+        source = x if source is None else source
         q = self.rotation(self.split_heads(self.query(x)))
-        k = self.rotation(self.split_heads(self.key(x)))
-        v = self.split_heads(self.value(x))
+        k = self.rotation(self.split_heads(self.key(source)))
+        v = self.split_heads(self.value(source))
         out = self.weights(q, k) @ v  # (batch, n_heads, seq_len, head_dim)
         merged: Tensor = self.out(out.transpose(-3, -2).flatten(-2))  # (batch, seq_len, d_model)
         return merged
 
     def weights(self, q: Tensor, k: Tensor) -> Tensor:
         """How much each query token collects from each key token."""
-        # q, k: (batch, n_heads, seq_len, head_dim)
+        # q: (batch, n_heads, seq_len, head_dim); k: (batch, n_heads, source_len, head_dim)
         # Without the scale, scores grow with head_dim and the softmax saturates. Scaling q
         # instead of the scores is the same and touches fewer numbers.
         scale = 1 / math.sqrt(q.shape[-1])
-        scores = self.mask((scale * q) @ k.transpose(-2, -1))
-        weights: Tensor = scores.softmax(dim=-1)  # (batch, n_heads, seq_len, seq_len)
+        scores = self.mask(self.bias((scale * q) @ k.transpose(-2, -1)))
+        weights: Tensor = scores.softmax(dim=-1)  # (batch, n_heads, seq_len, source_len)
         return weights
 
     def split_heads(self, x: Tensor) -> Tensor:

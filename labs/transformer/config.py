@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args, get_type_hints
 
-Kind: TypeAlias = Literal["decoder", "encoder"]
+Kind: TypeAlias = Literal["decoder", "encoder", "encoder-decoder"]
 Residual: TypeAlias = Literal["on", "off"]
 Norm: TypeAlias = Literal["pre", "post", "none"]
 NormKind: TypeAlias = Literal["layernorm"]
 Attention: TypeAlias = Literal["mha"]
-Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "none"]
+Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
 Activation: TypeAlias = Literal["relu", "gelu"]
 Init: TypeAlias = Literal["xavier", "small"]
 
@@ -33,7 +33,10 @@ class TransformerConfig:
     """Width of the hidden layer of a feed-forward network."""
 
     kind: Kind = "decoder"
-    """A decoder sees no later token (causal attention); an encoder sees every token."""
+    """A decoder sees no later token (causal attention); an encoder sees every token.
+
+    An encoder-decoder has n_layers of each, and its decoder reads the encoder's output.
+    """
     residual: Residual = "on"
     norm: Norm = "pre"
     """Before each sublayer, after the sum of sublayer and residual, or nowhere."""
@@ -66,6 +69,10 @@ class TransformerConfig:
             raise ValueError(
                 f"head_dim (d_model / n_heads) is {self.head_dim}: "
                 "RoPE rotates pairs of dimensions, give an even one"
+            )
+        if self.positions == "alibi" and self.n_heads.bit_count() != 1:
+            raise ValueError(
+                f"n_heads is {self.n_heads}: ALiBi's slopes are defined for powers of two, give one"
             )
 
     @property

@@ -1,7 +1,8 @@
 """How a model learns where a token stands; attention alone cannot tell.
 
 Learned and sinusoidal positions are added to the token embeddings, once. Rotary positions
-(RoPE) leave the embeddings alone and turn queries and keys inside every attention layer.
+(RoPE) leave the embeddings alone and turn queries and keys inside every attention layer;
+linear biases (ALiBi) leave those alone too and lower the scores of distant tokens.
 """
 
 from __future__ import annotations
@@ -73,6 +74,32 @@ class RotaryPositions(nn.Module):
         return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
+def alibi_slopes(n_heads: int) -> Tensor:
+    """How much each head minds a distance: from 2^(-8 / n_heads) down to 2^-8, geometrically."""
+    return 2.0 ** (-8.0 / n_heads * torch.arange(1, n_heads + 1))  # (n_heads,)
+
+
+class LinearBiases(nn.Module):
+    """Attention with linear biases (ALiBi): every score loses slope · |query place - key place|.
+
+    Each head has a slope of its own, so that some look near and some look far. An encoder's
+    heads lose as much to the right as to the left.
+    """
+
+    bias: Tensor
+
+    def __init__(self, seq_len: int, n_heads: int) -> None:
+        super().__init__()
+        places = torch.arange(seq_len)
+        distances = (places[:, None] - places).abs()  # (seq_len, seq_len)
+        bias = -alibi_slopes(n_heads)[:, None, None] * distances  # (n_heads, seq_len, seq_len)
+        self.register_buffer("bias", bias, persistent=False)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        # scores: (batch, n_heads, seq_len, seq_len), a row for each query
+        return scores + self.bias[:, : scores.shape[-2], : scores.shape[-1]]
+
+
 def build_embedding_positions(config: TransformerConfig) -> nn.Module:
     """What is added to the token embeddings: a table of positions, or nothing."""
     if config.positions == "learned":
@@ -86,4 +113,11 @@ def build_rotation(config: TransformerConfig) -> nn.Module:
     """What turns the queries and keys of one attention layer: RoPE, or nothing."""
     if config.positions == "rope":
         return RotaryPositions(config.seq_len, config.head_dim)
+    return nn.Identity()
+
+
+def build_score_bias(config: TransformerConfig) -> nn.Module:
+    """What is added to the scores of one attention layer: ALiBi, or nothing."""
+    if config.positions == "alibi":
+        return LinearBiases(config.seq_len, config.n_heads)
     return nn.Identity()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from labs.transformer.attention import MultiHeadAttention
 from labs.transformer.model import Transformer
 from labs.transformer.train import Batch
 
@@ -36,3 +37,45 @@ def diversity(resid: Tensor) -> float:
     # resid: (batch, seq_len, d_model)
     own = resid.detach() - resid.detach().mean(dim=1, keepdim=True)
     return float((own.norm(dim=(1, 2)) / resid.detach().norm(dim=(1, 2))).mean())
+
+
+@torch.no_grad()
+def change_by_layer(
+    model: Transformer, tokens: Tensor, share: float, generator: Generator
+) -> list[float]:
+    """How much a random change of the embeddings matters to the stream, layer by layer.
+
+    The change's length over the stream's, before the first layer and after each: `share` at
+    first, and so on if the layers scale both alike. The direction is drawn on the CPU.
+    """
+    stream = model.residual_stream(tokens)
+    noise = torch.randn(stream[0].shape, generator=generator).to(tokens.device)
+    changed = stream[0] + share * stream[0].norm() / noise.norm() * noise
+    shares = []
+    for layer, resid in enumerate(stream):
+        if layer:
+            changed = model.blocks[layer - 1](changed)  # (batch, seq_len, d_model)
+        shares.append(float((changed - resid).norm() / resid.norm()))
+    return shares
+
+
+@torch.no_grad()
+def attention_weights(model: nn.Module, attention: MultiHeadAttention, *inputs: Tensor) -> Tensor:
+    """Who collects from whom in one attention of the model, while it reads `inputs`.
+
+    (batch, n_heads, seq_len, source_len): a row for each query, which adds up to 1.
+    """
+    caught: list[Tensor] = []
+
+    def catch(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        x, source = args[0], args[-1]  # the same one in self-attention
+        q = attention.rotation(attention.split_heads(attention.query(x)))
+        k = attention.rotation(attention.split_heads(attention.key(source)))
+        caught.append(attention.weights(q, k))
+
+    hook = attention.register_forward_pre_hook(catch)
+    try:
+        model(*inputs)
+    finally:
+        hook.remove()
+    return caught[0]

@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Generator, Tensor
 
-from labs.transformer.positions import RotaryPositions, SinusoidalPositions
+from labs.transformer import TransformerConfig
+from labs.transformer.attention import MultiHeadAttention
+from labs.transformer.config import Kind
+from labs.transformer.positions import (
+    LinearBiases,
+    RotaryPositions,
+    SinusoidalPositions,
+    alibi_slopes,
+)
 
 
 def random_vectors(*shape: int) -> Tensor:
@@ -46,3 +55,33 @@ def test_rotation_is_a_product_of_complex_numbers() -> None:
     turned = points * torch.exp(1j * torch.outer(torch.arange(seq_len), frequencies))
     expected = torch.cat((turned.real, turned.imag), dim=-1)
     torch.testing.assert_close(RotaryPositions(9, head_dim)(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_slopes_are_those_of_the_paper() -> None:
+    """Eight heads: 1/2, 1/4, … 1/256. Sixteen: the same range in steps of a square root of 2."""
+    assert alibi_slopes(8).tolist() == [1 / 2**power for power in range(1, 9)]
+    assert alibi_slopes(16).tolist() == pytest.approx([2 ** -(k / 2) for k in range(1, 17)])
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_a_weight_falls_exponentially_with_distance(kind: Kind) -> None:
+    """Equal keys: a weight is e^(-slope · distance), divided by the sum over all that is seen."""
+    n_heads, seq_len = 4, 6
+    config = TransformerConfig(
+        vocab_size=5, seq_len=9, n_heads=n_heads, kind=kind, positions="alibi"
+    )
+    attention = MultiHeadAttention(config)
+    q = random_vectors(1, n_heads, seq_len, config.head_dim)
+    weights = attention.weights(q, torch.ones_like(q))[0]
+    for head, slope in enumerate((1 / 4, 1 / 16, 1 / 64, 1 / 256)):
+        for place in range(seq_len):
+            seen = range(place + 1 if kind == "decoder" else seq_len)
+            shares = {other: math.exp(-slope * abs(place - other)) for other in seen}
+            expected = [shares.get(other, 0.0) / sum(shares.values()) for other in range(seq_len)]
+            assert weights[head, place].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_biases_leave_the_scores_of_near_tokens_alone() -> None:
+    biased = LinearBiases(5, 2)(torch.zeros(1, 2, 3, 4))[0]
+    assert biased[1, :, :].diagonal().tolist() == [0, 0, 0]
+    assert biased[0, 2].tolist() == [-2 / 16, -1 / 16, 0, -1 / 16]

@@ -7,9 +7,15 @@ import torch
 from torch import Generator
 from torch.nn import functional as F
 
-from labs.transformer import Transformer, TransformerConfig
+from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
 from labs.transformer.model import Block
-from labs.transformer.probes import diversity, layer_gradients, rms
+from labs.transformer.probes import (
+    attention_weights,
+    change_by_layer,
+    diversity,
+    layer_gradients,
+    rms,
+)
 
 BASE = TransformerConfig(vocab_size=8, seq_len=6, d_model=8, n_heads=2, d_ff=16, n_layers=3)
 
@@ -41,6 +47,24 @@ def test_equal_tokens_have_no_diversity_and_opposite_ones_have_all() -> None:
     assert diversity(half) == pytest.approx(0.5, abs=1e-6)
 
 
+def test_a_change_of_the_embeddings_is_followed_from_layer_to_layer() -> None:
+    """Layers that add one vector to all tokens keep the change, and outgrow it as it grows."""
+    model = Transformer(replace(BASE, norm="none"), Generator().manual_seed(0))
+    tokens = torch.randint(8, (4, 6), generator=Generator().manual_seed(1))
+    for block in model.blocks:
+        for parameter in block.parameters():
+            torch.nn.init.zeros_(parameter)
+    kept = change_by_layer(model, tokens, 0.01, Generator().manual_seed(2))
+    assert kept == pytest.approx([0.01] * 4, rel=1e-4)
+    block = model.blocks[1]
+    assert isinstance(block, Block)
+    torch.nn.init.constant_(block.feedforward.down.bias, 3.0)
+    sizes = [rms(resid) for resid in model.residual_stream(tokens)]
+    outgrown = change_by_layer(model, tokens, 0.01, Generator().manual_seed(2))
+    assert outgrown == pytest.approx([0.01 * sizes[0] / size for size in sizes], rel=1e-4)
+    assert outgrown[-1] < 0.005
+
+
 def test_attention_alone_makes_tokens_alike_from_layer_to_layer() -> None:
     """Rank collapse: without residuals and feed-forward networks diversity falls fast."""
     config = replace(BASE, n_layers=4, residual="off", kind="encoder", seq_len=32)
@@ -54,3 +78,27 @@ def test_attention_alone_makes_tokens_alike_from_layer_to_layer() -> None:
     assert diversities == sorted(diversities, reverse=True)
     assert diversities[0] > 0.9
     assert diversities[-1] < 0.1
+
+
+def test_attention_weights_are_those_that_the_model_uses() -> None:
+    """Put in by hand they give what the sublayer gives; the model runs on as before."""
+    config = replace(BASE, kind="encoder-decoder", positions="rope", d_model=16)
+    model = EncoderDecoder(config, Generator().manual_seed(0))
+    source = torch.randint(8, (2, 5), generator=Generator().manual_seed(1))
+    target = torch.randint(8, (2, 6), generator=Generator().manual_seed(2))
+    block = model.decoder.blocks[0]
+    assert isinstance(block, Block)
+    assert block.cross_attention is not None
+    seen: dict[str, torch.Tensor] = {}
+    for name, attention in (("self", block.attention), ("cross", block.cross_attention)):
+        hook = attention.register_forward_hook(
+            lambda module, args, out, name=name: seen.update({name: args[-1], f"{name}_out": out})
+        )
+        before = model(source, target)
+        hook.remove()
+        weights = attention_weights(model, attention, source, target)
+        collected = weights @ attention.split_heads(attention.value(seen[name]))
+        out = attention.out(collected.transpose(1, 2).flatten(2))
+        torch.testing.assert_close(out, seen[f"{name}_out"])
+        torch.testing.assert_close(model(source, target), before, atol=0, rtol=0)
+    assert weights.shape == (2, config.n_heads, 6, 5)
