@@ -4,7 +4,8 @@ A dictionary finds the one key that equals the query and returns its value. Atte
 the query with every key, turns the scores into weights that add up to 1, and returns the mean
 of all values in proportion to them. This lab trains one head on a task that is nothing but
 lookup: a sequence of cells, each a name with a value, and a question for one name. Then it takes
-the trained head apart, by giving it other keys, other values, a second match, a crowd.
+the trained head (scaled, at the lowest rate) apart, by giving it other keys, other values, a
+second match, a crowd.
 
 How to read it. One factor stands before every score. At 1/√head_dim it is attention as usual;
 at 1 it is attention without its scale; at a huge number the weights are 1 for the best cell and
@@ -163,6 +164,7 @@ def measure(
 ) -> Iterator[Event]:
     """The experiment: heads before training, while they train, and the trained one taken apart."""
     yield Progress(0, budget.n_steps, "looking at heads before training")
+    # Three streams of random numbers a seed, so that none is used twice.
     yield from before_training(budget.n_fresh, Generator().manual_seed(3 * seed), device)
 
     task = RecallTask(n_names=budget.n_names, n_values=budget.n_values, n_cells=n_cells)
@@ -181,6 +183,7 @@ def measure(
     )
     phases = {budget.n_steps // 4: "early", budget.n_steps: "final"}
     rates = LEARNING_RATES * len(heads)
+    # The stack trains the heads themselves; in lockstep for its one thread, which is faster here.
     for (evaluation,) in lockstep(train(stack, rates, batches, held_out[:2], recipe)):
         step = evaluation.step
         for arm, group in heads.items():
@@ -308,7 +311,7 @@ def call_a_crowd(task: RecallTask, head: Lookup, questions: Questions) -> Iterat
 def parts(task: RecallTask, questions: Questions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The cells, the question, the place of the cell it asks for, and the sequence's number."""
     cells, question = questions.tokens[:, :-1], questions.tokens[:, -1:]
-    place = task.n_cells - questions.distances
+    place = task.n_cells - questions.distances  # distances count back from the question
     return cells, question, place, torch.arange(len(place), device=place.device)
 
 

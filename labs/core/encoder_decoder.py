@@ -139,7 +139,7 @@ def build(arm: str, task: MirrorWriting, budget: Budget, generator: Generator) -
         return Transformer(replace(config, kind="decoder"), generator)
     model = EncoderDecoder(config, generator)
     if arm == "raw":
-        model.encoder.blocks = nn.ModuleList()
+        model.encoder.blocks = nn.ModuleList()  # embeddings and places are all that is left
     own = torch.eye(task.n_letters)
     return Pair(model, torch.full_like(own, 1 / task.n_letters) if arm == "summary" else own)
 
@@ -152,6 +152,7 @@ def run(*, n_letters: int, n_symbols: int, seed: int, device: str) -> Iterator[E
 def measure(budget: Budget, task: MirrorWriting, *, seed: int, device: str) -> Iterator[Event]:
     """The experiment: four models while they train, then the first one taken apart."""
     yield Progress(0, budget.n_steps, "drawing letters")
+    # Three streams of random numbers a seed, so that none is used twice.
     held_out = on(device, task.draw(budget.n_held_out, Generator().manual_seed(3 * seed)))
     yield from yardsticks(task, held_out)
     models = {
@@ -255,6 +256,7 @@ def take_apart(task: MirrorWriting, model: Pair, held_out: Batch) -> Iterator[Ev
     """The trained model with a silent bridge, with another source, and where it looks."""
     source, written, answers = held_out
     severed = copy.deepcopy(model)
+    # Cross-attention writes zeros: the decoder runs as ever, and learns nothing of the source.
     for parameter in bridge(severed).out.parameters():
         nn.init.zeros_(parameter)
     misled = write(model, source.roll(1, 0), written)

@@ -8,19 +8,21 @@ learning rates and judged at its best one, on text that it was not trained on.
 
 How to read it. A loss at the letter-frequency entropy means that the model has learned how
 often each letter occurs and nothing about their order; at the letter-pair entropy it would know
-what usually follows a letter. The charts by layer show the models before their first step: the
-length of each layer's gradient, the size of the stream (RMS), and the diversity of the tokens,
-||h - mean over tokens of h|| / ||h||, which is 0 when all tokens of a sequence have become the
-same and no later layer can tell them apart.
+what usually follows a letter. The curves while training are of the middle learning rate. The
+charts by layer show the models before their first step: the length of each layer's gradient, the
+size of the stream (RMS), and the diversity of the tokens, ||h - mean over tokens of h|| / ||h||,
+which is 0 when all tokens of a sequence have become the same and no later layer can tell them
+apart.
 
 What the literature reports. Dong et al. (2021) prove that attention without residuals and
-feed-forward networks turns all tokens into one, doubly exponentially with depth, and that layer
-normalisation does not prevent it. He et al. (2023) train deep transformers without residuals
-and normalisation to the same quality, with special initialisation and about five times the
-steps. Fixup (2019) and T-Fixup (2020) leave normalisation out by initialising with care.
+feed-forward networks turns all tokens into one, doubly exponentially with depth, and report that
+layer normalisation does not counteract it. He et al. (2023) train deep transformers without
+residuals and normalisation to the same quality, with special initialisation and about five times
+the steps. Fixup (2019) and T-Fixup (2020) leave normalisation out by initialising with care.
 
-Out of scope: post-norm, warm-up, long training, large models. The depth at which a model fails
-depends on width, initialisation and patience: turn the knobs before you quote a number.
+Out of scope: post-norm, the effect of warm-up, long training, large models. The depth at which a
+model fails depends on width, initialisation and patience: turn the knobs before you quote a
+number.
 """
 
 from __future__ import annotations
@@ -172,6 +174,7 @@ def measure(
         stack = ModelStack([build(arm) for arm in pair for _ in LEARNING_RATES])
         return train(stack, LEARNING_RATES * len(pair), batches, held_out, recipe)
 
+    # Losses come arm by arm, in the order of `arms`, one learning rate after the other.
     n_rates = len(LEARNING_RATES)
     for pairs in lockstep(train_pair("base", "no_residual"), train_pair("no_norm", "bare")):
         flat = [loss for evaluation in pairs for loss in evaluation.losses]
