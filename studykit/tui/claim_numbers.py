@@ -31,6 +31,8 @@ def _claims(verdict: ast.FunctionDef) -> Mapping[str, frozenset[str]]:
     """Claim -> measurements, from the dictionary that `verdict` returns."""
     source = verdict.args.args[0].arg
     known: dict[str, frozenset[str]] = {}
+    by_name: set[str] = set()
+    """Local functions that are told the names of measurements."""
 
     def names_in(node: ast.AST) -> frozenset[str]:
         """Measurements in `node`: taken from the argument itself, or by way of a local name."""
@@ -41,6 +43,12 @@ def _claims(verdict: ast.FunctionDef) -> Mapping[str, frozenset[str]]:
                     found.add(name)
                 case ast.Name(id):
                     found |= known.get(id, frozenset())
+                case ast.Call(ast.Name(id), arguments) if id in by_name:
+                    found |= {
+                        argument.value
+                        for argument in arguments
+                        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+                    }
         return frozenset(found)
 
     for statement in verdict.body:
@@ -53,6 +61,8 @@ def _claims(verdict: ast.FunctionDef) -> Mapping[str, frozenset[str]]:
                 known[id] = names_in(value)
             case ast.FunctionDef(name):
                 known[name] = names_in(statement)
+                if any(_takes_by_name(part, source) for part in ast.walk(statement)):
+                    by_name.add(name)
             case ast.Return(ast.Dict(keys, values)):
                 return {
                     key.value: names_in(value)
@@ -60,3 +70,10 @@ def _claims(verdict: ast.FunctionDef) -> Mapping[str, frozenset[str]]:
                     if isinstance(key, ast.Constant) and isinstance(key.value, str)
                 }
     return {}
+
+
+def _takes_by_name(node: ast.AST, source: str) -> bool:
+    match node:
+        case ast.Subscript(ast.Name(id), ast.Name()):
+            return id == source
+    return False

@@ -11,10 +11,11 @@ import pytest
 
 from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
 from studykit.errors import Place
-from studykit.lab.events import HeatMap, Measurement, Table
+from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.tui.claim_numbers import measurements_of
 from studykit.tui.numbers import format_value, ladder, summarise
+from studykit.tui.widgets.claim_table import deciding_rows, render_claims
 from studykit.tui.widgets.evidence import render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
@@ -28,12 +29,16 @@ def verdict(m):
     def near(loss):
         return abs(loss - letters) < 0.05
 
+    def below(limit, *names):
+        return all(m[name] < limit for name in names)
+
     ratio = m["ratio"]
     return {
         "stuck": near(without),
         "slower": without < letters - 0.1,
         "vanishes": ratio < 1e-3,
         "always": True,
+        "both": below(3.0, "loss_with", "loss_without"),
     }
 '''
 
@@ -244,6 +249,7 @@ def test_claims_know_their_measurements_without_running_the_lab(header: LabHeade
     assert measurements_of(header, "stuck") == {"loss_without", "unigram"}
     assert measurements_of(header, "vanishes") == {"ratio"}
     assert measurements_of(header, "always") == frozenset()
+    assert measurements_of(header, "both") == {"loss_with", "loss_without"}
     missing = replace(header, path=header.path.with_name("gone.py"))
     assert measurements_of(missing, "stuck") == frozenset()
 
@@ -290,8 +296,43 @@ def test_a_table_of_measurements_gives_up_the_range_before_the_label() -> None:
     assert max(line.cell_length for line in narrow.split("\n")) <= 40
 
 
-def test_tables_and_heat_maps_are_aligned_text() -> None:
-    """A masked cell is a dot, not a zero; a row that is too short does no harm."""
+def test_each_claim_has_its_numbers_its_levels_and_the_literature(header: LabHeader) -> None:
+    """All numbers of the blocks are aligned; what decides nothing is left to the table below."""
+    claims = ("stuck", "vanishes", "always")
+    shown = render_claims(header, card(claim="stuck"), claims, run_of(2.94, 2.96), 78).plain
+
+    assert [line.rstrip() for line in shown.splitlines()] == [
+        "✓ confirmed ✓✓  Without residuals it learns letter frequencies only.",
+        "      without residuals       2.950 nats  2.940–2.960",
+        "    ┄ letter frequencies      2.951 nats",
+        "      Literature: Tokens collapse with depth (Dong et al. 2021).",
+        "? undecided ??  The first layer's gradient vanishes.",
+        "      gradient, first / last  0.500",
+        "? undecided ✓✓  [b]Always[/nope].",
+    ]
+
+
+def test_beside_the_cards_own_claim_stands_the_number_that_it_asks_for(header: LabHeader) -> None:
+    asked = replace(card(claim="always"), body=Predict(measurement="loss_with", unit="nats"))
+    rows = summarise(run_of(2.94).seeds)
+
+    names = [row.name for row in deciding_rows(header, asked, "always", rows)]
+    assert names == ["loss_with", "unigram", "ln_v"]
+    assert deciding_rows(header, None, "always", rows) == ()
+
+
+def test_a_long_label_goes_on_below_its_number() -> None:
+    """What tells two measurements apart often stands at the end of their labels."""
+    label = "keys moved: answers with the value under the key"
+    seeds = [SeedResult(0, {"moved": Measurement("moved", 0.9, "", label)}, {})]
+
+    lines = render_measurements(summarise(seeds), 40).plain.splitlines()
+    assert lines[0].split()[-1] == "0.900"
+    assert " ".join(" ".join(lines).replace("0.900", "").split()) == label
+
+
+def test_tables_are_aligned_text() -> None:
+    """A row that is too short does no harm."""
     table = Table("by layer", ("layer", "with"), (("0", 1.0), ("embedding", math.nan), ("8",)))
     assert render_table(table).plain.splitlines() == [
         "by layer",
@@ -299,11 +340,4 @@ def test_tables_and_heat_maps_are_aligned_text() -> None:
         "0                 1",
         "embedding  diverged",
         "8",
-    ]
-    heat_map = HeatMap("weights", ("a", "b"), ("a", "b"), ((1.0, None), (0.25, 0.75)))
-    assert render_table(heat_map).plain.splitlines() == [
-        "weights",
-        "       a      b",
-        "a      1      ·",
-        "b  0.250  0.750",
     ]

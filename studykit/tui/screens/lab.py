@@ -59,7 +59,6 @@ class LabScreen(StudyScreen):
         self._lab_run: LabRun | None = None
         self._ticker: Timer | None = None
         self._n_looks = 0
-        self._had_charts = False
 
     def compose_body(self) -> ComposeResult:
         yield Static(self._header.question, id="question")
@@ -103,8 +102,12 @@ class LabScreen(StudyScreen):
             return self._setup.needs_prediction
         if action == "run":
             return self._setup.is_predicting or not self._setup.needs_prediction
-        if action in ("turn", "log_scale"):
-            return self._stage.has_charts
+        if action == "turn":
+            return self._stage.has_exhibits
+        if action == "log_scale":
+            return self._stage.shows_chart
+        if action == "change":
+            return self.phase == "knobs" or self._stage.shows_map
         if action == "log":
             return self._trace != ""
         return True
@@ -127,10 +130,17 @@ class LabScreen(StudyScreen):
         if self._lab_run is None:
             self._setup.move(step)
         else:
-            self._stage.scroll_numbers(step)
+            self._stage.move(step, 0)
 
     def action_change(self, step: int) -> None:
-        self._setup.change(step)
+        """Turn a knob; in a heat map, move the cursor."""
+        if self._lab_run is None:
+            self._setup.change(step)
+        else:
+            self._stage.move(0, step)
+
+    def action_page(self, step: int) -> None:
+        self._stage.page(step)
 
     def action_defaults(self) -> None:
         self._setup.set_defaults()
@@ -200,14 +210,19 @@ class LabScreen(StudyScreen):
         await self._stage.show(run, self.services.evidence_at(run.header, run.knobs))
         self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
 
+    @property
+    def _exhibits(self) -> tuple[bool, bool]:
+        """What decides which keys are live on the stage."""
+        return self._stage.has_exhibits, self._stage.shows_chart
+
     async def _tick(self) -> None:
         run = self._lab_run
         self._n_looks += 1
         if run is None or not (run.is_over or self._n_looks % LOOKS_PER_DRAWING == 0):
             return
+        had = self._exhibits
         await self._stage.look()
-        if self._had_charts != self._stage.has_charts:
-            self._had_charts = self._stage.has_charts
+        if had != self._exhibits:
             self.refresh_bindings()
         if run.is_over:
             if self._ticker is not None:
@@ -245,6 +260,7 @@ class LabScreen(StudyScreen):
 
     async def action_turn(self, step: int) -> None:
         await self._stage.turn(step)
+        self.refresh_bindings()
 
     async def action_log_scale(self) -> None:
         await self._stage.toggle_log()
@@ -262,6 +278,16 @@ class LabScreen(StudyScreen):
         from studykit.tui.screens.lab_log import LabLogScreen
 
         self.app.push_screen(LabLogScreen(self._header.id, self._trace))
+
+    def action_source(self) -> None:
+        from studykit.tui.screens.lab_source import LabSourceScreen
+
+        self.app.push_screen(LabSourceScreen(self._header))
+
+    def action_runs(self) -> None:
+        from studykit.tui.screens.lab_runs import LabRunsScreen
+
+        self.app.push_screen(LabRunsScreen(self._header, self._card))
 
     def action_close(self) -> None:
         self.dismiss()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from textual.binding import Binding, BindingType
 
+from studykit.tui.screens.base import NO_UNDO
 from studykit.tui.widgets.phase_line import Phase
 
 LAB_KEYS: list[BindingType] = [
@@ -15,15 +16,27 @@ LAB_KEYS: list[BindingType] = [
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
     Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
     Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
-    Binding("tab", "turn(1)", "charts", id="lab-next", tooltip="The next chart, the outcome"),
+    Binding("tab", "turn(1)", "charts", id="lab-next", tooltip="Next chart or map, outcome"),
     Binding("shift+tab", "turn(-1)", "previous chart", show=False, id="lab-previous"),
     Binding("g", "log_scale", "log y", id="lab-log-scale", tooltip="A logarithmic y axis"),
+    Binding("o", "source", "code", id="lab-source", tooltip="Read the lab's code"),
+    Binding("p", "runs", "runs", id="lab-runs", tooltip="Your runs of it, side by side"),
     Binding("v", "log", "view log", id="lab-log", tooltip="What the lab wrote at the end"),
     Binding("q,escape", "close", "back", key_display="q", id="back", tooltip="A run goes on"),
     Binding("down,j", "move(1)", "down", show=False, id="lab-down"),
     Binding("up,k", "move(-1)", "up", show=False, id="lab-up"),
     Binding("right,l", "change(1)", "next value", show=False, id="lab-right"),
     Binding("left,h", "change(-1)", "previous value", show=False, id="lab-left"),
+    Binding(
+        "pagedown",
+        "page(1)",
+        "page down",
+        show=False,
+        id="lab-page-down",
+        tooltip="Scroll the outcome",
+    ),
+    Binding("pageup", "page(-1)", "page up", show=False, id="lab-page-up"),
+    NO_UNDO,
 ]
 
 LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
@@ -31,7 +44,8 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "run": ("knobs", "predict"),
     "skip": ("knobs", "predict"),
     "defaults": ("knobs", "predict"),
-    "change": ("knobs",),
+    "change": ("knobs", "run", "outcome"),
+    "page": ("run", "outcome"),
     "cancel": ("run",),
     "again": ("outcome",),
     "log": ("outcome",),

@@ -33,18 +33,29 @@ def hang(lead: Content, text: Content, width: int) -> Content:
     return Content("\n").join(lay_out(Line(text), width, lead))
 
 
-def render_verdict(header: LabHeader, claim: str, result: RunResult, width: int) -> Content:
-    """One claim: mark, word, what each seed said, the claim, and what the literature reports."""
+def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) -> Content:
+    """One claim: mark, word, what each seed said, the claim."""
     verdict = result.verdicts.get(claim, "undecided")
     mark, style = MARKS[verdict]
     said = [seed.claims.get(claim) for seed in result.seeds]
     votes = "".join("?" if one is None else "✓" if one else "✗" for one in said)
     lead = Content.styled(f"{mark} {verdict:<9} {votes}  ", f"bold {style}")
-    lines = [hang(lead, Content(header.claims.get(claim, claim)), width)]
-    if reported := header.literature.get(claim):
-        indent = Content(" " * lead.cell_length)
-        lines.append(hang(indent, Content.styled(f"Literature: {reported}", "$text-muted"), width))
-    return Content("\n").join(lines)
+    return hang(lead, Content(header.claims.get(claim, claim)), width)
+
+
+def render_literature(header: LabHeader, claim: str) -> Content | None:
+    """What the literature reports of a claim, if the lab says so."""
+    reported = header.literature.get(claim)
+    return Content.styled(f"Literature: {reported}", "$text-muted") if reported else None
+
+
+def render_verdict(header: LabHeader, claim: str, result: RunResult, width: int) -> Content:
+    """One claim as it was judged, and what the literature reports of it."""
+    judged = render_judged(header, claim, result, width)
+    if (reported := render_literature(header, claim)) is None:
+        return judged
+    n_votes = len(result.seeds)
+    return Content("\n").join([judged, hang(Content(" " * (14 + n_votes)), reported, width)])
 
 
 def render_evidence(

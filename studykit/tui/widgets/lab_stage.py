@@ -1,16 +1,20 @@
-"""A run on the stage: how far it is, its charts, its numbers, and at the end its outcome."""
+"""A run on the stage: how far it is, its charts and heat maps, its numbers, and its outcome."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
-from studykit.lab.results import RunResult
+from studykit.lab.results import RunResult, SeedResult
 from studykit.tui.lab_run import LabRun
 from studykit.tui.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.chart import Chart, Picture
+from studykit.tui.widgets.heat_map import HeatMapView, Plate
 from studykit.tui.widgets.meter import render_meter
 from studykit.tui.widgets.outcome import (
     render_numbers,
@@ -21,16 +25,34 @@ from studykit.tui.widgets.outcome import (
 from studykit.tui.widgets.safe import Static
 
 
+class Exhibit(NamedTuple):
+    """One picture of a run."""
+
+    title: str
+    is_map: bool
+    """A heat map; else a chart of curves."""
+
+
+def exhibits_of(seeds: Sequence[SeedResult]) -> tuple[Exhibit, ...]:
+    """Charts in the order in which the lab begins them, then heat maps."""
+    charts = (Exhibit(curve.chart, False) for seed in seeds for curve in seed.curves)
+    maps = (Exhibit(heat_map.title, True) for seed in seeds for heat_map in seed.heat_maps)
+    return tuple(dict.fromkeys([*charts, *maps]))
+
+
 class LabStage(Vertical):
-    """Shows one `LabRun`; in a narrow terminal the outcome and the charts take turns."""
+    """Shows one `LabRun`; in a narrow terminal the outcome and the exhibits take turns."""
 
     def __init__(self) -> None:
         super().__init__(id="stage")
         self._lab_run: LabRun | None = None
         self._known: RunResult | None = None
+        self._exhibits: tuple[Exhibit, ...] = ()
         self._panel: int | None = None
-        """Index of the chart that was asked for, or None: the one that grows. In a narrow
+        """Index of the exhibit that was asked for, or None: the chart that grows. In a narrow
         terminal the outcome follows behind the last."""
+        self._shown: Exhibit | None = None
+        """None: the outcome has the place."""
         self._is_log: dict[str, bool] = {}
         self._drawn: object = None
         self._n_told = -1
@@ -40,13 +62,24 @@ class LabStage(Vertical):
         with Horizontal(id="chart-row"):
             yield Fitted(self._render_side, id="side")
             yield Chart(id="chart")
+            yield HeatMapView(id="map")
         with VerticalScroll(id="results", can_focus=False):
             yield Fitted(self._render_numbers, id="numbers")
 
     @property
-    def has_charts(self) -> bool:
-        """There is a curve to look at."""
-        return bool(self._titles)
+    def has_exhibits(self) -> bool:
+        """There is a chart or a heat map to look at."""
+        return bool(self._exhibits)
+
+    @property
+    def shows_chart(self) -> bool:
+        """A chart of curves is on the stage."""
+        return self._shown is not None and not self._shown.is_map
+
+    @property
+    def shows_map(self) -> bool:
+        """A heat map is on the stage, and its cursor can be moved."""
+        return self._shown is not None and self._shown.is_map
 
     async def show(self, run: LabRun, known: RunResult | None) -> None:
         """Begin to show `run`, wherever it is by now; `known` stands in if it is skipped."""
@@ -61,7 +94,7 @@ class LabStage(Vertical):
         if run is None:
             return
         if run.is_over and not self.has_class("-over"):
-            self._panel = len(self._titles) if self._is_narrow else None
+            self._panel = len(exhibits_of(self._seeds))
         self.set_class(run.is_over, "-over")
         meter = render_meter(run, self.size.width)
         self.query_one("#meter", Static).update(meter, layout=False)
@@ -72,76 +105,67 @@ class LabStage(Vertical):
         await self._draw()
 
     async def turn(self, step: int) -> None:
-        """Go to the next chart, or to the outcome where it has no place beside them."""
-        n_panels = len(self._titles) + self._takes_turns
+        """Go to the next exhibit, or to the outcome where it has no place beside them."""
+        n_panels = len(self._exhibits) + self._takes_turns
         self._panel = (self._shown_panel + step) % max(1, n_panels)
         await self._draw()
 
     async def toggle_log(self) -> None:
         """Draw the chart's y axis logarithmic, or linear again."""
-        if picture := self._picture():
+        if self._shown is not None and self.shows_chart:
+            picture = self._picture(self._shown.title, self._seeds)
             self._is_log[picture.title] = not picture.log_y
             await self._draw()
 
-    def scroll_numbers(self, step: int) -> None:
-        """Scroll the outcome by lines."""
-        self.query_one("#results").scroll_relative(y=step, animate=False)
+    def move(self, n_rows: int, n_columns: int) -> None:
+        """Move the cursor of a heat map; where there is none, scroll the outcome by lines."""
+        if self.shows_map:
+            self.query_one(HeatMapView).move(n_rows, n_columns)
+        else:
+            self.query_one("#results").scroll_relative(y=n_rows, animate=False)
+
+    def page(self, step: int) -> None:
+        """Scroll the outcome by pages."""
+        results = self.query_one("#results")
+        results.scroll_relative(y=step * max(1, results.size.height - 1), animate=False)
 
     async def on_resize(self) -> None:
         await self._draw()
 
     @property
-    def _titles(self) -> tuple[str, ...]:
-        """Charts, in the order in which the lab begins them."""
-        if self._lab_run is None:
+    def _seeds(self) -> tuple[SeedResult, ...]:
+        """Of the run, or of what is known from elsewhere where it could not run here."""
+        run = self._lab_run
+        if run is None:
             return ()
-        titles = (curve.chart for seed in self._lab_run.seeds for curve in seed.curves)
-        return tuple(dict.fromkeys(titles))
-
-    @property
-    def _is_narrow(self) -> bool:
-        return not self.screen.has_class("-wide")
+        is_skipped = run.result is not None and run.result.status == "skipped"
+        return self._known.seeds if is_skipped and self._known is not None else run.seeds
 
     @property
     def _takes_turns(self) -> bool:
-        return self.has_class("-over") and self._is_narrow
+        return self.has_class("-over") and not self.screen.has_class("-wide")
 
     @property
     def _shown_panel(self) -> int:
-        titles = self._titles
-        if self._panel is not None and self._panel < len(titles) + self._takes_turns:
+        if self._panel is not None and self._panel < len(self._exhibits) + self._takes_turns:
             return self._panel
-        latest = self._lab_run.latest_chart if self._lab_run else ""
-        return titles.index(latest) if latest in titles else 0
-
-    def _picture(self) -> Picture | None:
-        """The chart whose turn it is, of the newest seed that has it."""
-        titles, at = self._titles, self._shown_panel
-        if self._lab_run is None or at >= len(titles):
-            return None
-        title = titles[at]
-        seed = next(
-            seed
-            for seed in reversed(self._lab_run.seeds)
-            if any(curve.chart == title for curve in seed.curves)
-        )
-        curves = tuple(curve for curve in seed.curves if curve.chart == title)
-        captions = [f"chart {at + 1}/{len(titles)}"] if len(titles) > 1 else []
-        captions.append(f"seed {seed.seed}")
-        return Picture(
-            title,
-            curves,
-            tuple(row for row in summarise([seed]) if row.yardstick),
-            self._is_log.get(title, any(curve.log_y for curve in curves)),
-            " · ".join(captions),
-        )
+        latest = Exhibit(self._lab_run.latest_chart if self._lab_run else "", False)
+        return self._exhibits.index(latest) if latest in self._exhibits else 0
 
     async def _draw(self) -> None:
-        picture = self._picture()
-        self.set_class(picture is None, "-no-chart")
-        self.set_class(self._takes_turns and picture is not None, "-no-numbers")
-        if picture is None:
+        seeds = self._seeds
+        self._exhibits = exhibits_of(seeds)
+        at = self._shown_panel
+        shown = self._shown = self._exhibits[at] if at < len(self._exhibits) else None
+        self.set_class(shown is None, "-no-chart")
+        self.set_class(self.shows_map, "-map")
+        self.set_class(self._takes_turns and shown is not None, "-no-numbers")
+        if shown is None:
             return
+        if shown.is_map:
+            self.query_one(HeatMapView).show(self._plate(shown.title, seeds))
+            return
+        picture = self._picture(shown.title, seeds)
         drawn = (
             picture.title,
             picture.caption,
@@ -152,6 +176,38 @@ class LabStage(Vertical):
         if drawn != self._drawn:
             self._drawn = drawn
             await self.query_one(Chart).show(picture)
+
+    def _picture(self, title: str, seeds: Sequence[SeedResult]) -> Picture:
+        """A chart, of the newest seed that has it."""
+        seed = next(
+            seed for seed in reversed(seeds) if any(curve.chart == title for curve in seed.curves)
+        )
+        curves = tuple(curve for curve in seed.curves if curve.chart == title)
+        return Picture(
+            title,
+            curves,
+            tuple(row for row in summarise([seed]) if row.yardstick),
+            self._is_log.get(title, any(curve.log_y for curve in curves)),
+            self._caption("chart", seed),
+        )
+
+    def _plate(self, title: str, seeds: Sequence[SeedResult]) -> Plate:
+        """A heat map, of the newest seed that has it."""
+        seed, heat_map = next(
+            (seed, heat_map)
+            for seed in reversed(seeds)
+            for heat_map in seed.heat_maps
+            if heat_map.title == title
+        )
+        return Plate(heat_map, self._caption("map", seed))
+
+    def _caption(self, what: str, seed: SeedResult) -> str:
+        """Which exhibit of how many, of which seed, and whether it was measured elsewhere."""
+        n = len(self._exhibits)
+        parts = [f"{what} {self._shown_panel + 1}/{n}"] if n > 1 else []
+        if self._lab_run is not None and self._seeds and not self._lab_run.seeds:
+            parts.append("recorded")
+        return " · ".join([*parts, f"seed {seed.seed}"])
 
     def _render_side(self, width: int) -> Content:
         run = self._lab_run

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from textual.content import Content
 
-from studykit.lab.events import HeatMap, Table
+from studykit.lab.events import Table
 from studykit.text import clean
 from studykit.tui.numbers import Summary, format_value
 
@@ -20,8 +20,13 @@ _MIN_LABEL = 24
 
 def render_measurements(rows: Sequence[Summary], width: int) -> Content:
     """Median and range of each of `rows`, aligned in `width` columns; yardsticks are marked."""
+    return Content("\n").join(measurement_lines(rows, width))
+
+
+def measurement_lines(rows: Sequence[Summary], width: int) -> list[Content]:
+    """`render_measurements`, one text a row; a long label goes on below its number."""
     if not rows:
-        return Content("")
+        return []
     numbers = [format_value(row.middle) for row in rows]
     n_digits = max(len(number) for number in numbers)
     n_unit = max(cell_len(row.unit) for row in rows)
@@ -31,37 +36,28 @@ def render_measurements(rows: Sequence[Summary], width: int) -> Content:
     n_label = min(max(cell_len(row.label) for row in rows), room - n_spread * shows_spread - 2)
     lines = []
     for row, number in zip(rows, numbers, strict=True):
-        label = Content(row.label).truncate(max(1, n_label), ellipsis=True, pad=True)
         style = "$text-muted" if row.yardstick else ""
+        label, *rest = Content.styled(row.label, style).wrap(max(1, n_label)) or [Content("")]
         number_style = "$text-error" if math.isnan(row.middle) else style or "bold"
-        lines.append(
-            Content.assemble(
-                (f"{YARDSTICK if row.yardstick else ' '} ", style),
-                label.stylize(style) if style else label,
-                "  ",
-                (number.rjust(n_digits), number_style),
-                (f" {row.unit.ljust(n_unit)}", "$text-muted"),
-                (f"  {row.spread}" if shows_spread else "", "$text-muted"),
-            ).rstrip()
-        )
-    return Content("\n").join(lines)
+        line = Content.assemble(
+            (f"{YARDSTICK if row.yardstick else ' '} ", style),
+            label.pad_right(max(0, n_label - label.cell_length)),
+            "  ",
+            (number.rjust(n_digits), number_style),
+            (f" {row.unit}{' ' * (n_unit - cell_len(row.unit))}", "$text-muted"),
+            (f"  {row.spread}" if shows_spread else "", "$text-muted"),
+        ).rstrip()
+        lines.append(Content("\n").join([line, *(part.pad_left(2) for part in rest)]))
+    return lines
 
 
-def render_table(table: Table | HeatMap) -> Content:
-    """A lab's table, or the values of its heat map, as aligned text under its title."""
-    if isinstance(table, HeatMap):
-        head = ["", *table.columns]
-        body = [
-            [row, *("·" if value is None else format_value(value) for value in values)]
-            for row, values in zip(table.rows, table.values, strict=False)
-        ]
-    else:
-        head = list(table.columns)
-        body = [
-            [cell if isinstance(cell, str) else format_value(cell) for cell in row]
-            for row in table.rows
-        ]
-    grid = [[clean(cell).replace("\n", " ") for cell in row] for row in [head, *body]]
+def render_table(table: Table) -> Content:
+    """A lab's table as aligned text under its title."""
+    body = [
+        [cell if isinstance(cell, str) else format_value(cell) for cell in row]
+        for row in table.rows
+    ]
+    grid = [[clean(cell).replace("\n", " ") for cell in row] for row in [table.columns, *body]]
     n_columns = max(len(row) for row in grid)
     grid = [row + [""] * (n_columns - len(row)) for row in grid]
     widths = [max(cell_len(row[column]) for row in grid) for column in range(n_columns)]

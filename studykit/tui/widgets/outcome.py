@@ -14,7 +14,8 @@ from studykit.tui.lab_run import LabRun
 from studykit.tui.numbers import ladder, summarise
 from studykit.tui.prediction import FAILS, HOLDS
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.evidence import hang, render_verdict
+from studykit.tui.widgets.claim_table import render_claims
+from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
 _BROKEN_OFF: dict[Status, str] = {
@@ -50,13 +51,13 @@ def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
     own = claims_of(run.header, run.card)
-    blocks += [Content(""), *(render_verdict(run.header, one, shown, width) for one in own)]
-    if numbers.plain:
-        blocks += [Content(""), numbers]
     others = [claim for claim in run.header.claims if claim not in own]
-    if others:
-        blocks += [Content(""), Content.styled("ALSO MEASURED", "bold")]
-        blocks += [render_verdict(run.header, claim, shown, width) for claim in others]
+    for title, claims in (("", own), ("ALSO MEASURED", others)):
+        if claims:
+            blocks += [Content(""), *([Content.styled(title, "bold")] if title else [])]
+            blocks.append(render_claims(run.header, run.card, claims, shown, width))
+    if numbers.plain:
+        blocks += [Content(""), Content.styled("ALL NUMBERS", "bold"), numbers]
     # Not before the run: it tells what comes out.
     return Content("\n").join([*blocks, *_about(run.header, min(width, _MEASURE))])
 
@@ -66,7 +67,6 @@ def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
     parts = [render_measurements(ladder(summarise(seeds)), width)]
     if seeds:
         parts += [render_table(table) for table in seeds[-1].tables]
-        parts += [render_table(heat_map) for heat_map in seeds[-1].heat_maps]
     return Content("\n\n").join(part for part in parts if part.plain)
 
 

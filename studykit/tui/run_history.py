@@ -1,0 +1,102 @@
+"""The runs of a lab so far, and two of them side by side. No textual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from studykit.course.cards import KnobValue, LabHeader
+from studykit.lab.results import Prediction, RunResult, Verdict
+from studykit.tui.numbers import Summary, ladder, summarise
+
+if TYPE_CHECKING:
+    from studykit.progress.store import StoredRun
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run of the learner's with what was predicted, or a recorded one."""
+
+    result: RunResult
+    prediction: Prediction | None = None
+
+
+def past_runs(
+    lab_id: str, own: Iterable[StoredRun], recorded: Iterable[RunResult]
+) -> tuple[PastRun, ...]:
+    """The learner's own runs of a lab, the newest first, then those recorded with the course."""
+    mine = [PastRun(run.result, run.prediction) for run in own if run.result.lab == lab_id]
+    mine.sort(key=lambda run: run.result.started_at, reverse=True)
+    return (*mine, *map(PastRun, recorded))
+
+
+def changed_knobs(header: LabHeader, result: RunResult) -> Mapping[str, KnobValue]:
+    """The knobs that are not at their default."""
+    return {
+        name: value for name, value in result.knobs.items() if header.defaults.get(name) != value
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """One measurement of two runs; None where a run has not measured it."""
+
+    left: Summary | None
+    right: Summary | None
+
+    @property
+    def row(self) -> Summary:
+        """The one that says what is measured."""
+        row = self.left or self.right
+        assert row is not None
+        return row
+
+    @property
+    def difference(self) -> float:
+        """Right less left, of the medians; NaN where that says nothing."""
+        if self.left is None or self.right is None or self.left.unit != self.right.unit:
+            return math.nan
+        return self.right.middle - self.left.middle
+
+    @property
+    def is_apart(self) -> bool:
+        """The ranges of the seeds do not overlap; from one seed alone nobody can tell.
+
+        A run whose seeds all diverged is apart from one in which none did.
+        """
+        if self.left is None or self.right is None or self.left.unit != self.right.unit:
+            return False
+        left, right = self.left.values, self.right.values
+        if min(len(left), len(right)) < 2:
+            return False
+        n_lost = [sum(map(math.isnan, values)) for values in (left, right)]
+        if any(n_lost):
+            return n_lost in ([len(left), 0], [0, len(right)])
+        return max(left) < min(right) or max(right) < min(left)
+
+
+def compare(left: RunResult, right: RunResult) -> tuple[Contrast, ...]:
+    """Every measurement of the two, in the order of the left one's ladder, then the right's own."""
+    rows = {row.name: row for row in summarise(left.seeds)}
+    others = {row.name: row for row in summarise(right.seeds)}
+    merged = ladder([*rows.values(), *(row for row in others.values() if row.name not in rows)])
+    return tuple(Contrast(rows.get(row.name), others.get(row.name)) for row in merged)
+
+
+def changed_verdicts(
+    claims: Iterable[str], left: RunResult, right: RunResult
+) -> tuple[tuple[str, Verdict, Verdict], ...]:
+    """Claims that the two runs judge differently."""
+    judged = [
+        (claim, left.verdicts[claim], right.verdicts[claim])
+        for claim in claims
+        if claim in left.verdicts and claim in right.verdicts
+    ]
+    return tuple(one for one in judged if one[1] != one[2])
+
+
+def pair_at(n_runs: int, pinned: int, cursor: int) -> Sequence[int]:
+    """Which of the runs are compared: the pinned one and the one at the cursor, once each."""
+    return [*dict.fromkeys(at for at in (pinned, cursor) if at < n_runs)]

@@ -1,0 +1,143 @@
+"""The learner's own runs of a lab and the recorded ones, two of them side by side."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+from studykit.course.cards import Card, LabHeader
+from studykit.text import clean
+from studykit.tui.run_history import compare, pair_at, past_runs
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.widgets.card_text import Fitted
+from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run
+from studykit.tui.widgets.safe import Static
+from studykit.tui.words import plural
+
+_LEAD = 5
+"""Columns before the text of a row: the cursor, the letter, blanks."""
+
+
+class _List(VerticalScroll, inherit_bindings=False):
+    """Leaves the keys that scroll to the screen; the list follows its cursor."""
+
+
+class LabRunsScreen(StudyScreen):
+    """The run at the cursor beside the one that was chosen before, the latest at first."""
+
+    CSS_PATH = "lab_runs.tcss"
+    AUTO_FOCUS = "Rows"
+    BINDING_GROUP_TITLE = "Past runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "space,enter",
+            "pin",
+            "compare with this",
+            key_display="Space",
+            id="pin-run",
+            tooltip="Compare the others with the marked run",
+        ),
+        Binding(
+            "pagedown", "page(1)", "page down", id="runs-page-down", tooltip="Scroll the comparison"
+        ),
+        Binding("pageup", "page(-1)", "page up", show=False, id="runs-page-up"),
+        Binding(
+            "q,escape,p",
+            "app.pop_screen",
+            "back",
+            key_display="q",
+            id="back",
+            tooltip="Back to the lab",
+        ),
+    ]
+
+    def __init__(self, header: LabHeader, card: Card | None) -> None:
+        super().__init__()
+        self._header = header
+        self._card = card
+        self._runs = past_runs(header.id, self.services.runs, self.services.recorded(header.id))
+        self._pinned = 0
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(self._title(), classes="title")
+        yield Fitted(self._heading, id="heading")
+        with _List(id="list", can_focus=False):
+            if self._runs:
+                yield Rows()
+            else:
+                yield Static(Content.styled("This lab has not been run yet.", "$text-muted"))
+        with VerticalScroll(id="pair", can_focus=False):
+            yield Fitted(self._render_pair, id="compared")
+
+    def on_mount(self) -> None:
+        for rows in self.query(Rows):
+            self._fill()
+            # The latest and the one before: a comparison from the start.
+            rows.cursor = 1
+            self.watch(rows, "cursor", self._compare)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._runs) if action in ("pin", "page") else True
+
+    def on_resize(self) -> None:
+        self._fill()
+
+    def _title(self) -> Content:
+        n_recorded = sum(run.result.recorded for run in self._runs)
+        told = [plural(len(self._runs) - n_recorded, "run") + " of yours"]
+        if n_recorded:
+            told.append(f"{n_recorded} recorded")
+        return Content.assemble(
+            ("Past runs", "bold"),
+            (f"  {clean(self._header.id)} · {', '.join(told)}", "$text-muted"),
+        )
+
+    def _heading(self, width: int) -> Content:
+        if not self._runs:
+            return Content("")
+        return Content(" " * _LEAD) + render_heading(width - _LEAD)
+
+    @property
+    def _cursor(self) -> int:
+        return next((rows.cursor for rows in self.query(Rows)), 0)
+
+    @property
+    def _pair(self) -> list[int]:
+        """Which runs are A and B."""
+        return [*pair_at(len(self._runs), self._pinned, self._cursor)]
+
+    def _fill(self) -> None:
+        for rows in self.query(Rows):
+            width = rows.size.width - _LEAD
+            now = self.services.clock.now()
+            letters = dict(zip(self._pair, "AB", strict=False))
+            rows.rows = tuple(
+                Row(letters.get(n, " "), render_run(self._header, self._card, run, now, width))
+                for n, run in enumerate(self._runs)
+            )
+
+    def _compare(self) -> None:
+        self._fill()
+        self.query_one("#compared", Fitted).show(self._render_pair)
+        pair = [self._runs[n].result for n in self._pair]
+        is_apart = any(row.is_apart for row in compare(pair[0], pair[-1]))
+        self.say(f"{APART} the ranges of the seeds do not overlap" if is_apart else "")
+        self.query_one("#pair").scroll_home(animate=False)
+
+    def _render_pair(self, width: int) -> Content:
+        runs = [self._runs[n] for n in self._pair]
+        return render_pair(self._header, runs, self.services.clock.now(), width)
+
+    def action_pin(self) -> None:
+        """The run at the cursor is the one that the others are compared with."""
+        self._pinned = self._cursor
+        self._compare()
+
+    def action_page(self, step: int) -> None:
+        pair = self.query_one("#pair")
+        pair.scroll_relative(y=step * max(1, pair.size.height - 1), animate=False)

@@ -1,0 +1,108 @@
+"""The code of a lab, to read: what exactly is measured."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+from studykit.course.cards import LabHeader
+from studykit.course.source import read_source
+from studykit.errors import CourseError
+from studykit.text import clean
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.widgets.card_text import Fitted
+from studykit.tui.widgets.safe import Static
+from studykit.tui.widgets.source_view import SourceView, first_line
+
+
+class LabSourceScreen(StudyScreen):
+    """One lab's file from where it runs; read, never executed."""
+
+    BINDING_GROUP_TITLE = "Code of a lab"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "q,escape,o",
+            "app.pop_screen",
+            "back",
+            key_display="q",
+            id="back",
+            tooltip="Back to the lab",
+        ),
+        Binding("down,j", "scroll(1)", "down", show=False, id="source-down"),
+        Binding("up,k", "scroll(-1)", "up", show=False, id="source-up"),
+        Binding(
+            "pagedown,space",
+            "page(1)",
+            "page down",
+            key_display="PgDn",
+            id="source-page-down",
+            tooltip="A page on",
+        ),
+        Binding("pageup", "page(-1)", "page up", id="source-page-up", tooltip="A page back"),
+        Binding("home,g", "edge(-1)", "top", key_display="g", id="source-top", tooltip="The top"),
+        Binding("end,G", "edge(1)", "end", key_display="G", id="source-end", tooltip="The end"),
+    ]
+    DEFAULT_CSS = """
+    LabSourceScreen {
+        .title { height: 1; padding: 0 1; margin-bottom: 1; }
+        VerticalScroll { height: 1fr; padding: 0 1; }
+    }
+    """
+
+    def __init__(self, header: LabHeader) -> None:
+        super().__init__()
+        self._path = clean(str(header.path))
+        self._first = 0
+        self._source: str | None = None
+        self._problem = ""
+        try:
+            self._source = read_source(header.path)
+            self._first = first_line(self._source)
+        except CourseError as error:
+            self._problem = str(error)
+
+    def compose_body(self) -> ComposeResult:
+        yield Fitted(self._render_title, classes="title")
+        with VerticalScroll(can_focus=False):
+            if self._source is not None:
+                yield SourceView(self._source)
+            else:
+                yield Static(Content.styled(clean(self._problem), "$text-error"))
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._go_to_run)
+
+    def _go_to_run(self) -> None:
+        """The header and the helpers stand above; the experiment begins here."""
+        for view in self.query(SourceView):
+            row = view.row_of(self._first, view.content_size.width)
+            self._body.scroll_to(y=row, animate=False)
+
+    def _render_title(self, width: int) -> Content:
+        """The path; of a long one the end, which tells more."""
+        path = self._path
+        while cell_len(path) > width and len(path) > 1:
+            path = "…" + path[2:]
+        return Content.styled(path, "bold")
+
+    @property
+    def _body(self) -> VerticalScroll:
+        return self.query_one(VerticalScroll)
+
+    def action_scroll(self, step: int) -> None:
+        self._body.scroll_relative(y=step, animate=False)
+
+    def action_page(self, step: int) -> None:
+        """One row of the last page stays in sight."""
+        self._body.scroll_relative(y=step * max(1, self._body.size.height - 1), animate=False)
+
+    def action_edge(self, step: int) -> None:
+        if step < 0:
+            self._body.scroll_home(animate=False)
+        else:
+            self._body.scroll_end(animate=False)

@@ -1,0 +1,213 @@
+"""What the Lab screen shows beside the run: heat maps, its code, past runs; at any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from studykit.lab.events import Curve, Event, HeatMap
+from studykit.lab.process import Finished, SeedEvent, Started
+from studykit.lab.results import Prediction, RunResult
+from studykit.tui.lab_run import LabRun
+from studykit.tui.screens.lab import LabScreen
+from studykit.tui.screens.lab_runs import LabRunsScreen
+from studykit.tui.screens.lab_source import LabSourceScreen
+from studykit.tui.services import Services
+from tests.tui.conftest import MakeServices, app_of, open_home, text_of, until
+from tests.tui.screen_course import LAB_ID, build_result
+
+WEIGHTS = HeatMap(
+    "Weights", ("The", "transformer"), ("The", "transformer"), ((1.0, None), (0.25, 0.75)), "weight"
+)
+BAD = HeatMap("Scores", ("a",), ("b", "c"), ((math.nan, -3.0),))
+LOSS = Curve("Loss", "base", (0.0, 1.0, 2.0), (3.0, 2.0, 1.0), y_label="nats")
+
+
+@pytest.fixture
+def services(make_services: MakeServices) -> Services:
+    return make_services("recall", "predict")
+
+
+def result_of(services: Services, n_layers: int = 8) -> RunResult:
+    """A run with a chart and two heat maps."""
+    result = build_result(services.course.root, n_layers=n_layers)
+    seeds = (replace(seed, curves=(LOSS,), heat_maps=(WEIGHTS, BAD)) for seed in result.seeds)
+    return replace(result, seeds=tuple(seeds))
+
+
+@asynccontextmanager
+async def opened(
+    services: Services, *, is_over: bool = True, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[Pilot[None]]:
+    """The app with the lab on the screen: after a run, or in the middle of one."""
+    app = app_of(services)
+    async with app.run_test(size=size) as pilot:
+        await open_home(pilot)
+        header = services.course.labs[LAB_ID]
+        card = services.cards["stacks-recall"]
+        result = result_of(services)
+        run = services.lab_run = LabRun(header, {}, card, None)
+        run.take(Started("cpu", "a machine", {}))
+        for seed in result.seeds:
+            events: list[Event] = [LOSS, WEIGHTS, BAD, *seed.measurements.values()]
+            for event in events:
+                run.take(SeedEvent(seed.seed, event))
+        if is_over:
+            run.take(Finished(result))
+            run.state = "finished"
+        screen = LabScreen(header, {}, card)
+        await app.push_screen(screen)
+        phase = "outcome" if is_over else "run"
+        await until(pilot, lambda: screen.phase == phase)
+        yield pilot
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_heat_maps_take_turns_with_the_charts(
+    services: Services, size: tuple[int, int]
+) -> None:
+    """Tab goes from the charts to the maps; the keys that move then move in the map."""
+    async with opened(services, size=size) as pilot:
+        await pilot.press("shift+tab", "shift+tab")
+        while "map 2/3 · seed 1" not in text_of(pilot.app):
+            await pilot.press("tab")
+        assert "The → The  1 weight" in text_of(pilot.app)
+        await pilot.press("j", "l")
+        assert "transformer → transformer  0.750 weight" in text_of(pilot.app)
+        await pilot.press("k")
+        assert "The → transformer  masked" in text_of(pilot.app)
+        assert "log y" not in text_of(pilot.app)
+        await pilot.press("tab")
+        assert "a → b  diverged" in text_of(pilot.app)
+        await pilot.press("shift+tab")
+        assert "The → transformer  masked" in text_of(pilot.app)
+
+
+async def test_below_a_heat_map_the_outcome_scrolls_by_pages(services: Services) -> None:
+    """Where both are seen, h j k l belong to the map."""
+    async with opened(services, size=(120, 24)) as pilot:
+        await pilot.press("tab")
+        assert "map 2/3" in text_of(pilot.app)
+        results = pilot.app.screen.query_one("#results")
+        assert results.max_scroll_y > 0
+        await pilot.press("j")
+        assert results.scroll_y == 0
+        assert "transformer → The" in text_of(pilot.app)
+        await pilot.press("pagedown")
+        assert results.scroll_y > 0
+
+
+async def test_maps_of_a_run_that_goes_on(services: Services) -> None:
+    """The chart that grows is shown; a map comes when it is asked for."""
+    async with opened(services, is_over=False) as pilot:
+        assert "chart 1/3" in text_of(pilot.app)
+        await pilot.press("tab")
+        assert "map 2/3" in text_of(pilot.app)
+
+
+async def test_a_window_resized_loses_nothing(services: Services) -> None:
+    """Below the minimum one line says so; grown again, cursor, exhibit and outcome are there."""
+    async with opened(services) as pilot:
+        await pilot.press("tab", "tab", "j")
+        before = text_of(pilot.app)
+        assert "transformer → The  0.250 weight" in before
+        for size, seen in (
+            ((40, 10), "60x18 needed, have 40x10"),
+            ((120, 40), "transformer → The  0.250 weight"),
+            ((60, 18), "transformer → The  0.250 weight"),
+            ((40, 10), "60x18 needed, have 40x10"),
+        ):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+            assert seen in text_of(pilot.app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert text_of(pilot.app) == before
+
+
+async def test_knobs_and_bet_survive_a_resize(services: Services) -> None:
+    app = app_of(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_home(pilot)
+        card = services.cards["stacks-predict"]
+        await app.push_screen(LabScreen(services.course.labs[LAB_ID], card.knobs, card))
+        await pilot.press("l", "enter", "j")
+        for size in ((40, 10), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+        text = text_of(app)
+
+        assert "Here with n_layers 2." in " ".join(text.split())
+        assert "▸ b  " in text
+        assert "▸ 2 PREDICT" in text
+
+
+async def test_o_shows_the_code_from_where_it_runs(services: Services) -> None:
+    """Read only: a control character is made visible, nothing is executed; q goes back."""
+    header = services.course.labs[LAB_ID]
+    with header.path.open("a", encoding="utf-8") as file:
+        file.write("# \x1b]52;c;x [b]\n")
+    async with opened(services) as pilot:
+        await pilot.press("o")
+        assert isinstance(pilot.app.screen, LabSourceScreen)
+        await until(pilot, lambda: "def run(*, n_layers" in text_of(pilot.app))
+        lines = text_of(pilot.app).splitlines()
+        assert lines[0].endswith("labs/core/stacks.py")
+        n_run = (
+            header.path.read_text(encoding="utf-8")
+            .split("\n")
+            .index("def run(*, n_layers, norm, seed, device):")
+        )
+        assert f"{n_run + 1}  def run(*, n_layers" in text_of(pilot.app)
+        await pilot.press("G")
+        assert "# ␛]52;c;x [b]" in text_of(pilot.app)
+        await pilot.press("g")
+        assert ' 1  """Residual connections' in text_of(pilot.app)
+        await pilot.press("q")
+        assert isinstance(pilot.app.screen, LabScreen)
+
+
+async def test_code_that_is_gone_is_told(services: Services) -> None:
+    async with opened(services, is_over=False) as pilot:
+        services.course.labs[LAB_ID].path.unlink()
+        await pilot.press("o")
+        await pilot.pause()
+        assert "does not exist" in " ".join(text_of(pilot.app).split())
+
+
+async def test_past_runs_side_by_side(services: Services) -> None:
+    """The latest beside the one at the cursor; Space compares with another; all of it by keys."""
+    async with opened(services) as pilot:
+        for n_layers in (2, 16):
+            result = result_of(services, n_layers)
+            said = Prediction("It holds", "stuck", correct=True)
+            services.record_run(result, services.cards["stacks-recall"], said)
+        await pilot.press("p")
+        assert isinstance(pilot.app.screen, LabRunsScreen)
+        text = text_of(pilot.app)
+        assert "2 runs of yours, 1 recorded" in text
+        assert "✓ right" in text
+        assert "recorded" in text
+        assert "B - A" in text
+        await pilot.press("j")
+        lines = text_of(pilot.app).splitlines()
+        assert any(line.strip().startswith("▸ B  recorded") for line in lines)
+        await pilot.press("space", "k")
+        lines = text_of(pilot.app).splitlines()
+        assert any(line.strip().startswith("A  recorded") for line in lines)
+        await pilot.press("q")
+        assert isinstance(pilot.app.screen, LabScreen)
+
+
+async def test_a_lab_without_runs_says_so(services: Services) -> None:
+    services._recorded[LAB_ID] = ()
+    async with opened(services, is_over=False) as pilot:
+        await pilot.press("p")
+        assert "has not been run yet" in text_of(pilot.app)
+        await pilot.press("space", "pagedown", "q")
+        assert isinstance(pilot.app.screen, LabScreen)

@@ -1,0 +1,169 @@
+"""Runs of a lab as rows, and what two of them say when they stand side by side."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from studykit.course.cards import LabHeader
+from studykit.course.decks import load_course
+from studykit.lab.events import Measurement
+from studykit.lab.results import Prediction, RunResult, SeedResult
+from studykit.progress.store import StoredRun
+from studykit.tui.run_history import (
+    PastRun,
+    changed_knobs,
+    changed_verdicts,
+    compare,
+    pair_at,
+    past_runs,
+)
+from studykit.tui.widgets.run_table import render_heading, render_pair, render_run
+from tests.tui.conftest import NOW
+from tests.tui.screen_course import LAB_ID, build_result, write_course
+
+NAN = math.nan
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_course(tmp_path, "recall")
+
+
+@pytest.fixture
+def header(root: Path) -> LabHeader:
+    return load_course(root).labs[LAB_ID]
+
+
+def measured(run: RunResult, name: str, *values: float, unit: str = "nats") -> RunResult:
+    """`run` with one measurement, a seed a value."""
+    seeds = tuple(
+        SeedResult(n, {name: Measurement(name, value, unit)}, {}) for n, value in enumerate(values)
+    )
+    return replace(run, seeds=seeds)
+
+
+def test_own_runs_stand_before_recorded_ones_the_newest_first(root: Path) -> None:
+    """Runs of other labs are not among them; a recorded run predicts nothing."""
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    own = [build_result(root, n_layers=n, at=at + timedelta(days=n)) for n in (2, 16, 8)]
+    other = replace(own[0], lab="core/other")
+    said = Prediction("It diverges", "diverges", correct=False)
+    stored = [StoredRun(n, run, None, said) for n, run in enumerate([*own, other])]
+    recorded = replace(own[0], recorded=True)
+
+    runs = past_runs(LAB_ID, stored, [recorded])
+
+    assert [run.result.knobs["n_layers"] for run in runs] == [16, 8, 2, 2]
+    assert [run.prediction for run in runs] == [said, said, said, None]
+
+
+def test_only_knobs_that_were_turned_are_named(root: Path, header: LabHeader) -> None:
+    assert changed_knobs(header, build_result(root, n_layers=8)) == {}
+    assert changed_knobs(header, build_result(root, n_layers=2)) == {"n_layers": 2}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "difference", "is_apart"),
+    [
+        ((1.0, 2.0, 3.0), (2.5, 4.0, 9.0), 2.0, False),
+        ((1.0, 2.0), (2.1, 2.2), 0.65, True),
+        ((2.1, 2.2), (1.0, 2.0), -0.65, True),
+        ((1.0, 2.0), (2.0, 3.0), 1.0, False),
+        # One seed alone has no range.
+        ((1.0,), (5.0, 6.0), 4.5, False),
+        # Divergence is an outcome: all against none is clear, some is not.
+        ((NAN, NAN), (1.0, 2.0), NAN, True),
+        ((NAN, 1.0), (2.0, 3.0), 1.5, False),
+        ((NAN, NAN), (NAN, NAN), NAN, False),
+    ],
+)
+def test_a_difference_is_of_medians_and_clear_where_ranges_are_apart(
+    root: Path,
+    left: tuple[float, ...],
+    right: tuple[float, ...],
+    difference: float,
+    is_apart: bool,
+) -> None:
+    run = build_result(root, n_layers=8)
+    (row,) = compare(measured(run, "loss", *left), measured(run, "loss", *right))
+
+    assert row.difference == pytest.approx(difference, nan_ok=True)
+    assert row.is_apart is is_apart
+
+
+def test_what_only_one_run_measured_has_no_difference(root: Path) -> None:
+    """Neither has what was measured in another unit."""
+    run = build_result(root, n_layers=8)
+    one, other = measured(run, "loss", 1.0, 2.0), measured(run, "speed", 5.0, 6.0)
+    rows = compare(one, other)
+
+    assert [row.row.name for row in rows] == ["loss", "speed"]
+    assert all(math.isnan(row.difference) and not row.is_apart for row in rows)
+    (row,) = compare(one, measured(run, "loss", 9.0, 9.5, unit="bits"))
+    assert math.isnan(row.difference)
+    assert not row.is_apart
+
+
+def test_changed_verdicts(root: Path) -> None:
+    left = build_result(root, n_layers=8)
+    right = replace(left, verdicts={"stuck": "refuted", "slower": "refuted"})
+
+    assert changed_verdicts(["stuck", "slower", "alike"], left, right) == (
+        ("stuck", "confirmed", "refuted"),
+    )
+
+
+def test_the_pair() -> None:
+    """A run is not compared with itself."""
+    assert pair_at(3, 0, 2) == [0, 2]
+    assert pair_at(3, 1, 1) == [1]
+    assert pair_at(0, 0, 0) == []
+
+
+def test_a_row_tells_when_with_which_knobs_what_came_out_and_what_was_said(
+    root: Path, header: LabHeader
+) -> None:
+    card = load_course(root).cards["stacks-recall"]
+    run = build_result(root, n_layers=2)
+
+    def row(past: PastRun, width: int = 75) -> str:
+        text = render_run(header, card, past, NOW, width).plain
+        assert len(text) == width
+        return " ".join(text.split())
+
+    assert render_heading(75).plain.split() == ["WHEN", "ON", "KNOBS", "FOUND", "SAID"]
+    said = Prediction("It holds", "stuck", correct=True)
+    assert row(PastRun(run, said)) == "20 Nov 11:00 cpu n_layers 2 ✓ confirmed ✓ right"
+    assert row(PastRun(replace(run, recorded=True))) == "recorded cpu n_layers 2 ✓ confirmed"
+    cancelled = replace(build_result(root, n_layers=8), status="cancelled")
+    assert row(PastRun(cancelled)) == "20 Nov 11:00 cpu default cancelled –"
+    row(PastRun(run, said), 53)
+
+
+def test_a_pair_names_its_runs_and_marks_clear_differences(root: Path, header: LabHeader) -> None:
+    """Machine text is only text; the mark is not left to colour."""
+    left = measured(build_result(root, n_layers=8), "loss", 2.0, 2.1)
+    right = measured(build_result(root, n_layers=2), "loss", 1.0, 1.1)
+    right = replace(
+        right,
+        machine="[b]\x1b[31m",
+        code_hash="old",
+        verdicts={**left.verdicts, "stuck": "refuted"},
+    )
+    text = render_pair(header, [PastRun(left), PastRun(right)], NOW, 78).plain
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+
+    assert lines[0] == "A 20 Nov 11:00 · cpu · Intel Xeon, 2 cores · default knobs · 2 seeds"
+    assert "[b]␛[31m · n_layers 2 · 2 seeds · older version of the lab" in " ".join(lines)
+    assert "loss 2.050 1.050 -1.000 nats ≠" in lines
+    assert "JUDGED DIFFERENTLY" in lines
+    assert any(line.startswith("✓ → ✗ Without residuals") for line in lines)
+    assert "\x1b" not in text
+    alone = render_pair(header, [PastRun(left)], NOW, 78).plain
+    assert "≠" not in alone
+    assert "loss  2.050 nats" in alone
