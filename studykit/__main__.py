@@ -2,6 +2,6 @@
 
 import sys
 
-from studykit.cli import main
+from studykit.entry import main
 
 sys.exit(main())

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +10,10 @@ import typer
 
 from studykit import __version__
 from studykit.commands import check, doctor, due, labs, report, review, verify
+from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
+from studykit.commands.screens import open_screens
 from studykit.commands.terminal import warn
-from studykit.errors import StudykitError
-from studykit.settings import user_paths
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
     name="studykit",
@@ -33,7 +26,7 @@ lab_app = typer.Typer(help="Run the experiments behind the cards.", rich_markup_
 app.add_typer(lab_app, name="lab", epilog="Example: studykit lab run core/residuals")
 
 app.command("due", epilog="Example: studykit due --json")(due.due)
-app.command("review", epilog="Example: studykit review --plain")(review.review)
+app.command("review", epilog="Example: studykit review --plain --cram flagged")(review.review)
 app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
 app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
@@ -72,21 +65,18 @@ def root(
         return
     ctx.obj = build_environment(course)
     if ctx.invoked_subcommand is None:
-        review.open_screens(ctx.obj)
+        raise typer.Exit(open_screens(ctx.obj))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of one command line; every error is one line on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?
+    return exit_code_of(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="studykit", standalone_mode=False)
-        sys.stdout.flush()
-    except StudykitError as error:
-        warn(str(error))
-        return error.exit_code
     except typer.TyperException as error:
         usage = getattr(error, "ctx", None)
         warn(error.format_message() + (f" (see {usage.command_path} --help)" if usage else ""))
@@ -94,28 +84,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         warn("stopped")
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        warn(f"{where}{error.strerror or error}{_write_log(traceback.format_exc())}")
-        return 1
-    except Exception as error:
-        warn(f"unexpected {type(error).__name__}: {error}{_write_log(traceback.format_exc())}")
-        return 1
     return code if isinstance(code, int) else 0
-
-
-def _write_log(trace: str) -> str:
-    """Where the traceback of an unexpected error was written, or nothing if it could not be."""
-    log = user_paths().data_dir / "last-error.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(trace, encoding="utf-8")
-    except OSError:
-        return ""
-    return f" (traceback in {log})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Protocol
@@ -23,6 +24,7 @@ class SystemClock:
     """The machine's clock in the machine's time zone."""
 
     def now(self) -> datetime:
+        time.tzset()  # a machine may change its zone while the app is open
         return datetime.now().astimezone()
 
 

@@ -89,15 +89,25 @@ class Paths:
 
 
 def user_paths() -> Paths:
-    """STUDYKIT_HOME if set, else the platform's data and configuration folders."""
+    """STUDYKIT_HOME if set, else the platform's data and configuration folders.
+
+    Raises `SettingsError` where the user has no home folder to find them in.
+    """
     home = os.environ.get(HOME_VARIABLE, "")
-    if home:
-        folder = Path(home).expanduser()
-        return Paths(folder, folder / "settings.toml")
-    return Paths(
-        Path(platformdirs.user_data_dir("studykit", appauthor=False)),
-        Path(platformdirs.user_config_dir("studykit", appauthor=False)) / "settings.toml",
-    )
+    try:
+        if home:
+            folder = Path(home).expanduser()
+            return Paths(folder, folder / "settings.toml")
+        data_dir = Path(platformdirs.user_data_dir("studykit", appauthor=False))
+        config_dir = Path(platformdirs.user_config_dir("studykit", appauthor=False))
+    except RuntimeError:
+        data_dir = config_dir = Path("~")
+    if not (data_dir.is_absolute() and config_dir.is_absolute()):
+        what = (
+            f"{HOME_VARIABLE}={home} names no user's folder" if home else "there is no home folder"
+        )
+        raise SettingsError(what, hint=f"set {HOME_VARIABLE} to a folder that you can write")
+    return Paths(data_dir, config_dir / "settings.toml")
 
 
 def bundled_course_root() -> Path:
@@ -116,7 +126,10 @@ def load_settings(path: Path) -> Settings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Settings()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        reason = error.strerror or "input error"
+        raise SettingsError(f"cannot be read: {reason}", place=Place(path)) from None
+    except UnicodeDecodeError as error:
         raise SettingsError(f"cannot be read: {error}", place=Place(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"not valid TOML: {error}", place=Place(path)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,20 @@ BERLIN = ZoneInfo("Europe/Berlin")
 def test_the_system_clock_knows_its_offset() -> None:
     """An instant without an offset could not be stored."""
     assert SystemClock().now().utcoffset() is not None
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs POSIX time zones")
+def test_the_system_clock_follows_the_machine_to_another_zone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also while the program runs: a laptop that travels, a study day that ends by its wall."""
+    clock, offsets = SystemClock(), []
+    for zone in ("XXX-9", "YYY+8"):  # east of Greenwich is negative here
+        monkeypatch.setenv("TZ", zone)
+        offsets.append(offset_minutes(clock.now()))
+    monkeypatch.undo()
+    time.tzset()
+    assert offsets == [9 * 60, -8 * 60]
 
 
 def test_a_fixed_clock_stands_still_until_it_is_moved() -> None:

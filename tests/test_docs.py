@@ -17,6 +17,7 @@ import typer
 from studykit.cli import app, main
 from studykit.clock import SystemClock
 from studykit.lab.results import Prediction, RunResult
+from studykit.review.practice import Practised
 from studykit.review.schedule import Rating
 from studykit.settings import Settings
 from studykit.tui.key_ids import key_bindings
@@ -155,6 +156,10 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prediction = Prediction("Rarer than once in ten", "rare", confidence=60, correct=True)
     with closing(open_store(home)) as store:
         store.record_run(result, card_id="dice-highest", prediction=prediction)
+        day = now.date()
+        store.record_practised(
+            Practised("dice-highest", "pretest", now, day, "predict", True, "", None, 1000)
+        )
     return folder
 
 

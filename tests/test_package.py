@@ -67,7 +67,7 @@ def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
     """`studykit` on the path is the command line's `main`."""
     entry = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "studykit = studykit.cli:main" in wheel.read(entry).decode()
+    assert "studykit = studykit.entry:main" in wheel.read(entry).decode()
 
 
 def test_the_installed_program_finds_its_own_course(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

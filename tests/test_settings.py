@@ -121,6 +121,26 @@ def test_a_tilde_in_the_variable_is_the_home_folder(monkeypatch: pytest.MonkeyPa
     assert user_paths().data_dir == Path.home() / "studies"
 
 
+@pytest.mark.parametrize(
+    ("variable", "what"),
+    [("", "there is no home folder"), ("~nobody-is-called-so/x", "names no user's folder")],
+)
+def test_without_a_home_folder_it_is_said_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, variable: str, what: str
+) -> None:
+    """A container's user number that no account has: no folder called ~ is made anywhere."""
+
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(HOME_VARIABLE, variable)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(SettingsError, match=f"{what}.*set STUDYKIT_HOME"):
+        user_paths()
+
+
 def test_without_the_variable_the_platforms_folders_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,14 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from studykit.clock import Clock, clock_from_environment
 from studykit.errors import LabError, UsageError
 from studykit.settings import Paths, Settings, bundled_course_root, load_settings, user_paths
 
 if TYPE_CHECKING:
+    import typer
+
     from studykit.course.cards import Course
+    from studykit.course.kept import CourseReader
     from studykit.progress.store import Store
     from studykit.tui.services import Services
 
@@ -40,23 +41,29 @@ class Environment:
         return load_settings(self.paths.settings_file)
 
     @cached_property
-    def course(self) -> Course:
-        """The course; what could not be read of it is said on stderr, once."""
+    def reader(self) -> CourseReader:
+        """Gives the course; what could not be read of it is said on stderr, once."""
         from studykit.commands.terminal import counted, warn
-        from studykit.course.decks import load_course
+        from studykit.course.kept import CourseReader
 
-        course = load_course(self.root)
-        if course.problems:
-            found = counted(len(course.problems), "problem")
-            warn(f"{found} in the course; studykit check lists them")
-        return course
+        # Before the first sitting a mere look leaves no files.
+        may_keep = self.paths.database.exists()
+        reader = CourseReader(self.root, self.paths.data_dir, may_keep=may_keep)
+        if problems := reader.cover.problems:
+            warn(f"{counted(len(problems), 'problem')} in the course; studykit check lists them")
+        return reader
+
+    @property
+    def course(self) -> Course:
+        """All that there is to learn."""
+        return self.reader.course
 
     @cached_property
     def services(self) -> Services:
         """Course, settings, scheduler, limits and evidence, as the screens have them."""
         from studykit.tui.services import Services
 
-        return Services(self.course, self.settings, self.paths, self.clock, self.open_store)
+        return Services(self.reader, self.settings, self.paths, self.clock, self.open_store)
 
     def open_store(self) -> Store:
         """The progress, created if there is none; raises `StoreError`."""
@@ -89,6 +96,8 @@ class Environment:
                     f"the labs of {self.root} are programs that have not been run here before",
                     hint="pass --trust if you trust them",
                 )
+            import typer
+
             question = f"Running a lab executes programs in {self.root}. Do you trust them?"
             typer.confirm(question, abort=True, err=True)
         remember(self.root, data_dir)

@@ -1,38 +1,47 @@
-"""What is said in a sitting line by line: where it stands, the card, its answer, the end."""
+"""What is said line by line: where a sitting or practice stands, the card, its answer, its end."""
 
 from __future__ import annotations
 
-import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from studykit.commands.plain_card import answer_lines, evidence_lines, question_lines
-from studykit.commands.terminal import counted, say, terminal_width
+from studykit.commands.terminal import columns, counted, say, terminal_width, wrap
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
+from studykit.tui.practising import PracticeSitting, sum_lines
 from studykit.tui.words import minutes, outlook
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
+    from studykit.tui.card_sitting import CardSitting
     from studykit.tui.services import Services
     from studykit.tui.sitting import Sitting
 
 
-class Voice:
-    """Reads a sitting out."""
+class Voice(ABC):
+    """Reads cards out."""
 
-    def __init__(self, services: Services, sitting: Sitting) -> None:
+    ERROR_COMES_BACK = ""
+    """What follows an error that the learner was sure of."""
+
+    def __init__(self, services: Services, sitting: CardSitting) -> None:
         self._services = services
         self._sitting = sitting
 
-    def say_counts(self) -> None:
-        """The course, and what is due of it."""
-        counts = self._sitting.session.counts
-        say(
-            f"{self._services.course.title}. {counted(counts.total, 'card')} today:"
-            f" {counts.new} new, {counts.learning} learning, {counts.review} to review."
-        )
+    @abstractmethod
+    def say_begin(self) -> None:
+        """What is asked, before the first card."""
+
+    @abstractmethod
+    def end_words(self) -> str:
+        """What is said where no card is left."""
+
+    @abstractmethod
+    def say_sum(self) -> None:
+        """What it was, at the very end."""
 
     @property
     def header(self) -> LabHeader | None:
@@ -45,12 +54,10 @@ class Voice:
         shown = self._sitting.shown
         if shown is None:
             say()
-            say(self.outlook())
+            say(self.end_words())
             return
         say()
-        say(
-            f"{self._topic(shown.card)} {counted(self._sitting.session.counts.total, 'card')} left."
-        )
+        say(f"{self._topic(shown.card)} {counted(self._sitting.n_left, 'card')} left.")
         _say_wrapped(question_lines(shown))
         if self._sitting.phase == "revealed":
             self.say_answer()
@@ -65,12 +72,12 @@ class Voice:
     def say_answer(self) -> None:
         """How the answer fared, the right one, and what was measured."""
         sitting = self._sitting
-        shown, grade = sitting.shown, sitting.session.grade
+        shown, grade = sitting.shown, sitting.grade
         assert shown is not None and grade is not None
         say()
         _say_wrapped(answer_lines(shown, sitting.given, grade))
-        if sitting.session.is_confident_error and sitting.confidence is not None:
-            say(f"You were {sitting.confidence.name.lower()} of it: it comes back soon.")
+        if sitting.asking.is_confident_error and sitting.confidence is not None:
+            say(f"You were {sitting.confidence.name.lower()} of it{self.ERROR_COMES_BACK}.")
         self.say_evidence(shown.card)
 
     def say_evidence(self, card: Card) -> None:
@@ -78,7 +85,22 @@ class Voice:
         now = self._services.clock.now()
         _say_wrapped(evidence_lines(card, self.header, self._sitting.evidence, now))
 
-    def outlook(self) -> str:
+
+class ReviewVoice(Voice):
+    """Reads a sitting on today's cards out."""
+
+    ERROR_COMES_BACK = ": it comes back soon"
+    _sitting: Sitting
+
+    def say_begin(self) -> None:
+        """The course, and what is due of it."""
+        counts = self._sitting.session.counts
+        say(
+            f"{self._services.course.title}. {counted(counts.total, 'card')} today:"
+            f" {counts.new} new, {counts.learning} learning, {counts.review} to review."
+        )
+
+    def end_words(self) -> str:
         """When it goes on: a wait within the day, or the end of it."""
         session, services = self._sitting.session, self._services
         now = services.clock.now()
@@ -98,10 +120,27 @@ class Voice:
         say(f"{counted(len(reviews), 'card')} rated{again}; all of it is saved.")
 
 
+class PracticeVoice(Voice):
+    """Reads a practice out."""
+
+    _sitting: PracticeSitting
+
+    def say_begin(self) -> None:
+        """The choice, and that nothing is scheduled by it."""
+        n_cards = counted(self._sitting.n_left, "card")
+        say(f"{self._sitting.title}: {n_cards}. {self._sitting.label.capitalize()}.")
+
+    def end_words(self) -> str:
+        return "That was the last card."
+
+    def say_sum(self) -> None:
+        """The score."""
+        _say_wrapped(f"{line.strip()}." for line in sum_lines(self._sitting, self._services))
+
+
 def _say_wrapped(lines: Iterable[str]) -> None:
     """Print lines, broken between words where the terminal would break inside one."""
     width = max(24, terminal_width())
     for line in lines:
-        rows = [line] if len(line) <= width else textwrap.wrap(line, width)
-        for row in rows or [""]:
+        for row in [line] if columns(line) <= width else wrap(line, width):
             say(row)

@@ -49,6 +49,7 @@ def report(
     Retention, topics, forecast, labs with predictions and verdicts; in HTML with charts. CSV has
     one row a review.
     """
+    from studykit.lab.recorded import replace_file
     from studykit.progress.stats import summary
 
     env = environment(ctx)
@@ -60,15 +61,26 @@ def report(
         reviews = [] if store is None else store.reviews()
         runs = [] if store is None else store.runs(None)
         memories = {} if store is None else store.memories()
+        practised = [] if store is None else store.practised()
     numbers = summary(
-        reviews, runs, env.course, memories, first_day, services.today, services.scheduler
+        reviews,
+        runs,
+        env.course,
+        memories,
+        first_day,
+        services.today,
+        services.scheduler,
+        practised,
     )
     text = _render(format, numbers, reviews, env)
     if output is None:
         typer.echo(text.rstrip("\n"))
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        if output.is_file():
+            replace_file(output.resolve(), text)  # a full disk must not cost the last report
+        else:
+            output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}") from None
 

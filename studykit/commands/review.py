@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from studykit.commands.environment import environment
+from studykit.commands.screens import open_screens
 from studykit.errors import UsageError
 
 if TYPE_CHECKING:
-    from studykit.commands.environment import Environment
+    from studykit.review.offers import Wish
 
 
 def review(
@@ -21,27 +20,56 @@ def review(
         bool,
         typer.Option("--plain", help="Line by line, for screen readers, dumb terminals and pipes."),
     ] = False,
+    new: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With N new cards more than today's limit."),
+    ] = None,
+    ahead: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="DAYS", help="Practise what falls due within DAYS; schedule untouched."
+        ),
+    ] = None,
+    cram: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Practise a deck, deck/topic, flagged, leeches or wrong; schedule untouched.",
+        ),
+    ] = None,
+    pretest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DECK", help="Answer the new cards of a deck or deck/topic before learning."
+        ),
+    ] = None,
 ) -> None:
-    """Review the cards that are due.
+    """Review the cards that are due, or practise beside the schedule.
 
     Without --plain this opens the screens, as studykit alone does.
     """
+    wish = _the_wish(new=new, ahead=ahead, cram=cram, pretest=pretest)
     env = environment(ctx)
-    if plain:
+    if not plain:
+        raise typer.Exit(open_screens(env, wish))
+    if wish is None or wish.kind == "new":
         from studykit.commands.review_plain import review_line_by_line
 
-        raise typer.Exit(review_line_by_line(env.services))
-    open_screens(env)
+        raise typer.Exit(review_line_by_line(env.services, int(wish.what) if wish else 0))
+    from studykit.commands.practice_plain import practise_line_by_line
+
+    raise typer.Exit(practise_line_by_line(env.services, wish))
 
 
-def open_screens(env: Environment) -> None:
-    """The screens, until they are left; raises `UsageError` where there is no terminal."""
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not is_terminal or os.environ.get("TERM", "dumb") == "dumb":
-        raise UsageError(
-            "the screens need a terminal",
-            hint="studykit review --plain goes line by line; studykit --help lists the commands",
-        )
-    from studykit.tui.app import run_app
+def _the_wish(**options: int | str | None) -> Wish | None:
+    """The one option that is given; raises `UsageError` if there are more."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) > 1:
+        names = " and ".join(f"--{name}" for name in given)
+        raise UsageError(f"{names} do not go together", hint="give one of them")
+    if not given:
+        return None
+    from studykit.review.offers import OfferKind, Wish
 
-    raise typer.Exit(run_app(env.services))
+    ((name, value),) = given.items()
+    return Wish(cast("OfferKind", name), str(value))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from studykit.commands.terminal import say, say_table, say_verdicts, terminal_width
+from studykit.commands.terminal import cut, say, say_table, say_verdicts, terminal_width
 from studykit.errors import UsageError
 from studykit.text import clean
 
@@ -120,7 +120,7 @@ class _ProgressLine:
             self._write("")
 
     def _write(self, text: str) -> None:
-        text = clean(text).replace("\n", " ")[: terminal_width() - 1]
+        text = cut(clean(text).replace("\n", " "), terminal_width() - 1)
         if text != self._shown and sys.stderr.isatty():
             self._shown = text
             # Back to the first column and clear to the end of the line.

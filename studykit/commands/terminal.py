@@ -11,8 +11,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import typer
-
 from studykit.text import clean
 
 MARKS = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "skipped": "–"}
@@ -23,29 +21,29 @@ _COLOURS = {"confirmed": "green", "refuted": "red", "depends": "yellow"}
 
 def say(text: str = "") -> None:
     """Print `text`, which may come from a deck or a lab, on stdout."""
-    typer.echo(clean(text))
+    print(clean(text), flush=True)
 
 
 def warn(text: str) -> None:
     """Print one line on stderr."""
-    typer.echo(f"studykit: {clean(' '.join(text.split()))}", err=True)
+    print(f"studykit: {clean(' '.join(text.split()))}", file=sys.stderr, flush=True)
 
 
 def say_json(document: Mapping[str, Any]) -> None:
     """Print `document` as one line of JSON, which has no NaN and no infinity."""
-    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> None:
     """Print a table; its last `numbers` columns are aligned to the right."""
     cells = [[clean(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(map(_columns, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         padded = [
             _pad(cell, width, right=index >= len(row) - numbers)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        typer.echo("  ".join(padded).rstrip())
+        print("  ".join(padded).rstrip(), flush=True)
 
 
 def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, str]) -> None:
@@ -59,10 +57,15 @@ def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, str]) -> None
 
 def say_beside(head: str, text: str, *, colour: str = "") -> None:
     """Print `head`, coloured where somebody wants that, and `text` wrapped to the right of it."""
-    lines = textwrap.wrap(clean(text), max(terminal_width() - len(head), 24)) or [""]
-    typer.echo((typer.style(head, fg=colour) if colour and _wants_colour() else head) + lines[0])
+    lines = wrap(clean(text), max(terminal_width() - len(head), 24))
+    if colour and _wants_colour():
+        import typer  # the screens, too, come here for `warn`, and need no parser
+
+        print(typer.style(head, fg=colour) + lines[0], flush=True)
+    else:
+        print(head + lines[0], flush=True)
     for line in lines[1:]:
-        typer.echo(" " * len(head) + line)
+        print(" " * len(head) + line, flush=True)
 
 
 def counted(n: int, noun: str) -> str:
@@ -79,13 +82,45 @@ def _wants_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _columns(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
+def columns(text: str) -> int:
+    """Columns that `text` takes in a terminal: wide letters take two, combining marks none."""
+    if text.isascii() or not any(map(_is_odd, text)):
+        return len(text)
+    from rich.cells import cell_len  # as the screens count, and needed for few texts
+
+    return cell_len(text)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, at least one; broken between words if it can."""
+    if columns(text) == len(text):
+        return textwrap.wrap(text, width) or [""]
+    from rich.cells import chop_cells
+
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if columns(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += chop_cells(word, width)
+    return lines if lines[0] else lines[1:]
+
+
+def cut(text: str, width: int) -> str:
+    """As much of the beginning of `text` as `width` columns hold."""
+    text = text[:width]
+    while columns(text) > width:
+        text = text[:-1]
+    return text
+
+
+def _is_odd(character: str) -> bool:
+    return (
+        unicodedata.east_asian_width(character) in "WF" or unicodedata.category(character)[0] == "M"
     )
 
 
 def _pad(text: str, width: int, *, right: bool) -> str:
-    space = " " * (width - _columns(text))
+    space = " " * (width - columns(text))
     return space + text if right else text + space

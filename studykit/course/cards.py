@@ -206,6 +206,25 @@ class OutlineTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class DeckCover:
+    """What a table of decks shows of one before anything is known of its cards."""
+
+    id: str
+    title: str
+    n_cards: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What the first screen shows of a course."""
+
+    title: str
+    decks: tuple[DeckCover, ...]
+    problems: tuple[str, ...]
+    """As in `Course`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """A course: the three folders decks/, labs/ and data/ below `root`."""
 
@@ -223,3 +242,9 @@ class Course:
     def cards(self) -> dict[str, Card]:
         """Card id -> card, in the course's order."""
         return {card.id: card for deck in self.decks for card in deck.cards}
+
+    @property
+    def cover(self) -> Cover:
+        """The little that is shown first."""
+        decks = (DeckCover(deck.id, deck.title, len(deck.cards)) for deck in self.decks)
+        return Cover(self.title, tuple(decks), self.problems)

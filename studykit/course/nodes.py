@@ -26,6 +26,7 @@ _WORDS = {"~": "nothing", "null": "nothing", "=": "a default value", "<<": "a me
     for meaning, words in {"true": ("yes", "on", "true"), "false": ("no", "off", "false")}.items()
     for word in words
 }
+_STARTS_NUMBER = frozenset("0123456789+-.")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?")
 _ODD_NUMBER = re.compile(
@@ -190,6 +191,8 @@ def meaning_to_yaml(value: str) -> str:
     """What YAML makes of the unquoted `value`, or "" if all its versions agree that it is text."""
     if value.lower() in _WORDS:
         return _WORDS[value.lower()]
+    if value[:1] not in _STARTS_NUMBER:
+        return ""
     if _DATE.fullmatch(value):
         return "a date"
     if _SEXAGESIMAL.fullmatch(value):

@@ -111,7 +111,17 @@ def record_run(root: Path, result: RunResult) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write `path` so that a reader finds the old text or the new, never half of it."""
+    """Write `path` so that a reader finds the old text or the new, never half of it.
+
+    Raises `OSError` that names `path`, and leaves it as it was.
+    """
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _replace(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

@@ -57,6 +57,7 @@ def render_html(summary: Summary, trends: Trends) -> str:
             _topics(summary.topics),
             _labs(summary.runs),
             *_hardest(summary),
+            *_practice(summary),
             _days(summary),
         ]
     )
@@ -268,6 +269,28 @@ def _hardest(summary: Summary) -> list[str]:
         return []
     head = ("Topic", "Question", "Lapses", "Reviews")
     return [_section("Hardest cards", _table(head, rows), name="wide long")]
+
+
+def _practice(summary: Summary) -> list[str]:
+    if not summary.practised:
+        return []
+    told = f"{count(summary.practised, 'answer')} beside the schedule; nothing else counts them."
+    rows = [
+        (
+            f"{score.topic_number} {score.title}",
+            score.day,
+            score.right,
+            score.judged,
+            score.right_since,
+            score.judged_since,
+        )
+        for score in summary.pretests
+    ]
+    if not rows:
+        return [_section("Practice", f"<p>{told}</p>")]
+    head = ("Topic", "Pretest", "Right then", "of", "Right now", "of")
+    told += " Right now: the last judged reviews of the same cards."
+    return [_section("Practice", f"<p>{told}</p>", _table(head, rows), name="wide")]
 
 
 def _days(summary: Summary) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import date
 from typing import cast
 
-from sqlalchemy import delete, func
+from sqlalchemy import Select, delete, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -16,11 +16,15 @@ from studykit.review.marks import Mark, Marking, Marks
 
 
 def set_mark(session: Session, marking: Marking) -> None:
-    """Store a mark, in place of the same mark set before."""
+    """Store a mark, in place of the same mark set before.
+
+    It stands after the day's answers, also where the clock has been put back since.
+    """
+    latest_ms = session.connection().execute(_latest_answer(marking.day)).scalar()
     row = MarkRow(
         card_id=marking.card_id,
         mark=marking.mark,
-        at_ms=to_ms(marking.at),
+        at_ms=max(to_ms(marking.at), (latest_ms or 0) + 1),
         offset_min=offset_minutes(marking.at),
         day=marking.day.isoformat(),
     )
@@ -42,6 +46,12 @@ def stored_marks(session: Session, day: date) -> Marks:
     return Marks(**{mark: frozenset(cards) for mark, cards in ids.items()})
 
 
+def _latest_answer(day: date) -> Select[int]:
+    """When the last answer of `day` was given."""
+    latest = select_columns(func.max(col(ReviewRow.at_ms)))
+    return latest.where(col(ReviewRow.day) == day.isoformat())
+
+
 def newest_hiding(session: Session, day: date) -> Marking | None:
     """The day's latest mark that hid a card, unless the day has a later review."""
     query = (
@@ -50,10 +60,7 @@ def newest_hiding(session: Session, day: date) -> Marking | None:
         .order_by(col(MarkRow.at_ms).desc())
     )
     row = session.exec(query).first()
-    latest = select_columns(func.max(col(ReviewRow.at_ms))).where(
-        col(ReviewRow.day) == day.isoformat()
-    )
-    reviewed_ms = session.connection().execute(latest).scalar()
+    reviewed_ms = session.connection().execute(_latest_answer(day)).scalar()
     if row is None or (reviewed_ms is not None and reviewed_ms >= row.at_ms):
         return None
     return Marking(row.card_id, cast("Mark", row.mark), from_ms(row.at_ms, row.offset_min), day)

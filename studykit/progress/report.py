@@ -43,7 +43,9 @@ def render_json(summary: Summary) -> str:
     ``labs`` {predictions, judged, right, runs: [{lab, title, at, day, status, device, machine,
     seconds, knobs, changed_knobs, verdicts, outdated, card, prediction}]}, where a prediction is
     null or {text, claim, value, confidence, correct};
-    ``hardest`` [{card, topic, question, lapses, reviews, leech}].
+    ``hardest`` [{card, topic, question, lapses, reviews, leech}];
+    ``practice`` {answers, pretests: [{topic, title, day, judged, right, judged_since,
+    right_since}]}.
     """
     predictions = _predictions(summary)
     document = {
@@ -98,6 +100,21 @@ def render_json(summary: Summary) -> str:
             }
             for card in summary.hardest
         ],
+        "practice": {
+            "answers": summary.practised,
+            "pretests": [
+                {
+                    "topic": score.topic_number,
+                    "title": score.title,
+                    "day": score.day,
+                    "judged": score.judged,
+                    "right": score.right,
+                    "judged_since": score.judged_since,
+                    "right_since": score.right_since,
+                }
+                for score in summary.pretests
+            ],
+        },
     }
     return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
@@ -113,6 +130,7 @@ def render_markdown(summary: Summary) -> str:
         *_section("Forecast", _forecast(summary)),
         *_section("Labs", _labs(summary)),
         *_section("Hardest cards", _hardest(summary)),
+        *_section("Practice", _practice(summary)),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -255,6 +273,27 @@ def _hardest(summary: Summary) -> list[str]:
         for card in summary.hardest
     ]
     return [table(("Card", "Topic", "Lapses", "Reviews", "Question"), rows)] if rows else []
+
+
+def _practice(summary: Summary) -> list[str]:
+    if not summary.practised:
+        return []
+    blocks = [
+        f"{count(summary.practised, 'answer')} beside the schedule; nothing above counts them."
+    ]
+    rows = [
+        (
+            f"{score.topic_number} {escape(score.title)}",
+            str(score.day),
+            f"{score.right} of {score.judged}",
+            f"{score.right_since} of {score.judged_since}",
+        )
+        for score in summary.pretests
+    ]
+    if rows:
+        blocks.append(table(("Topic", "Pretest", "Right then", "Right now"), rows))
+        blocks.append("Right now: the last judged reviews of the same cards.")
+    return blocks
 
 
 def _run_document(run: RunSummary) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from studykit.course.cards import Course
+from studykit.progress.pretests import pretest_scores
 from studykit.progress.summary import (
     HardCard,
     Retention,
@@ -18,6 +19,7 @@ from studykit.progress.summary import (
     TopicProgress,
 )
 from studykit.review.leeches import is_leech
+from studykit.review.practice import Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State
 from studykit.review.session import Review
 
@@ -41,20 +43,24 @@ def summary(
     since: date | None,
     today: date,
     scheduler: Scheduler,
+    practised: Sequence[Practised] = (),
 ) -> Summary:
     """The numbers of the period from `since` (None: the first review or run) to `today`.
 
     `reviews` is the whole log in its order: retention asks for the state of a card before.
+    `practised` is told of, and counts for nothing else.
     """
     all_runs = [_run_summary(run, course, scheduler) for run in runs]
     if since is None:
         since = min([review.day for review in reviews] + [run.day for run in all_runs] + [today])
+        since = min([since, *(each.day for each in practised)])
     befores = list(states_before(reviews))
     period = [
         (review, before)
         for review, before in zip(reviews, befores, strict=True)
         if since <= review.day <= today
     ]
+    beside = [each for each in practised if since <= each.day <= today]
     cards = course.cards
     studied = [review for review, _ in period]
     by_day: defaultdict[date, list[Review]] = defaultdict(list)
@@ -84,6 +90,8 @@ def summary(
         forecast=ahead,
         runs=tuple(run for run in all_runs if since <= run.day <= today),
         hardest=hardest(course, known),
+        practised=len(beside),
+        pretests=pretest_scores(beside, reviews, course),
     )
 
 

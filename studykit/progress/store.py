@@ -6,18 +6,18 @@ what its last review led to. One `Store` may be used from several threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from studykit.clock import offset_minutes, to_ms
+from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Card
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
@@ -31,6 +31,7 @@ from studykit.progress.counts import (
 from studykit.progress.database import WRITES, explained, how_to_restore, open_database
 from studykit.progress.marks import newest_hiding, set_mark, stored_marks, unset_mark
 from studykit.progress.memories import differences, set_memory, stored_memories
+from studykit.progress.practised import add_practised, remove_practised, stored_practised
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
@@ -40,10 +41,11 @@ from studykit.progress.rows import (
     run_of,
     run_row,
 )
-from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
+from studykit.progress.tables import MarkRow, MemoryRow, ReviewRow, RunRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
+from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, State
-from studykit.review.session import Review
+from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 from studykit.text import clean
 
@@ -110,16 +112,27 @@ class Store:
                 row.ended_at_ms = to_ms(at)
         self._sitting_id = None
 
-    def record(self, review: Review) -> None:
-        """Add a review and set its card's memory; both are on the disk when this returns."""
+    def record(self, review: Review, before: Memory | None = None) -> None:
+        """Add a review and set its card's memory; both are on the disk when this returns.
+
+        Raises `ElsewhereError` if `before` is given and is not what is known of the card: a
+        rating is never scheduled from a memory that another program has changed.
+        """
         with self._writing() as session:
+            if before is not None and _memory(session, review.card_id) != before:
+                raise ElsewhereError(
+                    f"{clean(review.card_id)} was answered in another window meanwhile",
+                    hint="its intervals are new; rate again to count both answers",
+                )
             session.add(review_row(review, self._sitting_id))
             set_memory(session, review.card_id, review.after)
 
-    def take_back(self, day: date) -> Review | None:
-        """Remove the newest review and return it; None if it is not one of `day`.
+    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
+        """Remove the newest review and return it; None if it is of a day before `day`.
 
-        Its card's memory becomes what the review before it led to.
+        It may be of a later day: the clock has been put back since. Its card's memory becomes
+        what the review before it led to. Raises `ElsewhereError` if `expected` is given and is
+        not the newest.
         """
         with self._writing() as session:
             newest = (
@@ -127,9 +140,14 @@ class Store:
             )
             connection = session.connection()
             row = connection.execute(newest).first()
-            if row is None or row.day != day.isoformat():
+            if row is None or row.day < day.isoformat():
                 return None
             review = review_of(row[1:])
+            if expected and (expected.card_id, expected.at) != (review.card_id, review.at):
+                raise ElsewhereError(
+                    f"the last answer, to {clean(review.card_id)}, was given in another window",
+                    hint="undo again takes that one back",
+                )
             session.exec(delete(ReviewRow).where(_review_id == row.id))
             before = connection.execute(newest.where(_card_id == review.card_id)).first()
             memory = review_of(before[1:]).after if before else NEW_MEMORY
@@ -138,10 +156,8 @@ class Store:
 
     def memory(self, card_id: str) -> Memory:
         """What is known of one card; `NEW_MEMORY` if it was never reviewed."""
-        query = select_columns(*MEMORY_COLUMNS).where(col(MemoryRow.card_id) == card_id)
         with self._reading() as session:
-            row = session.connection().execute(query).first()
-        return memory_of(row) if row else NEW_MEMORY
+            return _memory(session, card_id)
 
     def memories(self) -> dict[str, Memory]:
         """Card id -> memory, of every card ever reviewed, whichever course it is of."""
@@ -156,8 +172,28 @@ class Store:
         with self._reading() as session:
             return [review_of(row) for row in session.connection().execute(query)]
 
+    def tip(self) -> Hashable:
+        """Differs from an earlier one if anybody has answered, taken back or marked since."""
+        newest = select_columns(_review_id, _card_id, col(ReviewRow.at_ms))
+        with self._reading() as session:
+            connection = session.connection()
+            row = connection.execute(newest.order_by(_review_id.desc()).limit(1)).first()
+            marks = select_columns(func.count(), func.max(col(MarkRow.at_ms)))
+            return (row and tuple(row), tuple(connection.execute(marks).one()))
+
+    def latest_answer_at(self) -> datetime | None:
+        """When the last answer was given by the clock of then, of whichever course."""
+        newest = select_columns(col(ReviewRow.at_ms)).order_by(_review_id.desc()).limit(1)
+        with self._reading() as session:
+            latest_ms = session.connection().execute(newest).scalar()
+        return None if latest_ms is None else from_ms(latest_ms)
+
     def done(self, day: date, cards: Mapping[str, Card]) -> Done:
-        """What the study day has seen already of `cards`."""
+        """What the study day has seen already of `cards`.
+
+        The day after counts, too: its answers were given before the clock or the time zone went
+        back a day, and what they used of the limits is not handed out again.
+        """
         before = aliased(ReviewRow)
         state_before = (
             select_columns(col(before.state))
@@ -166,7 +202,8 @@ class Store:
             .limit(1)
             .scalar_subquery()
         )
-        query = select_columns(_card_id, state_before).where(col(ReviewRow.day) == day.isoformat())
+        days = (day.isoformat(), (day + timedelta(days=1)).isoformat())
+        query = select_columns(_card_id, state_before).where(col(ReviewRow.day).in_(days))
         with self._reading() as session:
             rows = session.connection().execute(query)
             asked = [(cards[card_id], state) for card_id, state in rows if card_id in cards]
@@ -200,6 +237,23 @@ class Store:
             if marking is not None:
                 unset_mark(session, marking.card_id, marking.mark)
             return marking
+
+    # --- practice beside the schedule ---
+
+    def record_practised(self, practised: Practised) -> int:
+        """Add an answer, which no memory and no count of reviews comes from; returns its id."""
+        with self._writing() as session:
+            return add_practised(session, practised)
+
+    def take_back_practised(self, number: int) -> None:
+        """Remove the answer with this id."""
+        with self._writing() as session:
+            remove_practised(session, number)
+
+    def practised(self, mode: Mode | None = None) -> list[Practised]:
+        """What was practised in a mode, or in any, oldest first, of whichever course."""
+        with self._reading() as session:
+            return stored_practised(session, mode)
 
     # --- runs of labs ---
 
@@ -306,6 +360,12 @@ class Store:
         ):
             yield session
             session.commit()
+
+
+def _memory(session: Session, card_id: str) -> Memory:
+    query = select_columns(*MEMORY_COLUMNS).where(col(MemoryRow.card_id) == card_id)
+    row = session.connection().execute(query).first()
+    return memory_of(row) if row else NEW_MEMORY
 
 
 def _id(row: SittingRow | RunRow) -> int:

@@ -86,6 +86,23 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class PretestScore:
+    """What was known of a topic's cards before learning them, and what is known of them now."""
+
+    topic_number: str
+    title: str
+    day: date
+    """The study day of its latest answer."""
+    judged: int
+    """Cards whose pretest answer was right or wrong."""
+    right: int
+    judged_since: int
+    """Of the same cards, those that a review has judged by now."""
+    right_since: int
+    """Those whose last judged review was right."""
+
+
+@dataclass(frozen=True, slots=True)
 class HardCard:
     """A card that was forgotten."""
 
@@ -130,3 +147,7 @@ class Summary:
     runs: tuple[RunSummary, ...]
     hardest: tuple[HardCard, ...]
     """Cards with most lapses ever, hardest first."""
+    practised: int = 0
+    """Answers of the period beside the schedule, pretests included."""
+    pretests: tuple[PretestScore, ...] = ()
+    """Of the period's pretests, by topic."""

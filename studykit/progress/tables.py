@@ -122,6 +122,30 @@ class MarkRow(SQLModel, table=True):
     """The study day that it was set on; "buried" holds for that day only."""
 
 
+class PractisedRow(SQLModel, table=True):
+    """One answer beside the schedule; no memory and no count of reviews comes from it."""
+
+    __tablename__: ClassVar[str] = "practised"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("mode IN ('ahead', 'cram', 'pretest')", name="ck_practised_mode"),
+        CheckConstraint(f"day {_A_DAY}", name="ck_practised_day"),
+        CheckConstraint("correct IN (0, 1)", name="ck_practised_correct"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    card_id: str = Field(sa_type=Text)
+    mode: str = Field(sa_type=Text)
+    at_ms: int
+    offset_min: int
+    day: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    correct: bool | None = Field(default=None, sa_type=Integer)
+    given: str = Field(sa_type=Text)
+    confidence: int | None = None
+    taken_ms: int
+
+
 class RunRow(SQLModel, table=True):
     """One run of a lab on the learner's machine; the columns repeat what queries ask for."""
 

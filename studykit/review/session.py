@@ -6,18 +6,20 @@ changed and the rating can be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Literal, Protocol
 
-from studykit.clock import Clock, from_ms, offset_minutes, to_ms
+from studykit.clock import Clock
 from studykit.course.cards import Card, Kind
+from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
+from studykit.review.asking import Asking, MarkJournal
 from studykit.review.confidence import is_confident_error
-from studykit.review.grading import AnswerError, Given, Grade, Shown, grade, present
-from studykit.review.marks import Mark, Marking, Marks
+from studykit.review.grading import present
+from studykit.review.marks import Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_due
 from studykit.review.study_queue import (
     LEARN_AHEAD,
@@ -30,9 +32,6 @@ from studykit.review.study_queue import (
 )
 
 NO_MARKS = Marks()
-
-LONGEST_ANSWER = timedelta(minutes=10)
-"""Whoever takes longer was away: no answer counts for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +66,41 @@ class Review:
         return is_confident_error(self.correct, self.confidence)
 
 
-class Journal(Protocol):
+class ElsewhereError(StudykitError):
+    """Another window on the same progress has answered meanwhile."""
+
+
+class Journal(MarkJournal, Protocol):
     """Where reviews are kept; each call is durable when it returns, or raises and did nothing."""
 
-    def record(self, review: Review) -> None: ...
+    def record(self, review: Review, before: Memory | None = None) -> None:
+        """Raises `ElsewhereError` if `before` is given and is not what is known of the card."""
 
-    def take_back(self, day: date) -> Review | None:
-        """The last review of `day`, removed; None if the day has none."""
+    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
+        """The last review, removed; None if it is of a day before `day`.
+
+        Raises `ElsewhereError` if `expected` is given and is another one.
+        """
+
+    def tip(self) -> Hashable:
+        """Differs from an earlier one if anybody has answered, taken back or marked since."""
 
     def memory(self, card_id: str) -> Memory:
         """What the reviews that are left tell of a card; `NEW_MEMORY` if there is none."""
 
-    def mark(self, marking: Marking) -> None: ...
+    def memories(self) -> Mapping[str, Memory]:
+        """The same of every card that has a review."""
 
-    def unmark(self, card_id: str, mark: Mark) -> None: ...
+    def done(self, day: date, cards: Mapping[str, Card]) -> Done:
+        """What the study day has seen of `cards`."""
+
+    def marks(self, day: date) -> Marks: ...
 
     def take_back_mark(self, day: date) -> Marking | None:
         """The last mark of `day` that hid a card, removed; None if a review came after it."""
 
 
-class Session:
+class Session(Asking):
     """A sitting on the cards of `cards`; memories of other cards are left alone.
 
     `done` is what the study day saw before, so that limits and siblings hold across sittings.
@@ -103,38 +117,22 @@ class Session:
         clock: Clock,
         marks: Marks = NO_MARKS,
     ) -> None:
-        self.cards = cards
-        self.marks = marks
-        """Of the study day; hidden cards are not asked."""
-        self.memories = {
-            id_: memory
-            for id_, memory in memories.items()
-            if id_ in cards and memory.state is not State.NEW
-        }
+        super().__init__(cards, marks, journal, scheduler.study_day, clock)
+        self.memories: dict[str, Memory] = {}
         """Card id -> memory, of the cards that were reviewed at least once."""
         self.done = done
-        self.shown: Shown | None = None
-        """The current card as it stands on the screen."""
-        self.grade: Grade | None = None
-        """Of the current card, once it is revealed."""
         self._journal = journal
+        self._tip = journal.tip()
+        self._remember(memories)
         self._scheduler = scheduler
         self._limits = limits
-        self._clock = clock
-        self._given: Given = None
-        self._confidence: int | None = None
         self._history: list[Review] = []
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
-        self._shown_at = self._now()
-        self._day = scheduler.study_day(self._shown_at)
+        self._day = self._counted_day = scheduler.study_day(self._shown_at)
+        self._is_told_of_others = False  # the next undo may take back an answer from elsewhere
         self._build(self._shown_at)
         self._go_on(self._shown_at)
-
-    @property
-    def current(self) -> Card | None:
-        """The card that is asked; None if there is nothing to ask now."""
-        return self.shown.card if self.shown else None
 
     @property
     def counts(self) -> Counts:
@@ -143,11 +141,6 @@ class Session:
         states = [self._memory(id_).state for id_ in ids]
         new, review = states.count(State.NEW), states.count(State.REVIEW)
         return Counts(new=new, learning=len(states) - new - review, review=review)
-
-    @property
-    def revealed(self) -> bool:
-        """True once the current card's answer may be shown."""
-        return self.grade is not None
 
     @property
     def previews(self) -> dict[Rating, Memory]:
@@ -159,11 +152,6 @@ class Session:
             self._now(),
             is_confident_error=self.is_confident_error,
         )
-
-    @property
-    def is_confident_error(self) -> bool:
-        """True if the current card is revealed and its answer wrong, and said to be sure."""
-        return self.grade is not None and is_confident_error(self.grade.correct, self._confidence)
 
     @property
     def n_done(self) -> int:
@@ -182,30 +170,6 @@ class Session:
             return None
         return min(self._step_end(id_) for id_ in self._learning) - LEARN_AHEAD
 
-    def answer(
-        self, given: Given, evidence: RunResult | None, confidence: int | None = None
-    ) -> Grade:
-        """The grade of the learner's answer; the card is revealed.
-
-        Raises `AnswerError`, and changes nothing, if it cannot be an answer to the card.
-        """
-        shown = self._asked()
-        if self.revealed:
-            raise RuntimeError("the card is revealed already")
-        self.grade = grade(shown, given, evidence)
-        self._given, self._confidence = given, confidence
-        return self.grade
-
-    def reveal(self, evidence: RunResult | None = None) -> Grade:
-        """The right answer without one given: how `recall` is asked; elsewhere, giving up."""
-        return self.answer(None, evidence)
-
-    def judge_again(self, evidence: RunResult | None) -> Grade:
-        """The grade of the same answer in the light of other evidence: the lab was run."""
-        shown, _ = self._judged()
-        self.grade = grade(shown, self._given, evidence)
-        return self.grade
-
     def rate(self, rating: Rating) -> Review:
         """The recorded review; the next card is current.
 
@@ -215,7 +179,6 @@ class Session:
         card = shown.card
         at = self._now()
         before = self._memory(card.id)
-        taken = max(timedelta(), min(at - self._shown_at, LONGEST_ANSWER))
         review = Review(
             card_id=card.id,
             at=at,
@@ -226,7 +189,7 @@ class Session:
             suggested=judged.suggested,
             given=judged.given,
             confidence=self._confidence,
-            taken_ms=taken // timedelta(milliseconds=1),
+            taken_ms=self._taken_ms(at),
             scheduler=self._scheduler.version,
             parameters_id=self._scheduler.parameters_id,
             content_hash=card.content_hash,
@@ -234,7 +197,8 @@ class Session:
                 card.id, before, rating, at, is_confident_error=self.is_confident_error
             ),
         )
-        self._journal.record(review)
+        self._journal.record(review, before)
+        self._touched()
         self._turn_day(at)
         self._history.append(review)
         self.memories[card.id] = review.after
@@ -253,6 +217,7 @@ class Session:
         card = self._asked().card
         at = self._now()
         self._journal.mark(Marking(card.id, mark, at, self._scheduler.study_day(at)))
+        self._touched()
         self._turn_day(at)
         self.marks = self.marks.plus(card.id, mark)
         self._leave()
@@ -260,30 +225,21 @@ class Session:
         self._go_on(at)
         return card
 
-    def toggle_flag(self) -> bool:
-        """Flags the current card, or takes its flag off; True if it has one now."""
-        card = self._asked().card
-        if card.id in self.marks.flagged:
-            self._journal.unmark(card.id, "flagged")
-            self.marks = self.marks.minus(card.id, "flagged")
-            return False
-        at = self._now()
-        self._journal.mark(Marking(card.id, "flagged", at, self._scheduler.study_day(at)))
-        self.marks = self.marks.plus(card.id, "flagged")
-        return True
-
     def undo(self) -> Card | None:
         """The card that was last rated or put aside on the study day, asked again; or None.
 
         It reaches into earlier sittings of the day, but not past a card that has since left the
-        course: its answer stays.
+        course: its answer stays. Raises `ElsewhereError`, once, before it takes back an answer
+        that another window has given after the last one of this sitting.
         """
         at = self._now()
         self._turn_day(at)
         marking = self._journal.take_back_mark(self._day)
         if marking is not None:
+            self._touched()
             return self._bring_back(marking, at)
-        review = self._journal.take_back(self._day)
+        review = self._take_back()
+        self._touched()
         if review is None:
             return None
         card = self.cards.get(review.card_id)
@@ -291,7 +247,7 @@ class Session:
             self._journal.record(review)
             return None
         before = self._journal.memory(card.id)
-        if self._history and self._history[-1].day == review.day:
+        if (last := self.last) and (last.card_id, last.at) == (review.card_id, review.at):
             self._history.pop()
         self._put_back()
         if before.state is State.NEW:
@@ -306,6 +262,15 @@ class Session:
         self.done = self.done.minus(card, before, asked_siblings=asked)
         self._show(card, at)
         return card
+
+    def _take_back(self) -> Review | None:
+        expected = None if self._is_told_of_others else self.last
+        self._is_told_of_others = False
+        try:
+            return self._journal.take_back(self._day, expected)
+        except ElsewhereError:
+            self._is_told_of_others = True
+            raise
 
     def _bring_back(self, marking: Marking, at: datetime) -> Card | None:
         card = self.cards.get(marking.card_id)
@@ -323,21 +288,40 @@ class Session:
         The current card stays, with its new text. If it is revealed, the same answer is graded
         again; where that fits the card no longer, it is asked again.
         """
-        at, before = self._now(), self.shown
+        at, old = self._now(), self.current
         self.cards = cards
-        self.memories = {id_: memory for id_, memory in self.memories.items() if id_ in cards}
-        card = cards.get(before.card.id) if before else None
-        if before is None or card is None:
+        self._remember(self._outside | self.memories)
+        card = cards.get(old.id) if old else None
+        if card is None:
             self._leave()
             self._build(at)
             self._go_on(at)
             return
-        self.shown = present(card, self._memory(card.id).reps)
-        was_revealed, self.grade = self.revealed, None
-        if was_revealed and _shape(self.shown) == _shape(before):
-            with suppress(AnswerError):
-                self.grade = grade(self.shown, self._given, evidence)
+        self._change_shown(card, self._memory(card.id).reps, evidence)
         self._build(at)
+
+    def look_elsewhere(self, *, keep: bool = True) -> frozenset[str]:
+        """The cards that another window has answered, taken back or put aside; all is taken up.
+
+        The current card stays, unless it is one of them and `keep` is False.
+        """
+        tip = self._journal.tip()
+        if tip == self._tip:
+            return frozenset()
+        at, before, was_hidden = self._now(), self.memories, self.marks.hidden
+        memories, marks = self._journal.memories(), self._journal.marks(self._day)
+        self.done = self._journal.done(self._day, self.cards)
+        self._tip, self.marks = tip, marks
+        self._remember(memories)
+        ids = before.keys() | self.memories.keys()
+        changed = {id_ for id_ in ids if before.get(id_) != self.memories.get(id_)}
+        changed |= was_hidden ^ marks.hidden
+        if self.current is not None and self.current.id in changed and not keep:
+            self._leave()
+        self._build(at)
+        if self.current is None:
+            self._go_on(at)
+        return frozenset(changed & self.cards.keys())
 
     def refresh(self) -> None:
         """Lets in what time has brought: learning steps that ended, a new study day."""
@@ -346,10 +330,16 @@ class Session:
         if self.current is None:
             self._go_on(at)
 
-    def _now(self) -> datetime:
-        """The time as the log keeps it, so that a memory is the same before and after storing."""
-        at = self._clock.now()
-        return from_ms(to_ms(at), offset_minutes(at))
+    def _touched(self) -> None:
+        """What the journal holds now is known here; if it cannot be read, it is looked up later."""
+        with suppress(StudykitError):
+            self._tip = self._journal.tip()
+
+    def _remember(self, memories: Mapping[str, Memory]) -> None:
+        known = {id_: memory for id_, memory in memories.items() if memory.state is not State.NEW}
+        self.memories = {id_: memory for id_, memory in known.items() if id_ in self.cards}
+        # A deck that is gone for a moment brings its cards back as they were.
+        self._outside = {id_: memory for id_, memory in known.items() if id_ not in self.cards}
 
     def _memory(self, id_: str) -> Memory:
         return self.memories.get(id_, NEW_MEMORY)
@@ -357,24 +347,14 @@ class Session:
     def _step_end(self, id_: str) -> datetime:
         return step_end(self._memory(id_), self._shown_at)
 
-    def _asked(self) -> Shown:
-        if self.shown is None:
-            raise RuntimeError("no card is asked")
-        return self.shown
-
-    def _judged(self) -> tuple[Shown, Grade]:
-        shown = self._asked()
-        if self.grade is None:
-            raise RuntimeError("the card is not revealed yet")
-        return shown, self.grade
-
     def _turn_day(self, at: datetime) -> None:
         """Begins another study day, if `at` belongs to one; the current card stays."""
         day = self._scheduler.study_day(at)
         if day == self._day:
             return
-        # A clock that went back finds its limits used up; it must not hand them out twice.
-        self.done = Done() if day > self._day else self.done
+        if day > self._counted_day:
+            # Only then: a clock that goes back, or back and forth, hands no limit out twice.
+            self.done, self._counted_day = Done(), day
         self._day = day
         self.marks = self.marks.on_another_day()
         self._build(at)
@@ -428,11 +408,3 @@ class Session:
         is_learning = self._memory(current.id).state in (State.LEARNING, State.RELEARNING)
         (self._learning if is_learning else self._rest).insert(0, current.id)
         self._leave()
-
-    def _leave(self) -> None:
-        self.shown = self.grade = None
-
-
-def _shape(shown: Shown) -> tuple[str, int, int, int]:
-    """What an answer's places refer to."""
-    return shown.card.kind, len(shown.options), len(shown.steps), len(shown.rights)

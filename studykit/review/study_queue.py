@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
+from heapq import heapify, heappop, heappush, heapreplace
 
 from studykit.course.cards import Card
 from studykit.review.marks import Marks
@@ -22,6 +23,10 @@ class Limits:
 
     new_per_day: int = 20
     reviews_per_day: int = 200
+
+    def with_more_new(self, done: Done, n_more: int) -> Limits:
+        """Of a day that has seen `done` and may meet `n_more` new cards beyond its limit."""
+        return replace(self, new_per_day=max(self.new_per_day, done.new) + n_more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +148,8 @@ def build_queue(
     if room and len(due) > room:
         # A backlog: first those that are still remembered best, which keeps the most of them;
         # what is forgotten already costs no more for waiting another day.
-        due.sort(key=lambda id_: -scheduler.retrievability(memories[id_], day))
-        reviews = _without_siblings(due, cards, asked, room)
+        fading = ((scheduler.fading(memories[id_], day), n) for n, id_ in enumerate(due))
+        reviews = _without_siblings((due[n] for _, n in _ascending(fading)), cards, asked, room)
     else:
         due.sort(key=lambda id_: memories[id_].due_day or day)
         reviews = _without_siblings(due, cards, asked, room)
@@ -244,22 +249,54 @@ def _without_siblings(
     return chosen
 
 
+def _ascending(items: Iterable[tuple[float, int]]) -> Iterator[tuple[float, int]]:
+    """`items` from the smallest on, sorted no further than they are asked for."""
+    heap = list(items)
+    heapify(heap)
+    while heap:
+        yield heappop(heap)
+
+
 def _interleave(ids: Sequence[str], cards: Mapping[str, Card]) -> list[str]:
     """`ids` with as few neighbours of one topic as can be, otherwise as they stand."""
-    topics: dict[tuple[str, str], deque[tuple[int, str]]] = {}
+    topics: dict[tuple[str, str], deque[int]] = {}
     for place, id_ in enumerate(ids):
-        topics.setdefault((cards[id_].deck_id, cards[id_].topic_id), deque()).append((place, id_))
+        topics.setdefault((cards[id_].deck_id, cards[id_].topic_id), deque()).append(place)
+    groups = list(topics.values())
+    by_place = [(group[0], n) for n, group in enumerate(groups)]  # ascending as it is: a heap
+    by_size = [(-len(group), n) for n, group in enumerate(groups)]
+    heapify(by_size)
     order: list[str] = []
-    last: tuple[str, str] | None = None
+    last = -1
     for left in range(len(ids), 0, -1):
-        others = [topic for topic in topics if topic != last] or list(topics)
+        while -by_size[0][0] != len(groups[by_size[0][1]]):
+            n = by_size[0][1]
+            heapreplace(by_size, (-len(groups[n]), n))
+        largest = by_size[0][1]
         # A topic with more than half of what is left must go now, or it meets itself later.
-        crowded = [topic for topic in others if 2 * len(topics[topic]) > left]
-        last = min(crowded or others, key=lambda topic: topics[topic][0])
-        order.append(topics[last].popleft()[1])
-        if not topics[last]:
-            del topics[last]
+        if largest != last and 2 * len(groups[largest]) > left:
+            last = largest
+        else:
+            last = _first_but(last, by_place, groups)
+        order.append(ids[groups[last].popleft()])
+        if groups[last]:
+            heappush(by_place, (groups[last][0], last))
     return order
+
+
+def _first_but(last: int, by_place: list[tuple[int, int]], groups: Sequence[deque[int]]) -> int:
+    """The group whose turn it is, another than `last` if there is one; taken off the heap."""
+    held = None
+    while by_place:
+        place, n = heappop(by_place)
+        if not groups[n] or groups[n][0] != place:
+            continue  # it was taken out of turn
+        if n != last:
+            if held is not None:
+                heappush(by_place, held)
+            return n
+        held = (place, n)
+    return last
 
 
 def _draw(day: date, id_: str) -> bytes:

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -23,6 +23,9 @@ from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
 from studykit.tui.widgets.safe import NoControls
 from studykit.tui.widgets.status_line import StatusLine
 from studykit.tui.widgets.too_small import MINIMUM
+
+if TYPE_CHECKING:
+    from studykit.review.offers import Wish
 
 INTERRUPT_SECONDS = 2.0
 """A second ctrl+c within this time quits."""
@@ -73,10 +76,12 @@ class StudykitApp(App[None]):
         ),
     ]
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, wish: Wish | None = None) -> None:
         # An ANSI theme chosen later would be filtered to black on black: it must be known here.
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
         self.services = services
+        self.wish = wish
+        """What to begin with, in place of Home."""
         self.last_words = ""
         """What to say once the terminal is the shell's again: why the app ended by itself."""
         self._wall = NoControls()
@@ -92,7 +97,7 @@ class StudykitApp(App[None]):
         """Home lies at the bottom of the stack."""
         from studykit.tui.screens.home import HomeScreen
 
-        return HomeScreen()
+        return HomeScreen(self.wish)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys by the names printed on them."""
@@ -179,12 +184,12 @@ class StudykitApp(App[None]):
         return f" The details are in {log}"
 
 
-def run_app(services: Services) -> int:
+def run_app(services: Services, wish: Wish | None = None) -> int:
     """Show the screens until the learner leaves; returns the exit code."""
     if not wants_no_colour(os.environ):
         # Textual takes an empty NO_COLOR for a wish.
         os.environ.pop("NO_COLOR", None)
-    app = StudykitApp(services)
+    app = StudykitApp(services, wish)
     app.run(mouse=services.settings.screen.mouse)
     if app.last_words:
         print(app.last_words, file=sys.stderr)

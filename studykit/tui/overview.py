@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from studykit.course.cards import LabHeader
+    from studykit.course.cards import Course, LabHeader
     from studykit.progress.insight import Insight
     from studykit.progress.standing import Standing
+    from studykit.review.offers import Known, Offer
     from studykit.review.schedule import Memory
     from studykit.review.study_queue import Counts
     from studykit.tui.services import Services
@@ -32,6 +33,8 @@ class Overview:
     """How long what is left today takes."""
     waiting: tuple[LabHeader, ...]
     """Labs that a card asks to predict and that the learner never ran."""
+    pretest: Offer | None
+    """Of the deck that begins today, with the cards that no pretest has asked yet."""
 
     @property
     def n_new(self) -> int:
@@ -57,7 +60,9 @@ class Overview:
 def build_overview(services: Services) -> Overview:
     """The overview of now; raises `StoreError` when the progress cannot be read."""
     from studykit.progress.standing import N_TIMED, answer_seconds, expected_time, waiting_labs
+    from studykit.review.offers import Known
     from studykit.review.study_queue import deck_counts, next_due, not_hidden
+    from studykit.tui.practising import last_pretests
 
     store, cards, today = services.progress, services.cards, services.today
     memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
@@ -74,6 +79,8 @@ def build_overview(services: Services) -> Overview:
     )
     seconds = answer_seconds(store.latest_taken_ms(N_TIMED))
     n_steps = len(services.settings.review.learning_steps_minutes)
+    pretested = last_pretests(services).keys()
+    known = Known(services.course, memories, marks, frozenset(), pretested, today)
     labs = waiting_labs(services.course, (stored.result.lab for stored in services.runs))
     return Overview(
         decks=decks,
@@ -82,7 +89,19 @@ def build_overview(services: Services) -> Overview:
         coming=next_due(not_hidden(memories, marks, today), today),
         expected=expected_time(decks.values(), n_steps, seconds),
         waiting=tuple(services.course.labs[lab] for lab in labs),
+        pretest=_first_pretest(services.course, known, decks),
     )
+
+
+def _first_pretest(course: Course, known: Known, decks: Mapping[str, Counts]) -> Offer | None:
+    """Of the first deck with new cards today, if it is untouched."""
+    from studykit.review.offers import Offer
+
+    for deck in course.decks:
+        if deck.id in decks and decks[deck.id].new:
+            ids = known.untouched(deck.cards)
+            return Offer("pretest", deck.id, deck.title, ids) if ids else None
+    return None
 
 
 def read_standing(services: Services) -> Standing:

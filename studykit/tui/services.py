@@ -5,20 +5,23 @@ Built before the first paint, so it imports neither SQLModel nor FSRS until some
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from studykit.clock import Clock, study_day
-from studykit.course.cards import Card, Course, Knobs, LabHeader
+from studykit.clock import Clock, study_day, to_ms
+from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
 from studykit.errors import StoreError
 from studykit.settings import Paths, Settings
+from studykit.tui.deck_changes import stamp
 
 if TYPE_CHECKING:
+    from studykit.course.kept import CourseReader
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
     from studykit.progress.store import Store, StoredRun
+    from studykit.review.practice import Mode, Practice
     from studykit.review.schedule import Scheduler
     from studykit.review.session import Session
     from studykit.review.study_queue import Limits
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 class Services:
     """The one object that the app hands to its screens as ``app.services``."""
 
-    course: Course
     settings: Settings
     paths: Paths
     clock: Clock
@@ -36,22 +38,22 @@ class Services:
     """The progress; None until `open` has opened it."""
     runs: list[StoredRun]
     """The learner's own runs of labs, oldest first; empty until `open`."""
-    cards: dict[str, Card]
-    """Card id -> card, of every deck that could be read."""
     warning: str
     """What went wrong as the progress was opened without keeping it from being used, or empty."""
+    deck_stamp: Hashable
+    """Of the decks' files as they were read."""
     lab_run: LabRun | None
     """The run of a lab that goes on, or the last one; it outlives the screen that started it."""
 
     def __init__(
         self,
-        course: Course,
+        course: Course | CourseReader,
         settings: Settings,
         paths: Paths,
         clock: Clock,
         open_store: Callable[[], Store],
     ) -> None:
-        self.course = course
+        self._source = course
         self.settings = settings
         self.paths = paths
         self.clock = clock
@@ -59,20 +61,41 @@ class Services:
         self.runs = []
         self.warning = ""
         self.lab_run = None
-        self.cards = course.cards
+        self.deck_stamp = stamp(course.root)
         self._open_store = open_store
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
+
+    @cached_property
+    def course(self) -> Course:
+        """The whole course; a large one takes longer than the first paint may."""
+        return self._source if isinstance(self._source, Course) else self._source.course
+
+    @cached_property
+    def cards(self) -> dict[str, Card]:
+        """Card id -> card, of every deck that could be read."""
+        return self.course.cards
+
+    @property
+    def cover(self) -> Cover:
+        """What is shown of the course before all of it is there."""
+        return self.course.cover if "course" in self.__dict__ else self._source.cover
 
     def open(self) -> None:
         """Open the progress and read what the screens need; slow, so call it in a thread.
 
         Raises `StoreError` when the database cannot be used.
         """
+        from studykit.review.schedule import is_behind
+
         store = self._open_store()
         try:
             store.back_up(self.today)
         except StoreError as error:  # a missing copy must not stop the study
             self.warning = f"no copy of the progress was made: {error}"
+        latest = store.latest_answer_at()
+        if latest is not None and is_behind(self.clock.now(), latest):
+            when = f"{latest.astimezone(self.clock.now().tzinfo):%d %b %Y %H:%M}"
+            self.warning = f"the clock stands before the last answer, of {when}: is it right?"
         self.runs = list(store.runs(None))
         self.store = store
 
@@ -111,20 +134,38 @@ class Services:
         review = self.settings.review
         return Limits(new_per_day=review.new_per_day, reviews_per_day=review.reviews_per_day)
 
-    def open_session(self) -> Session:
-        """A sitting on today's cards."""
+    def open_session(self, n_more_new: int = 0) -> Session:
+        """A sitting on today's cards, with `n_more_new` beyond the day's limit of new ones."""
         from studykit.review.session import Session
 
         store = self.progress
+        done, limits = store.done(self.today, self.cards), self.limits
         return Session(
             self.cards,
             store.memories(),
             store,
             self.scheduler,
-            self.limits,
-            store.done(self.today, self.cards),
+            limits.with_more_new(done, n_more_new) if n_more_new else limits,
+            done,
             self.clock,
             store.marks(self.today),
+        )
+
+    def open_practice(self, mode: Mode, ids: Sequence[str]) -> Practice:
+        """A practice of the cards `ids`, which the schedule never learns of."""
+        from studykit.review.practice import Practice
+
+        store = self.progress
+        return Practice(
+            mode,
+            ids,
+            self.cards,
+            store.memories(),
+            store.marks(self.today),
+            store,
+            self.scheduler.study_day,
+            self.clock,
+            to_ms(self.clock.now()),
         )
 
     @cached_property

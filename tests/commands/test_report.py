@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,3 +70,19 @@ def test_a_report_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -
     outcome = run("report", "--output", str(tmp_path / "no" / "such" / "folder"))
     assert outcome.code == 2
     assert "No such file or directory" in outcome.complaint
+
+
+def test_a_full_disk_leaves_the_last_report_whole(run: Run, tmp_path: Path) -> None:
+    """A limit on the size of files fails as a full disk does, in the middle of the writing."""
+    file = tmp_path / "report.md"
+    file.write_text("the report of last week")
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, unlimited[1]))
+    try:
+        outcome = run("report", "-o", str(file))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert outcome.code == 2
+    assert "File too large" in outcome.complaint
+    assert file.read_text() == "the report of last week"
+    assert [path.name for path in tmp_path.glob("*report*")] == ["report.md"]

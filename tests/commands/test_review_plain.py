@@ -21,7 +21,7 @@ from studykit.errors import StoreError
 from studykit.lab.trust import remember
 from studykit.progress.store import Store, StoredRun
 from studykit.review.grading import present
-from studykit.review.schedule import Rating
+from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review
 from tests.commands.dice_course import open_store
 from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
@@ -158,6 +158,24 @@ def test_the_end_of_the_input_ends_the_sitting(sit: Sit, home: Path) -> None:
     assert len(reviews(home)) == 1
 
 
+def test_the_next_card_is_read_from_its_deck_as_it_is_now(
+    sit: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has changed it while the last one was answered."""
+    lines = iter(["", "4", ":q"])
+
+    def type_(_: str) -> str:
+        if (line := next(lines)) == "4":
+            deck = tmp_path / "course" / "decks" / "1-core.yaml"
+            deck.write_text(deck.read_text().replace("Before each branch", "Ahead of every branch"))
+        return line
+
+    monkeypatch.setattr("builtins.input", type_)
+    outcome = sit("recall cloze")
+    assert "The decks were changed: 1 card changed\n" in outcome.out
+    assert "Ahead of every branch" in outcome.out
+
+
 def test_control_c_ends_the_sitting(sit: Sit, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As politely, with the exit code that shells expect."""
     lines = iter(["", "4"])
@@ -179,10 +197,10 @@ def test_a_rating_that_cannot_be_saved_is_asked_for_again(
 ) -> None:
     record, refusals = Store.record, iter([StoreError("no space left on the disk")])
 
-    def refuse_once(store: Store, review: Review) -> None:
+    def refuse_once(store: Store, review: Review, before: Memory | None) -> None:
         for error in refusals:
             raise error
-        record(store, review)
+        record(store, review, before)
 
     monkeypatch.setattr(Store, "record", refuse_once)
     outcome = sit("recall", "", "4", "4", "q")

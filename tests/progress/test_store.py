@@ -338,6 +338,21 @@ def test_the_days_last_hiding_is_taken_back_unless_an_answer_came_after_it(store
     assert store.marks(MONDAY.date()) == Marks(frozenset({"old"}), flagged=frozenset("d"))
 
 
+def test_a_clock_put_back_a_day_finds_its_limits_used_and_its_answers_in_turn(
+    store: Store,
+) -> None:
+    """As a flight to the west does it: what was done tomorrow counts, and is undone first."""
+    cards = {"a": make_card("a")}
+    store.record(make_review("a"))
+    yesterday = day_after(-1)
+    assert store.done(yesterday, cards).new == 1
+    assert store.done(day_after(-2), cards).new == 0
+    assert store.latest_answer_at() == MONDAY
+    store.mark(marking("b", "buried", minutes=-60))
+    assert store.take_back_mark(MONDAY.date()) is not None
+    assert store.take_back(yesterday) == make_review("a")
+
+
 def test_a_mark_set_again_is_the_latest(store: Store) -> None:
     store.mark(marking("a", "buried"))
     store.mark(marking("b", "buried", minutes=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from studykit.lab.events import Measurement
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
-from studykit.review.session import Review
+from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 
 MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -111,17 +111,22 @@ class MemoryJournal:
     is_broken: bool = False
     markings: list[Marking] = field(default_factory=list)
 
-    def record(self, review: Review) -> None:
+    def record(self, review: Review, before: Memory | None = None) -> None:
         self._check()
+        if before is not None and before != self.memory(review.card_id):
+            raise ElsewhereError("answered in another window")
         self.reviews.append(review)
 
-    def take_back(self, day: date) -> Review | None:
+    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
         self._check()
-        of_day = [review for review in self.reviews if review.day == day]
-        if not of_day:
+        if not self.reviews or self.reviews[-1].day < day:
             return None
-        self.reviews.remove(of_day[-1])
-        return of_day[-1]
+        if expected and expected != self.reviews[-1]:
+            raise ElsewhereError("given in another window")
+        return self.reviews.pop()
+
+    def tip(self) -> Hashable:
+        return (tuple(review.at for review in self.reviews), tuple(self.markings))
 
     def memory(self, card_id: str) -> Memory:
         return self.memories().get(card_id, NEW_MEMORY)

@@ -342,6 +342,25 @@ def test_retrievability_falls_to_the_desired_retention_when_due() -> None:
     assert DEFAULT.retrievability(NEW_MEMORY, MONDAY.date()) == 0.0
 
 
+def test_what_fades_most_is_retrieved_least() -> None:
+    day = MONDAY.date()
+    memories = [
+        Memory(
+            State.REVIEW,
+            stability_days=stability,
+            difficulty=5.0,
+            last_review_day=day - timedelta(days=days),
+        )
+        for stability in (0.4, 3.0, 80.0)
+        for days in (-1, 0, 1, 30, 400)
+    ]
+    by_fading = sorted(memories, key=lambda memory: DEFAULT.fading(memory, day))
+    retrievable = [DEFAULT.retrievability(memory, day) for memory in by_fading]
+    assert retrievable == sorted(retrievable, reverse=True)
+    assert len(set(retrievable)) > 9
+    assert DEFAULT.fading(NEW_MEMORY, day) == math.inf
+
+
 def test_is_due() -> None:
     at, day = MONDAY, MONDAY.date()
     yesterday = day - timedelta(days=1)
@@ -352,6 +371,10 @@ def test_is_due() -> None:
     assert not is_due(review, at, yesterday)
     assert is_due(step, at, day)
     assert not is_due(step, at - timedelta(seconds=1), day)
+    # The clock was put back since the step began: its end may be days away.
+    began = replace(step, last_review_at=at - timedelta(minutes=10))
+    assert not is_due(began, at - timedelta(minutes=12), day)
+    assert is_due(began, at - timedelta(hours=2), day)
     # Left over from an earlier day, though the clock now stands before its end.
     assert is_due(replace(step, due_day=yesterday), at - timedelta(hours=1), day)
 

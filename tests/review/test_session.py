@@ -409,6 +409,30 @@ def test_a_clock_set_back_to_yesterday_does_not_hand_out_the_limits_again() -> N
     assert session.current is None
 
 
+@pytest.mark.parametrize("back", [timedelta(hours=3), timedelta(days=1), timedelta(days=400)])
+def test_a_clock_put_back_in_the_middle_of_a_sitting(back: timedelta) -> None:
+    """No answer is lost, none is out of order, the day's limit holds when the clock is right again.
+
+    And a step that began in what is now the future is not waited for.
+    """
+    journal, clock = MemoryJournal(), FixedClock(MONDAY)
+    session = sit(make_cards("a", "b", "c"), journal, clock, Limits(new_per_day=2))
+    rate(session, Rating.AGAIN)
+    rate(session, Rating.EASY)
+    clock.advance(-back)
+    session.refresh()
+    assert current(session) == "a"
+    rate(session, Rating.EASY)
+    clock.advance(back)
+    session.refresh()
+    assert session.counts.new == 0
+    assert [review.card_id for review in journal.reviews] == ["a", "b", "a"]
+    assert session.memories == journal.replayed(SCHEDULER)
+    clock.advance(-back)
+    assert [card.id for _ in range(3) if (card := session.undo())] == ["a", "b", "a"]
+    assert journal.reviews == []
+
+
 def test_siblings_of_an_asked_card_wait_for_another_day() -> None:
     cards = {id_: make_card(id_, note="norm") for id_ in "ab"} | make_cards("c")
     clock = FixedClock(MONDAY)

@@ -216,7 +216,7 @@ def test_the_model_is_not_asked_without_a_backlog(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("asked")
 
-    monkeypatch.setattr(Scheduler, "retrievability", refuse)
+    monkeypatch.setattr(Scheduler, "fading", refuse)
     cards = make_cards("a", "b")
     memories = {"a": review_memory(0), "b": review_memory(-3)}
     assert len(build(cards, memories, Limits(20, 2)).reviews) == 2

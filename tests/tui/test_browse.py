@@ -90,6 +90,21 @@ async def test_marks_are_stored_and_taken_back(learner: Services) -> None:
         assert marks.flagged == {"stacks-choice"}
 
 
+async def test_undo_takes_marks_back_one_by_one(learner: Services) -> None:
+    """Also a mark's taking off, and on whichever card the cursor is by then."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("enter", "s", "j", "f", "f", "j", "u")
+        marks = learner.progress.marks(learner.today)
+        assert marks.suspended == {"stacks-recall"} and marks.flagged == {"stacks-choice"}
+        await pilot.press("u", "u")
+        marks = learner.progress.marks(learner.today)
+        assert not marks.suspended and not marks.flagged
+        assert "Taken back: stacks-recall is no longer suspended" in text_of(pilot.app)
+        await pilot.press("u")
+        assert "Nothing was marked here" in text_of(pilot.app)
+
+
 async def test_letters_belong_to_the_field(learner: Services) -> None:
     """Neither q nor s is a command while one types; / comes back to the field."""
     async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:

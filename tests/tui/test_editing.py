@@ -12,7 +12,7 @@ import pytest
 from studykit.errors import StudykitError
 from studykit.tui.app import StudykitApp
 from studykit.tui.editing import editor_command
-from tests.tui.conftest import MakeServices, open_review, text_of
+from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
 EDITOR = """\
 import sys
@@ -85,6 +85,27 @@ async def test_a_card_taken_out_of_the_deck_gives_way_to_the_next(
         screen = text_of(pilot.app)
         assert "stacks-recall is in the deck no longer; its answers are kept" in screen
         assert "2 new" in screen
+
+
+async def test_browse_edits_the_marked_card(
+    make_services: MakeServices, editor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays marked, in a list that is read again; a broken deck leaves the list as it is."""
+    services = make_services("recall", "cloze", "numeric")
+    async with StudykitApp(services).run_test(size=(120, 30)) as pilot:
+        await open_home(pilot)
+        await pilot.press("slash")
+        await until(pilot, lambda: "of 3 cards" in text_of(pilot.app))
+        await pilot.press("down", "enter")
+        will_replace(monkeypatch, editor, "Before each branch", "Ahead of every branch")
+        await pilot.press("e")
+        await until(pilot, lambda: "Read again" in text_of(pilot.app))
+        screen = text_of(pilot.app)
+        assert "▸ stacks-cloze" in screen and "Ahead of every branch" in screen
+        will_replace(monkeypatch, editor, "kind: cloze", "kind: close")
+        await pilot.press("e")
+        assert "! not taken over: decks/1-core.yaml:" in text_of(pilot.app)
+        assert "▸ stacks-cloze" in text_of(pilot.app)
 
 
 async def test_what_cannot_be_edited_is_one_line(

@@ -8,18 +8,20 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from studykit.clock import FixedClock
 from studykit.errors import StoreError
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
 from studykit.tui.app import StudykitApp
 from studykit.tui.services import Services
-from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
+from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_of, until
 from tests.tui.past import daily, study
 
 
@@ -35,7 +37,7 @@ async def test_home_shows_what_is_due_and_what_to_do(make_services: MakeServices
         screen = text_of(pilot.app)
         assert "8 due · ≈ 5 min   8 new" in screen
         assert "Welcome! Enter asks the first cards" in screen
-        deck_row = next(line for line in screen.splitlines() if "Core transformer" in line)
+        deck_row = next(line for line in screen.splitlines() if "%" in line)
         assert deck_row.split()[-5:] == ["0", "%", "8", "–", "–"]
 
 
@@ -202,7 +204,8 @@ async def test_too_small_a_terminal(make_services: MakeServices) -> None:
 async def test_keys_can_be_remapped(make_services: MakeServices) -> None:
     """A key of the settings replaces the default one, in action, hint and help."""
     settings = Settings(keys={"labs": "e"})
-    async with StudykitApp(make_services("recall", settings=settings)).run_test() as pilot:
+    app = StudykitApp(make_services("recall", settings=settings))
+    async with app.run_test(size=(100, 30)) as pilot:
         await open_home(pilot)
         await pilot.press("x")
         assert "e labs" in text_of(pilot.app)
@@ -313,3 +316,19 @@ async def test_a_copy_that_fails_is_a_warning_and_the_study_goes_on(
 
         assert "no copy of the progress was made" in text_of(pilot.app)
         assert "1 due" in text_of(pilot.app)
+
+
+async def test_a_clock_that_stands_before_the_last_answer_is_asked_about(
+    make_services: MakeServices,
+) -> None:
+    """The study goes on: what was answered is kept, and nothing is handed out twice."""
+    services = make_services("recall", "choice")
+    study(services, [("stacks-recall", 0, Rating.GOOD)])
+    services.clock = FixedClock(NOW - timedelta(hours=3))
+    async with StudykitApp(services).run_test(size=(100, 24)) as pilot:
+        await open_home(pilot)
+
+        assert "! the clock stands before the last answer, of 23 Nov 2026 08:00" in text_of(
+            pilot.app
+        )
+        assert "1 learning" in text_of(pilot.app)

@@ -17,7 +17,7 @@ from studykit.review.schedule import Memory, State
 from studykit.settings import ReviewSettings, Settings
 from studykit.tui.app import StudykitApp
 from studykit.tui.lab_run import LabRun
-from studykit.tui.screens import review
+from studykit.tui.screens import asking
 from studykit.tui.widgets.answer_order import OrderAnswer
 from tests.progress.builders import make_review
 from tests.tui.conftest import (
@@ -54,7 +54,7 @@ async def test_a_rating_that_cannot_be_saved(
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
         await open_review(pilot)
 
-        def refuse(_: object) -> None:
+        def refuse(*_: object) -> None:
             raise StoreError("no space left on the disk", hint="make room")
 
         with monkeypatch.context() as full_disk:
@@ -159,7 +159,7 @@ async def test_a_learning_step_is_waited_for(
     make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With nothing else left the screen counts down, and the card comes by itself."""
-    monkeypatch.setattr(review, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "TICK_SECONDS", 0.05)
     settings = Settings(review=ReviewSettings(learning_steps_minutes=(30.0,)))
     services = make_services("recall", settings=settings)
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:

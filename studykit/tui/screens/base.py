@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 from textual import getters
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding
 from textual.content import Content
 from textual.screen import Screen
 
 from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.errors import StudykitError
 from studykit.tui.app import StudykitApp
 from studykit.tui.services import Services
 from studykit.tui.widgets.key_hints import KeyHints
@@ -18,6 +22,12 @@ from studykit.tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
     from studykit.lab.results import Prediction
+
+
+NO_UNDO = Binding(
+    "u", "no_undo", "undo", show=False, id="undo", tooltip="Says where to take something back"
+)
+"""For screens that only show: the key answers there, too."""
 
 
 class StudyScreen(Screen[None]):
@@ -44,6 +54,40 @@ class StudyScreen(Screen[None]):
     def say(self, text: str | Content) -> None:
         """Put `text` in the status line."""
         self.query_one(StatusLine).say(text)
+
+    def warn(self, text: str) -> None:
+        """Put `text` in the status line, to be noticed."""
+        self.say(Content.styled(f"! {text}", "$text-warning"))
+
+    def edit_deck(self, card: Card) -> str | None:
+        """Open the card's deck in the learner's editor and take it up; says what became of it.
+
+        None if nothing was taken up: why, stands in the status line then.
+        """
+        from studykit.tui.deck_changes import read_again
+        from studykit.tui.editing import editor_command
+
+        try:
+            command = editor_command(card, os.environ)
+            with self.app.suspend():
+                subprocess.run(command, check=False)
+            read_again(self.services, card.place.path)
+        except SuspendNotSupported:
+            self.warn("this terminal cannot be lent to an editor")
+        except OSError as error:
+            self.warn(f"{command[0]} cannot be started: {error.strerror} (set $EDITOR)")
+        except StudykitError as error:
+            self.warn(f"not taken over: {error}")
+        else:
+            new = self.services.cards.get(card.id)
+            if new is None:
+                return f"{card.id} is in the deck no longer; its answers are kept"
+            return "Nothing was changed on the card" if new == card else "Read again"
+        return None
+
+    def action_no_undo(self) -> None:
+        """Say where something can be taken back."""
+        self.say("Nothing to take back here; on Home u takes today's last rating back")
 
     def open_lab(
         self,

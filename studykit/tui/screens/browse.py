@@ -40,12 +40,18 @@ class BrowseScreen(StudyScreen):
         Binding("s", "mark('suspended')", "suspend", id="suspend-card", tooltip="Never ask, or do"),
         Binding("b,minus", "mark('buried')", "bury", id="bury-card", tooltip="Not today, or do"),
         Binding("f,asterisk", "mark('flagged')", "flag", id="flag-card", tooltip="Flag, or unflag"),
+        Binding("u", "undo", "undo", id="undo", tooltip="Take back the mark last set or taken off"),
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
+        Binding("e", "edit", "edit", id="edit-card", tooltip="Edit the card's deck in $EDITOR"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._entries: tuple[Entry, ...] = ()
+        self._toggled: list[tuple[str, Mark]] = []
+        """Card and mark of each change here that was not taken back, the latest last."""
+        self._edited = ("", "")
+        """The card that was edited and what to say of it, until the list has it."""
 
     def compose_body(self) -> ComposeResult:
         yield Static(Content.styled("Browse", "bold"), id="title")
@@ -75,10 +81,11 @@ class BrowseScreen(StudyScreen):
         self._entries = event.entries
         self._list.marks = event.marks
         self._find()
+        self._show_edited()
 
     @on(ProgressFailed)
     def _blame(self, event: ProgressFailed) -> None:
-        self._warn(str(event.error))
+        self.warn(str(event.error))
 
     @property
     def _list(self) -> CardList:
@@ -131,9 +138,9 @@ class BrowseScreen(StudyScreen):
         self.query_one(SearchField).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("open", "lab", "mark"):
+        if action in ("open", "lab", "mark", "edit"):
             return self._list.has_focus and self._list.current is not None
-        return action != "search" or self._list.has_focus
+        return action not in ("search", "undo") or self._list.has_focus
 
     @on(CardList.Clicked)
     def action_open(self) -> None:
@@ -149,29 +156,54 @@ class BrowseScreen(StudyScreen):
             return
         header = self.services.lab_of(entry.card)
         if header is None:
-            self._warn("the lab could not be read: studykit check says why")
+            self.warn("the lab could not be read: studykit check says why")
             return
         self.open_lab(header, entry.card.knobs, entry.card)
 
     def action_mark(self, mark: Mark) -> None:
         """Set a mark on the marked card, or take it off."""
-        if (entry := self._list.current) is None:
-            return
-        id_, marks, store = entry.card.id, self._list.marks, self.services.progress
+        entry = self._list.current
+        if entry is not None and (told := self._toggle(entry.card.id, mark)):
+            self._toggled.append((entry.card.id, mark))
+            self.say(f"{told}; u takes it back")
+
+    def action_undo(self) -> None:
+        """Take back what was last marked here, or its taking off."""
+        if not self._toggled:
+            self.say("Nothing was marked here; on Home u takes today's last rating back")
+        elif told := self._toggle(*self._toggled[-1]):
+            self._toggled.pop()
+            self.say(f"Taken back: {told}")
+
+    def _toggle(self, id_: str, mark: Mark) -> str:
+        """What became of the card; empty if it could not be saved, which is said then."""
+        marks, store = self._list.marks, self.services.progress
         try:
             if id_ in getattr(marks, mark):
                 store.unmark(id_, mark)
                 self._list.marks = marks.minus(id_, mark)
-                self.say(f"{id_} is no longer {mark}")
-            else:
-                store.mark(Marking(id_, mark, self.services.clock.now(), self.services.today))
-                self._list.marks = marks.plus(id_, mark)
-                self.say(f"{id_} is {mark}; the same key takes it back")
+                return f"{id_} is no longer {mark}"
+            store.mark(Marking(id_, mark, self.services.clock.now(), self.services.today))
         except StudykitError as error:
-            self._warn(f"not saved: {error}")
+            self.warn(f"not saved: {error}")
+            return ""
+        self._list.marks = marks.plus(id_, mark)
+        return f"{id_} is {mark}"
 
-    def _warn(self, text: str) -> None:
-        self.say(Content.styled(f"! {text}", "$text-warning"))
+    def action_edit(self) -> None:
+        """Edit the marked card's deck; the list is read again and the card stays marked."""
+        if (entry := self._list.current) is None:
+            return
+        if (told := self.edit_deck(entry.card)) is not None:
+            self._edited = (entry.card.id, told)
+            self._read()
+
+    def _show_edited(self) -> None:
+        (id_, told), self._edited = self._edited, ("", "")
+        if told:
+            ids = [entry.card.id for entry in self._list.entries]
+            self._list.cursor = ids.index(id_) if id_ in ids else 0
+            self.say(told)
 
     def action_home(self) -> None:
         self.dismiss()

@@ -16,7 +16,7 @@ from studykit.lab.results import RunResult
 from studykit.review.grading import right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
 from studykit.text import clean
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.card_text import Fitted, fit_text
 from studykit.tui.widgets.card_view import fit_evidence
 from studykit.tui.widgets.memory_text import render_memory
@@ -30,6 +30,7 @@ class CardScreen(StudyScreen):
     BINDING_GROUP_TITLE = "Card"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "lab", "lab", id="lab", tooltip="Open the card's lab"),
+        NO_UNDO,
         Binding("q,escape,enter", "back", "back", key_display="q", id="back", tooltip="Back"),
         Binding("down,j", "scroll_body(1)", "scroll down", show=False, id="scroll-down"),
         Binding("up,k", "scroll_body(-1)", "scroll up", show=False, id="scroll-up"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.text import clean
+from studykit.tui.deck_changes import look_again
 from studykit.tui.messages import (
     ProgressFailed,
     ProgressOpened,
@@ -20,11 +21,13 @@ from studykit.tui.messages import (
     StandingRead,
 )
 from studykit.tui.overview import Overview, build_overview, read_standing
+from studykit.tui.pace import settle
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.home_text import (
     KEY,
     render_ahead,
     render_labs,
+    render_pretest,
     render_problems,
     render_today,
     render_waiting,
@@ -35,6 +38,9 @@ from studykit.tui.widgets.retention import render_retention
 from studykit.tui.widgets.safe import Static
 from studykit.tui.words import long_day, outlook, plural
 
+if TYPE_CHECKING:
+    from studykit.review.offers import Wish
+
 
 class HomeScreen(StudyScreen):
     """The first screen, painted before the progress is open and filled when it is."""
@@ -43,40 +49,43 @@ class HomeScreen(StudyScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "review", "review", id="review", tooltip="Ask the due cards"),
         Binding("x", "labs", "labs", id="labs", tooltip="The experiments behind the cards"),
+        Binding("c", "practise", "practise", id="practise", tooltip="Practise beside the schedule"),
         Binding("p", "progress", "progress", id="progress", tooltip="How well it stays"),
         Binding("slash", "browse", "browse", id="browse", tooltip="Search and read all cards"),
-        Binding("r", "report", "report", id="report", tooltip="Write a report of the progress"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take today's last rating back"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Leave; everything is saved"),
+        Binding("r", "report", "report", id="report", tooltip="Write a report of the progress"),
         Binding("down,j", "scroll_body(1)", "scroll down", show=False, id="scroll-down"),
         Binding("up,k", "scroll_body(-1)", "scroll up", show=False, id="scroll-up"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, wish: Wish | None = None) -> None:
         super().__init__()
+        self._wish = wish
         self._overview: Overview | None = None
         self._is_hurried = False
         """The review was asked for before the progress was open."""
 
     def compose_body(self) -> ComposeResult:
-        course = self.services.course
+        cover = self.services.cover
         with Horizontal(id="top"):
             yield Static("studykit", id="name")
-            yield Static(clean(course.title), id="course")
+            yield Static(clean(cover.title), id="course")
             yield Static(id="streak")
             yield Static(long_day(self.services.today), id="day")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
             yield Static("Opening the progress …", id="today")
             yield Static(id="next")
             yield Static(id="waiting")
-            yield DeckTable(course.decks)
+            yield Static(id="pretest")
+            yield DeckTable(cover.decks)
             with Container(id="long"):
                 with Container(id="ahead"):
                     yield Static(id="week")
                     yield Static(id="retention")
                 yield Calendar()
             yield Static(id="labs")
-            yield Static(render_problems(course.problems), id="problems")
+            yield Static(render_problems(cover.problems), id="problems")
 
     def on_mount(self) -> None:
         # After the first paint: the store's packages take longer to load than all of this.
@@ -95,13 +104,31 @@ class HomeScreen(StudyScreen):
         # The next key is most likely Enter: what it needs is loaded by then.
         import studykit.tui.screens.review  # noqa: F401
 
+        settle()
+
     @on(ProgressOpened)
     def _fill(self, event: ProgressOpened) -> None:
         self._show(event.overview)
         if self.services.warning:
             self.say(Content.styled(f"! {self.services.warning}", "$text-warning"))
-        if self._is_hurried and self.is_current and event.overview.n_due:
+        if self.is_current and self._wish is not None:
+            self._grant(self._wish)
+        elif self._is_hurried and self.is_current and event.overview.n_due:
             self.action_review()
+
+    def _grant(self, wish: Wish) -> None:
+        """Begin what the command line has asked for."""
+        from studykit.tui.practising import find_offer
+        from studykit.tui.screens.practice_menu import build_screen
+
+        try:
+            offer = find_offer(self.services, wish)
+            if offer.ids:
+                self.app.push_screen(build_screen(self.services, offer))
+            else:
+                self.say(f"There is no card now for: {clean(offer.title)}")
+        except StudykitError as error:
+            self.say(Content.styled(f"! {error}", "$text-error"))
 
     @work(thread=True, exclusive=True, group="standing")
     def _read_standing(self) -> None:
@@ -139,11 +166,17 @@ class HomeScreen(StudyScreen):
             self._refresh()
 
     def _refresh(self) -> None:
+        self._look_at_decks()
         try:
             self._show(build_overview(self.services))
             self._read_standing()
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
+
+    def _look_at_decks(self) -> None:
+        """Take up decks that were changed on the disk, and say so."""
+        if news := look_again(self.services):
+            self.say(news)
 
     def _show(self, overview: Overview) -> None:
         self._overview = overview
@@ -152,17 +185,21 @@ class HomeScreen(StudyScreen):
         waiting = self.query_one("#waiting", Static)
         waiting.update(render_waiting(overview.waiting))
         waiting.display = bool(overview.waiting)
+        pretest = self.query_one("#pretest", Static)
+        pretest.update(render_pretest(overview.pretest))
+        pretest.display = overview.pretest is not None
         labs = render_labs(self.services.course.labs, overview.waiting, self.services.runs)
         self.query_one("#labs", Static).update(labs)
         self.query_one("#day", Static).update(long_day(self.services.today))
-        self.query_one(DeckTable).fill(overview.decks)
+        self.query_one(DeckTable).fill(self.services.cover.decks, overview.decks)
+        self.query_one("#problems", Static).update(render_problems(self.services.course.problems))
         self.refresh_bindings()
 
     def _next(self, overview: Overview) -> Content:
         enter = ("Enter", KEY)
         if not self.services.cards:
             return Content("This course has no cards that can be read; studykit check says why")
-        if not overview.n_known:
+        if overview.n_due and not overview.n_known:
             return Content.assemble(
                 "Welcome! ",
                 enter,
@@ -174,7 +211,8 @@ class HomeScreen(StudyScreen):
             return Content.assemble(enter, " goes on with the review")
         n_unseen = len(self.services.cards) - overview.n_known
         rollover = self.services.settings.review.rollover_hour
-        return Content(outlook(overview.coming, n_unseen, self.services.today, rollover))
+        ahead = outlook(overview.coming, n_unseen, self.services.today, rollover)
+        return Content.assemble(f"{ahead}. ", ("c", KEY), " practises more")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
@@ -182,7 +220,7 @@ class HomeScreen(StudyScreen):
                 return self._overview is None or self._overview.n_due > 0
             case "undo":
                 return self._overview is not None and self._overview.n_done > 0
-            case "report" | "progress" | "browse":
+            case "report" | "progress" | "browse" | "practise":
                 return self._overview is not None
         return True
 
@@ -193,18 +231,24 @@ class HomeScreen(StudyScreen):
         from studykit.tui.screens.review import ReviewScreen
         from studykit.tui.sitting import Sitting
 
+        self.say("")
+        self._look_at_decks()
         try:
             sitting = Sitting(self.services)
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
             return
-        self.say("")
         self.app.push_screen(ReviewScreen(sitting))
 
     def action_labs(self) -> None:
         from studykit.tui.screens.labs import LabsScreen
 
         self.app.push_screen(LabsScreen())
+
+    def action_practise(self) -> None:
+        from studykit.tui.screens.practice_menu import PracticeMenu
+
+        self.app.push_screen(PracticeMenu())
 
     def action_progress(self) -> None:
         from studykit.tui.screens.progress import ProgressScreen
@@ -236,8 +280,11 @@ class HomeScreen(StudyScreen):
 
         try:
             path = write_report(self.services)
-        except (StudykitError, OSError) as error:
+        except StudykitError as error:
             self.post_message(ReportFailed(str(error)))
+            return
+        except OSError as error:
+            self.post_message(ReportFailed(f"{error.filename}: {error.strerror}"))
             return
         self.post_message(ReportWritten(path))
 

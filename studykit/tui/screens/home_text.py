@@ -16,6 +16,7 @@ from studykit.tui.words import minutes, plural
 if TYPE_CHECKING:
     from studykit.progress.standing import Standing
     from studykit.progress.store import StoredRun
+    from studykit.review.offers import Offer
 
 KEY = "bold $text-primary"
 HEAD = "bold $text-accent"
@@ -55,6 +56,17 @@ def render_waiting(waiting: Sequence[LabHeader]) -> Content:
     )
 
 
+def render_pretest(offer: Offer | None) -> Content:
+    """The deck that is about to begin, with the pretest that it can begin with."""
+    if offer is None:
+        return Content()
+    return Content.assemble(
+        ("c", KEY),
+        f"     a pretest of {plural(len(offer.ids), 'card')} before you begin: ",
+        (clean(offer.title), "$text-muted"),
+    )
+
+
 def render_ahead(standing: Standing) -> Content:
     """The week ahead with its heading."""
     return Content.assemble(
@@ -90,7 +102,8 @@ def _lab_line(header: LabHeader, runs: Sequence[StoredRun], *, is_waiting: bool)
         mark, said = Content.styled("?", "$text-accent"), "waits for your prediction"
     else:
         mark, said = Content("–"), "not run yet"
-    return Content.assemble(mark, f" {clean(header.question)}", (f"   {said}", "$text-muted"))
+    said = said.ljust(len("waits for your prediction"))
+    return Content.assemble(mark, (f" {said}  ", "$text-muted"), clean(header.question))
 
 
 def render_problems(problems: Sequence[str]) -> Content:

@@ -13,7 +13,7 @@ from textual.content import Content
 from studykit.course.cards import LabHeader
 from studykit.text import clean
 from studykit.tui.evidence_words import render_seconds
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.safe import Static
 
@@ -26,6 +26,7 @@ class LabsScreen(StudyScreen):
     BINDING_GROUP_TITLE = "Labs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="open-lab", tooltip="Open the marked lab"),
+        NO_UNDO,
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
     ]
 

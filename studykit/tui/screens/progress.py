@@ -15,7 +15,7 @@ from studykit.errors import StudykitError
 from studykit.progress.insight import Insight
 from studykit.tui.messages import InsightRead, ProgressFailed
 from studykit.tui.overview import read_insight
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.insight_text import (
     MUTED,
@@ -52,6 +52,7 @@ class ProgressScreen(StudyScreen):
         Binding("tab", "panel(1)", "next panel", id="panel-next", tooltip="The next panel"),
         Binding("shift+tab", "panel(-1)", "panel back", show=False, id="panel-previous"),
         Binding("enter", "open", "open", id="open-entry", tooltip="Open the marked card or lab"),
+        NO_UNDO,
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
     ]
 

@@ -1,12 +1,14 @@
-"""The keys of the review screen; which of them live, the screen says in `check_action`."""
+"""The keys of a card: of the review, of a practice. Which of them live, the screens say."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from textual.binding import Binding, BindingType
 
 from studykit.review.schedule import Rating
 from studykit.tui.widgets import confidence_bar
-from studykit.tui.widgets.rating_bar import NAMES, binding_id
+from studykit.tui.widgets.rating_bar import NAMES, PRACTICE_NAMES, binding_id
 
 
 def _key(keys: str, action: str, what: str, name: str, help: str = "", shown: str = "") -> Binding:  # noqa: A002
@@ -19,9 +21,8 @@ def _quiet(keys: str, action: str, what: str, name: str, help: str) -> Binding: 
     return Binding(keys, action, what, show=False, id=name, tooltip=help)
 
 
-REVIEW_KEYS: list[BindingType] = [
+_ANSWERING: list[BindingType] = [
     _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),
-    _key("enter,space", "accept", "as suggested", "accept", "Rate as suggested", "Enter"),
     *(
         Binding(
             confidence_bar.KEYS[confidence],
@@ -34,32 +35,58 @@ REVIEW_KEYS: list[BindingType] = [
         for confidence, word in confidence_bar.WORDS.items()
     ),
     _key("enter,space", "skip", "skip", "skip-confidence", "Do not say how sure", "Enter"),
-    *(
-        Binding(
-            str(rating.value),
-            f"rate({rating.value})",
-            NAMES[rating],
-            show=False,
-            id=binding_id(rating),
-            tooltip=NAMES[rating],
-        )
-        for rating in Rating
-    ),
     _key("enter,space", "show_result", "result", "show-result", "See what was measured", "Enter"),
     _key("enter", "write", "write", "write", "Back into the text field"),
     _key("n", "give_up", "don't know", "give-up", "Give up: show the answer"),
     _key("x", "lab", "lab", "lab", "Run the card's lab"),
-    _key("u", "undo", "undo", "undo", "Take the last rating back"),
-    # b and f are options' letters while those are chosen from; the signs are always free.
-    _quiet("s", "suspend", "suspend", "suspend-card", "Never ask this card (u takes it back)"),
-    _quiet("b,minus", "bury", "bury", "bury-card", "Not today; tomorrow again"),
+]
+
+_ACCEPT = _key("enter,space", "accept", "as suggested", "accept", "Mark as suggested", "Enter")
+
+_BESIDES: list[BindingType] = [
     _quiet("f,asterisk", "flag", "flag", "flag-card", "Flag the card, or take its flag off"),
     _quiet("e", "edit", "edit", "edit-card", "Edit the card's deck in $EDITOR"),
     _quiet("y", "copy", "copy", "copy", "Copy the card as text"),
+    _key("c", "practise", "practise", "practise", "At the end: choose what to practise"),
     _key("q,escape", "home", "home", "home", "Home; all is saved", "q"),
     Binding("enter,space", "home_at_end", "home", show=False, id="home-at-end"),
     _key("down,j", "scroll_card(1)", "scroll", "scroll-down", "Scroll a long card", "j/k"),
     Binding("up,k", "scroll_card(-1)", "scroll up", show=False, id="scroll-up"),
     Binding("pagedown", "scroll_card(10)", "page down", show=False, id="page-down"),
     Binding("pageup", "scroll_card(-10)", "page up", show=False, id="page-up"),
+]
+
+
+def _rates(names: Mapping[Rating, str]) -> list[BindingType]:
+    return [
+        Binding(
+            str(rating.value),
+            f"rate({rating.value})",
+            name,
+            show=False,
+            id=binding_id(rating),
+            tooltip=name,
+        )
+        for rating, name in names.items()
+    ]
+
+
+REVIEW_KEYS: list[BindingType] = [
+    *_ANSWERING,
+    _ACCEPT,
+    *_rates(NAMES),
+    _key("u", "undo", "undo", "undo", "Take the last rating back"),
+    # b and f are options' letters while those are chosen from; the signs are always free.
+    _quiet("s", "suspend", "suspend", "suspend-card", "Never ask this card (u takes it back)"),
+    _quiet("b,minus", "bury", "bury", "bury-card", "Not today; tomorrow again"),
+    *_BESIDES,
+]
+
+PRACTICE_KEYS: list[BindingType] = [
+    *_ANSWERING,
+    _ACCEPT,
+    *_rates(PRACTICE_NAMES),
+    _key("enter,space", "next", "next", "next-card", "In a pretest: the next card", "Enter"),
+    _key("u", "undo", "undo", "undo", "Take the last answer back"),
+    *_BESIDES,
 ]

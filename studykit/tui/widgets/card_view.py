@@ -95,10 +95,13 @@ class CardView(VerticalScroll, can_focus=False):
         evidence: Evidence,
         error: Confidence | None,
         memory: Memory,
+        *,
+        comes_back: bool = True,
     ) -> None:
         """The answer side: verdict, refutation, explanation, evidence, source.
 
-        `error`: the answer is wrong and the learner was that sure of it.
+        `error`: the answer is wrong and the learner was that sure of it; the card then comes back
+        soon, but in a practice.
         """
         card = self.card
         self.query_one(".task").display = False
@@ -110,7 +113,12 @@ class CardView(VerticalScroll, can_focus=False):
         if isinstance(card.body, Recall):
             parts = [Fitted(fit_text(card.body.answer), classes="answer")]
         else:
-            parts = [Fitted(_fit_verdict(card, given, grade, error), classes="verdict")]
+            parts = [
+                Fitted(
+                    _fit_verdict(card, given, grade, error, comes_back=comes_back),
+                    classes="verdict",
+                )
+            ]
         if grade.misconception:
             parts.append(Fitted(fit_text(grade.misconception), classes="misconception"))
         parts.append(Fitted(fit_text(card.explain), classes="explain"))
@@ -182,7 +190,7 @@ def fit_evidence(
 
 
 def _fit_verdict(
-    card: Card, given: Given, grade: Grade, error: Confidence | None
+    card: Card, given: Given, grade: Grade, error: Confidence | None, *, comes_back: bool
 ) -> Callable[[int], Content]:
     """Right or wrong in a mark and a word, and the right answer where nothing else shows it."""
     if grade.correct is None:
@@ -204,6 +212,6 @@ def _fit_verdict(
     )
     if is_written and grade.answer:
         head += Content.assemble(("   answer  ", "$text-muted"), (grade.answer, "bold"))
-    if error is not None:
+    if error is not None and comes_back:
         head += Content.styled(f"\n{COMES_BACK}", "$text-muted")
     return lambda width: Content("\n").join(head.wrap(width))

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from studykit.course.cards import Deck
+from studykit.course.cards import DeckCover
 from studykit.text import clean
 from studykit.tui.widgets.bar import render_bar
 
@@ -42,16 +42,16 @@ class DeckTable(Widget):
     DeckTable { height: auto; }
     """
 
-    def __init__(self, decks: Sequence[Deck]) -> None:
+    def __init__(self, decks: Sequence[DeckCover]) -> None:
         super().__init__()
         self._decks = decks
         self._counts: Mapping[str, Counts] = {}
         self._standing: Standing | None = None
 
-    def fill(self, counts: Mapping[str, Counts]) -> None:
-        """Show what is left: deck id -> counts."""
-        self._counts = counts
-        self.refresh()
+    def fill(self, decks: Sequence[DeckCover], counts: Mapping[str, Counts]) -> None:
+        """Show what is left of `decks`: deck id -> counts."""
+        self._decks, self._counts = decks, counts
+        self.refresh(layout=True)
 
     def show_standing(self, standing: Standing) -> None:
         """Show how far each deck is learned."""
@@ -82,12 +82,12 @@ class DeckTable(Widget):
         line = f"{'DECK':<{layout.title}}  {mastery}{names}{topic}"
         return Content.styled(line, "$text-muted")
 
-    def _row(self, deck: Deck, layout: _Layout, columns: Sequence[str]) -> Content:
+    def _row(self, deck: DeckCover, layout: _Layout, columns: Sequence[str]) -> Content:
         counts = self._counts.get(deck.id)
         numbers = ["", "", ""]
         if counts is not None:
             numbers = [str(n or NOTHING) for n in (counts.new, counts.learning, counts.review)]
-        numbers.append(str(len(deck.cards)))
+        numbers.append(str(deck.n_cards))
         cells = "".join(
             f"{number:>{len(name) + GAP}}" for number, name in zip(numbers, columns, strict=False)
         )

@@ -20,7 +20,7 @@ MUTED = "$text-muted"
 LOWEST_RETENTION = 0.5
 """The left end of the line of retention; what is lower stands at it."""
 _FORECAST_ROWS = 4
-LONGEST_QUESTION = 90
+LONGEST_QUESTION = 80
 """Characters of a question that a list shows."""
 
 
@@ -92,7 +92,7 @@ def _topic(topic: TopicProgress, width: int) -> Content:
     tail = Content.assemble(
         render_bar(topic.mastery, bar),
         f"{100 * topic.mastery:4.0f} %",
-        (f"{topic.cards - topic.unseen:4}/{topic.cards} met", MUTED),
+        (f"{f'{topic.cards - topic.unseen}/{topic.cards}':>9} met", MUTED),
     )
     title = Content.assemble((f"{topic.number:<4} ", MUTED), clean(topic.title))
     room = max(10, width - tail.cell_length - 2)

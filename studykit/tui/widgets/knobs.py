@@ -73,7 +73,7 @@ class KnobRows(Widget):
                 "▸ " if is_chosen else "  ",
                 name.ljust(n_name),
                 (f"  {arrows[0]} ", "$text-muted"),
-                (_show(value).center(n_value), "bold"),
+                (_centred(_show(value), n_value), "bold"),
                 (f" {arrows[1]}   ", "$text-muted"),
             )
             offered = Content(" ").join(
@@ -89,6 +89,11 @@ class KnobRows(Widget):
     def on_click(self, event: events.Click) -> None:
         if 0 <= event.y < len(self._choices):
             self.post_message(self.Clicked(event.y))
+
+
+def _centred(text: str, width: int) -> str:
+    room = width - cell_len(text)
+    return " " * (room // 2) + text + " " * (room - room // 2)
 
 
 def _show(value: KnobValue) -> str:

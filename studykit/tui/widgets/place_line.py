@@ -16,6 +16,8 @@ from studykit.text import clean
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
 
+FLAGGED = ("⚑ flagged", "$text-accent")
+
 
 class Bar(Widget):
     """A thin line, filled from the left."""
@@ -55,31 +57,41 @@ class PlaceLine(Widget):
             yield Static(id="counts")
         yield Bar()
 
-    def show_place(self, course: Course, session: Session) -> None:
-        """Where the session is; the count that the current card is part of is the bold one."""
-        card, counts = session.current, session.counts
-        state = session.memories.get(card.id, NEW_MEMORY).state if card else None
-        parts: list[tuple[str, str]] = []
-        if card and card.id in session.marks.flagged:
-            parts.append(("⚑ flagged", "$text-accent"))
-        for name, n, states in (
-            ("new", counts.new, (State.NEW,)),
-            ("learning", counts.learning, (State.LEARNING, State.RELEARNING)),
-            ("review", counts.review, (State.REVIEW,)),
-        ):
-            if n:
-                parts.append((" · " if parts else "", "$text-muted"))
-                parts.append((f"{n} {name}", "bold" if state in states else "$text-muted"))
+    def show_place(self, course: Course, card: Card | None, counts: Content, share: float) -> None:
+        """Where `card` belongs, and how far the sitting has come: in words, and as a share."""
         self.query_one("#place", Fitted).show(
             _fit_place(card, course) if card else lambda width: Content()
         )
-        self.query_one("#counts", Static).update(Content.assemble(*parts))
-        total = session.n_done + counts.total
-        self.query_one(Bar).fill(session.n_done / total if total else 1.0)
+        self.query_one("#counts", Static).update(counts)
+        self.query_one(Bar).fill(share)
 
     def badge(self, text: str) -> None:
         """What goes on beside the sitting: a lab that runs."""
         self.query_one("#badge", Static).update(text)
+
+
+def render_counts(session: Session) -> Content:
+    """What is left today; the count that the current card is part of is the bold one."""
+    card, counts = session.current, session.counts
+    state = session.memories.get(card.id, NEW_MEMORY).state if card else None
+    parts: list[tuple[str, str]] = []
+    if card and card.id in session.marks.flagged:
+        parts.append(FLAGGED)
+    for name, n, states in (
+        ("new", counts.new, (State.NEW,)),
+        ("learning", counts.learning, (State.LEARNING, State.RELEARNING)),
+        ("review", counts.review, (State.REVIEW,)),
+    ):
+        if n:
+            parts.append((" · " if parts else "", "$text-muted"))
+            parts.append((f"{n} {name}", "bold" if state in states else "$text-muted"))
+    return Content.assemble(*parts)
+
+
+def render_label(label: str, n_left: int, *, is_flagged: bool) -> Content:
+    """What kind of practice this is, and how many cards are left."""
+    flag = [FLAGGED, (" · ", "$text-muted")] if is_flagged else []
+    return Content.assemble(*flag, (label, "$text-accent"), (f" · {n_left} left", "bold"))
 
 
 def _fit_place(card: Card, course: Course) -> Callable[[int], Content]:

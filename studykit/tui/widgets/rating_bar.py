@@ -1,4 +1,4 @@
-"""The four ratings with the interval that each would give; clicking one rates."""
+"""What a card can be rated, each with the interval that it would give; clicking one rates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from studykit.tui.messages import RatingPicked
 from studykit.tui.widgets.safe import Static
 
 NAMES = {rating: rating.name.capitalize() for rating in Rating}
+PRACTICE_NAMES = {Rating.AGAIN: "Again", Rating.GOOD: "Got it"}
+"""Of a practice, where nothing comes of it but the card's return."""
 STYLES = {
     Rating.AGAIN: "$text-error",
     Rating.HARD: "$text-warning",
@@ -25,9 +27,10 @@ STYLES = {
 class RatingButton(Static):
     """One rating: its key, its name, its interval."""
 
-    def __init__(self, rating: Rating, key: str) -> None:
+    def __init__(self, rating: Rating, name: str, key: str) -> None:
         super().__init__()
         self.rating = rating
+        self._name = name
         self._key = key
 
     def offer(self, interval: str, *, is_suggested: bool) -> None:
@@ -36,7 +39,7 @@ class RatingButton(Static):
         self.set_class(is_suggested, "-suggested")
         self.update(
             Content.assemble(
-                (f"{left}{self._key} {NAMES[self.rating]}{right}", f"bold {STYLES[self.rating]}"),
+                (f"{left}{self._key} {self._name}{right}", f"bold {STYLES[self.rating]}"),
                 (f"\n{interval}", "$text-muted"),
             )
         )
@@ -47,7 +50,7 @@ class RatingButton(Static):
 
 
 class RatingBar(HorizontalGroup):
-    """Again, Hard, Good, Easy; shown once the answer is."""
+    """Again, Hard, Good, Easy, or the `names` of some of them; shown once the answer is."""
 
     DEFAULT_CSS = """
     RatingBar {
@@ -65,18 +68,19 @@ class RatingBar(HorizontalGroup):
     }
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, str], names: Mapping[Rating, str]) -> None:
         super().__init__()
         self._keys = keys
+        self._names = names
 
     def compose(self) -> ComposeResult:
-        for rating in Rating:
-            yield RatingButton(rating, self._keys.get(binding_id(rating), str(rating.value)))
+        for rating, name in self._names.items():
+            yield RatingButton(rating, name, self._keys.get(binding_id(rating), str(rating.value)))
 
     def offer(self, intervals: Mapping[Rating, str], suggested: Rating) -> None:
-        """Show what each rating leads to."""
+        """Show what each rating leads to, where it leads to anything."""
         for button in self.query(RatingButton):
-            button.offer(intervals[button.rating], is_suggested=button.rating is suggested)
+            button.offer(intervals.get(button.rating, ""), is_suggested=button.rating is suggested)
 
 
 def binding_id(rating: Rating) -> str:

@@ -45,12 +45,7 @@ class SittingEnd(Static):
             *self._sum(),
             Content(self._outlook()),
             Content(""),
-            Content.assemble(
-                ("u", "bold $text-primary"),
-                " takes the last rating back    ",
-                ("q", "bold $text-primary"),
-                " home",
-            ),
+            render_ways_on("takes the last rating back"),
         ]
         self.update(Content("\n").join(lines))
 
@@ -77,3 +72,11 @@ class SittingEnd(Static):
         memories = not_hidden(session.memories, session.marks, services.today)
         coming = next_due(memories, services.today)
         return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)
+
+
+def render_ways_on(undo: str) -> Content:
+    """The keys at an end; `undo` says what is taken back."""
+    key = "bold $text-primary"
+    return Content.assemble(
+        ("u", key), f" {undo}    ", ("c", key), " practises more    ", ("q", key), " home"
+    )

@@ -1,0 +1,54 @@
+"""How a command line ends: an exit code, and every error as one line on stderr."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from studykit.commands.terminal import warn
+from studykit.errors import StudykitError
+from studykit.settings import user_paths
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def exit_code_of(run: Callable[[], int]) -> int:
+    """The exit code of `run`, whatever it raises."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?
+    try:
+        code = run()
+        sys.stdout.flush()
+    except StudykitError as error:
+        warn(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        warn(f"{where}{error.strerror or error}{_write_log(traceback.format_exc())}")
+        return 1
+    except Exception as error:
+        warn(f"unexpected {type(error).__name__}: {error}{_write_log(traceback.format_exc())}")
+        return 1
+    return code
+
+
+def _write_log(trace: str) -> str:
+    """Where the traceback of an unexpected error was written, or nothing if it could not be."""
+    try:
+        log = user_paths().data_dir / "last-error.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(trace, encoding="utf-8")
+    except (OSError, StudykitError):
+        return ""
+    return f" (traceback in {log})"

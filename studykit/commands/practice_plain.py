@@ -1,0 +1,62 @@
+"""A practice line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from studykit.commands.plain_reading import Quit, Reading, read_line_by_line
+from studykit.commands.plain_voice import PracticeVoice
+from studykit.commands.terminal import say
+from studykit.errors import StudykitError, UsageError
+from studykit.review.schedule import Rating
+from studykit.tui.practising import PracticeSitting, find_offer
+
+if TYPE_CHECKING:
+    from studykit.review.offers import Wish
+    from studykit.tui.services import Services
+
+
+def practise_line_by_line(services: Services, wish: Wish) -> int:
+    """The exit code of the practice that is asked for; raises `UsageError` if there is none."""
+    return read_line_by_line(services, lambda opened: _Practice(opened, wish))
+
+
+class _Practice(Reading):
+    """Keeps whether the learner had it; a pretest is marked by the grade alone."""
+
+    HELP_WORDS: ClassVar = {"rated": "answered", "rating": "answer", "more": ""}
+    NOTHING_LEFT = "Nothing answered in this practice is left to take back."
+    sitting: PracticeSitting
+
+    def __init__(self, services: Services, wish: Wish) -> None:
+        offer = find_offer(services, wish)
+        if offer.kind == "new" or not offer.ids:
+            raise UsageError(f"there is no card now for: {offer.title}")
+        sitting = PracticeSitting(services, offer.kind, offer)
+        super().__init__(services, sitting, PracticeVoice(services, sitting))
+
+    def ask_mark(self) -> None:
+        sitting, grade = self.sitting, self.sitting.grade
+        assert grade is not None
+        is_again = grade.suggested is Rating.AGAIN
+        question = "1 again, 3 got it; Enter for " + ("again: " if is_again else "got it: ")
+        line = self.ask("Enter goes on: " if sitting.is_pretest else question)
+        if line is None:
+            return
+        if line not in ("", "1", "3") or (line and sitting.is_pretest):
+            say("Press Enter." if sitting.is_pretest else "Type 1 or 3, or Enter.")
+            return
+        is_right = not is_again if line == "" else line == "3"
+        try:
+            if sitting.is_pretest:
+                sitting.go_on()
+            else:
+                sitting.mark(is_right)
+        except StudykitError as error:
+            say(f"Not kept: {error}")
+            return
+        self.say_place()
+
+    def ask_at_end(self) -> None:
+        if self.ask("Enter or q quits: ") is not None:
+            raise Quit

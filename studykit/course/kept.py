@@ -1,0 +1,142 @@
+"""A course as it was read last time, kept so that a start need not read its YAML again.
+
+It is used for the very bytes that it was read from and no others: its name for them is a hash of
+every deck and lab, of where they lie, and of the program that reads them. It is plain JSON with
+checksums. Whatever is wrong with it, it is left aside and the course is read as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import zlib
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from studykit import __version__
+from studykit.course.cards import Course, Cover, DeckCover
+
+FORMAT = 1
+FOLDER = "courses"
+"""Where they lie in the folder of the learner's data."""
+
+_PROGRAM = Path(__file__).parent
+_BROKEN = (OSError, ValueError, TypeError, KeyError, RecursionError)
+"""What reading a damaged file may raise."""
+
+
+class CourseReader:
+    """The course below `root`, from what was kept in `data_dir` or else from its files.
+
+    It writes there only if it `may_keep`. Both properties raise `CourseError` as `load_course`
+    does.
+    """
+
+    def __init__(self, root: Path, data_dir: Path, *, may_keep: bool = True) -> None:
+        self.root = root
+        self._data_dir = data_dir
+        self._may_keep = may_keep
+
+    @cached_property
+    def cover(self) -> Cover:
+        """What is shown first; of a course that was kept it takes no more than a look."""
+        with suppress(*_BROKEN):
+            title, decks, problems = self._kept(1)
+            return Cover(title, tuple(DeckCover(*deck) for deck in decks), tuple(problems))
+        return self.course.cover
+
+    @cached_property
+    def course(self) -> Course:
+        """All of it."""
+        # Imported here, as the parser below: the first paint waits for neither.
+        from studykit.course.packing import unpack_course
+
+        with suppress(*_BROKEN):
+            return unpack_course(self._kept(2), self.root)
+        from studykit.course.decks import load_course
+
+        course = load_course(self.root)
+        self._keep(course)
+        return course
+
+    @cached_property
+    def _key(self) -> str:
+        """The name of the course's present content; empty if it cannot be kept."""
+        try:
+            return course_key(self.root)
+        except OSError:
+            return ""
+
+    @property
+    def _path(self) -> Path:
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return self._data_dir / FOLDER / f"{name}.json"
+
+    def _kept(self, n: int) -> Any:
+        """What the kept file's line `n` holds, 1 the cover, 2 the course.
+
+        Raises one of `_BROKEN` if there is none of the present content or it is damaged.
+        """
+        with self._path.open("rb") as file:
+            if not self._key or file.readline().rstrip() != self._key.encode():
+                raise ValueError("of another content")
+            *_, line = (file.readline() for _ in range(n))
+        seal, text = line[:8], line[9:].rstrip(b"\n")
+        if seal != b"%08x" % zlib.crc32(text):
+            raise ValueError("damaged")
+        return json.loads(text)
+
+    def _keep(self, course: Course) -> None:
+        """Keep what was just read, where that is possible and nothing was changed meanwhile."""
+        if not self._key or not self._may_keep:
+            return
+        from studykit.course.packing import pack_course
+
+        cover = course.cover
+        decks = [(deck.id, deck.title, deck.n_cards) for deck in cover.decks]
+        with suppress(OSError, ValueError):
+            if course_key(self.root) == self._key:
+                parts = ([cover.title, decks, cover.problems], pack_course(course))
+                _replace(self._path, b"\n".join([self._key.encode(), *map(_sealed, parts)]))
+
+
+def course_key(root: Path) -> str:
+    """A hash of all that `load_course` depends on; raises `OSError` for a file it cannot read."""
+    digest = hashlib.sha256()
+    program = f"{FORMAT} {__version__} {sys.version_info[:2]}"
+    digest.update(program.encode() + os.fsencode(root))
+    for path in [*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]:
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for path in sorted([*(root / "decks").glob("*.yaml"), *(root / "labs").glob("*/*.py")]):
+        if not path.is_file():
+            raise OSError(f"{path} is no file")  # a pipe would keep us waiting
+        content = path.read_bytes()
+        # Lengths first, so that no two courses run together into the same bytes.
+        name = os.fsencode(path.relative_to(root))
+        digest.update(b"%d %d " % (len(name), len(content)) + name)
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _sealed(data: object) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"%08x " % zlib.crc32(text) + text
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write the file so that a reader finds the old content or the new, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,177 @@
+"""A course as plain JSON data, and back: positions, not names, because there are many cards."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from studykit.course.cards import (
+    Body,
+    Card,
+    Choice,
+    Cloze,
+    Course,
+    Deck,
+    Kind,
+    LabHeader,
+    Match,
+    Numeric,
+    Option,
+    Order,
+    OutlineTopic,
+    Predict,
+    Recall,
+    Topic,
+)
+from studykit.errors import Place
+
+
+def pack_course(course: Course) -> Any:
+    """The course as lists, dicts, texts and numbers, paths left out; `unpack_course` takes them."""
+    return [
+        course.id,
+        course.title,
+        [
+            [
+                deck.id,
+                deck.title,
+                deck.path.name,
+                [
+                    [topic.id, topic.number, topic.title, topic.points, *_pack_cards(topic)]
+                    for topic in deck.topics
+                ],
+            ]
+            for deck in course.decks
+        ],
+        [_pack_lab(lab) for lab in course.labs.values()],
+        [_values(topic) for topic in course.outline],
+        course.problems,
+    ]
+
+
+def unpack_course(data: Any, root: Path) -> Course:
+    """The course below `root` in what `pack_course` made of it."""
+    id_, title, decks, labs, outline, problems = data
+    headers = [_unpack_lab(lab, root) for lab in labs]
+    return Course(
+        root,
+        id_,
+        title,
+        tuple(_unpack_deck(deck, root) for deck in decks),
+        {header.id: header for header in headers},
+        tuple(OutlineTopic(*topic) for topic in outline),
+        tuple(problems),
+    )
+
+
+def _values(value: Any) -> list[Any]:
+    return [getattr(value, field.name) for field in fields(value)]
+
+
+def _pack_cards(topic: Topic) -> list[list[Any]]:
+    return [
+        [
+            card.id,
+            card.kind,
+            card.points,
+            card.question,
+            _pack_body(card.body),
+            card.explain,
+            card.lab,
+            card.claim,
+            card.knobs,
+            card.note,
+            card.source,
+            card.place.line,
+            card.place.column,
+            card.content_hash,
+        ]
+        for card in topic.cards
+    ]
+
+
+def _pack_body(body: Body) -> list[Any]:
+    if isinstance(body, Choice | Predict):
+        _, *rest = _values(body)
+        return [[_values(option) for option in body.options], *rest]
+    return _values(body)
+
+
+def _unpack_deck(data: Any, root: Path) -> Deck:
+    deck_id, title, name, topics = data
+    path = root / "decks" / name
+    return Deck(
+        deck_id, title, tuple(_unpack_topic(topic, deck_id, path) for topic in topics), path
+    )
+
+
+def _unpack_topic(data: Any, deck_id: str, path: Path) -> Topic:
+    topic_id, number, title, points, *cards = data
+    return Topic(
+        topic_id,
+        number,
+        title,
+        points,
+        tuple([_unpack_card(card, deck_id, topic_id, path) for card in cards]),
+    )
+
+
+def _unpack_card(data: Any, deck_id: str, topic_id: str, path: Path) -> Card:
+    id_, kind, points, question, body, explain, lab, claim, knobs, note, source, *end = data
+    line, column, content_hash = end
+    # By position: there may be ten thousand.
+    return Card(
+        id_,
+        kind,
+        deck_id,
+        topic_id,
+        tuple(points),
+        question,
+        _unpack_body(kind, body),
+        explain,
+        lab,
+        claim,
+        knobs,
+        note,
+        source,
+        Place(path, line, column),
+        content_hash,
+    )
+
+
+def _unpack_body(kind: Kind, data: Any) -> Body:
+    first, *rest = data
+    match kind:
+        case "choice":
+            return Choice(_options(first))
+        case "predict":
+            return Predict(_options(first), *rest)
+        case "cloze":
+            return Cloze(first, *map(tuple, rest))
+        case "order":
+            return Order(tuple(first))
+        case "match":
+            return Match(tuple([(left, right) for left, right in first]), *map(tuple, rest))
+        case "numeric":
+            return Numeric(first, *rest)
+        case "recall":
+            return Recall(first)
+
+
+def _options(data: Any) -> tuple[Option, ...]:
+    return tuple([Option(*option) for option in data])
+
+
+def _pack_lab(lab: LabHeader) -> dict[str, Any]:
+    named = {field.name: getattr(lab, field.name) for field in fields(lab)}
+    del named["path"]
+    return named
+
+
+def _unpack_lab(data: Any, root: Path) -> LabHeader:
+    named = dict(data)
+    for name in ("points", "needs"):
+        named[name] = tuple(named[name])
+    named["knobs"] = {name: tuple(values) for name, values in named["knobs"].items()}
+    return LabHeader(path=root / "labs" / f"{named['id']}.py", **named)

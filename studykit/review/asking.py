@@ -1,0 +1,156 @@
+"""The card that is asked now: shown, answered, graded. Which one comes next, others decide."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from studykit.clock import Clock, from_ms, offset_minutes, to_ms
+from studykit.course.cards import Card
+from studykit.lab.results import RunResult
+from studykit.review.confidence import is_confident_error
+from studykit.review.grading import AnswerError, Given, Grade, Shown, grade, present
+from studykit.review.marks import Mark, Marking, Marks
+
+LONGEST_ANSWER = timedelta(minutes=10)
+"""Whoever takes longer was away: no answer counts for more."""
+
+
+class MarkJournal(Protocol):
+    """Where marks on cards are kept; each call is durable when it returns, or did nothing."""
+
+    def mark(self, marking: Marking) -> None: ...
+
+    def unmark(self, card_id: str, mark: Mark) -> None: ...
+
+
+class Asking(ABC):
+    """What a sitting and a practice have in common: one card of `cards`, and its answer."""
+
+    def __init__(
+        self,
+        cards: Mapping[str, Card],
+        marks: Marks,
+        journal: MarkJournal,
+        study_day: Callable[[datetime], date],
+        clock: Clock,
+    ) -> None:
+        self.cards = cards
+        self.marks = marks
+        """Of the study day; hidden cards are not asked."""
+        self.shown: Shown | None = None
+        """The current card as it stands on the screen."""
+        self.grade: Grade | None = None
+        """Of the current card, once it is revealed."""
+        self._marks_journal = journal
+        self._study_day = study_day
+        self._clock = clock
+        self._given: Given = None
+        self._confidence: int | None = None
+        self._shown_at = self._now()
+
+    @property
+    def current(self) -> Card | None:
+        """The card that is asked; None if there is nothing to ask now."""
+        return self.shown.card if self.shown else None
+
+    @property
+    def revealed(self) -> bool:
+        """True once the current card's answer may be shown."""
+        return self.grade is not None
+
+    @property
+    def is_confident_error(self) -> bool:
+        """True if the current card is revealed and its answer wrong, and said to be sure."""
+        return self.grade is not None and is_confident_error(self.grade.correct, self._confidence)
+
+    def answer(
+        self, given: Given, evidence: RunResult | None, confidence: int | None = None
+    ) -> Grade:
+        """The grade of the learner's answer; the card is revealed.
+
+        Raises `AnswerError`, and changes nothing, if it cannot be an answer to the card.
+        """
+        shown = self._asked()
+        if self.revealed:
+            raise RuntimeError("the card is revealed already")
+        self.grade = grade(shown, given, evidence)
+        self._given, self._confidence = given, confidence
+        return self.grade
+
+    def reveal(self, evidence: RunResult | None = None) -> Grade:
+        """The right answer without one given: how `recall` is asked; elsewhere, giving up."""
+        return self.answer(None, evidence)
+
+    def judge_again(self, evidence: RunResult | None) -> Grade:
+        """The grade of the same answer in the light of other evidence: the lab was run."""
+        shown, _ = self._judged()
+        self.grade = grade(shown, self._given, evidence)
+        return self.grade
+
+    def toggle_flag(self) -> bool:
+        """Flags the current card, or takes its flag off; True if it has one now."""
+        card = self._asked().card
+        if card.id in self.marks.flagged:
+            self._marks_journal.unmark(card.id, "flagged")
+            self.marks = self.marks.minus(card.id, "flagged")
+            return False
+        at = self._now()
+        self._marks_journal.mark(Marking(card.id, "flagged", at, self._study_day(at)))
+        self.marks = self.marks.plus(card.id, "flagged")
+        return True
+
+    @abstractmethod
+    def undo(self) -> Card | None:
+        """The card that was last answered, asked again; or None."""
+
+    @abstractmethod
+    def change_cards(self, cards: Mapping[str, Card], evidence: RunResult | None) -> None:
+        """Goes on with the cards as their decks have them now; those that are gone are not asked.
+
+        The current card stays, with its new text; a revealed one is graded again.
+        """
+
+    def _change_shown(self, card: Card, draw: int, evidence: RunResult | None) -> None:
+        """The current card is `card` now, the same one with another text, shuffled by `draw`.
+
+        If it is revealed, the same answer is graded again; where that fits the card no longer,
+        it is asked again.
+        """
+        before, was_revealed = self._asked(), self.revealed
+        self.shown, self.grade = present(card, draw), None
+        if was_revealed and _shape(self.shown) == _shape(before):
+            with suppress(AnswerError):
+                self.grade = grade(self.shown, self._given, evidence)
+
+    def _now(self) -> datetime:
+        """The time as the log keeps it, so that a memory is the same before and after storing."""
+        at = self._clock.now()
+        return from_ms(to_ms(at), offset_minutes(at))
+
+    def _taken_ms(self, at: datetime) -> int:
+        """How long the current card has been standing, at most `LONGEST_ANSWER`."""
+        taken = max(timedelta(), min(at - self._shown_at, LONGEST_ANSWER))
+        return taken // timedelta(milliseconds=1)
+
+    def _asked(self) -> Shown:
+        if self.shown is None:
+            raise RuntimeError("no card is asked")
+        return self.shown
+
+    def _judged(self) -> tuple[Shown, Grade]:
+        shown = self._asked()
+        if self.grade is None:
+            raise RuntimeError("the card is not revealed yet")
+        return shown, self.grade
+
+    def _leave(self) -> None:
+        self.shown = self.grade = None
+
+
+def _shape(shown: Shown) -> tuple[str, int, int, int]:
+    """What an answer's places refer to."""
+    return shown.card.kind, len(shown.options), len(shown.steps), len(shown.rights)

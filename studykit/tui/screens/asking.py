@@ -1,0 +1,351 @@
+"""A card on the screen, whoever asks it: question, answer, evidence, and what comes after.
+
+The scheduled review and the practice are both such screens. They differ in what a card is marked
+with, in what the top line counts, and in their end.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Center, Container
+from textual.content import Content
+
+from studykit.errors import StudykitError
+from studykit.review.confidence import Confidence
+from studykit.review.grading import Given, Grade
+from studykit.review.schedule import Rating
+from studykit.tui.card_sitting import CardSitting
+from studykit.tui.deck_changes import look_again
+from studykit.tui.messages import Answered, AnswerUnclear, ConfidencePicked, RatingPicked
+from studykit.tui.screens.base import StudyScreen
+from studykit.tui.widgets.answer_text import AnswerInput
+from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
+from studykit.tui.widgets.confidence_bar import ConfidenceBar
+from studykit.tui.widgets.place_line import PlaceLine
+from studykit.tui.widgets.rating_bar import RatingBar
+from studykit.tui.widgets.safe import Static
+
+KEY = "bold $text-primary"
+TICK_SECONDS = 1.0
+"""How often the screen looks whether a learning step or a lab has ended."""
+
+
+class AskingScreen(StudyScreen):
+    """The cards of a sitting, one after the other."""
+
+    CSS_PATH = "review.tcss"
+    NAMES: ClassVar[Mapping[Rating, str]]
+    """What a card can be marked with."""
+    NOTHING_LEFT: ClassVar[str]
+    """Said where there is nothing to take back."""
+
+    def __init__(self, sitting: CardSitting) -> None:
+        super().__init__()
+        self._sitting = sitting
+        self._is_warm = False
+        self._news = ""  # of the decks, not told yet
+        self.is_painting = False
+
+    # What is another in the review and in a practice
+
+    @abstractmethod
+    def build_end(self) -> Static:
+        """What stands where a card would when there is none."""
+
+    @abstractmethod
+    def show_place(self) -> None:
+        """Bring the top line up to date."""
+
+    @abstractmethod
+    async def show_grade(self, grade: Grade, evidence: Evidence, now: datetime) -> None:
+        """Put the graded answer on the screen, and what the card can be marked with."""
+
+    @abstractmethod
+    async def action_rate(self, value: int) -> None:
+        """Keep what the learner says of the answer, then go on; unkept, nothing changes."""
+
+    def compose_body(self) -> ComposeResult:
+        yield PlaceLine()
+        yield Container(id="body", classes="frame")
+        with Center():
+            yield ConfidenceBar(self.services.settings.keys)
+            yield RatingBar(self.services.settings.keys, self.NAMES)
+
+    async def on_mount(self) -> None:
+        await self.show_card()
+        self.set_interval(TICK_SECONDS, self.tick)
+
+    def on_unmount(self) -> None:
+        try:
+            self._sitting.end()
+        except StudykitError as error:
+            self.log.error(str(error))
+
+    # What is on the screen
+
+    async def show_card(self) -> None:
+        """Put the current card on the screen, or the end of the sitting."""
+        sitting = self._sitting
+        if news := look_again(self.services):
+            sitting.change_cards()
+            self._news = news
+        body = self.query_one("#body", Container)
+        with self._painting():
+            await body.remove_children()
+            if sitting.shown is None:
+                await body.mount(self.build_end())
+            else:
+                view = CardView(sitting.shown)
+                await body.mount(view)
+                view.focus_answer()
+                self._warm_lab()
+            self.show_place()
+            self.query_one(ConfidenceBar).display = False
+            self.query_one(RatingBar).display = False
+
+    def say(self, text: str | Content) -> None:
+        """Put `text` in the status line, and below it what is new of the decks."""
+        news, self._news = self._news, ""
+        super().say(Content.assemble(text, "\n" if text else "", news) if news else text)
+
+    async def _show_held(self) -> None:
+        """Put the answer that is held on the screen, and what comes before its outcome."""
+        sitting = self._sitting
+        offer = None
+        if sitting.phase == "predicted" and sitting.card is not None:
+            offer = build_offer(self.services.lab_of(sitting.card), sitting.evidence)
+        with self._painting():
+            await self.query_one(CardView).show_given(sitting.given, offer)
+            self._ask_confidence()
+            self.set_focus(None)
+
+    def _ask_confidence(self) -> None:
+        bar = self.query_one(ConfidenceBar)
+        bar.display = self._sitting.asks_confidence
+        way_on = "Enter skips" if self._sitting.phase == "answered" else ""
+        bar.ask(self._sitting.confidence, way_on)
+
+    async def show_answer(self) -> None:
+        """Put the graded answer on the screen, and what comes after it."""
+        sitting, grade = self._sitting, self._sitting.grade
+        if sitting.card is None or grade is None:
+            return
+        now = self.services.clock.now()
+        header = self.services.lab_of(sitting.card)
+        evidence = fit_evidence(sitting.card, header, sitting.evidence, now)
+        with self._painting():
+            await self.show_grade(grade, evidence, now)
+            self.query_one(ConfidenceBar).display = False
+            self.set_focus(None)
+
+    @contextmanager
+    def _painting(self) -> Iterator[None]:
+        """While a card is half drawn nothing is shown and no tick comes between."""
+        self.is_painting = True
+        try:
+            with self.app.batch_update():
+                yield
+        finally:
+            self.is_painting = False
+        self.call_after_refresh(self.refresh_bindings)
+
+    async def tick(self) -> None:
+        """Let in what time has brought: a learning card, the end of a lab."""
+        if self.is_painting or not self.is_current:
+            return
+        if self._news:
+            self.say("")
+        if self._sitting.refresh():
+            await self.show_card()
+        elif self._sitting.card is not None:
+            await self._look_again()
+        run = self.services.lab_run
+        is_running = run is not None and not run.is_over
+        self.query_one(PlaceLine).badge(f"lab {run.fraction:.0%}" if run and is_running else "")
+
+    def _warm_lab(self) -> None:
+        """Let the labs' process load while the learner thinks, once a sitting."""
+        card = self._sitting.card
+        if not self._is_warm and card is not None and self.services.lab_of(card) is not None:
+            self._is_warm = True
+            self.run_worker(self.services.runner.warm(), exit_on_error=False, group="warm")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys live: one that does nothing now is neither shown nor obeyed."""
+        phase, card = self._sitting.phase, self._sitting.card
+        match action:
+            case "reveal":
+                return phase == "asked" and card is not None and card.kind == "recall"
+            case "give_up":
+                return phase == "asked" and card is not None and card.kind != "recall"
+            case "write":
+                return phase == "asked" and self.focused is None and bool(self.query(AnswerInput))
+            case "accept" | "rate" | "next":
+                return phase == "revealed"
+            case "show_result":
+                return self._sitting.can_show_result
+            case "confide":
+                return self._sitting.asks_confidence
+            case "skip":
+                return phase == "answered"
+            case "lab" | "copy" | "suspend" | "bury" | "flag" | "edit":
+                return card is not None
+            case "scroll_card":
+                return any(view.max_scroll_y > 0 for view in self.query(CardView))
+            case "home_at_end" | "practise":
+                return phase == "over"
+        return True
+
+    # Answering and marking
+
+    async def action_reveal(self) -> None:
+        await self._take(None)
+
+    async def action_give_up(self) -> None:
+        await self._take(None)
+
+    def action_write(self) -> None:
+        self.query_one(CardView).focus_answer()
+
+    @on(Answered)
+    async def _take_answered(self, event: Answered) -> None:
+        event.stop()
+        await self._take(event.given)
+
+    async def _take(self, given: Given) -> None:
+        sitting = self._sitting
+        if not sitting.is_asked:
+            return
+        try:
+            sitting.take(given)
+        except StudykitError as error:
+            self.warn(str(error))
+            return
+        self.say("")
+        if sitting.phase == "revealed":
+            await self.show_answer()
+        else:
+            await self._show_held()
+
+    @on(AnswerUnclear)
+    def _ask_for_more(self, event: AnswerUnclear) -> None:
+        event.stop()
+        self.warn(event.hint)
+
+    async def action_confide(self, percent: int) -> None:
+        """Note how sure the answer is; nothing else is waited for but the lab of a prediction."""
+        self._sitting.confide(Confidence(percent))
+        if self._sitting.phase == "answered":
+            await self.action_skip()
+        else:
+            self._ask_confidence()
+
+    @on(ConfidencePicked)
+    async def _confide_picked(self, event: ConfidencePicked) -> None:
+        event.stop()
+        await self.action_confide(event.confidence)
+
+    async def action_skip(self) -> None:
+        self._sitting.show_result()
+        await self.show_answer()
+
+    async def action_show_result(self) -> None:
+        self._sitting.show_result()
+        await self.show_answer()
+
+    async def action_accept(self) -> None:
+        if (grade := self._sitting.grade) is not None:
+            await self.action_rate(grade.suggested)
+
+    @on(RatingPicked)
+    async def _rate_picked(self, event: RatingPicked) -> None:
+        event.stop()
+        await self.action_rate(event.rating)
+
+    async def action_undo(self) -> None:
+        """Take back what was last kept; its card stands again."""
+        try:
+            card = self._sitting.undo()
+        except StudykitError as error:
+            self.warn(f"not taken back: {error}")
+            return
+        if card is None:
+            self.say(self.NOTHING_LEFT)
+            return
+        await self.show_card()
+        self.say(f"Taken back: {card.id} stands again as it was")
+
+    def action_flag(self) -> None:
+        try:
+            is_flagged = self._sitting.asking.toggle_flag()
+        except StudykitError as error:
+            self.warn(f"not saved: {error}")
+            return
+        self.show_place()
+        self.say("Flagged" if is_flagged else "The flag is off")
+
+    # Editing
+
+    async def action_edit(self) -> None:
+        """Open the card's deck in the learner's editor; the card stands here as it is then."""
+        if self._sitting.card is None or (told := self.edit_deck(self._sitting.card)) is None:
+            return
+        self._sitting.change_cards()
+        await self.show_card()
+        if self._sitting.phase == "revealed":
+            await self.show_answer()
+        self.say(told)
+
+    # Everything else
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.query_one(CardView).as_text(self._sitting.grade))
+        self.say("Copied")
+
+    def action_scroll_card(self, rows: int) -> None:
+        self.query_one(CardView).scroll_relative(y=rows, animate=False)
+
+    def action_home(self) -> None:
+        self.dismiss()
+
+    def action_home_at_end(self) -> None:
+        self.dismiss()
+
+    def action_practise(self) -> None:
+        """Choose what to practise; Home lies below it."""
+        from studykit.tui.screens.practice_menu import PracticeMenu
+
+        self.app.switch_screen(PracticeMenu())
+
+    def action_lab(self) -> None:
+        """Open the card's lab with the card's knobs and what was predicted."""
+        card = self._sitting.card
+        header = self.services.lab_of(card) if card else None
+        if card is None or header is None:
+            self.warn("the lab could not be read: studykit check says why")
+            return
+        self.open_lab(header, card.knobs, card, self._sitting.prediction)
+
+    async def lab_closed(self) -> None:
+        """The same card stands here in the same state, with what the lab has brought."""
+        self._sitting.lab_was_open()
+        await self._look_again()
+        self.refresh_bindings()
+
+    async def _look_again(self) -> None:
+        before = self._sitting.phase
+        if not self._sitting.look_again():
+            return
+        if self._sitting.phase in ("asked", "answered"):
+            self.say("Your run is kept; it stands with the answer")
+            return
+        await self.show_answer()
+        if before == "revealed":
+            self.call_after_refresh(self.query_one(CardView).scroll_to_evidence)

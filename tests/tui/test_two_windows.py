@@ -1,0 +1,87 @@
+"""Two windows on one progress: each sees what the other has answered, and no answer is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from studykit.review.schedule import NEW_MEMORY, Rating
+from studykit.review.session import ElsewhereError
+from studykit.tui.app import StudykitApp
+from studykit.tui.services import Services
+from studykit.tui.sitting import Sitting
+from tests.tui.conftest import MakeServices, open_review, text_of, until
+
+
+def other_window(services: Services) -> Sitting:
+    """A sitting in another program on the same course and progress."""
+    other = Services(
+        services.course, services.settings, services.paths, services.clock, services._open_store
+    )
+    other.open()
+    return Sitting(other)
+
+
+def rate(sitting: Sitting, rating: Rating) -> str:
+    sitting.take(None)
+    return sitting.rate(rating).card_id
+
+
+async def test_a_card_answered_in_another_window_gives_way(make_services: MakeServices) -> None:
+    """Before it is answered here; the next card stands, and a line says why."""
+    services = make_services("recall", "numeric")
+    async with StudykitApp(services).run_test(size=(100, 30)) as pilot:
+        await open_review(pilot)
+        assert "Answer in your head" in text_of(pilot.app)
+        rate(other_window(services), Rating.EASY)
+        await until(pilot, lambda: "27 equally likely letters" in text_of(pilot.app))
+        assert "! changed in another window: stacks-recall" in text_of(pilot.app)
+        assert "1 new" in text_of(pilot.app)
+
+
+async def test_a_card_revealed_in_both_windows_is_not_rated_blindly(
+    make_services: MakeServices,
+) -> None:
+    """The first press shows the new intervals; the second one counts both answers, in turn."""
+    services = make_services("recall", "numeric")
+    async with StudykitApp(services).run_test(size=(100, 30)) as pilot:
+        await open_review(pilot)
+        other = other_window(services)
+        await pilot.press("space")
+        rate(other, Rating.EASY)
+        await pilot.press("4")
+        assert "a rating here counts beside the other" in " ".join(text_of(pilot.app).split())
+        assert len(services.progress.reviews()) == 1
+        await pilot.press("4")
+        first, second = services.progress.reviews()
+        again = services.scheduler.review(first.card_id, first.after, second.rating, second.at)
+        assert second.after == again
+        assert services.progress.check() == []
+
+
+async def test_undo_names_the_other_window_first(make_services: MakeServices) -> None:
+    """It takes back the last answer whoever gave it, but not without having said so."""
+    services = make_services("recall", "numeric", "cloze")
+    async with StudykitApp(services).run_test(size=(100, 30)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space", "4")
+        answered = rate(other_window(services), Rating.GOOD)
+        await pilot.press("escape", "u")
+        line = " ".join(text_of(pilot.app).split())
+        assert f"! not taken back: the last answer, to {answered}, was given in another" in line
+        assert len(services.progress.reviews()) == 2
+        await pilot.press("escape", "u")
+        assert [review.card_id for review in services.progress.reviews()] == ["stacks-recall"]
+        await pilot.press("escape", "u")
+        assert services.progress.memory("stacks-recall") == NEW_MEMORY
+
+
+def test_line_by_line_a_refused_rating_can_be_given_again(make_services: MakeServices) -> None:
+    """What the other window has answered is known then."""
+    services = make_services("recall")
+    services.open()
+    here, there = Sitting(services), other_window(services)
+    rate(there, Rating.GOOD)
+    here.take(None)
+    with pytest.raises(ElsewhereError, match="rate again to count both"):
+        here.rate(Rating.GOOD)
+    assert here.rate(Rating.GOOD).after.reps == 2
