@@ -1,5 +1,5 @@
 # Run inside the virtual environment of the README (or put its bin/ first on PATH).
-.PHONY: help check format lint test verify
+.PHONY: help bench check format lint pictures test verify
 
 help:  # list the targets
 	@grep -E '^[a-z]+:.*#' Makefile | sed 's/:.*# /\t/'
@@ -18,6 +18,12 @@ test:  # the tests alone
 format:  # format and mend what ruff can
 	ruff format .
 	ruff check --fix .
+
+bench:  # the figures of benchmarks/README.md, measured here
+	python -m benchmarks
+
+pictures:  # the pictures of docs/screens.md, taken again
+	python -m docs.screenshots
 
 verify:  # run every lab of the course and compare its verdicts with the recorded ones
 	studykit verify

@@ -20,6 +20,7 @@ from typing import Any
 
 from studykit import __version__
 from studykit.course.cards import Course, Cover, DeckCover
+from studykit.course.source import LARGEST_FILE_BYTES
 
 FORMAT = 1
 FOLDER = "courses"
@@ -82,8 +83,9 @@ class CourseReader:
 
         Raises one of `_BROKEN` if there is none of the present content or it is damaged.
         """
+        key = self._key  # before anything is read: `_keep` asks whether it is still the same
         with self._path.open("rb") as file:
-            if not self._key or file.readline().rstrip() != self._key.encode():
+            if not key or file.readline().rstrip() != key.encode():
                 raise ValueError("of another content")
             *_, line = (file.readline() for _ in range(n))
         seal, text = line[:8], line[9:].rstrip(b"\n")
@@ -110,13 +112,14 @@ def course_key(root: Path) -> str:
     digest = hashlib.sha256()
     program = f"{FORMAT} {__version__} {sys.version_info[:2]}"
     digest.update(program.encode() + os.fsencode(root))
-    for path in [*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]:
+    for path in sorted([*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]):
         status = path.stat()
         digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     for path in sorted([*(root / "decks").glob("*.yaml"), *(root / "labs").glob("*/*.py")]):
         if not path.is_file():
             raise OSError(f"{path} is no file")  # a pipe would keep us waiting
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)  # as much as the parser looks at
         # Lengths first, so that no two courses run together into the same bytes.
         name = os.fsencode(path.relative_to(root))
         digest.update(b"%d %d " % (len(name), len(content)) + name)

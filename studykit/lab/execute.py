@@ -56,7 +56,7 @@ def _run(request: Document, outbox: Outbox) -> None:
         if not callable(getattr(lab, name, None)):
             raise _RuleError(f"the lab defines no function {name}: write one")
     device = _resolve_device(request["device"])
-    machine, versions = _machine(device), _versions(device)
+    machine, versions = describe_machine(device), _versions(device)
     outbox.send({"type": "started", "device": device, "machine": machine, "versions": versions})
     for seed in request["seeds"]:
         events = lab.run(**request["knobs"], seed=seed, device=device)
@@ -115,7 +115,8 @@ def _resolve_device(device: str) -> str:
     return device
 
 
-def _machine(device: str) -> str:
+def describe_machine(device: str) -> str:
+    """The GPU, or the processor and how many of its cores may be used."""
     if device == "cuda":
         return str(sys.modules["torch"].cuda.get_device_name())
     name = platform.processor() or platform.machine()

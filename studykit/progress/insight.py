@@ -31,6 +31,8 @@ class LabRecord:
     n_judged: int
     """Predictions that came true or did not."""
     n_right: int
+    is_latest_right: bool
+    """Whether the latest of them came true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +103,4 @@ def calibration(
 def _lab_record(header: LabHeader, runs: Sequence[StoredRun]) -> LabRecord:
     own = [run for run in runs if run.result.lab == header.id]
     judged = [bet.correct for run in own if (bet := run.prediction) and bet.correct is not None]
-    return LabRecord(header, len(own), len(judged), sum(judged))
+    return LabRecord(header, len(own), len(judged), sum(judged), bool(judged and judged[-1]))

@@ -1,8 +1,8 @@
-"""The table of memories: a cache of what the last review of each card led to."""
+"""The log, and the table of memories: a cache of what the last review of each card led to."""
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, insert
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
@@ -12,9 +12,21 @@ from studykit.progress.rows import (
     memory_columns,
     memory_of,
     review_of,
+    review_row,
 )
-from studykit.progress.tables import MemoryRow, ReviewRow
+from studykit.progress.tables import METADATA, MemoryRow, ReviewRow
 from studykit.review.schedule import NEW_MEMORY, Memory
+from studykit.review.session import Review
+
+# Statements of the core, not of the ORM: they run between a key and the next card.
+_ADD_REVIEW = insert(METADATA.tables["reviews"])
+_SET_MEMORY = insert(METADATA.tables["memories"]).prefix_with("OR REPLACE")
+
+
+def add_review(session: Session, review: Review, sitting_id: int | None) -> None:
+    """Store a review at the end of the log."""
+    columns = review_row(review, sitting_id).model_dump(exclude={"id"})
+    session.connection().execute(_ADD_REVIEW, columns)
 
 
 def set_memory(session: Session, card_id: str, memory: Memory) -> None:
@@ -22,7 +34,8 @@ def set_memory(session: Session, card_id: str, memory: Memory) -> None:
     if memory == NEW_MEMORY:
         session.exec(delete(MemoryRow).where(col(MemoryRow.card_id) == card_id))
     else:
-        session.merge(MemoryRow(card_id=card_id, **memory_columns(memory)))
+        columns = {"card_id": card_id, **memory_columns(memory)}
+        session.connection().execute(_SET_MEMORY, columns)
 
 
 def stored_memories(session: Session) -> dict[str, Memory]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func
+from sqlalchemy import Engine, delete
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -30,24 +30,30 @@ from studykit.progress.counts import (
 )
 from studykit.progress.database import WRITES, explained, how_to_restore, open_database
 from studykit.progress.marks import newest_hiding, set_mark, stored_marks, unset_mark
-from studykit.progress.memories import differences, set_memory, stored_memories
+from studykit.progress.memories import add_review, differences, set_memory, stored_memories
 from studykit.progress.practised import add_practised, remove_practised, stored_practised
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
     memory_of,
     review_of,
-    review_row,
     run_of,
     run_row,
 )
-from studykit.progress.tables import MarkRow, MemoryRow, ReviewRow, RunRow, SittingRow
+from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 from studykit.text import clean
+
+# As text: it is asked before and after each rating, and building the query takes longer.
+_TIP = """\
+SELECT id, card_id, at_ms, n_marks, marked_at_ms
+FROM (SELECT count(*) AS n_marks, max(at_ms) AS marked_at_ms FROM marks)
+LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
+"""
 
 _review_id = col(ReviewRow.id)
 _card_id = col(ReviewRow.card_id)
@@ -124,7 +130,7 @@ class Store:
                     f"{clean(review.card_id)} was answered in another window meanwhile",
                     hint="its intervals are new; rate again to count both answers",
                 )
-            session.add(review_row(review, self._sitting_id))
+            add_review(session, review, self._sitting_id)
             set_memory(session, review.card_id, review.after)
 
     def take_back(self, day: date, expected: Review | None = None) -> Review | None:
@@ -174,12 +180,8 @@ class Store:
 
     def tip(self) -> Hashable:
         """Differs from an earlier one if anybody has answered, taken back or marked since."""
-        newest = select_columns(_review_id, _card_id, col(ReviewRow.at_ms))
         with self._reading() as session:
-            connection = session.connection()
-            row = connection.execute(newest.order_by(_review_id.desc()).limit(1)).first()
-            marks = select_columns(func.count(), func.max(col(MarkRow.at_ms)))
-            return (row and tuple(row), tuple(connection.execute(marks).one()))
+            return tuple(session.connection().exec_driver_sql(_TIP).one())
 
     def latest_answer_at(self) -> datetime | None:
         """When the last answer was given by the clock of then, of whichever course."""

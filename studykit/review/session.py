@@ -138,9 +138,9 @@ class Session(Asking):
     def counts(self) -> Counts:
         """Cards left today, the current one included."""
         ids = self._rest + self._learning + ([self.current.id] if self.current else [])
-        states = [self._memory(id_).state for id_ in ids]
-        new, review = states.count(State.NEW), states.count(State.REVIEW)
-        return Counts(new=new, learning=len(states) - new - review, review=review)
+        known = [memory for id_ in ids if (memory := self.memories.get(id_))]
+        review = sum(memory.state is State.REVIEW for memory in known)
+        return Counts(new=len(ids) - len(known), learning=len(known) - review, review=review)
 
     @property
     def previews(self) -> dict[Rating, Memory]:

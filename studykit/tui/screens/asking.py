@@ -24,6 +24,7 @@ from studykit.review.schedule import Rating
 from studykit.tui.card_sitting import CardSitting
 from studykit.tui.deck_changes import look_again
 from studykit.tui.messages import Answered, AnswerUnclear, ConfidencePicked, RatingPicked
+from studykit.tui.pace import tidy
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
@@ -33,6 +34,8 @@ from studykit.tui.widgets.rating_bar import RatingBar
 from studykit.tui.widgets.safe import Static
 
 KEY = "bold $text-primary"
+TIDY_SECONDS = 0.1
+"""How long after a card the terminal surely has it."""
 TICK_SECONDS = 1.0
 """How often the screen looks whether a learning step or a lab has ended."""
 
@@ -98,12 +101,14 @@ class AskingScreen(StudyScreen):
             self._news = news
         body = self.query_one("#body", Container)
         with self._painting():
-            await body.remove_children()
-            if sitting.shown is None:
-                await body.mount(self.build_end())
+            view = next(iter(body.query_children(CardView)), None)
+            if view is not None and sitting.shown is not None:
+                await view.ask(sitting.shown)
             else:
-                view = CardView(sitting.shown)
-                await body.mount(view)
+                await body.remove_children()
+                view = CardView(sitting.shown) if sitting.shown else None
+                await body.mount(view or self.build_end())
+            if view is not None:
                 view.focus_answer()
                 self._warm_lab()
             self.show_place()
@@ -114,6 +119,12 @@ class AskingScreen(StudyScreen):
         """Put `text` in the status line, and below it what is new of the decks."""
         news, self._news = self._news, ""
         super().say(Content.assemble(text, "\n" if text else "", news) if news else text)
+
+    def undoable(self, told: str | Content) -> Content:
+        """What was done, and how it is undone: in a text field `u` is a letter."""
+        is_writing = self._sitting.is_asked and bool(self.query(AnswerInput))
+        keys = "Esc u" if is_writing else "u"
+        return Content.assemble(told, " — ", (keys, KEY), " undoes it")
 
     async def _show_held(self) -> None:
         """Put the answer that is held on the screen, and what comes before its outcome."""
@@ -154,7 +165,11 @@ class AskingScreen(StudyScreen):
                 yield
         finally:
             self.is_painting = False
-        self.call_after_refresh(self.refresh_bindings)
+        self.call_after_refresh(self._after_paint)
+
+    def _after_paint(self) -> None:
+        self.refresh_bindings()
+        self.set_timer(TIDY_SECONDS, tidy)
 
     async def tick(self) -> None:
         """Let in what time has brought: a learning card, the end of a lab."""
@@ -168,7 +183,8 @@ class AskingScreen(StudyScreen):
             await self._look_again()
         run = self.services.lab_run
         is_running = run is not None and not run.is_over
-        self.query_one(PlaceLine).badge(f"lab {run.fraction:.0%}" if run and is_running else "")
+        done = f"lab {100 * run.fraction:.0f} %" if run and is_running else ""
+        self.query_one(PlaceLine).badge(done)
 
     def _warm_lab(self) -> None:
         """Let the labs' process load while the learner thinks, once a sitting."""
@@ -270,7 +286,12 @@ class AskingScreen(StudyScreen):
         await self.action_rate(event.rating)
 
     async def action_undo(self) -> None:
-        """Take back what was last kept; its card stands again."""
+        """Take back the answer that is held, else what was last kept; its card stands again."""
+        if self._sitting.can_let_go:
+            self._sitting.let_go()
+            await self.show_card()
+            self.say("Your answer is taken back; its outcome was not shown yet")
+            return
         try:
             card = self._sitting.undo()
         except StudykitError as error:

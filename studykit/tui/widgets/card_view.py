@@ -75,6 +75,21 @@ class CardView(VerticalScroll, can_focus=False):
             yield self._answer
         yield VerticalGroup(id="after")
 
+    async def ask(self, shown: Shown) -> None:
+        """Another card in place of this one; quicker than another view, and one waits for it."""
+        old, after = self._answer, self.query_one("#after", VerticalGroup)
+        gone = [after.remove_children()] + ([old.remove()] if old is not None else [])
+        self._shown, self._answer = shown, build_answer(shown)
+        task = self.query_one(".task", Static)
+        task.update(TASKS[self.card.kind])
+        task.display = True
+        self.query_one(".question", Fitted).show(fit_text(self.card.question))
+        for removal in gone:
+            await removal
+        if self._answer is not None:
+            await self.mount(self._answer, before=after)
+        self.scroll_home(animate=False)
+
     def focus_answer(self) -> None:
         """Give the keys to the answer, if it takes any."""
         if isinstance(self._answer, TextAnswer):

@@ -1,0 +1,81 @@
+"""What is measured: a figure beside its baseline, and how the two are taken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.make_data import NOW, Data
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table."""
+
+    name: str
+    value: float
+    unit: str
+    against: str = ""
+    """What the baseline is; empty: there is nothing sensible to compare with."""
+    baseline: float | None = None
+    """In the same unit, measured in the same run."""
+    below: float | None = None
+    """The value must be."""
+    ratio_below: float | None = None
+    """The value over the baseline must be."""
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.baseline if self.baseline else None
+
+    @property
+    def is_met(self) -> bool | None:
+        """None where nothing is demanded."""
+        demands = [(self.value, self.below), (self.ratio, self.ratio_below)]
+        held = [value is not None and value <= limit for value, limit in demands if limit]
+        return all(held) if held else None
+
+
+def ms(seconds: Sequence[float], share: float = 0.5) -> float:
+    """The `share` quantile of some durations, in milliseconds."""
+    ordered = sorted(seconds)
+    if share == 0.5:
+        return 1000 * statistics.median(ordered)
+    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def in_turn(n_rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
+    """What each of `measures` gave in each round, one after the other: noise hits all alike."""
+    rounds = [[measure() for measure in measures] for _ in range(n_rounds)]
+    return [list(values) for values in zip(*rounds, strict=True)]
+
+
+@contextmanager
+def copy_of(data: Data) -> Iterator[Data]:
+    """The same course with a copy of the progress, which may be changed."""
+    with tempfile.TemporaryDirectory(dir=data.home.parent) as folder:
+        home = Path(folder, "home")
+        shutil.copytree(data.home, home)
+        yield Data(data.root, home)
+
+
+def environment_of(data: Data) -> dict[str, str]:
+    """The environment variables of a program that studies `data`."""
+    checkout = Path(__file__).resolve().parent.parent
+    environment = {
+        **os.environ,
+        "COLORTERM": "truecolor",
+        "PYTHONPATH": str(checkout),
+        "STUDYKIT_HOME": str(data.home),
+        "STUDYKIT_NOW": NOW.isoformat(),
+        "TERM": "xterm-256color",
+    }
+    for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL", "TEXTUAL_THEME"):
+        environment.pop(name, None)
+    return environment

@@ -1,0 +1,43 @@
+"""The benchmarks still run, at a size that tells nothing; what they measure is not judged here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import chart, parsing, rating, start, study_queue
+from benchmarks.figures import Figure
+from benchmarks.make_data import Data, make_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """A course of 60 cards and a log of 400 answers."""
+    return make_data(tmp_path_factory.mktemp("benchmarks"), 60, 400)
+
+
+def test_the_data_are_the_same_each_time(data: Data, tmp_path: Path) -> None:
+    """Otherwise two runs could not be compared."""
+    again = make_data(tmp_path, 60, 0)
+    for path in (data.root / "decks").iterdir():
+        assert path.read_bytes() == (again.root / "decks" / path.name).read_bytes()
+
+
+def test_every_benchmark_measures_something(data: Data) -> None:
+    """Against its baseline, where it has one."""
+    figures = [
+        *start.measure(data, 1),
+        *rating.measure(data, 1),
+        *study_queue.measure(data, 500, 1),
+        *parsing.measure(data, 1),
+        *chart.measure(data, 0.3),
+    ]
+    assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+def test_a_figure_is_met_if_all_that_is_wanted_holds() -> None:
+    assert Figure("free", 5.0, "ms").is_met is None
+    assert Figure("below", 5.0, "ms", below=5.0).is_met is True
+    assert Figure("above", 5.1, "ms", below=5.0).is_met is False
+    assert Figure("ratio", 5.0, "ms", "x", 2.0, below=9.0, ratio_below=2.4).is_met is False
