@@ -1,7 +1,7 @@
 """Pictures of every screen, in docs/images: ``python -m docs.screenshots`` (needs Chromium).
 
 Drives the bundled course on a clock that stands still, in a temporary home with the progress of
-an invented learner, and runs a lab for real, which takes as long as the lab takes.
+an invented learner, and runs two labs for real, which takes as long as the labs take.
 """
 
 from __future__ import annotations
@@ -98,8 +98,19 @@ async def _after_weeks(folder: Path, name: str, size: tuple[int, int]) -> None:
         await shoot("browse")
         await pilot.press("enter", "enter")
         await shoot("card")
-        await pilot.press("q", "q", "x")
+        await pilot.press("q", "q", "c")
+        await shoot("practise")
+        await pilot.press("q", "x")
         await shoot("labs")
+        await pilot.press("enter", "s")
+        await _until(pilot, lambda: _fraction(services) >= 1)
+        await pilot.pause(1)
+        await pilot.press("tab")
+        await shoot("lab-heat-map")
+        await pilot.press("p")
+        await shoot("lab-runs")
+        await pilot.press("q", "o")
+        await shoot("lab-code")
 
 
 def _services(home: Path, clock: Clock, settings: Settings) -> Services:

@@ -126,6 +126,26 @@ def test_the_first_paint_needs_the_screens_and_the_course(tmp_path: Path) -> Non
     assert packages(modules) & forbidden == set()
 
 
+@pytest.mark.parametrize("arguments", [[], ["--course", str(REPOSITORY)]])
+def test_the_way_to_the_screens_loads_no_command_line(arguments: list[str], tmp_path: Path) -> None:
+    """Here it ends early, for want of a terminal; any other command line goes to the parser."""
+    program = f"from studykit.entry import main\nassert main({arguments!r}) == 2"
+    assert packages(modules_after(program, tmp_path)) & {"typer", "textual", "yaml"} == set()
+    program = "from studykit.entry import main\nassert main(['--version']) == 0"
+    assert "typer" in packages(modules_after(program, tmp_path))
+
+
+def test_a_course_that_was_kept_needs_no_parser(tmp_path: Path) -> None:
+    """Neither of decks nor of labs."""
+    program = (
+        "from pathlib import Path\n"
+        "from studykit.course.kept import CourseReader\n"
+        f"CourseReader(Path({str(REPOSITORY)!r}), Path({str(tmp_path)!r})).course"
+    )
+    assert "yaml" in packages(modules_after(program, tmp_path))
+    assert packages(modules_after(program, tmp_path)) & {"yaml", "ast", "difflib"} == set()
+
+
 def test_the_contract_for_labs_forbids_all_of_the_engine_but_the_events() -> None:
     """A module added to the engine is added to the contract, too."""
     document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))

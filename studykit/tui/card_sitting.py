@@ -84,6 +84,11 @@ class CardSitting(ABC):
         return self.phase == "predicted" and (self.evidence is not None or self._has_tried_lab)
 
     @property
+    def can_let_go(self) -> bool:
+        """True if the held answer can be taken back: nothing can have been seen of its outcome."""
+        return self._is_held and not self.asking.revealed and not self._has_tried_lab
+
+    @property
     def prediction(self) -> Prediction | None:
         """What was predicted of the card, as a run of the lab stores it.
 
@@ -123,6 +128,11 @@ class CardSitting(ABC):
     def confide(self, confidence: Confidence) -> None:
         """Note how sure the held answer is."""
         self.confidence = confidence
+
+    def let_go(self) -> None:
+        """Take the held answer back; the card waits for another one."""
+        self._is_held = False
+        self.given = self.confidence = None
 
     def show_result(self) -> None:
         """Judge the held answer by what is known now."""

@@ -43,7 +43,7 @@ class ScreenCommands(Provider):
         for name in self.app.available_themes:
             yield Command(
                 f"theme {name}",
-                "Use these colours until the program ends",
+                "Until the program ends; theme in the settings keeps it",
                 partial(setattr, self.app, "theme", name),
                 name in MAIN_THEMES,
             )

@@ -25,7 +25,7 @@ from studykit.review.practice import Mode, Practice, Practised
 from studykit.text import clean
 from studykit.tui.card_sitting import CardSitting
 from studykit.tui.services import Services
-from studykit.tui.words import plural, short_day
+from studykit.tui.words import percent, plural, short_day
 
 LABELS: Mapping[Mode, str] = {
     "ahead": "study ahead · schedule untouched",
@@ -85,7 +85,7 @@ def sum_lines(sitting: PracticeSitting, services: Services) -> Iterator[str]:
         n_right = sum(practised.correct is True for practised in firsts)
         yield (
             f"{plural(len(firsts), 'card')} practised, {n_right} right at the first try"
-            f" ({n_right / len(firsts):.0%})"
+            f" ({percent(n_right, len(firsts))})"
         )
         yield "The schedule is as it was; what falls due is asked all the same"
         return

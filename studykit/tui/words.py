@@ -35,6 +35,17 @@ def minutes(duration: timedelta) -> str:
     return f"{whole} min" if whole else "under a minute"
 
 
+def about(duration: timedelta) -> str:
+    """An estimate: ``≈ 12 min``, ``under a minute``."""
+    text = minutes(duration)
+    return text if text.startswith("under") else f"≈ {text}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share as all screens write it: ``7 %``."""
+    return f"{100 * part / whole:.0f} %"
+
+
 def outlook(
     coming: tuple[date | datetime, int] | None, n_unseen: int, today: date, rollover_hour: int
 ) -> str:

@@ -50,7 +50,7 @@ def test_cram_until_it_was_right_once(practise: Practise, home: Path) -> None:
     assert "Core transformer architecture: 1 card. Cram · schedule untouched." in outcome.out
     assert "1 again, 3 got it; Enter for got it: " in outcome.out
     assert "Taken back; its card stands again." in outcome.out
-    assert "1 card practised, 0 right at the first try (0%)." in outcome.out
+    assert "1 card practised, 0 right at the first try (0 %)." in outcome.out
     assert [each.correct for each in practised(home)] == [False, True]
     with closing(open_store(home)) as store:
         assert len(store.reviews()) == 1

@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from studykit.course.decks import load_course
 from studykit.tui.app import StudykitApp
 from studykit.tui.services import Services
+from studykit.tui.widgets.card_list import CardList
 from tests.tui.conftest import MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study
 from tests.tui.screen_course import write_course
@@ -103,6 +104,17 @@ async def test_undo_takes_marks_back_one_by_one(learner: Services) -> None:
         assert "Taken back: stacks-recall is no longer suspended" in text_of(pilot.app)
         await pilot.press("u")
         assert "Nothing was marked here" in text_of(pilot.app)
+
+
+async def test_the_ends_of_the_list(learner: Services) -> None:
+    """As in vi, and with the keys that have it on them."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("enter")
+        cards = pilot.app.screen.query_one(CardList)
+        for key, place in (("G", 7), ("g", 0), ("end", 7), ("home", 0)):
+            await pilot.press(key)
+            assert cards.cursor == place
 
 
 async def test_letters_belong_to_the_field(learner: Services) -> None:

@@ -11,6 +11,7 @@ from studykit.lab.events import Curve
 from studykit.tui.numbers import Summary
 from studykit.tui.widgets.chart import MARKERS, Chart, Picture
 from studykit.tui.widgets.chart_data import build_axis, build_trace, levels
+from studykit.tui.widgets.safe import Static
 from tests.tui.conftest import text_of
 
 NAN, INF = math.nan, math.inf
@@ -147,6 +148,20 @@ async def test_no_curve_is_too_odd_to_draw(ys: tuple[float, ...], log_y: bool) -
     text = await drawn(Picture("loss", (curve(*ys),), log_y=log_y))
 
     assert f"{MARKERS[0]} base" in text
+
+
+async def test_a_chart_out_of_sight_is_drawn_when_it_comes_into_sight() -> None:
+    """Until then it has no width to draw to; drawn to none, its title would be cut to nothing."""
+    app = ChartApp()
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart = app.query_one(Chart)
+        chart.display = False
+        await pilot.pause()
+        await chart.show(Picture("loss", (curve(*range(50)),)))
+        assert str(chart.query_one("#chart-title", Static).content) == ""
+        chart.display = True
+        await pilot.pause()
+        assert text_of(app).startswith("loss  nats, by step")
 
 
 async def test_names_are_text_and_never_markup() -> None:

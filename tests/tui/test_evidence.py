@@ -178,6 +178,16 @@ def test_each_option_of_a_prediction_has_its_verdict(header: LabHeader) -> None:
     assert "gradient vanishes" not in shown
 
 
+def test_the_option_that_holds_comes_first(header: LabHeader) -> None:
+    """A learner who was right does not read "refuted" first, wherever the option stood."""
+    run = run_of(2.94, 2.95, stuck="refuted", slower="confirmed")
+    shown = text(card(options=("stuck", "slower")), header, run)
+
+    assert shown.index("it only learns slower") < shown.index("learns letter frequencies only")
+    every = text(None, header, run)
+    assert every.index("learns letter frequencies only") < every.index("it only learns slower")
+
+
 def test_the_numbers_are_those_that_decide_the_claim(header: LabHeader) -> None:
     """Median and range over the seeds, with the level that the claim compares with beside it."""
     shown = text(card(claim="stuck"), header, run_of(2.94, 2.96, 2.95))

@@ -24,6 +24,15 @@ async def test_help_lists_the_keys_of_the_screen_below(make_services: MakeServic
         assert not isinstance(pilot.app.screen, HelpScreen)
 
 
+async def test_what_keys_have_in_common_is_said_once(make_services: MakeServices) -> None:
+    """The four keys of the confidence are one entry with one beginning."""
+    async with StudykitApp(make_services("order")).run_test(size=(120, 60)) as pilot:
+        await open_review(pilot)
+        await pilot.press("question_mark")
+        told = text_of(pilot.app)
+        assert told.count("Before the outcome:") == 1 and "guess, unsure, sure" in told
+
+
 async def test_hints_are_whole_and_can_be_clicked(make_services: MakeServices) -> None:
     """Where not all fit, whole hints are left out, never help; a click presses the key."""
     async with StudykitApp(make_services("order")).run_test(size=(60, 24)) as pilot:

@@ -84,9 +84,12 @@ def words(text: str) -> str:
 async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
     """Predict, run, see the verdicts; the run is stored and becomes the card's evidence."""
     async with opened(services) as pilot:
-        assert "▸ 1 KNOBS" in text_of(pilot.app)
+        text = text_of(pilot.app)
+        assert "▸ 1 KNOBS" in text and "h l turn a knob" in text
+        assert "A run takes 2 seeds; with the default knobs ≈" in text
         await pilot.press("enter")
-        assert "▸ 2 PREDICT" in text_of(pilot.app)
+        text = text_of(pilot.app)
+        assert "▸ 2 PREDICT" in text and "h l turn a knob" not in text
         await choose(pilot, "Nearly none")
         text = await finished(pilot)
 

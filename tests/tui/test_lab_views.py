@@ -193,7 +193,7 @@ async def test_past_runs_side_by_side(services: Services) -> None:
         assert "2 runs of yours, 1 recorded" in text
         assert "✓ right" in text
         assert "recorded" in text
-        assert "B - A" in text
+        assert "B − A" in text
         await pilot.press("j")
         lines = text_of(pilot.app).splitlines()
         assert any(line.strip().startswith("▸ B  recorded") for line in lines)

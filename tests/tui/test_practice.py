@@ -60,7 +60,7 @@ async def test_cram_leaves_the_schedule_as_it_is(make_services: MakeServices) ->
         await pilot.press("space", "3")
         screen = text_of(pilot.app)
         assert "Practice done" in screen and "cram · schedule untouched · 0 left" in screen
-        assert "1 card practised, 0 right at the first try (0%)" in screen
+        assert "1 card practised, 0 right at the first try (0 %)" in screen
         assert [each.correct for each in services.progress.practised()] == [False, True]
         await pilot.press("u")
         assert "cram · schedule untouched · 1 left" in text_of(pilot.app)

@@ -104,6 +104,23 @@ async def test_labs_tell_what_was_predicted_and_open(learner: Services) -> None:
         await until(pilot, lambda: "n_layers" in text_of(pilot.app))
 
 
+async def test_the_mark_of_a_lab_is_that_of_the_latest_prediction(learner: Services) -> None:
+    """On Home and in Progress alike; the count tells the rest."""
+    store = learner._open_store()
+    for correct in (True, True, False):
+        bet = Prediction("It stays", claim="stuck", confidence=95, correct=correct)
+        store.record_run(
+            build_result(learner.course.root, n_layers=8), card_id=None, prediction=bet
+        )
+    store.close()
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_home(pilot)
+        await until(pilot, lambda: "✗ last predicted wrong" in text_of(pilot.app))
+        await pilot.press("p")
+        await until(pilot, lambda: "2 of 3 predictions right" in text_of(pilot.app))
+        assert "✗  What if I remove" in text_of(pilot.app)
+
+
 async def test_a_new_learner_reads_that_there_is_nothing_yet(make_services: MakeServices) -> None:
     async with StudykitApp(make_services("recall")).run_test(size=(120, 40)) as pilot:
         await open_progress(pilot)

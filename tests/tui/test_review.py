@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from studykit.course.cards import Order
+from studykit.course.cards import Match, Order
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
 from studykit.text import first_suspect
@@ -103,7 +103,7 @@ async def test_a_card_is_answered_and_rated(make_services: MakeServices, case: s
         await pilot.press("enter")
         (saved,) = services.progress.reviews()
         assert (saved.rating, saved.suggested, saved.correct) == (suggested, suggested, correct)
-        assert "— u undoes it" in text_of(pilot.app)
+        assert "u undoes it" in text_of(pilot.app)
 
 
 async def test_a_confident_error_is_told_and_comes_back_soon(make_services: MakeServices) -> None:
@@ -167,6 +167,24 @@ async def test_rating_keys_are_dead_before_the_answer(make_services: MakeService
         await pilot.press("1", "3", "enter", "2")
         (saved,) = services.progress.reviews()
         assert saved.rating is Rating.HARD
+
+
+async def test_pairs_stand_in_columns(make_services: MakeServices) -> None:
+    """All arrows below one another, and what is too long goes on below itself."""
+    services = make_services("match")
+    card = services.cards["stacks-match"]
+    assert isinstance(card.body, Match)
+    pairs = (("LayerNorm", "bounded"), ("a norm before every single branch", "x " * 30))
+    services.cards[card.id] = replace(card, body=replace(card.body, pairs=pairs, spare=()))
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("a", "b")
+        lines = text_of(pilot.app).splitlines()
+        arrows = [line.index("→") for line in lines if "→" in line]
+        at = next(n for n, line in enumerate(lines) if "→" in line and "x x" in line)
+        assert len(arrows) == 2 and len(set(arrows)) == 1
+        assert lines[at + 1].strip().startswith("x x")
+        assert lines[at + 1].index("x") == arrows[0] + 3  # the arrow and two spaces
 
 
 async def test_the_cursor_stays_in_view(make_services: MakeServices) -> None:

@@ -39,7 +39,7 @@ async def test_undo_reaches_over_the_end_of_the_sitting(make_services: MakeServi
         await open_review(pilot)
         await pilot.press("space", "4")
         screen = text_of(pilot.app)
-        assert "Done for today" in screen and "1 card in under a minute, 0 again (0%)" in screen
+        assert "Done for today" in screen and "1 answer in under a minute, 0 again (0 %)" in screen
         await pilot.press("u")
         screen = text_of(pilot.app)
         assert "Taken back: stacks-recall" in screen and "Answer in your head" in screen
@@ -64,6 +64,31 @@ async def test_a_rating_that_cannot_be_saved(
             assert "! not saved: no space left on the disk" in screen and "4 Easy" in screen
         await pilot.press("4")
         assert len(services.progress.reviews()) == 1
+
+
+async def test_an_answer_is_taken_back_before_its_outcome(make_services: MakeServices) -> None:
+    """A slip of the finger costs nothing as long as nothing was shown; the last rating stands."""
+    services = make_services("recall", "choice")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space", "3", "2", "u")
+        screen = text_of(pilot.app)
+        assert "Your answer is taken back" in screen and "How sure are you?" not in screen
+        assert len(services.progress.reviews()) == 1
+        await pilot.press("1", "4")
+        assert "1 Again" in text_of(pilot.app)
+        await pilot.press("u")
+        assert "Taken back: stacks-recall" in text_of(pilot.app)
+
+
+async def test_in_a_text_field_u_is_a_letter(make_services: MakeServices) -> None:
+    """So what was rated before says that Esc comes first."""
+    async with StudykitApp(make_services("recall", "cloze")).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space", "3")
+        assert "again in 10 min — Esc u undoes it" in text_of(pilot.app)
+        await pilot.press("escape", "u")
+        assert "Taken back: stacks-recall" in text_of(pilot.app)
 
 
 class StubLab(Screen[None]):
@@ -121,6 +146,17 @@ async def test_the_lab_returns_to_the_card_as_it_was(
         assert pilot.app.screen.query_one(OrderAnswer).rows == before
         await pilot.press("J", "enter", "enter")
         assert "your run of 23 Nov 08:58" in text_of(pilot.app)
+
+
+async def test_an_answer_stands_once_the_lab_was_open(
+    make_services: MakeServices, stub_lab: type[StubLab]
+) -> None:
+    """Its outcome may have been seen there."""
+    async with StudykitApp(make_services("choice")).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press("1", "x", "q", "u")
+        screen = text_of(pilot.app)
+        assert "Nothing rated today is left" in screen and "How sure are you?" in screen
 
 
 async def test_a_prediction_is_proved_by_the_lab(
@@ -187,7 +223,7 @@ async def test_cards_are_put_aside_and_brought_back(make_services: MakeServices)
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
         await open_review(pilot)
         await pilot.press("s")
-        assert "stacks-recall is suspended — u undoes it" in text_of(pilot.app)
+        assert "stacks-recall is suspended — Esc u undoes it" in text_of(pilot.app)
         cast("FixedClock", services.clock).advance(timedelta(seconds=2))
         await pilot.press("escape", "b")
         assert "stacks-cloze waits until tomorrow" in text_of(pilot.app)

@@ -110,7 +110,16 @@ def _keys_of(node: DOMNode, app: App[Any], keymap: Mapping[str, str]) -> Iterato
     for _, alike in groupby(told, key=lambda binding: binding.action.partition("(")[:2]):
         group = list(alike)
         names = " ".join(_names(binding, app, keymap) for binding in group)
-        yield names, ", ".join(dict.fromkeys(binding.tooltip for binding in group))
+        yield names, _joined([binding.tooltip for binding in group])
+
+
+def _joined(tooltips: list[str]) -> str:
+    """What several keys do, with a beginning that all have in common (`When: what`) only once."""
+    head, colon, _ = tooltips[0].partition(": ")
+    shared = head + colon
+    if colon and all(tooltip.startswith(shared) for tooltip in tooltips):
+        return shared + ", ".join(dict.fromkeys(each.removeprefix(shared) for each in tooltips))
+    return ", ".join(dict.fromkeys(tooltips))
 
 
 def _names(binding: Binding, app: App[Any], keymap: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from studykit.course.cards import LabHeader
 from studykit.text import clean
 from studykit.tui.overview import Overview
 from studykit.tui.widgets.columns import render_week
-from studykit.tui.words import minutes, plural
+from studykit.tui.words import about, plural
 
 if TYPE_CHECKING:
     from studykit.progress.standing import Standing
@@ -38,7 +38,7 @@ def render_today(overview: Overview) -> Content:
     )
     return Content.assemble(
         (f"{overview.n_due} due", HEAD),
-        f" · ≈ {minutes(overview.expected)}   ",
+        f" · {about(overview.expected)}   ",
         " · ".join(f"{n} {name}" for n, name in counts if n),
         (done, "$text-muted"),
     )
@@ -93,9 +93,9 @@ def render_labs(
 def _lab_line(header: LabHeader, runs: Sequence[StoredRun], *, is_waiting: bool) -> Content:
     judged = [p.correct for run in runs if (p := run.prediction) and p.correct is not None]
     if judged and judged[-1]:
-        mark, said = Content.styled("✓", "$text-success"), "predicted right"
+        mark, said = Content.styled("✓", "$text-success"), "last predicted right"
     elif judged:
-        mark, said = Content.styled("✗", "$text-error"), "predicted wrong"
+        mark, said = Content.styled("✗", "$text-error"), "last predicted wrong"
     elif runs:
         mark, said = Content("●"), f"run {len(runs)}×"
     elif is_waiting:

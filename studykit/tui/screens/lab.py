@@ -116,8 +116,9 @@ class LabScreen(StudyScreen):
 
     def _set_up(self) -> None:
         self._lab_run = None
-        self.say("j k move · h l turn a knob" if self._header.knobs else "j k move")
         self.phase = "predict" if self._setup.is_predicting else "knobs"
+        can_turn = self._header.knobs and self.phase == "knobs"
+        self.say("j k move · h l turn a knob" if can_turn else "j k move")
 
     @on(LabSetup.Changed)
     def _setup_changed(self) -> None:

@@ -22,7 +22,7 @@ LAB_KEYS: list[BindingType] = [
     Binding("o", "source", "code", id="lab-source", tooltip="Read the lab's code"),
     Binding("p", "runs", "runs", id="lab-runs", tooltip="Your runs of it, side by side"),
     Binding("v", "log", "view log", id="lab-log", tooltip="What the lab wrote at the end"),
-    Binding("q,escape", "close", "back", key_display="q", id="back", tooltip="A run goes on"),
+    Binding("q,escape", "close", "back", key_display="q", id="back", tooltip="Back; a run goes on"),
     Binding("down,j", "move(1)", "down", show=False, id="lab-down"),
     Binding("up,k", "move(-1)", "up", show=False, id="lab-up"),
     Binding("right,l", "change(1)", "next value", show=False, id="lab-right"),

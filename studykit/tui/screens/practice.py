@@ -79,6 +79,6 @@ class PracticeScreen(AskingScreen):
         if sitting.is_pretest:
             self.say("")
         elif is_right:
-            self.say(f"✓ {practised.card_id} got — u undoes it")
+            self.say(self.undoable(f"✓ {practised.card_id} got"))
         else:
-            self.say(f"{practised.card_id} comes again in this practice — u undoes it")
+            self.say(self.undoable(f"{practised.card_id} comes again in this practice"))

@@ -80,8 +80,8 @@ class ReviewScreen(AskingScreen):
             self.warn(f"not saved: {error}")
             return
         await self.show_card()
-        rated = f"{review.card_id} rated {NAMES[review.rating]}, {next_time(review)} — "
-        said = Content.assemble(("✓ ", "$text-success"), rated, ("u", KEY), " undoes it")
+        rated = f"{review.card_id} rated {NAMES[review.rating]}, {next_time(review)}"
+        said = self.undoable(Content.assemble(("✓ ", "$text-success"), rated))
         if turned_leech(before, review.after):
             leech = f"\n! leech: {review.after.lapses} lapses; when it is back, "
             said += Content.assemble(
@@ -131,4 +131,4 @@ class ReviewScreen(AskingScreen):
             self.warn(f"not saved: {error}")
             return
         await self.show_card()
-        self.say(Content.assemble(f"{card.id} {what} — ", ("u", KEY), " undoes it"))
+        self.say(self.undoable(f"{card.id} {what}"))

@@ -75,7 +75,7 @@ REVIEW_KEYS: list[BindingType] = [
     *_ANSWERING,
     _ACCEPT,
     *_rates(NAMES),
-    _key("u", "undo", "undo", "undo", "Take the last rating back"),
+    _key("u", "undo", "undo", "undo", "Take back the held answer, or the last rating"),
     # b and f are options' letters while those are chosen from; the signs are always free.
     _quiet("s", "suspend", "suspend", "suspend-card", "Never ask this card (u takes it back)"),
     _quiet("b,minus", "bury", "bury", "bury-card", "Not today; tomorrow again"),
@@ -87,6 +87,6 @@ PRACTICE_KEYS: list[BindingType] = [
     _ACCEPT,
     *_rates(PRACTICE_NAMES),
     _key("enter,space", "next", "next", "next-card", "In a pretest: the next card", "Enter"),
-    _key("u", "undo", "undo", "undo", "Take the last answer back"),
+    _key("u", "undo", "undo", "undo", "Take back the held answer, or the last one"),
     *_BESIDES,
 ]

@@ -16,6 +16,8 @@ from studykit.tui.widgets.rows import Row, Rows
 
 LETTERS = "abcdefgim"
 """Neither keys that move (h j k l) nor keys of the screen (n, x, …)."""
+WIDEST_LEFT = 40
+"""Columns of a left side up to which the arrows are aligned."""
 
 
 class MatchAnswer(Rows):
@@ -59,7 +61,10 @@ class MatchAnswer(Rows):
 
     def _live_rows(self) -> tuple[Row, ...]:
         return (
-            *(Row(" ", self._pair(place)) for place in range(len(self._given))),
+            *(
+                Row(" ", self._chosen(place), before=self._before(place))
+                for place in range(len(self._given))
+            ),
             Row(" ", Content("")),
             *(
                 Row(letter, parse_inline(right), "$text-muted" if place in self._given else "")
@@ -69,19 +74,17 @@ class MatchAnswer(Rows):
             ),
         )
 
-    def _pair(self, place: int) -> Content:
+    def _chosen(self, place: int) -> Content:
         right = self._given[place]
-        chosen = (
-            Content.styled("…", "$text-muted")
-            if right is None
-            else Content(f"{LETTERS[right]}  ") + parse_inline(self._shown.rights[right])
-        )
-        return self._left(place) + Content("  →  ") + chosen
+        if right is None:
+            return Content.styled("…", "$text-muted")
+        return Content(f"{LETTERS[right]}  ") + parse_inline(self._shown.rights[right])
 
-    def _left(self, place: int) -> Content:
+    def _before(self, place: int) -> Content:
+        """A left side and its arrow; all arrows stand in one column, if no left side is long."""
         lefts = [parse_inline(left) for left in self._shown.lefts]
-        width = min(28, max(left.cell_length for left in lefts))
-        return lefts[place].pad_right(max(0, width - lefts[place].cell_length))
+        width = min(WIDEST_LEFT, max(left.cell_length for left in lefts))
+        return lefts[place].pad_right(max(0, width - lefts[place].cell_length)) + Content("  →  ")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A letter without a right side is left to the screen."""
@@ -145,9 +148,10 @@ class MatchAnswer(Rows):
         )
 
     def _judged_row(self, place: int, right: str, told: str) -> Row:
-        pair = self._left(place) + Content("  →  ") + parse_inline(right)
+        text, before = parse_inline(right), self._before(place)
         if not told:
-            return Row(" ", pair)
+            return Row(" ", text, before=before)
         if told == right:
-            return Row("✓", pair, "$text-success")
-        return Row("✗", pair + Content.styled(f"  ← yours: {told}", "italic"), "$text-error")
+            return Row("✓", text, "$text-success", before)
+        text += Content.styled(f"  ← yours: {told}", "italic")
+        return Row("✗", text, "$text-error", before)

@@ -34,6 +34,8 @@ class CardList(Widget, can_focus=True):
         Binding("up,k", "move(-1)", "Card before", show=False, id="card-previous"),
         Binding("pagedown", "move(10)", "Ten on", show=False, id="cards-on"),
         Binding("pageup", "move(-10)", "Ten back", show=False, id="cards-back"),
+        Binding("home,g", "first", "First card", show=False, id="card-first"),
+        Binding("end,G", "last", "Last card", show=False, id="card-last"),
     ]
 
     entries: reactive[tuple[Entry, ...]] = reactive(())
@@ -72,6 +74,12 @@ class CardList(Widget, can_focus=True):
 
     def action_move(self, n_rows: int) -> None:
         self.cursor += n_rows
+
+    def action_first(self) -> None:
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        self.cursor = len(self.entries) - 1
 
     def on_click(self, event: events.Click) -> None:
         row = self._top + event.y - 1

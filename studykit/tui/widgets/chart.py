@@ -115,8 +115,8 @@ class Chart(Vertical):
         from textual_plot import HiResMode
 
         picture, plot = self._picture, self._plot
-        if plot is None or not plot.is_mounted:
-            return
+        if plot is None or not plot.is_mounted or not self.size:
+            return  # not laid out yet: its size will come
         width, height = max(20, self.size.width - _MARGIN), self.size.height
         traces = [
             build_trace(curve, log_y=picture.log_y, n_buckets=width // 2)

@@ -78,6 +78,9 @@ def render_evidence(
     origin = Content.styled(render_origin(header, result, now), "$text-muted")
     blocks = [hang(Content.assemble(title), origin, width)]
     claims = claims_of(header, card)
+    if card is not None:
+        # What holds comes first: else "refuted" may be the first word below a right answer.
+        claims = tuple(sorted(claims, key=lambda c: result.verdicts.get(c) != "confirmed"))
     blocks += [render_verdict(header, claim, result, width) for claim in claims]
     if rows := telling_numbers(header, card, result):
         table = render_measurements(rows, width - 2)

@@ -137,7 +137,7 @@ def lab_row(record: LabRecord) -> Row:
         said, mark = f"{plural(record.n_runs, 'run')}, nothing predicted", "●"
     if record.n_judged:
         said = f"{record.n_right} of {plural(record.n_judged, 'prediction')} right"
-        mark = "✓" if record.n_right == record.n_judged else "✗"
+        mark = "✓" if record.is_latest_right else "✗"
     return Row(mark, Content.assemble(clean(record.header.question), (f"\n{said}", MUTED)))
 
 

@@ -20,6 +20,7 @@ from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_prediction
 from studykit.tui.widgets.rows import Rows, row
+from studykit.tui.words import plural
 
 
 class _Offers(Rows, can_focus=False):
@@ -154,10 +155,11 @@ class LabSetup(Vertical):
 
     def _render_cost(self, width: int) -> Content:
         header = self._header
-        n = header.seeds
-        facts = [render_seconds(header), f"{n} seed{'' if n == 1 else 's'}", "default knobs"]
-        cost = " · ".join(fact for fact in facts if fact)
-        return hang(Content(""), Content.styled(f"A run takes {cost}", "$text-muted"), width)
+        seeds, seconds = plural(header.seeds, "seed"), render_seconds(header)
+        cost = f"A run takes {seeds}"
+        if seconds:
+            cost += f"; with the default knobs {seconds}"
+        return hang(Content(""), Content.styled(cost, "$text-muted"), width)
 
     @on(KnobRows.Clicked)
     def _knob_clicked(self, event: KnobRows.Clicked) -> None:

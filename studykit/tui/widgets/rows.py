@@ -16,6 +16,9 @@ from textual.widget import Widget
 
 from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
 
+NARROWEST_TEXT = 20
+"""Columns that a text has at least beside what stands before it; else it goes on below that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -26,6 +29,8 @@ class Row:
     text: Content
     style: str = ""
     """Of the whole entry: "$text-success" where it was right."""
+    before: Content | None = None
+    """Stands between lead and text; where there is room, later lines begin below the text."""
 
 
 class Rows(Widget, can_focus=True):
@@ -96,7 +101,12 @@ class Rows(Widget, can_focus=True):
     def _block(self, index: int, row: Row, width: int) -> list[Content]:
         is_chosen = self.is_live and index == self.cursor
         lead = Content(f"{'▸' if is_chosen else ' '} {row.lead}  ")
-        lines = lay_out(Line(row.text), width, lead)
+        text, before = row.text, row.before or Content("")
+        if lead.cell_length + before.cell_length + NARROWEST_TEXT <= width:
+            lead += before
+        else:
+            text = before + text
+        lines = lay_out(Line(text), width, lead)
         if row.style:
             lines = [line.stylize(row.style) for line in lines]
         if is_chosen:

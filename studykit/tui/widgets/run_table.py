@@ -173,7 +173,7 @@ def _origin(header: LabHeader, result: RunResult, now: datetime, *, with_machine
 
 def _table(rows: Sequence[Contrast], width: int, *, is_pair: bool) -> list[Content]:
     """A head and one line a measurement: its medians, their difference, a mark if it is clear."""
-    heads = ("A", "B", "B - A") if is_pair else ("A",)
+    heads = ("A", "B", "B − A") if is_pair else ("A",)
     cells = [_numbers(row)[: len(heads)] for row in rows]
     widths = [
         max(len(head), *(len(numbers[n]) for numbers in cells)) for n, head in enumerate(heads)

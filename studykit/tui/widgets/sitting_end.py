@@ -12,7 +12,7 @@ from studykit.review.session import Review, Session
 from studykit.review.study_queue import next_due, not_hidden
 from studykit.tui.services import Services
 from studykit.tui.widgets.safe import Static
-from studykit.tui.words import minutes, outlook, plural
+from studykit.tui.words import minutes, outlook, percent, plural
 
 
 class SittingEnd(Static):
@@ -55,7 +55,7 @@ class SittingEnd(Static):
             return []
         taken = timedelta(milliseconds=sum(review.taken_ms for review in self._reviews))
         n_again = sum(review.rating is Rating.AGAIN for review in self._reviews)
-        text = f"{plural(n, 'card')} in {minutes(taken)}, {n_again} again ({n_again / n:.0%})"
+        text = f"{plural(n, 'answer')} in {minutes(taken)}, {n_again} again ({percent(n_again, n)})"
         return [Content(text)]
 
     def _outlook(self) -> str:
