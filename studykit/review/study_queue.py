@@ -199,9 +199,10 @@ def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime
     """When the next card comes once today's queue is empty, and how many come then.
 
     An instant if learning steps end later today, else a study day; None if nothing is scheduled.
-    `memories` are those of cards that are in the course.
+    `memories` are those of cards that are in the course. A step of an earlier day is in the
+    queue already.
     """
-    ends = [m.due_at for m in memories.values() if m.due_at and m.due_day and m.due_day <= day]
+    ends = [m.due_at for m in memories.values() if m.due_at and m.due_day == day]
     if ends:
         return min(ends), len(ends)
     days = [m.due_day for m in memories.values() if m.due_day and m.due_day > day]

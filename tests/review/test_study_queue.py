@@ -290,6 +290,8 @@ def test_what_comes_next() -> None:
     reviews = {"a": review_memory(2), "b": review_memory(2), "c": review_memory(3)}
     assert next_due(reviews, DAY) == (DAY + timedelta(days=2), 2)
     assert next_due(reviews | {"d": step_memory(5)}, DAY) == (MONDAY + timedelta(minutes=5), 1)
+    tomorrow = DAY + timedelta(days=1)
+    assert next_due(reviews | {"d": step_memory(5)}, tomorrow) == (tomorrow + timedelta(days=1), 2)
     assert next_due({}, DAY) is None
 
 
