@@ -8,7 +8,7 @@ import sys
 
 FRAMES_PER_SECOND = 240
 """Textual waits for the next frame before it draws: at its own 60, 8 ms on average."""
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """What was drawn is written by another thread, which else waits 5 ms for its turn."""
 YOUNG_OBJECTS = 50_000
 """Painting one card makes ten thousand; Python looks for garbage after every 700."""

@@ -34,6 +34,8 @@ from studykit.tui.widgets.rating_bar import RatingBar
 from studykit.tui.widgets.safe import Static
 
 KEY = "bold $text-primary"
+FOOTER_SECONDS = 0.02
+"""How long after a card the footer shows its keys."""
 TIDY_SECONDS = 0.1
 """How long after a card the terminal surely has it."""
 TICK_SECONDS = 1.0
@@ -165,7 +167,8 @@ class AskingScreen(StudyScreen):
                 yield
         finally:
             self.is_painting = False
-        self.call_after_refresh(self._after_paint)
+        # The thread that writes to the terminal goes first; the footer may follow a frame later.
+        self.call_after_refresh(self.set_timer, FOOTER_SECONDS, self._after_paint)
 
     def _after_paint(self) -> None:
         self.refresh_bindings()
