@@ -7,6 +7,7 @@ an invented learner, and runs two labs for real, which takes as long as the labs
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import tempfile
@@ -43,6 +44,9 @@ def main() -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         raise SystemExit("screenshots need Chromium: apt-get install chromium")
+    # Pictures have all colours, whatever terminal they are taken in.
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    os.environ.pop("NO_COLOR", None)
     IMAGES.mkdir(exist_ok=True)
     for name, size in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:
