@@ -49,7 +49,7 @@ def report(
     Retention, topics, forecast, labs with predictions and verdicts; in HTML with charts. CSV has
     one row a review.
     """
-    from studykit.lab.recorded import replace_file
+    from studykit.files import replace_file
     from studykit.progress.stats import summary
 
     env = environment(ctx)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import zlib
 from contextlib import suppress
 from functools import cached_property
@@ -21,6 +20,7 @@ from typing import Any
 from studykit import __version__
 from studykit.course.cards import Course, Cover, DeckCover
 from studykit.course.source import LARGEST_FILE_BYTES
+from studykit.files import replace_file
 
 FORMAT = 1
 FOLDER = "courses"
@@ -104,7 +104,8 @@ class CourseReader:
         with suppress(OSError, ValueError):
             if course_key(self.root) == self._key:
                 parts = ([cover.title, decks, cover.problems], pack_course(course))
-                _replace(self._path, b"\n".join([self._key.encode(), *map(_sealed, parts)]))
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(self._path, b"\n".join([self._key.encode(), *map(_sealed, parts)]))
 
 
 def course_key(root: Path) -> str:
@@ -130,16 +131,3 @@ def course_key(root: Path) -> str:
 def _sealed(data: object) -> bytes:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     return b"%08x " % zlib.crc32(text) + text
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write the file so that a reader finds the old content or the new, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from studykit.course.cards import Knobs, LabHeader
 from studykit.errors import CourseError, LabError, Place
+from studykit.files import replace_file
 from studykit.lab.events import Curve, HeatMap
 from studykit.lab.protocol import FLOAT
 from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
@@ -108,33 +107,6 @@ def record_run(root: Path, result: RunResult) -> None:
     path = results_path(root, result.lab)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, _render(document) + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write `path` so that a reader finds the old text or the new, never half of it.
-
-    Raises `OSError` that names `path`, and leaves it as it was.
-    """
-    try:
-        _replace(path, text)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes it private; a course is read by others.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _order(run: RunResult) -> tuple[str, str]:

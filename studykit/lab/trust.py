@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from studykit.errors import CourseError, Place
-from studykit.lab.recorded import replace_file
+from studykit.files import replace_file
 from studykit.settings import bundled_course_root
 
 TRUST_FILE = "trusted.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studykit.lab.recorded import replace_file
+from studykit.files import replace_file
 from studykit.progress.report import render_markdown
 from studykit.progress.stats import summary
 from studykit.tui.services import Services
