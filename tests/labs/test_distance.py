@@ -130,6 +130,16 @@ def test_the_bias_of_the_gate_keeps_the_state() -> None:
     assert biased[-1] / biased[0] > 100 * plain[-1] / plain[0]
 
 
+def test_the_arms_are_of_similar_size_as_the_lab_says() -> None:
+    """Beside the embeddings and output layer that all have; the docstring gives the range."""
+    n_fillers = 64 - 2 - 1
+    task = RecallTask(n_names=2, n_values=lab.N_VALUES, n_cells=2, n_fillers=n_fillers)
+    readers = [lab.Reader(task, lab.Budget().d_model, arm, Generator()) for arm in lab.LABELS]
+    sizes = [sum(parameter.numel() for parameter in each.model.parameters()) for each in readers]
+    assert (round(min(sizes), -2), round(max(sizes), -2)) == (6300, 10300)
+    assert "6,300 to 10,300 parameters" in " ".join((lab.__doc__ or "").split())
+
+
 def test_all_arms_start_from_the_same_embeddings() -> None:
     first, *others = (reader(arm) for arm in lab.LABELS)
     for other in others:
