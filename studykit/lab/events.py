@@ -71,7 +71,36 @@ class Table:
     rows: Sequence[Sequence[str | float]]
 
 
-Event: TypeAlias = Progress | Measurement | Curve | HeatMap | Table
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a `Walk`: where it is, what happens there, and what stands there afterwards."""
+
+    at: tuple[int, int]
+    """Row and column of the walk's map, from 0."""
+    caption: str
+    """What happens, in one or two sentences."""
+    table: Sequence[Sequence[str | float]]
+    """Rows under the walk's `columns`, as in a `Table`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A computation to be gone through step by step: a map of its cells, and what each changes.
+
+    Cells that no step visits are left out by the computation, and the map shows them so.
+    """
+
+    title: str
+    rows: Sequence[str]
+    """Labels of the map's rows, from the top."""
+    map_columns: Sequence[str]
+    """Labels of the map's columns."""
+    columns: Sequence[str]
+    """Headings of the table of every step."""
+    steps: Sequence[Step]
+
+
+Event: TypeAlias = Progress | Measurement | Curve | HeatMap | Table | Walk
 
 Run: TypeAlias = Callable[..., Iterator[Event]]
 """``run(*, <knobs>, seed, device)``: a generator of events."""
