@@ -38,11 +38,12 @@ class ReviewScreen(AskingScreen):
 
     def show_place(self) -> None:
         session = self._sitting.session
-        total = session.n_done + session.counts.total
+        counts = session.counts
+        total = session.n_done + counts.total
         self.query_one(PlaceLine).show_place(
             self.services.course,
             session.current,
-            render_counts(session),
+            render_counts(session, counts),
             session.n_done / total if total else 1.0,
         )
 

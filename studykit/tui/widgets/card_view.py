@@ -71,14 +71,19 @@ class CardView(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         yield Static(TASKS[self.card.kind], classes="task")
         yield Fitted(fit_text(self.card.question), classes="question")
-        if self._answer is not None:
-            yield self._answer
+        # Groups of their own: what comes and goes in one does not have the others drawn again.
+        with VerticalGroup(id="answer"):
+            if self._answer is not None:
+                yield self._answer
         yield VerticalGroup(id="after")
 
     async def ask(self, shown: Shown) -> None:
         """Another card in place of this one; quicker than another view, and one waits for it."""
-        old, after = self._answer, self.query_one("#after", VerticalGroup)
-        gone = [after.remove_children()] + ([old.remove()] if old is not None else [])
+        slot, after = (
+            self.query_one("#answer", VerticalGroup),
+            self.query_one("#after", VerticalGroup),
+        )
+        gone = [after.remove_children(), slot.remove_children()]
         self._shown, self._answer = shown, build_answer(shown)
         task = self.query_one(".task", Static)
         task.update(TASKS[self.card.kind])
@@ -87,7 +92,7 @@ class CardView(VerticalScroll, can_focus=False):
         for removal in gone:
             await removal
         if self._answer is not None:
-            await self.mount(self._answer, before=after)
+            await slot.mount(self._answer)
         self.scroll_home(animate=False)
 
     def focus_answer(self) -> None:

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from studykit.course.cards import Card, Course
 from studykit.review.schedule import NEW_MEMORY, State
 from studykit.review.session import Session
+from studykit.review.study_queue import Counts
 from studykit.text import clean
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
@@ -70,9 +71,9 @@ class PlaceLine(Widget):
         self.query_one("#badge", Static).update(text)
 
 
-def render_counts(session: Session) -> Content:
+def render_counts(session: Session, counts: Counts) -> Content:
     """What is left today; the count that the current card is part of is the bold one."""
-    card, counts = session.current, session.counts
+    card = session.current
     state = session.memories.get(card.id, NEW_MEMORY).state if card else None
     parts: list[tuple[str, str]] = []
     if card and card.id in session.marks.flagged:

@@ -64,12 +64,18 @@ class Rows(Widget, can_focus=True):
 
     def watch_cursor(self) -> None:
         """Keep the cursor in view where the list is longer than the screen."""
-        if isinstance(self.parent, ScrollableContainer) and self.is_live and self.rows:
+        if not (self.is_live and self.rows):
+            return
+        around = self.parent
+        offset = self.virtual_region.offset
+        while isinstance(around, Widget) and not isinstance(around, ScrollableContainer):
+            offset += around.virtual_region.offset
+            around = around.parent
+        if isinstance(around, ScrollableContainer) and around.max_scroll_y:
             blocks = self._blocks(max(1, self.content_size.width))
             top = sum(map(len, blocks[: self.cursor]))
             row = Region(0, top, self.size.width, len(blocks[self.cursor]))
-            where = row.translate(self.virtual_region.offset)
-            self.parent.scroll_to_region(where, animate=False)
+            around.scroll_to_region(row.translate(offset), animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.is_live
