@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
 from studykit.commands.plain_card import prompt, read_answer, takes_words
-from studykit.commands.terminal import say, warn
+from studykit.commands.terminal import rows_of, say, say_wrapped, warn
 from studykit.errors import StudykitError
 from studykit.review.confidence import Confidence
 from studykit.text import clean
@@ -96,7 +96,7 @@ class Reading(ABC):
     def go_on(self) -> None:
         """Card after card, until the learner quits."""
         self.voice.say_begin()
-        say("? lists the keys, q quits; with a colon before it where you write words: :q.")
+        say_wrapped("? lists the keys, q quits; with a colon before it where you write words: :q.")
         self.say_place()
         while True:
             match self.sitting.phase:
@@ -115,7 +115,7 @@ class Reading(ABC):
         self._is_past_confidence = False
         if news := look_again(self._services):
             self.sitting.change_cards()
-            say(news)
+            say_wrapped(*news.splitlines())
         self.voice.say_place()
 
     # One question for each phase
@@ -129,7 +129,7 @@ class Reading(ABC):
         try:
             self.sitting.take(read_answer(shown, line))
         except StudykitError as error:
-            say(str(error))
+            say_wrapped(str(error))
             return
         if self.sitting.phase == "revealed":
             self.voice.say_answer()
@@ -149,7 +149,7 @@ class Reading(ABC):
         if line in levels:
             self.sitting.confide(levels[line])
         elif line:
-            say(f"Type 1 to {len(levels)}, or Enter.")
+            say_wrapped(f"Type 1 to {len(levels)}, or Enter.")
         return not line or line in levels
 
     def _ask_for_result(self) -> None:
@@ -174,7 +174,9 @@ class Reading(ABC):
 
     def ask(self, question: str, *, only_colon: bool = False) -> str | None:
         """The line that answers `question`; None if it was a command, which is done already."""
-        line = input(clean(question)).strip()
+        *before, last = rows_of(clean(question.rstrip()))
+        say_wrapped(*before)
+        line = input(f"{last} ").strip()
         if only_colon and not line.startswith(":"):
             return line
         card = self.sitting.card
@@ -195,7 +197,7 @@ class Reading(ABC):
             case command if self.has_done(command):
                 pass
             case _ if line.startswith(":"):
-                say(f"There is no key {line!r} here; :? lists them.")
+                say_wrapped(f"There is no key {line!r} here; :? lists them.")
             case _:
                 return line
         return None
@@ -204,19 +206,19 @@ class Reading(ABC):
         try:
             card = self.sitting.undo()
         except StudykitError as error:
-            say(f"Not taken back: {error}")
+            say_wrapped(f"Not taken back: {error}")
             return
         if card is None:
-            say(self.NOTHING_LEFT)
+            say_wrapped(self.NOTHING_LEFT)
             return
-        say("Taken back; its card stands again.")
+        say_wrapped("Taken back; its card stands again.")
         self.say_place()
 
     def _run_lab(self, card: Card) -> None:
         """Run the card's lab, and take up what came out."""
         sitting, header = self.sitting, self.voice.header
         if header is None:
-            say("The lab could not be read; studykit check says why.")
+            say_wrapped("The lab could not be read; studykit check says why.")
             return
         from studykit.commands.plain_lab import run_card_lab
 
@@ -230,4 +232,4 @@ class Reading(ABC):
         elif sitting.phase == "revealed":
             self.voice.say_answer()
         else:
-            say("Your run is kept; it stands with the answer.")
+            say_wrapped("Your run is kept; it stands with the answer.")

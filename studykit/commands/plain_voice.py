@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from studykit.commands.plain_card import answer_lines, evidence_lines, question_lines
-from studykit.commands.terminal import columns, counted, say, terminal_width, wrap
+from studykit.commands.terminal import counted, say, say_wrapped
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
 from studykit.tui.practising import PracticeSitting, sum_lines
@@ -54,11 +53,11 @@ class Voice(ABC):
         shown = self._sitting.shown
         if shown is None:
             say()
-            say(self.end_words())
+            say_wrapped(self.end_words())
             return
         say()
-        say(f"{self._topic(shown.card)} {counted(self._sitting.n_left, 'card')} left.")
-        _say_wrapped(question_lines(shown))
+        say_wrapped(f"{self._topic(shown.card)} {counted(self._sitting.n_left, 'card')} left.")
+        say_wrapped(*question_lines(shown))
         if self._sitting.phase == "revealed":
             self.say_answer()
 
@@ -75,15 +74,15 @@ class Voice(ABC):
         shown, grade = sitting.shown, sitting.grade
         assert shown is not None and grade is not None
         say()
-        _say_wrapped(answer_lines(shown, sitting.given, grade))
+        say_wrapped(*answer_lines(shown, sitting.given, grade))
         if sitting.asking.is_confident_error and sitting.confidence is not None:
-            say(f"You were {sitting.confidence.name.lower()} of it{self.ERROR_COMES_BACK}.")
+            say_wrapped(f"You were {sitting.confidence.name.lower()} of it{self.ERROR_COMES_BACK}.")
         self.say_evidence(shown.card)
 
     def say_evidence(self, card: Card) -> None:
         """What was measured for the card."""
         now = self._services.clock.now()
-        _say_wrapped(evidence_lines(card, self.header, self._sitting.evidence, now))
+        say_wrapped(*evidence_lines(card, self.header, self._sitting.evidence, now))
 
 
 class ReviewVoice(Voice):
@@ -95,7 +94,7 @@ class ReviewVoice(Voice):
     def say_begin(self) -> None:
         """The course, and what is due of it."""
         counts = self._sitting.session.counts
-        say(
+        say_wrapped(
             f"{self._services.course.title}. {counted(counts.total, 'card')} today:"
             f" {counts.new} new, {counts.learning} learning, {counts.review} to review."
         )
@@ -117,7 +116,7 @@ class ReviewVoice(Voice):
         reviews = self._sitting.reviews
         n_again = sum(review.rating is Rating.AGAIN for review in reviews)
         again = f", {n_again} again" if reviews else ""
-        say(f"{counted(len(reviews), 'card')} rated{again}; all of it is saved.")
+        say_wrapped(f"{counted(len(reviews), 'card')} rated{again}; all of it is saved.")
 
 
 class PracticeVoice(Voice):
@@ -128,19 +127,11 @@ class PracticeVoice(Voice):
     def say_begin(self) -> None:
         """The choice, and that nothing is scheduled by it."""
         n_cards = counted(self._sitting.n_left, "card")
-        say(f"{self._sitting.title}: {n_cards}. {self._sitting.label.capitalize()}.")
+        say_wrapped(f"{self._sitting.title}: {n_cards}. {self._sitting.label.capitalize()}.")
 
     def end_words(self) -> str:
         return "That was the last card."
 
     def say_sum(self) -> None:
         """The score."""
-        _say_wrapped(f"{line.strip()}." for line in sum_lines(self._sitting, self._services))
-
-
-def _say_wrapped(lines: Iterable[str]) -> None:
-    """Print lines, broken between words where the terminal would break inside one."""
-    width = max(24, terminal_width())
-    for line in lines:
-        for row in [line] if columns(line) <= width else wrap(line, width):
-            say(row)
+        say_wrapped(*(f"{line.strip()}." for line in sum_lines(self._sitting, self._services)))

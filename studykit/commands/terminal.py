@@ -24,6 +24,13 @@ def say(text: str = "") -> None:
     print(clean(text), flush=True)
 
 
+def say_wrapped(*lines: str) -> None:
+    """Print lines, broken between words where the terminal would break inside one."""
+    for line in lines:
+        for row in rows_of(line):
+            say(row)
+
+
 def warn(text: str) -> None:
     """Print one line on stderr."""
     print(f"studykit: {clean(' '.join(text.split()))}", file=sys.stderr, flush=True)
@@ -105,6 +112,12 @@ def wrap(text: str, width: int) -> list[str]:
         else:
             lines += chop_cells(word, width)
     return lines if lines[0] else lines[1:]
+
+
+def rows_of(text: str) -> list[str]:
+    """The rows of a line as the terminal is wide, at least one; a line that fits stays as it is."""
+    width = max(24, terminal_width())
+    return [text] if columns(text) <= width else wrap(text, width)
 
 
 def cut(text: str, width: int) -> str:

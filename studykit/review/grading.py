@@ -183,13 +183,15 @@ def parse_number(text: str, unit: str = "") -> float | None:
     """The number in `text`, or None: "3.3", "3.3 nats" if that is the unit, "1e-3", "1 024".
 
     Thousands may be set apart by spaces or underscores. A comma is refused: "3,300" is three
-    thousand to one reader and three to the next.
+    thousand to one reader and three to the next. Without a unit "20 %" is 0.2.
     """
     plain = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-").strip()
     plain = plain.removesuffix(unicodedata.normalize("NFKC", unit).casefold()).rstrip()
+    is_share = not unit and plain.endswith("%")
+    plain = plain.removesuffix("%").rstrip() if is_share else plain
     if not _NUMBER.fullmatch(plain):
         return None
-    number = float(re.sub("[ _]", "", plain))
+    number = float(re.sub("[ _]", "", plain)) / (100 if is_share else 1)
     return number if math.isfinite(number) else None
 
 

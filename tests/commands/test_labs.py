@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.dice_course import LAB, open_store
+from tests.commands.dice_course import LAB, edit, lab_file, open_store
 from tests.commands.runner import Run
 
 
@@ -102,3 +102,17 @@ def test_a_run_that_cannot_be_kept_is_shown(run: Run, home: Path) -> None:
     assert outcome.code == 1
     assert "✓ rare    confirmed" in outcome.out
     assert "progress.sqlite3" in outcome.complaint
+
+
+def test_a_run_names_the_walks_that_the_screens_show(run: Run, course: Path) -> None:
+    """Once, however many seeds have it."""
+    edit(lab_file(course), "import Curve, ", "import Curve, Step, Walk, ")
+    edit(
+        lab_file(course),
+        '    yield Measurement("share"',
+        '    steps = [Step((0, 0), "It rolls.", [[n]]) for n in range(3)]\n'
+        '    yield Walk("Three rolls", ["die"], ["table"], ["rolls"], steps)\n'
+        '    yield Measurement("share"',
+    )
+    out = run("lab", "run", LAB, "--trust").out
+    assert out.count("Three rolls: 3 steps to go through on the lab's screen") == 1

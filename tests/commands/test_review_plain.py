@@ -284,3 +284,14 @@ def test_the_screens_name_the_way_round_them(home: Path) -> None:
         assert finished.returncode == 2
         assert len(finished.stderr.splitlines()) == 1
         assert "studykit review --plain" in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["order", "match", "predict"])
+def test_no_row_is_wider_than_the_terminal(
+    sit: Sit, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A terminal breaks a line wherever it ends; here it is broken between words."""
+    monkeypatch.setenv("COLUMNS", "40")
+    out = sit(name, "no answer", ":q").out.replace(": ", ":\n")  # where lines are typed
+    assert "is no answer" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 40

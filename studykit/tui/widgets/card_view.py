@@ -79,10 +79,8 @@ class CardView(VerticalScroll, can_focus=False):
 
     async def ask(self, shown: Shown) -> None:
         """Another card in place of this one; quicker than another view, and one waits for it."""
-        slot, after = (
-            self.query_one("#answer", VerticalGroup),
-            self.query_one("#after", VerticalGroup),
-        )
+        slot = self.query_one("#answer", VerticalGroup)
+        after = self.query_one("#after", VerticalGroup)
         gone = [after.remove_children(), slot.remove_children()]
         self._shown, self._answer = shown, build_answer(shown)
         task = self.query_one(".task", Static)
@@ -107,6 +105,13 @@ class CardView(VerticalScroll, can_focus=False):
         if self._answer is not None:
             self._answer.show_given(given)
         await self._replace_after(*([Static(offer, classes="offer")] if offer else []))
+
+    async def reopen(self) -> None:
+        """The answer that was held can be changed again."""
+        await self._replace_after()
+        if self._answer is not None:
+            self._answer.reopen()
+            self.focus_answer()
 
     async def show_grade(
         self,
