@@ -66,7 +66,7 @@ CASES: dict[str, tuple[str, Keys, bool | None, Rating, str]] = {
         "Plain deep stacks suffer from it",
     ),
     "cloze": ("cloze", lambda _: ["N", "o", "r", "m", "enter"], True, Rating.GOOD, "✓ Right"),
-    "given up": ("cloze", lambda _: ["enter"], False, Rating.AGAIN, "– Not answered"),
+    "given up": ("cloze", lambda _: ["escape", "n"], False, Rating.AGAIN, "– Not answered"),
     "order": ("order", _sort_steps, True, Rating.GOOD, "✓ 4  Add the result to x"),
     "match": (
         "match",
@@ -257,6 +257,59 @@ async def test_letters_belong_to_the_text_field(make_services: MakeServices) -> 
         assert "qx?" in text_of(pilot.app) and isinstance(pilot.app.screen, ReviewScreen)
         await pilot.press("escape", "enter", "z", "escape", "q")
         assert "1 due" in text_of(pilot.app)
+
+
+async def test_an_empty_field_is_no_answer(make_services: MakeServices) -> None:
+    """A key too many gives no card up; the line says which does."""
+    async with StudykitApp(make_services("numeric")).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("enter")
+        assert "type an answer; Esc, then n gives up" in text_of(pilot.app)
+        await pilot.press("space", "enter")
+        assert "Not answered" not in text_of(pilot.app)
+        await pilot.press("3", "enter")
+        assert "● 3 nats  ← yours" in text_of(pilot.app)
+
+
+HELD = {
+    "choice": (["b"], ["c"]),
+    "cloze": ([*"norn", "enter"], ["backspace", "m", "enter"]),
+    "order": (["J", "enter"], ["K", "enter"]),
+    "match": ([*"abc", "enter"], ["k", "k", "d", "enter"]),
+    "predict": (["b"], ["j", "enter"]),
+}
+"""Kind -> the keys of an answer, and those that change it."""
+
+
+@pytest.mark.parametrize("name", HELD)
+async def test_escape_leads_back_to_the_answer(make_services: MakeServices, name: str) -> None:
+    """While it is held, whatever the kind: it stands there as it was given, to be changed."""
+    keys, other = HELD[name]
+    services = make_services(name)
+    async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ReviewScreen)
+        await pilot.press(*keys)
+        first = screen._sitting.given
+        assert "How sure are you?" in text_of(pilot.app) and first is not None
+        await pilot.press("escape")
+        assert screen._sitting.is_asked and "How sure" not in text_of(pilot.app)
+        assert "Change your answer" in text_of(pilot.app)
+        await pilot.press("enter")
+        assert screen._sitting.given == first
+        await pilot.press("escape", *other)
+        assert screen._sitting.given not in (first, None)
+
+
+async def test_a_held_answer_is_not_put_aside_by_a_letter(make_services: MakeServices) -> None:
+    """`b` after `a` is meant for the options; the card stays while the answer can be changed."""
+    async with StudykitApp(make_services("choice")).run_test(size=(80, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press("a", "b", "s")
+        assert "How sure are you?" in text_of(pilot.app)
+        await pilot.press("enter", "b")
+        assert "waits until tomorrow" in text_of(pilot.app)
 
 
 SnapCompare = Callable[..., bool]

@@ -214,7 +214,12 @@ class AskingScreen(StudyScreen):
                 return self._sitting.asks_confidence
             case "skip":
                 return phase == "answered"
-            case "lab" | "copy" | "suspend" | "bury" | "flag" | "edit":
+            case "reopen":
+                return self._sitting.can_let_go
+            case "suspend" | "bury":
+                # `b` after `a` is meant for the second option, not to put the card aside.
+                return card is not None and not self._sitting.can_let_go
+            case "lab" | "copy" | "flag" | "edit":
                 return card is not None
             case "scroll_card":
                 return any(view.max_scroll_y > 0 for view in self.query(CardView))
@@ -274,6 +279,14 @@ class AskingScreen(StudyScreen):
     async def action_skip(self) -> None:
         self._sitting.show_result()
         await self.show_answer()
+
+    async def action_reopen(self) -> None:
+        """Go back from the held answer to the question; the answer stands there to be changed."""
+        self._sitting.let_go()
+        with self._painting():
+            await self.query_one(CardView).reopen()
+            self.query_one(ConfidenceBar).display = False
+        self.say("Change your answer, or give it again; its outcome was not shown yet")
 
     async def action_show_result(self) -> None:
         self._sitting.show_result()

@@ -48,6 +48,7 @@ _BESIDES: list[BindingType] = [
     _quiet("e", "edit", "edit", "edit-card", "Edit the card's deck in $EDITOR"),
     _quiet("y", "copy", "copy", "copy", "Copy the card as text"),
     _key("c", "practise", "practise", "practise", "At the end: choose what to practise"),
+    _key("escape", "reopen", "change", "change-answer", "Back to the answer, to change it", "Esc"),
     _key("q,escape", "home", "home", "home", "Home; all is saved", "q"),
     Binding("enter,space", "home_at_end", "home", show=False, id="home-at-end"),
     _key("down,j", "scroll_card(1)", "scroll", "scroll-down", "Scroll a long card", "j/k"),

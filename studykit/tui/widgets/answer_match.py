@@ -137,6 +137,10 @@ class MatchAnswer(Rows):
         """The answer stands as it is and is not judged yet."""
         self.is_live = False
 
+    def reopen(self) -> None:
+        """The answer can be changed again."""
+        self.is_live = True
+
     def show_grade(self, given: Given, grade: Grade) -> None:
         """Each left side with its right side, and what it was given instead."""
         self.is_live = False

@@ -45,12 +45,12 @@ class OptionsAnswer(Rows):
     def __init__(self, options: Sequence[Option]) -> None:
         super().__init__()
         self._options = options
-        self.set_reactive(
-            Rows.rows,
-            tuple(
-                Row(letter, parse_inline(option.text))
-                for letter, option in zip(LETTERS, options, strict=False)
-            ),
+        self.set_reactive(Rows.rows, self._live_rows())
+
+    def _live_rows(self) -> tuple[Row, ...]:
+        return tuple(
+            Row(letter, parse_inline(option.text))
+            for letter, option in zip(LETTERS, self._options, strict=False)
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -72,6 +72,11 @@ class OptionsAnswer(Rows):
     def show_given(self, given: Given) -> None:
         """The choice is made and not judged yet."""
         self._show(lambda place, _: ("●", "bold", "yours") if place == given else None)
+
+    def reopen(self) -> None:
+        """The cursor is on the option that was chosen, and another one can be."""
+        self.is_live = True
+        self.rows = self._live_rows()
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """Mark the right option and, if another one was chosen, that one."""

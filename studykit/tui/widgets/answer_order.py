@@ -60,6 +60,10 @@ class OrderAnswer(Rows):
         """The answer stands as it is and is not judged yet."""
         self.is_live = False
 
+    def reopen(self) -> None:
+        """The answer can be changed again."""
+        self.is_live = True
+
     def show_grade(self, given: Given, grade: Grade) -> None:
         """The right order, and where the learner had each step that stood elsewhere."""
         self.is_live = False

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from studykit.review.grading import Given, Grade
 from studykit.text import clean
-from studykit.tui.messages import Answered
+from studykit.tui.messages import Answered, AnswerUnclear
 from studykit.tui.widgets.safe import Static
 
 
@@ -22,7 +22,7 @@ class AnswerInput(Input):
 
     BINDING_GROUP_TITLE = "Text field"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "check", id="check-text", tooltip="Check (empty: give up)"),
+        Binding("enter", "submit", "check", id="check-text", tooltip="Check what is written"),
         Binding(
             "escape",
             "leave",
@@ -59,11 +59,18 @@ class TextAnswer(VerticalGroup):
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(Answered(event.value.strip() or None))
+        if written := event.value.strip():
+            self.post_message(Answered(written))
+        else:
+            self.post_message(AnswerUnclear("type an answer; Esc, then n gives up"))
 
     def show_given(self, given: Given) -> None:
         """What was written, not judged yet."""
         self._show(Content.styled(f"  ● {self._written(given)}  ← yours", "bold"))
+
+    def reopen(self) -> None:
+        """What was written stands in the field again."""
+        self._show(Content(), is_open=True)
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """What was written, with its mark."""
@@ -81,7 +88,7 @@ class TextAnswer(VerticalGroup):
         has_unit = not self._unit or written.casefold().endswith(self._unit.casefold())
         return written if has_unit else f"{written} {self._unit}"
 
-    def _show(self, content: Content) -> None:
-        self.query_one(AnswerInput).disabled = True
-        self.query_one(HorizontalGroup).display = False
+    def _show(self, content: Content, *, is_open: bool = False) -> None:
+        self.query_one(AnswerInput).disabled = not is_open
+        self.query_one(HorizontalGroup).display = is_open
         self.query_one("#written", Static).update(content)
