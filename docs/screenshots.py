@@ -1,7 +1,7 @@
 """Pictures of every screen, in docs/images: ``python -m docs.screenshots`` (needs Chromium).
 
 Drives the bundled course on a clock that stands still, in a temporary home with the progress of
-an invented learner, and runs two labs for real, which takes as long as the labs take.
+an invented learner, and runs three labs for real, which takes as long as the labs take.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ NEW_PER_DAY = 1
 """So slowly that there is still something new."""
 LAB_CARD = "core-residuals-removed"
 """Its lab is run."""
+WALK_LAB = "flash/softmax_decomposition"
+"""Its walk is gone through."""
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 PIXELS = {"80x24": (1000, 640), "120x40": (1480, 1030)}
 """Window of the browser that draws the SVG: its own size and a margin."""
@@ -52,6 +54,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(_first_card(Path(folder), name, size))
             asyncio.run(_after_weeks(Path(folder), name, size))
+            asyncio.run(_walk(Path(folder), name, size))
             for svg in sorted(Path(folder).glob("*.svg")):
                 _draw(browser, svg, IMAGES / f"{svg.stem}.png", PIXELS[name])
 
@@ -115,6 +118,22 @@ async def _after_weeks(folder: Path, name: str, size: tuple[int, int]) -> None:
         await shoot("lab-runs")
         await pilot.press("q", "o")
         await shoot("lab-code")
+
+
+async def _walk(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """A new learner goes some steps through a computation."""
+    services = _services(folder / "walk", FixedClock(NOW), Settings())
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: services.store is not None)
+        await pilot.press("x", *["j"] * [*services.course.labs].index(WALK_LAB), "enter", "s")
+        await _until(pilot, lambda: _fraction(services) >= 1)
+        await pilot.pause(1)
+        while "Step 1 of" not in _text(app):
+            await pilot.press("tab")
+        while "Step 5 of" not in _text(app):
+            await pilot.press("l")
+        await _shoot(pilot, folder, name, "lab-walk")
 
 
 def _services(home: Path, clock: Clock, settings: Settings) -> Services:

@@ -129,12 +129,13 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a course and a home whose progress leaves no list of a report empty."""
     folder = tmp_path_factory.mktemp("learner")
     course = write_course(folder / "course")
-    edit(lab_file(course), "import Curve, ", "import Curve, HeatMap, Table, ")
+    edit(lab_file(course), "import Curve, ", "import Curve, HeatMap, Step, Table, Walk, ")
     edit(
         lab_file(course),
         '    yield Measurement("share"',
         '    yield HeatMap("h", ["r"], ["c"], [[None]])\n'
         '    yield Table("t", ["c"], [[1.0]])\n'
+        '    yield Walk("w", ["r"], ["c"], ["m"], [Step((0, 0), "s", [[1.0]])])\n'
         '    yield Measurement("share"',
     )
     home = folder / "home"

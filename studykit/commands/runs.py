@@ -142,6 +142,9 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     if result.seeds:
         say()
         _say_measurements(result)
+    titles = {walk.title: len(walk.steps) for seed in result.seeds for walk in seed.walks}
+    for title, n_steps in titles.items():
+        say(f"\n{title}: {n_steps} steps to go through on the lab's screen (x in studykit)")
 
 
 def _say_measurements(result: RunResult) -> None:

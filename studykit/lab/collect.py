@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from studykit.course.cards import Knobs, LabHeader
-from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table, Walk
 from studykit.lab.protocol import event_from_document
 from studykit.lab.results import RunResult, SeedResult, Status
 from studykit.lab.verdicts import judge
@@ -66,6 +66,7 @@ class _Seed:
     curves: dict[tuple[str, str], list[Curve]] = field(default_factory=dict)
     heat_maps: dict[str, HeatMap] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    walks: dict[str, Walk] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         match event:
@@ -77,6 +78,8 @@ class _Seed:
                 self.heat_maps[event.title] = event
             case Table():
                 self.tables[event.title] = event
+            case Walk():
+                self.walks[event.title] = event
             case Progress():
                 pass
 
@@ -88,6 +91,7 @@ class _Seed:
             tuple(_join(chunks) for chunks in self.curves.values()),
             tuple(self.heat_maps.values()),
             tuple(self.tables.values()),
+            tuple(self.walks.values()),
         )
 
 

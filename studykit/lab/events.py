@@ -98,6 +98,9 @@ class Walk:
     columns: Sequence[str]
     """Headings of the table of every step."""
     steps: Sequence[Step]
+    covered: Sequence[str] = ()
+    """Those of `columns` that a learner may guess from the others and the caption: each step shows
+    them only when asked to."""
 
 
 Event: TypeAlias = Progress | Measurement | Curve | HeatMap | Table | Walk

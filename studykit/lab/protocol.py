@@ -26,7 +26,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import (
+    Curve,
+    Document,
+    Event,
+    HeatMap,
+    Measurement,
+    Progress,
+    Step,
+    Table,
+    Walk,
+)
 
 MAX_LINE_BYTES = 1_000_000
 """A longer line is refused by both sides."""
@@ -42,6 +52,7 @@ _EVENTS: dict[str, type[Event]] = {
     "curve": Curve,
     "heat_map": HeatMap,
     "table": Table,
+    "walk": Walk,
 }
 _NAMES = {cls: name for name, cls in _EVENTS.items()}
 
@@ -94,8 +105,14 @@ def load_line(line: bytes, text: Callable[[str], str] = str) -> Document:
 
 def event_to_document(event: Event) -> Document:
     """The name and the fields of a checked event."""
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    values = _values(event)
+    if isinstance(event, Walk):
+        values["steps"] = [_values(step) for step in event.steps]
     return {"event": _NAMES[type(event)], **values}
+
+
+def _values(item: Event | Step) -> Document:
+    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 def event_from_document(document: object) -> Event:
@@ -108,8 +125,10 @@ def event_from_document(document: object) -> Event:
     if cls is None:
         raise ValueError(f"an event cannot be {name!r}")
     try:
+        if cls is Walk:
+            values["steps"] = [Step(**step) for step in values["steps"]]
         event = cls(**values)
-    except TypeError:
+    except (TypeError, KeyError):
         raise ValueError(f"not the fields of {cls.__name__}") from None
     return checked(event)
 
@@ -150,9 +169,32 @@ def checked(event: object) -> Event:
             if any(len(line) != len(columns) for line in lines):
                 raise _fault(event, f"each row must have {len(columns)} cells")
             return Table(_text(title, event), columns, lines)
-    raise ValueError(
-        f"a lab yields Progress, Measurement, Curve, HeatMap or Table, not {type(event).__name__}"
-    )
+        case Walk():
+            return _checked_walk(event)
+    *names, last = (cls.__name__ for cls in _EVENTS.values())
+    raise ValueError(f"a lab yields {', '.join(names)} or {last}, not {type(event).__name__}")
+
+
+def _checked_walk(walk: Walk) -> Walk:
+    rows, map_columns = _texts(walk.rows, walk), _texts(walk.map_columns, walk)
+    columns, covered = _texts(walk.columns, walk), _texts(walk.covered, walk)
+    if unknown := [name for name in covered if name not in columns]:
+        raise _fault(walk, f"covers {unknown[0]!r}, which is no column of its tables")
+    steps = []
+    for n, step in enumerate(_items(walk.steps, walk), start=1):
+        if not isinstance(step, Step):
+            raise _fault(walk, f"step {n}: {type(step).__name__} where a Step must be")
+        at = _numbers(step.at, walk)
+        sides = (len(rows), len(map_columns))
+        if len(at) != 2 or not all(i in range(side) for i, side in zip(at, sides, strict=True)):
+            raise _fault(walk, f"step {n}: at must be in the map of {sides[0]} x {sides[1]} cells")
+        table = tuple(_mixed(line, walk) for line in _items(step.table, walk))
+        if any(len(line) != len(columns) for line in table):
+            raise _fault(walk, f"step {n}: each row must have {len(columns)} cells")
+        steps.append(Step((int(at[0]), int(at[1])), _text(step.caption, walk), table))
+    if not steps:
+        raise _fault(walk, "no steps to go through")
+    return Walk(_text(walk.title, walk), rows, map_columns, columns, tuple(steps), covered)
 
 
 def _fault(event: object, what: str) -> ValueError:

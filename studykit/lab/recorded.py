@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from studykit.course.cards import Knobs, LabHeader
 from studykit.errors import CourseError, LabError, Place
 from studykit.files import replace_file
-from studykit.lab.events import Curve, HeatMap
+from studykit.lab.events import Curve, HeatMap, Walk
 from studykit.lab.protocol import FLOAT
 from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
 
@@ -114,8 +114,18 @@ def _order(run: RunResult) -> tuple[str, str]:
 
 
 def _lighten(run: RunResult) -> RunResult:
-    seeds = tuple(_lighten_seed(seed) for seed in run.seeds)
+    seeds = _with_one_walk(_lighten_seed(seed) for seed in run.seeds)
     return replace(run, seeds=seeds, seconds=round(run.seconds, 2), trace="", recorded=True)
+
+
+def _with_one_walk(seeds: Iterable[SeedResult]) -> tuple[SeedResult, ...]:
+    """`seeds`, of the walks with one title only the first, which is the one that is shown."""
+    titles: set[str] = set()
+    kept = []
+    for seed in seeds:
+        kept.append(replace(seed, walks=tuple(w for w in seed.walks if w.title not in titles)))
+        titles |= {walk.title for walk in seed.walks}
+    return tuple(kept)
 
 
 def _lighten_seed(seed: SeedResult) -> SeedResult:
@@ -123,6 +133,7 @@ def _lighten_seed(seed: SeedResult) -> SeedResult:
         seed,
         curves=tuple(_thin(curve) for curve in seed.curves),
         heat_maps=tuple(_round_cells(heat_map) for heat_map in seed.heat_maps),
+        walks=tuple(_round_steps(walk) for walk in seed.walks),
     )
 
 
@@ -140,6 +151,17 @@ def _round_cells(heat_map: HeatMap) -> HeatMap:
         tuple(None if cell is None else _short(cell) for cell in row) for row in heat_map.values
     ]
     return replace(heat_map, values=tuple(rows))
+
+
+def _round_steps(walk: Walk) -> Walk:
+    def rounded(cell: str | float) -> str | float:
+        return cell if isinstance(cell, str) else _short(cell)
+
+    steps = [
+        replace(step, table=tuple(tuple(map(rounded, row)) for row in step.table))
+        for step in walk.steps
+    ]
+    return replace(walk, steps=tuple(steps))
 
 
 def _short(value: float) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
-from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Table
+from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Table, Walk
 from studykit.lab.protocol import decode, encode, event_from_document, event_to_document
 from studykit.text import clean
 
@@ -35,6 +35,7 @@ class SeedResult:
     """Whole lines: the chunks of one chart and name joined."""
     heat_maps: tuple[HeatMap, ...] = ()
     tables: tuple[Table, ...] = ()
+    walks: tuple[Walk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def _seed_to_json(seed: SeedResult) -> Document:
         "curves": [_fields(curve) for curve in seed.curves],
         "heat_maps": [_fields(heat_map) for heat_map in seed.heat_maps],
         "tables": [_fields(table) for table in seed.tables],
+        "walks": [_fields(walk) for walk in seed.walks],
     }
 
 
@@ -186,6 +188,8 @@ def _seed_from_json(document: object) -> SeedResult:
         curves=_events("curve", Curve, _get(document, "curves", list)),
         heat_maps=_events("heat_map", HeatMap, _get(document, "heat_maps", list)),
         tables=_events("table", Table, _get(document, "tables", list)),
+        # Runs that were stored before there were walks lack the field.
+        walks=_events("walk", Walk, _get({"walks": [], **document}, "walks", list)),
     )
 
 

@@ -39,6 +39,8 @@ KEY_NAMES = {
     "space": "Space",
     "escape": "Esc",
     "tab": "Tab",
+    "home": "Home",
+    "end": "End",
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "f1": "F1",

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from studykit.course.cards import Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
-from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table, Walk
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.tui.prediction import score
@@ -31,6 +31,7 @@ class _Seed:
     )
     heat_maps: dict[str, HeatMap] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    walks: dict[str, Walk] = field(default_factory=dict)
     claims: dict[str, bool | None] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
@@ -47,6 +48,8 @@ class _Seed:
                 self.heat_maps[event.title] = event
             case Table():
                 self.tables[event.title] = event
+            case Walk():
+                self.walks[event.title] = event
             case Progress():
                 pass
 
@@ -59,6 +62,7 @@ class _Seed:
             tuple(replace(curve, xs=xs, ys=ys) for curve, xs, ys in self.curves.values()),
             tuple(self.heat_maps.values()),
             tuple(self.tables.values()),
+            tuple(self.walks.values()),
         )
 
 
@@ -116,6 +120,16 @@ class LabRun:
         self._timer = timer
         self._started_s = timer()
 
+    @classmethod
+    def past(
+        cls, header: LabHeader, card: Card | None, result: RunResult, prediction: Prediction | None
+    ) -> LabRun:
+        """A run that has long ended, to be looked at as if it had ended just now."""
+        run = cls(header, dict(result.knobs), card, prediction)
+        run.device, run.result, run.stored = result.device, result, result
+        run.state, run.is_seen = "finished", True
+        return run
+
     @property
     def is_over(self) -> bool:
         return self.state == "finished"
@@ -141,6 +155,8 @@ class LabRun:
     @property
     def seeds(self) -> tuple[SeedResult, ...]:
         """Everything that was measured, the seeds that were broken off included."""
+        if not self._seeds and self.result is not None:
+            return self.result.seeds
         return tuple(seed.result for seed in self._seeds.values())
 
     async def follow(

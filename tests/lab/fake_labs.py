@@ -21,7 +21,7 @@ CLAIMS = {"low": "The loss is low.", "high": "The loss is high."}
 
 HEAD = f"""
 import os, signal, sys, time
-from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Step, Table, Walk
 
 QUESTION = "How high is the loss?"
 CLAIMS = {CLAIMS}

@@ -13,7 +13,7 @@ import pytest
 from studykit.clock import FixedClock
 from studykit.course.cards import LabHeader
 from studykit.errors import LabError
-from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Step, Table, Walk
 from studykit.lab.process import (
     Finished,
     LabMessage,
@@ -38,6 +38,7 @@ async def test_a_run_streams_and_ends_with_its_result(
             yield Curve("loss", norm, [step], [size - step], y_label="nats")
         yield HeatMap("weights", ["a"], ["b", "c"], [[None, 0.5]])
         yield Table("scores", ["name", "score"], [["x", 1]])
+        yield Walk("sums", ["r"], ["c"], ["sum"], [Step((0, 0), "adds", [[seed + 1]])], ["sum"])
         yield Measurement("loss", 1.5 if seed == 0 else 0.5, "nats", label="at the end")
         """
     )
@@ -65,6 +66,8 @@ async def test_a_run_streams_and_ends_with_its_result(
     assert first.curves == (Curve("loss", "pre", (0, 1, 2), (2, 1, 0), "step", "nats"),)
     assert first.heat_maps == (HeatMap("weights", ("a",), ("b", "c"), ((None, 0.5),)),)
     assert first.tables == (Table("scores", ("name", "score"), (("x", 1),)),)
+    steps = (Step((0, 0), "adds", ((1,),)),)
+    assert first.walks == (Walk("sums", ("r",), ("c",), ("sum",), steps, ("sum",)),)
 
 
 async def test_fast_events_are_joined_and_no_point_is_lost(
@@ -225,6 +228,7 @@ async def test_what_a_lab_printed_before_it_died_is_kept_and_harmless(
         ("yield Measurement('loss', 'low')", "Measurement 'loss': str where a number must be"),
         ("yield Curve('c', 'l', [1, 2], [1])", "Curve 'l': 2 xs but 1 ys"),
         ("yield Table('big', ['a'], [['x' * 2_000_000]])", "too many for one message"),
+        ("yield Walk('sums', ['r'], ['c'], [], [Step((1, 0), '', [])])", "Walk 'sums': step 1: at"),
         ("return 3", "run returned int: make it a generator of events"),
         ("yield Measurement('gain', 1)", "KeyError: 'loss'"),
         ("import nowhere\nyield", "ModuleNotFoundError: No module named 'nowhere'"),

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import (
+    Curve,
+    Event,
+    HeatMap,
+    Measurement,
+    Progress,
+    Step,
+    Table,
+    Walk,
+)
 from studykit.lab.protocol import (
     checked,
     decode,
@@ -59,6 +68,14 @@ def test_what_is_not_one_object_is_refused(line: bytes) -> None:
         load_line(line)
 
 
+def walk(
+    *, at: Any = (0, 1), caption: Any = "…", table: Any = (("a", 1),), covered: Any = ()
+) -> Walk:
+    """Two steps on a map of two cells, the second as it is asked for."""
+    steps = [Step((0, 0), "…", [["a", 1]]), Step(at, caption, table)]
+    return Walk("w", ["q"], ["k", "l"], ["row", "max"], steps, covered)
+
+
 class Array:
     """Holds numbers as a tensor does."""
 
@@ -79,6 +96,14 @@ class Array:
             HeatMap("h", ("r",), ("a", "b"), ((None, 1),)),
         ),
         (Table("t", ["a", "b"], [["x", 2]]), Table("t", ("a", "b"), (("x", 2),))),
+        (
+            Walk("w", ["q"], ["k", "l"], ["row", "max"], [Step(Array([0, 1]), "…", [["a", 1.5]])]),  # type: ignore[arg-type]
+            Walk("w", ("q",), ("k", "l"), ("row", "max"), (Step((0, 1), "…", (("a", 1.5),)),)),
+        ),
+        (
+            Walk("w", ["q"], ["k"], ["m"], [Step((0, 0), "…", [[-math.inf]])], ["m"]),
+            Walk("w", ("q",), ("k",), ("m",), (Step((0, 0), "…", ((-math.inf,),)),), ("m",)),
+        ),
         (Progress(1, 2), Progress(1, 2)),
     ],
 )
@@ -103,7 +128,20 @@ def test_an_event_becomes_plain_and_travels(event: Event, expected: Event) -> No
         (HeatMap("h", ["a"], ["b"], []), "values must be 1 rows"),
         (Table("t", ["a"], [[1, 2]]), "Table 't': each row must have 1 cells"),
         (Table("t", ["a"], [[None]]), "NoneType where a number must be"),  # type: ignore[list-item]
-        ({"loss": 1}, "a lab yields Progress, Measurement, Curve, HeatMap or Table, not dict"),
+        (walk(at=(0, 2)), "Walk 'w': step 2: at must be in the map of 1 x 2 cells"),
+        (walk(at=(-1, 0)), "step 2: at must be in the map"),
+        (walk(at=(0.5, 0)), "step 2: at must be in the map"),
+        (walk(at=(0,)), "step 2: at must be in the map"),
+        (walk(at="00"), "str where a sequence must be"),
+        (walk(table=[["a"]]), "Walk 'w': step 2: each row must have 2 cells"),
+        (walk(caption=3), "int where text must be"),
+        (walk(covered=["min"]), "Walk 'w': covers 'min', which is no column of its tables"),
+        (Walk("w", ["q"], ["k"], ["m"], []), "Walk 'w': no steps to go through"),
+        (Walk("w", ["q"], ["k"], ["m"], [(0, 0)]), "step 1: tuple where a Step must be"),  # type: ignore[list-item]
+        (
+            {"loss": 1},
+            "a lab yields Progress, Measurement, Curve, HeatMap, Table or Walk, not dict",
+        ),
     ],
 )
 def test_a_wrong_event_is_named(event: object, fault: str) -> None:
@@ -124,6 +162,12 @@ def test_a_wrong_event_is_named(event: object, fault: str) -> None:
         {"event": "progress", "done": 1},
         {"event": "progress", "done": 1, "total": 2, "extra": 3},
         {"event": "curve", "chart": "c", "name": "l", "xs": 3, "ys": 3},
+        {"event": "walk", "title": "w"},
+        *(
+            {"event": "walk", "title": "w", "rows": [], "map_columns": [], "columns": []}
+            | {"steps": steps}
+            for steps in (3, [3], [{"at": [0, 0]}], "ab", {"at": [0, 0]})
+        ),
     ],
 )
 def test_a_wrong_document_is_refused(document: object) -> None:

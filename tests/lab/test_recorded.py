@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from studykit.errors import CourseError, LabError
-from studykit.lab.events import Curve, HeatMap, Measurement
+from studykit.lab.events import Curve, HeatMap, Measurement, Step, Walk
 from studykit.lab.recorded import (
     find_evidence,
     load_recorded,
@@ -84,6 +84,21 @@ def test_heavy_parts_are_thinned(tmp_path: Path) -> None:
     assert run.seeds[0].heat_maps[0].values == ((None, 0.142857),)
     assert run.values("loss") == (1 / 3,)
     assert run.trace == ""
+
+
+def test_a_walk_is_recorded_once(tmp_path: Path) -> None:
+    """Rounded, of the first seed that has it: the one that is shown; other titles stay."""
+
+    def walk(title: str, value: float) -> Walk:
+        step = Step((0, 0), "the first tile", (("a", value),))
+        return Walk(title, ("q",), ("k",), ("row", "max"), (step,))
+
+    first = replace(RUN.seeds[0], walks=(walk("tiles", 1 / 3),))
+    second = replace(RUN.seeds[0], seed=1, walks=(walk("tiles", 2.0), walk("blocks", -math.inf)))
+    record_run(tmp_path, replace(RUN, seeds=(first, second)))
+
+    kept = [seed.walks for seed in load_recorded(tmp_path, RUN.lab)[0].seeds]
+    assert kept == [(walk("tiles", 0.333333),), (walk("blocks", -math.inf),)]
 
 
 def test_the_file_reads_well_in_a_diff(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studykit.lab.events import Curve, HeatMap, Measurement, Table
+from studykit.lab.events import Curve, HeatMap, Measurement, Step, Table, Walk
 from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
 from studykit.text import first_suspect
 from tests.lab.fake_labs import NOON
@@ -35,6 +35,11 @@ heat_maps = st.builds(
 tables = st.builds(
     lambda title, row: Table(title, ("a", "b"), (row,)), text, st.tuples(text, number)
 )
+walks = st.builds(
+    lambda title, row: Walk(title, ("r",), ("c",), ("a", "b"), (Step((0, 0), title, (row,)),)),
+    text,
+    st.tuples(text, number),
+)
 
 
 @st.composite
@@ -50,6 +55,7 @@ def seed_results(draw: st.DrawFn) -> SeedResult:
         tuple(draw(st.lists(curves, max_size=2))),
         tuple(draw(st.lists(heat_maps, max_size=1))),
         tuple(draw(st.lists(tables, max_size=1))),
+        tuple(draw(st.lists(walks, max_size=1))),
     )
 
 
@@ -145,6 +151,7 @@ def test_the_form_on_disk_is_stable() -> None:
                 ],
                 "heat_maps": [],
                 "tables": [],
+                "walks": [],
             }
         ],
     }
@@ -171,6 +178,8 @@ def test_the_form_on_disk_is_stable() -> None:
         (["seeds", 0, "measurements", "loss", "value"], "1", "str where a number must be"),
         (["seeds", 0, "curves", 0, "xs"], [1], "1 xs but 2 ys"),
         (["seeds", 0, "curves", 0], None, "a curve must be an object"),
+        (["seeds", 0, "walks"], {}, "walks: dict where list must be"),
+        (["seeds", 0, "walks"], [{"title": "w"}], "not the fields of Walk"),
     ],
 )
 def test_a_damaged_result_is_refused_with_the_reason(
@@ -186,6 +195,13 @@ def test_a_damaged_result_is_refused_with_the_reason(
         result_from_json(document)
 
     assert fault in str(caught.value)
+
+
+def test_a_run_from_before_there_were_walks_has_none() -> None:
+    document = result_to_json(RESULT)
+    del document["seeds"][0]["walks"]
+
+    assert result_from_json(document) == RESULT
 
 
 @pytest.mark.parametrize("key", result_to_json(RESULT).keys())

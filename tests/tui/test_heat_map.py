@@ -207,6 +207,21 @@ async def test_a_large_map_scrolls_with_its_cursor() -> None:
     assert "–64 of 64" in text
 
 
+async def test_a_click_puts_the_cursor_on_its_cell() -> None:
+    """From the first moment on, and after the window was resized."""
+    app = MapApp()
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.query_one(HeatMapView).show(Plate(heat_map([[0.1, 0.2], [0.3, 0.4]])))
+        await pilot.pause()
+        for size in ((80, 20), (60, 16)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+            for row, text in ((3, "40"), (2, "10")):
+                await pilot.click(offset=(text_of(app).splitlines()[row].index(text), row))
+                await pilot.pause()
+                assert f"  0.{text}0" in text_of(app)
+
+
 async def test_without_colours_cells_have_shades_and_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the Lab screen shows beside the run: heat maps, its code, past runs; at any size."""
+"""What the Lab screen shows beside the run: heat maps, walks, code, past runs; at any size."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from studykit.lab.events import Curve, Event, HeatMap
+from studykit.lab.events import Curve, Event, HeatMap, Step, Walk
 from studykit.lab.process import Finished, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult
 from studykit.tui.lab_run import LabRun
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.lab_runs import LabRunsScreen
 from studykit.tui.screens.lab_source import LabSourceScreen
+from studykit.tui.screens.past_run import PastRunScreen
 from studykit.tui.services import Services
 from tests.tui.conftest import MakeServices, app_of, open_home, text_of, until
 from tests.tui.screen_course import LAB_ID, build_result
@@ -25,6 +26,18 @@ WEIGHTS = HeatMap(
     "Weights", ("The", "transformer"), ("The", "transformer"), ((1.0, None), (0.25, 0.75)), "weight"
 )
 BAD = HeatMap("Scores", ("a",), ("b", "c"), ((math.nan, -3.0),))
+SUMS = Walk(
+    "Sums",
+    ("row 1", "row 2"),
+    ("column 1", "column 2"),
+    ("what", "sum"),
+    (
+        Step((0, 0), "Two and two are added.", (("total", 4.0),)),
+        Step((1, 0), "Three more come in.", (("total", 7.0),)),
+        Step((1, 1), "And one.", (("total", 8.0),)),
+    ),
+    ("sum",),
+)
 LOSS = Curve("Loss", "base", (0.0, 1.0, 2.0), (3.0, 2.0, 1.0), y_label="nats")
 
 
@@ -42,7 +55,10 @@ def result_of(services: Services, n_layers: int = 8) -> RunResult:
 
 @asynccontextmanager
 async def opened(
-    services: Services, *, is_over: bool = True, size: tuple[int, int] = (80, 24)
+    services: Services,
+    *extra: Event,
+    is_over: bool = True,
+    size: tuple[int, int] = (80, 24),
 ) -> AsyncIterator[Pilot[None]]:
     """The app with the lab on the screen: after a run, or in the middle of one."""
     app = app_of(services)
@@ -54,7 +70,7 @@ async def opened(
         run = services.lab_run = LabRun(header, {}, card, None)
         run.take(Started("cpu", "a machine", {}))
         for seed in result.seeds:
-            events: list[Event] = [LOSS, WEIGHTS, BAD, *seed.measurements.values()]
+            events: list[Event] = [LOSS, WEIGHTS, BAD, *extra, *seed.measurements.values()]
             for event in events:
                 run.take(SeedEvent(seed.seed, event))
         if is_over:
@@ -128,6 +144,50 @@ async def test_a_window_resized_loses_nothing(services: Services) -> None:
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
         assert text_of(pilot.app) == before
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_walk_is_gone_through_step_by_step(
+    services: Services, size: tuple[int, int]
+) -> None:
+    """Caption first, then its numbers; the footer says what the next key does."""
+    async with opened(services, SUMS, size=size) as pilot:
+        await pilot.press("shift+tab")
+        while "walk 4/4 · seed 0" not in text_of(pilot.app):
+            await pilot.press("tab")
+        text = text_of(pilot.app)
+        assert "Step 1 of 3  row 1 → column 1  ? guess first" in text
+        assert "Two and two are added." in text
+        assert "Space show it" in text.splitlines()[-1]
+        assert "total    4" not in text
+        await pilot.press("space")
+        assert "total    4" in text_of(pilot.app)
+        assert "Space next step" in text_of(pilot.app).splitlines()[-1]
+        await pilot.press("l", "right")
+        assert "total    7" in text_of(pilot.app)
+        await pilot.press("h")
+        assert "total    4" in text_of(pilot.app)
+        await pilot.press("end", "l")
+        assert "total    8" in text_of(pilot.app)
+        assert "Space" not in text_of(pilot.app).splitlines()[-1]
+        await pilot.press("left", "home")
+        assert "Step 1 of 3" in text_of(pilot.app)
+        await pilot.press("tab", "space", "home", "shift+tab")
+        assert "Step 1 of 3" in text_of(pilot.app)
+
+
+async def test_a_walk_can_be_begun_while_the_run_goes_on(services: Services) -> None:
+    """And is not changed by the seeds that follow."""
+    async with opened(services, SUMS, is_over=False) as pilot:
+        await pilot.press("shift+tab", "space", "space")
+        assert "Step 2 of 3" in text_of(pilot.app)
+        run = services.lab_run
+        assert run is not None
+        later = replace(SUMS, steps=(Step((0, 0), "Of another seed.", (("total", 1.0),)),))
+        run.take(SeedEvent(2, later))
+        await pilot.pause(0.5)
+        assert "Step 2 of 3" in text_of(pilot.app)
+        assert "walk 4/4 · seed 0" in text_of(pilot.app)
 
 
 async def test_knobs_and_bet_survive_a_resize(services: Services) -> None:
@@ -204,10 +264,37 @@ async def test_past_runs_side_by_side(services: Services) -> None:
         assert isinstance(pilot.app.screen, LabScreen)
 
 
+async def test_a_past_run_is_looked_at_as_when_it_had_ended(services: Services) -> None:
+    """The learner's own and a recorded one: outcome first, then charts, maps and walks."""
+    recorded = services.recorded(LAB_ID)[0]
+    seeds = tuple(replace(seed, walks=(SUMS,)) for seed in recorded.seeds)
+    services._recorded[LAB_ID] = (replace(recorded, seeds=seeds),)
+    async with opened(services) as pilot:
+        services.record_run(result_of(services, 2), None, None)
+        await pilot.press("p", "k", "v")
+        assert isinstance(pilot.app.screen, PastRunScreen)
+        assert "20 Nov 11:00 · n_layers 2, norm pre" in text_of(pilot.app)
+        assert "DONE  2 seeds in 24.6 s" in text_of(pilot.app)
+        assert "WALK" not in text_of(pilot.app)
+        await pilot.press("tab")
+        assert "chart 1/3 · seed 1" in text_of(pilot.app)
+        await pilot.press("tab", "j")
+        assert "transformer → The  0.250 weight" in text_of(pilot.app)
+        await pilot.press("q", "j", "v")
+        assert "WALK  Sums: 3 steps to go through, with Tab" in text_of(pilot.app)
+        await pilot.press("tab", "space", "l", "l")
+        text = text_of(pilot.app)
+        assert "recorded · n_layers 8, norm pre" in text
+        assert "recorded · seed 0" in text
+        assert "total    7" in text
+        await pilot.press("escape", "q")
+        assert isinstance(pilot.app.screen, LabScreen)
+
+
 async def test_a_lab_without_runs_says_so(services: Services) -> None:
     services._recorded[LAB_ID] = ()
     async with opened(services, is_over=False) as pilot:
         await pilot.press("p")
         assert "has not been run yet" in text_of(pilot.app)
-        await pilot.press("space", "pagedown", "q")
+        await pilot.press("space", "v", "pagedown", "q")
         assert isinstance(pilot.app.screen, LabScreen)

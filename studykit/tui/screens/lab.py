@@ -19,10 +19,9 @@ from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.tui.evidence_words import render_knobs
 from studykit.tui.lab_run import LabRun
-from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
+from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.lab_setup import LabSetup
-from studykit.tui.widgets.lab_stage import LabStage
 from studykit.tui.widgets.phase_line import Phase, render_phases
 from studykit.tui.widgets.safe import Static
 
@@ -32,10 +31,9 @@ LOOKS_PER_DRAWING = 3
 """A chart takes 10 to 20 ms to draw."""
 
 
-class LabScreen(StudyScreen):
+class LabScreen(StagedScreen):
     """One lab, from its question to its outcome."""
 
-    CSS_PATH = "lab.tcss"
     BINDING_GROUP_TITLE = "Lab"
     BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
 
@@ -55,7 +53,6 @@ class LabScreen(StudyScreen):
         # The options stand in the order in which the card has just shown them.
         reps = store.memory(card.id).reps if card is not None and store is not None else 0
         self._setup = LabSetup(header, knobs, card, prediction, reps)
-        self._stage = LabStage()
         self._lab_run: LabRun | None = None
         self._ticker: Timer | None = None
         self._n_looks = 0
@@ -102,15 +99,11 @@ class LabScreen(StudyScreen):
             return self._setup.needs_prediction
         if action == "run":
             return self._setup.is_predicting or not self._setup.needs_prediction
-        if action == "turn":
-            return self._stage.has_exhibits
-        if action == "log_scale":
-            return self._stage.shows_chart
-        if action == "change":
-            return self.phase == "knobs" or self._stage.shows_map
         if action == "log":
             return self._trace != ""
-        return True
+        if action == "change" and self.phase == "knobs":
+            return True
+        return super().check_action(action, parameters)
 
     # Before the run.
 
@@ -131,17 +124,14 @@ class LabScreen(StudyScreen):
         if self._lab_run is None:
             self._setup.move(step)
         else:
-            self._stage.move(step, 0)
+            super().action_move(step)
 
     def action_change(self, step: int) -> None:
-        """Turn a knob; in a heat map, move the cursor."""
+        """Turn a knob; on the stage, move the cursor or go a step."""
         if self._lab_run is None:
             self._setup.change(step)
         else:
-            self._stage.move(0, step)
-
-    def action_page(self, step: int) -> None:
-        self._stage.page(step)
+            super().action_change(step)
 
     def action_defaults(self) -> None:
         self._setup.set_defaults()
@@ -212,9 +202,9 @@ class LabScreen(StudyScreen):
         self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
 
     @property
-    def _exhibits(self) -> tuple[bool, bool]:
+    def _exhibits(self) -> tuple[object, ...]:
         """What decides which keys are live on the stage."""
-        return self._stage.has_exhibits, self._stage.shows_chart
+        return self._stage.has_exhibits, self._stage.shows
 
     async def _tick(self) -> None:
         run = self._lab_run
@@ -258,13 +248,6 @@ class LabScreen(StudyScreen):
             super().action_copy_text()
 
     # After the run.
-
-    async def action_turn(self, step: int) -> None:
-        await self._stage.turn(step)
-        self.refresh_bindings()
-
-    async def action_log_scale(self) -> None:
-        await self._stage.toggle_log()
 
     def action_again(self) -> None:
         self._setup.ask_again()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from textual.binding import Binding, BindingType
 
 from studykit.tui.screens.base import NO_UNDO
+from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS
 from studykit.tui.widgets.phase_line import Phase
 
 LAB_KEYS: list[BindingType] = [
@@ -16,26 +17,12 @@ LAB_KEYS: list[BindingType] = [
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
     Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
     Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
-    Binding("tab", "turn(1)", "charts", id="lab-next", tooltip="Next chart or map, outcome"),
-    Binding("shift+tab", "turn(-1)", "previous chart", show=False, id="lab-previous"),
-    Binding("g", "log_scale", "log y", id="lab-log-scale", tooltip="A logarithmic y axis"),
+    *STAGE_KEYS,
     Binding("o", "source", "code", id="lab-source", tooltip="Read the lab's code"),
     Binding("p", "runs", "runs", id="lab-runs", tooltip="Your runs of it, side by side"),
     Binding("v", "log", "view log", id="lab-log", tooltip="What the lab wrote at the end"),
     Binding("q,escape", "close", "back", key_display="q", id="back", tooltip="Back; a run goes on"),
-    Binding("down,j", "move(1)", "down", show=False, id="lab-down"),
-    Binding("up,k", "move(-1)", "up", show=False, id="lab-up"),
-    Binding("right,l", "change(1)", "next value", show=False, id="lab-right"),
-    Binding("left,h", "change(-1)", "previous value", show=False, id="lab-left"),
-    Binding(
-        "pagedown",
-        "page(1)",
-        "page down",
-        show=False,
-        id="lab-page-down",
-        tooltip="Scroll the outcome",
-    ),
-    Binding("pageup", "page(-1)", "page up", show=False, id="lab-page-up"),
+    *MOVING_KEYS,
     NO_UNDO,
 ]
 
@@ -51,5 +38,8 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "log": ("outcome",),
     "turn": ("run", "outcome"),
     "log_scale": ("run", "outcome"),
+    "uncover": ("run", "outcome"),
+    "step": ("run", "outcome"),
+    "edge": ("run", "outcome"),
 }
 """Action -> the phases in which its key does something; the others always do."""

@@ -11,11 +11,12 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.text import clean
+from studykit.tui.lab_run import LabRun
 from studykit.tui.run_history import compare, pair_at, past_runs
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.rows import Row, Rows
-from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run
+from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run, when_of
 from studykit.tui.widgets.safe import Static
 from studykit.tui.words import plural
 
@@ -41,6 +42,9 @@ class LabRunsScreen(StudyScreen):
             key_display="Space",
             id="pin-run",
             tooltip="Compare the others with the marked run",
+        ),
+        Binding(
+            "v", "view", "view", id="view-run", tooltip="Charts, maps, walks and outcome of the run"
         ),
         Binding(
             "pagedown", "page(1)", "page down", id="runs-page-down", tooltip="Scroll the comparison"
@@ -82,7 +86,7 @@ class LabRunsScreen(StudyScreen):
             self.watch(rows, "cursor", self._compare)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return bool(self._runs) if action in ("pin", "page") else True
+        return bool(self._runs) if action in ("pin", "view", "page") else True
 
     def on_resize(self) -> None:
         self._fill()
@@ -137,6 +141,15 @@ class LabRunsScreen(StudyScreen):
         """The run at the cursor is the one that the others are compared with."""
         self._pinned = self._cursor
         self._compare()
+
+    def action_view(self) -> None:
+        """Look at the run at the cursor as it looked when it had ended."""
+        from studykit.tui.screens.past_run import PastRunScreen
+
+        past = self._runs[self._cursor]
+        run = LabRun.past(self._header, self._card, past.result, past.prediction)
+        when = when_of(past.result, self.services.clock.now()).strip()
+        self.app.push_screen(PastRunScreen(run, when))
 
     def action_page(self, step: int) -> None:
         pair = self.query_one("#pair")

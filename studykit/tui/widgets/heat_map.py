@@ -95,8 +95,7 @@ class HeatMapView(Widget):
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the cell below the mouse."""
-        if (grid := self._grid) is None:
-            return
+        grid = self._laid_out
         row, column = event.y - _HEAD, (event.x - self._margin(grid)) // grid.cell_width
         if 0 <= row < self._n_rows and 0 <= column < grid.n_shown:
             self._point_at(self._first[0] + row, self._first[1] + column)
@@ -116,10 +115,7 @@ class HeatMapView(Widget):
         width, height = self.content_size
         lines = [self._title()]
         if heat_map.rows and heat_map.columns:
-            if self._grid is None:
-                lead = 0 if self._ramp else 1
-                self._grid = build_grid(heat_map, self._scale, width - 1, lead=lead)
-            grid, (row, column) = self._grid, self.cursor
+            grid, (row, column) = self._laid_out, self.cursor
             self._first = (
                 first_shown(self._first[0], row, self._n_rows, len(heat_map.rows)),
                 first_shown(self._first[1], column, grid.n_shown, len(heat_map.columns)),
@@ -129,6 +125,13 @@ class HeatMapView(Widget):
         else:
             lines.append(Content.styled("no cells", "$text-muted"))
         return Content("\n").join(line.truncate(width) for line in lines[:height])
+
+    @property
+    def _laid_out(self) -> Grid:
+        if self._grid is None:
+            room, lead = self.content_size.width - 1, 0 if self._ramp else 1
+            self._grid = build_grid(self._plate.heat_map, self._scale, room, lead=lead)
+        return self._grid
 
     @property
     def _n_rows(self) -> int:

@@ -1,9 +1,9 @@
-"""A run on the stage: how far it is, its charts and heat maps, its numbers, and its outcome."""
+"""A run on the stage: how far it is, charts, heat maps, walks, its numbers, and its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -23,21 +23,24 @@ from studykit.tui.widgets.outcome import (
     render_votes,
 )
 from studykit.tui.widgets.safe import Static
+from studykit.tui.widgets.walk_view import WalkView
+
+Kind: TypeAlias = Literal["chart", "map", "walk"]
 
 
 class Exhibit(NamedTuple):
     """One picture of a run."""
 
     title: str
-    is_map: bool
-    """A heat map; else a chart of curves."""
+    kind: Kind
 
 
 def exhibits_of(seeds: Sequence[SeedResult]) -> tuple[Exhibit, ...]:
-    """Charts in the order in which the lab begins them, then heat maps."""
-    charts = (Exhibit(curve.chart, False) for seed in seeds for curve in seed.curves)
-    maps = (Exhibit(heat_map.title, True) for seed in seeds for heat_map in seed.heat_maps)
-    return tuple(dict.fromkeys([*charts, *maps]))
+    """Charts in the order in which the lab begins them, then heat maps, then walks."""
+    charts = (Exhibit(curve.chart, "chart") for seed in seeds for curve in seed.curves)
+    maps = (Exhibit(heat_map.title, "map") for seed in seeds for heat_map in seed.heat_maps)
+    walks = (Exhibit(walk.title, "walk") for seed in seeds for walk in seed.walks)
+    return tuple(dict.fromkeys([*charts, *maps, *walks]))
 
 
 class LabStage(Vertical):
@@ -63,29 +66,31 @@ class LabStage(Vertical):
             yield Fitted(self._render_side, id="side")
             yield Chart(id="chart")
             yield HeatMapView(id="map")
+            yield WalkView(id="walk")
         with VerticalScroll(id="results", can_focus=False):
             yield Fitted(self._render_numbers, id="numbers")
 
     @property
     def has_exhibits(self) -> bool:
-        """There is a chart or a heat map to look at."""
+        """There is something to look at beside the outcome."""
         return bool(self._exhibits)
 
     @property
-    def shows_chart(self) -> bool:
-        """A chart of curves is on the stage."""
-        return self._shown is not None and not self._shown.is_map
+    def shows(self) -> Kind | None:
+        """What is on the stage: curves, a map whose cursor moves, a walk; None: the outcome."""
+        return None if self._shown is None else self._shown.kind
 
     @property
-    def shows_map(self) -> bool:
-        """A heat map is on the stage, and its cursor can be moved."""
-        return self._shown is not None and self._shown.is_map
+    def walk(self) -> WalkView:
+        """The walk that is on the stage when `shows` says so."""
+        return self.query_one(WalkView)
 
     async def show(self, run: LabRun, known: RunResult | None) -> None:
         """Begin to show `run`, wherever it is by now; `known` stands in if it is skipped."""
         self._lab_run, self._known = run, known
         self._panel, self._is_log, self._drawn = None, {}, None
         self._n_told = -1
+        self.walk.forget()
         await self.look()
 
     async def look(self) -> None:
@@ -112,15 +117,19 @@ class LabStage(Vertical):
 
     async def toggle_log(self) -> None:
         """Draw the chart's y axis logarithmic, or linear again."""
-        if self._shown is not None and self.shows_chart:
+        if self._shown is not None and self.shows == "chart":
             picture = self._picture(self._shown.title, self._seeds)
             self._is_log[picture.title] = not picture.log_y
             await self._draw()
 
     def move(self, n_rows: int, n_columns: int) -> None:
-        """Move the cursor of a heat map; where there is none, scroll the outcome by lines."""
-        if self.shows_map:
+        """Move a heat map's cursor; step in a walk, or scroll its text; else scroll the outcome."""
+        if self.shows == "map":
             self.query_one(HeatMapView).move(n_rows, n_columns)
+        elif self.shows == "walk" and n_columns:
+            self.walk.advance(n_columns)
+        elif self.shows == "walk":
+            self.walk.scroll_detail(n_rows)
         else:
             self.query_one("#results").scroll_relative(y=n_rows, animate=False)
 
@@ -142,6 +151,16 @@ class LabStage(Vertical):
         return self._known.seeds if is_skipped and self._known is not None else run.seeds
 
     @property
+    def _is_recorded(self) -> bool:
+        """What is on the stage was not measured here."""
+        run = self._lab_run
+        if run is None:
+            return False
+        if run.result is not None and run.result.recorded:
+            return True
+        return bool(self._seeds) and not run.seeds
+
+    @property
     def _takes_turns(self) -> bool:
         return self.has_class("-over") and not self.screen.has_class("-wide")
 
@@ -149,7 +168,7 @@ class LabStage(Vertical):
     def _shown_panel(self) -> int:
         if self._panel is not None and self._panel < len(self._exhibits) + self._takes_turns:
             return self._panel
-        latest = Exhibit(self._lab_run.latest_chart if self._lab_run else "", False)
+        latest = Exhibit(self._lab_run.latest_chart if self._lab_run else "", "chart")
         return self._exhibits.index(latest) if latest in self._exhibits else 0
 
     async def _draw(self) -> None:
@@ -158,12 +177,16 @@ class LabStage(Vertical):
         at = self._shown_panel
         shown = self._shown = self._exhibits[at] if at < len(self._exhibits) else None
         self.set_class(shown is None, "-no-chart")
-        self.set_class(self.shows_map, "-map")
+        self.set_class(self.shows == "map", "-map")
+        self.set_class(self.shows == "walk", "-walk")
         self.set_class(self._takes_turns and shown is not None, "-no-numbers")
         if shown is None:
             return
-        if shown.is_map:
+        if shown.kind == "map":
             self.query_one(HeatMapView).show(self._plate(shown.title, seeds))
+            return
+        if shown.kind == "walk":
+            self._show_walk(shown.title, seeds)
             return
         picture = self._picture(shown.title, seeds)
         drawn = (
@@ -201,11 +224,18 @@ class LabStage(Vertical):
         )
         return Plate(heat_map, self._caption("map", seed))
 
-    def _caption(self, what: str, seed: SeedResult) -> str:
+    def _show_walk(self, title: str, seeds: Sequence[SeedResult]) -> None:
+        """A walk, of the first seed that has it: it must not change below who goes through it."""
+        seed, walk = next(
+            (seed, walk) for seed in seeds for walk in seed.walks if walk.title == title
+        )
+        self.walk.show(walk, self._caption("walk", seed))
+
+    def _caption(self, what: Kind, seed: SeedResult) -> str:
         """Which exhibit of how many, of which seed, and whether it was measured elsewhere."""
         n = len(self._exhibits)
         parts = [f"{what} {self._shown_panel + 1}/{n}"] if n > 1 else []
-        if self._lab_run is not None and self._seeds and not self._lab_run.seeds:
+        if self._is_recorded:
             parts.append("recorded")
         return " · ".join([*parts, f"seed {seed.seed}"])
 

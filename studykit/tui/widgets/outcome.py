@@ -47,7 +47,9 @@ def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
         shown = known
         origin = Content.styled(render_origin(run.header, known, result.started_at), "$text-muted")
         blocks += [Content(""), hang(Content.styled("INSTEAD  ", "bold"), origin, width)]
-    numbers = render_numbers(shown.seeds if shown else run.seeds, width)
+    seeds = shown.seeds if shown else run.seeds
+    blocks += _walks(seeds, width)
+    numbers = render_numbers(seeds, width)
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
     own = claims_of(run.header, run.card)
@@ -121,6 +123,16 @@ def _ending(header: LabHeader, result: RunResult, width: int) -> Content:
         (f"{_BROKEN_OFF[result.status]}{where}{why}", style), (more, "$text-muted")
     )
     return hang(Content(""), text, width)
+
+
+def _walks(seeds: Sequence[SeedResult], width: int) -> list[Content]:
+    """What there is to go through, and how to get there."""
+    titles = {walk.title: len(walk.steps) for seed in seeds for walk in seed.walks}
+    lead = Content.styled("WALK  ", "bold $text-accent")
+    return [
+        hang(lead, Content(f"{clean(title)}: {n_steps} steps to go through, with Tab"), width)
+        for title, n_steps in titles.items()
+    ]
 
 
 def _about(header: LabHeader, width: int) -> list[Content]:
