@@ -1,5 +1,5 @@
 # Run inside the virtual environment of the README (or put its bin/ first on PATH).
-.PHONY: help bench check format lint pictures test verify
+.PHONY: help bench check format gpu lint pictures test verify
 
 help:  # list the targets
 	@grep -E '^[a-z]+:.*#' Makefile | sed 's/:.*# /\t/'
@@ -18,6 +18,14 @@ test:  # the tests alone
 format:  # format and mend what ruff can
 	ruff format .
 	ruff check --fix .
+
+gpu:  # what only a machine with a CUDA GPU can show: the kernel's tests there, and its speed
+	pytest -m gpu
+	@if command -v compute-sanitizer >/dev/null; then \
+	  PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --error-exitcode 1 \
+	    python -m pytest -m gpu -k 'test_case and 113x203'; \
+	else echo "compute-sanitizer is not on PATH: nothing watched the kernel's memory accesses"; fi
+	python -m benchmarks.flash_attention
 
 bench:  # the figures of benchmarks/README.md, measured here
 	python -m benchmarks

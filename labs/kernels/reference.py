@@ -81,7 +81,7 @@ def reference_attention(
     """out = softmax(scale · q kᵀ) v over the visible keys, in the precision of the inputs.
 
     The scale is 1/√head_dim unless given. A query that sees no key reads nothing: its out is 0 and
-    its lse -∞. An invisible key has no part in the result, even where its numbers are NaN.
+    its lse -∞. A key that no query sees has no part in the result, even where its numbers are NaN.
     """
     group = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
