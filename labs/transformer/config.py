@@ -9,7 +9,7 @@ Kind: TypeAlias = Literal["decoder", "encoder", "encoder-decoder"]
 Residual: TypeAlias = Literal["on", "off"]
 Norm: TypeAlias = Literal["pre", "post", "none"]
 NormKind: TypeAlias = Literal["layernorm"]
-Attention: TypeAlias = Literal["mha"]
+AttentionBackend: TypeAlias = Literal["reference", "sdpa", "flash"]
 Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
 Activation: TypeAlias = Literal["relu", "gelu"]
 Init: TypeAlias = Literal["xavier", "small"]
@@ -41,7 +41,11 @@ class TransformerConfig:
     norm: Norm = "pre"
     """Before each sublayer, after the sum of sublayer and residual, or nowhere."""
     norm_kind: NormKind = "layernorm"
-    attention: Attention = "mha"
+    attention: AttentionBackend = "reference"
+    """How attention is computed: written out, by PyTorch's fused kernels, or by the course's own.
+
+    The results are the same up to rounding. Only "reference" has weights that can be looked at.
+    """
     positions: Positions = "learned"
     activation: Activation = "relu"
     init: Init = "xavier"
@@ -73,6 +77,16 @@ class TransformerConfig:
         if self.positions == "alibi" and self.n_heads.bit_count() != 1:
             raise ValueError(
                 f"n_heads is {self.n_heads}: ALiBi's slopes are defined for powers of two, give one"
+            )
+        if self.attention == "flash" and not 16 <= self.head_dim <= 256:
+            raise ValueError(
+                f"attention is 'flash' and head_dim (d_model / n_heads) is {self.head_dim}: "
+                "its kernel takes 16 to 256, give fewer or more heads"
+            )
+        if self.attention == "flash" and self.positions == "alibi":
+            raise ValueError(
+                "attention is 'flash' and positions is 'alibi': "
+                "its kernel adds no biases to scores, give attention 'sdpa' or 'reference'"
             )
 
     @property

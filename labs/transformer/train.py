@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from labs.transformer.attention import MultiHeadAttention
+
 Batch: TypeAlias = tuple[Tensor, ...]
 """What the model takes, then the tokens to predict, each with the sequences in its first axis."""
 UNCOUNTED = -100
@@ -64,7 +66,8 @@ class ModelStack:
     """Models of one shape, trained and evaluated side by side.
 
     Each gives logits, (batch, …, n_classes), for targets of (batch, …). The models' own
-    parameters become views of their row: training the stack trains them.
+    parameters become views of their row: training the stack trains them. Models with fused
+    attention take their turns.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -86,6 +89,11 @@ class ModelStack:
         }
         buffers = [dict(model.named_buffers()) for model in models]
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+        # A fused kernel takes its tensors whole: vmap cannot look into it.
+        self.is_fused = any(
+            isinstance(module, MultiHeadAttention) and module.backend != "reference"
+            for module in self.template.modules()
+        )
 
     def losses(self, batch: Batch) -> Tensor:
         """Mean cross-entropy of each model on the same batch, in nats."""
@@ -95,7 +103,15 @@ class ModelStack:
             return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNCOUNTED)
 
         *inputs, targets = batch
+        if self.is_fused:
+            in_turn = [loss(*self._model(n)) for n in range(len(self.rows))]
+            return torch.stack(in_turn)  # (n_models,)
         return vmap(loss)(self.parameters, self.buffers)  # (n_models,)
+
+    def _model(self, n: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters and buffers of one model."""
+        parameters = {name: stacked[n] for name, stacked in self.parameters.items()}
+        return parameters, {name: stacked[n] for name, stacked in self.buffers.items()}
 
     def gradients(self, batch: Batch) -> Tensor:
         """Gradient of each model's loss, in the layout of `rows`."""

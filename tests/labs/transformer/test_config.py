@@ -31,6 +31,12 @@ def test_head_dim_is_the_share_of_one_head() -> None:
         ({"d_model": 36, "n_heads": 4, "positions": "rope"}, r"head_dim .* is 9"),
         ({"d_model": 9, "n_heads": 3, "positions": "sinusoidal"}, r"d_model is 9: sinusoidal"),
         ({"d_model": 36, "n_heads": 6, "positions": "alibi"}, r"n_heads is 6: .* powers of two"),
+        ({"attention": "mha"}, r"attention is 'mha': give one of 'reference', 'sdpa', 'flash'"),
+        ({"attention": "flash"}, r"attention is 'flash' and head_dim .* is 8: .* 16 to 256"),
+        (
+            {"attention": "flash", "n_heads": 2, "positions": "alibi"},
+            r"attention is 'flash' and positions is 'alibi': .* give attention 'sdpa'",
+        ),
     ],
 )
 def test_a_config_that_cannot_be_built_says_what_to_give(

@@ -1,0 +1,115 @@
+"""Attention written out, by PyTorch's fused kernels and by the course's own: one result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from labs.machine.fresh_process import run_fresh
+from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
+from labs.transformer.attention import CausalMask, MultiHeadAttention
+from labs.transformer.config import AttentionBackend
+from labs.transformer.probes import attention_weights
+from labs.transformer.train import ModelStack
+
+DECODER = TransformerConfig(vocab_size=11, seq_len=19, d_model=48, n_layers=1, n_heads=2, d_ff=20)
+PAIR = replace(DECODER, kind="encoder-decoder")
+WITHOUT_BIAS = {
+    "decoder": DECODER,
+    "rotary": replace(DECODER, positions="rope"),
+    "encoder": replace(DECODER, kind="encoder"),
+    "encoder-decoder": PAIR,
+}
+BIASED = {
+    "biased decoder": replace(DECODER, positions="alibi"),
+    "biased encoder": replace(DECODER, kind="encoder", positions="alibi"),
+    "biased encoder-decoder": replace(PAIR, positions="alibi"),
+}
+SOURCE_LEN, SHORT = 23, 7
+"""The encoder may read more than the decoder; a sequence may be shorter than the longest."""
+
+
+def outcome(config: TransformerConfig) -> list[Tensor]:
+    """Logits for a long and a short sequence, then the gradient of each parameter."""
+    tokens = torch.randint(11, (2, config.seq_len), generator=Generator().manual_seed(1))
+    if config.kind == "encoder-decoder":
+        model: nn.Module = EncoderDecoder(
+            replace(config, seq_len=SOURCE_LEN), Generator().manual_seed(0)
+        )
+        sources = [torch.randint(11, (2, SOURCE_LEN), generator=Generator().manual_seed(2))]
+    else:
+        model, sources = Transformer(config, Generator().manual_seed(0)), []
+    logits = model(*sources, tokens)
+    short = model(*sources, tokens[:, :SHORT])
+    loss = logits.square().sum() + short.square().sum()
+    return [logits, short, *torch.autograd.grad(loss, list(model.parameters()))]
+
+
+def outcomes_of_flash() -> list[list[Tensor]]:
+    """Those of the configs without bias; in a process that was told to interpret the kernel."""
+    configs = [replace(config, attention="flash") for config in WITHOUT_BIAS.values()]
+    return [[tensor.detach() for tensor in outcome(config)] for config in configs]
+
+
+def attention_of(model: Transformer) -> MultiHeadAttention:
+    attention = model.blocks[0].attention
+    assert isinstance(attention, MultiHeadAttention)
+    return attention
+
+
+def assert_same(actual: list[Tensor], expected: list[Tensor]) -> None:
+    for ours, theirs in zip(actual, expected, strict=True):
+        # A key's bias moves all scores of a query alike: its gradient is rounding and nothing else.
+        scale = max(1.0, float(theirs.detach().abs().max()))
+        torch.testing.assert_close(ours, theirs, atol=1e-5 * scale, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_BIAS, *BIASED])
+def test_sdpa_gives_the_outputs_and_gradients_of_the_reference(name: str) -> None:
+    config = (WITHOUT_BIAS | BIASED)[name]
+    assert_same(outcome(replace(config, attention="sdpa")), outcome(config))
+
+
+def test_the_kernel_gives_the_outputs_and_gradients_of_the_reference() -> None:
+    pytest.importorskip("triton", reason="Triton exists on Linux only")
+    interpreted = {"TRITON_INTERPRET": "1"}
+    outcomes = run_fresh(outcomes_of_flash, env=interpreted, timeout_s=120)
+    for actual, config in zip(outcomes, WITHOUT_BIAS.values(), strict=True):
+        assert_same(actual, outcome(config))
+
+
+@pytest.mark.parametrize("config", [DECODER, BIASED["biased decoder"]])
+def test_a_stack_of_fused_models_gives_each_its_own_gradient(config: TransformerConfig) -> None:
+    def stack(attention: AttentionBackend) -> ModelStack:
+        arm = replace(config, attention=attention)
+        return ModelStack([Transformer(arm, Generator().manual_seed(seed)) for seed in (0, 1, 2)])
+
+    tokens = torch.randint(11, (3, 9), generator=Generator().manual_seed(3))
+    batch = (tokens[:, :-1], tokens[:, 1:])
+    expected = stack("reference").gradients(batch)
+    assert (expected.std(dim=0) > 0).float().mean() > 0.5  # the models differ
+    assert_same([stack("sdpa").gradients(batch)], [expected])
+
+
+def test_only_the_reference_has_weights_to_look_at() -> None:
+    model = Transformer(replace(DECODER, attention="sdpa"), Generator().manual_seed(0))
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="attention is 'sdpa', which keeps no weights: load the"):
+        attention_weights(model, attention_of(model), tokens)
+    apart = Transformer(DECODER, Generator().manual_seed(1))
+    apart.load_state_dict(model.state_dict())
+    weights = attention_weights(apart, attention_of(apart), tokens)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, 4))
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "flash"])
+def test_a_fused_model_holds_nothing_of_quadratic_size(attention: AttentionBackend) -> None:
+    def has_mask(config: TransformerConfig) -> bool:
+        model = Transformer(config, Generator().manual_seed(0))
+        return any(isinstance(module, CausalMask) for module in model.modules())
+
+    assert has_mask(DECODER)
+    assert not has_mask(replace(DECODER, attention=attention))
