@@ -74,8 +74,12 @@ def test_what_may_be_guessed_is_covered_and_nothing_else() -> None:
     assert detail(tiles(), 0)[-1].split() == ["q1", "-∞", "1"]
 
 
-def test_headings_are_broken_and_numbers_stand_below_them() -> None:
-    upper, lower, row, _ = detail(tiles(), 1)[-4:]
+def test_headings_are_broken_where_they_must_and_numbers_stand_below_them() -> None:
+    head, row, _ = detail(tiles(), 1)[-3:]
+    assert head == "query  row_max before  row_max after"
+    assert row == "q0                 -∞              2"
+
+    upper, lower, row, _ = detail(tiles(), 1, width=30)[-4:]
     assert upper == "       row_max  row_max"
     assert lower == "query   before    after"
     assert row == "q0          -∞        2"

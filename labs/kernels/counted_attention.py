@@ -1,0 +1,152 @@
+"""Attention of one head on a machine with a slow memory, as separate operations and in tiles.
+
+Both programs are what a GPU's kernels do, one tile after the other: `SlowMemory` counts the bytes
+that they ask for, `FlopCounter` the arithmetic. `Ledger` says beforehand what the counts will be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from labs.kernels.online_softmax import tiles
+from labs.machine.slow_memory import SlowMemory
+
+
+def memory_of(q: Tensor, k: Tensor, v: Tensor) -> SlowMemory:
+    """A slow memory with q, k and v, (seq_len, head_dim) each, and room for the output."""
+    memory = SlowMemory({"q": q, "k": k, "v": v})
+    memory.allocate("out", *q.shape)
+    return memory
+
+
+def separate_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
+    """Three operations, each of which reads what the one before has written.
+
+    The two matrix products work in tiles of block_q × block_k scores, as those of a library do.
+    """
+    seq_len, head_dim = memory.arrays["q"].shape
+    row_tiles, column_tiles = tiles(seq_len, block_q), tiles(seq_len, block_k)
+    memory.allocate("scores", seq_len, seq_len)
+    memory.allocate("weights", seq_len, seq_len)
+    for rows in row_tiles:
+        for columns in column_tiles:
+            q, k = memory.load("q", rows), memory.load("k", columns)
+            memory.store("scores", q / math.sqrt(head_dim) @ k.T, rows, columns)
+    for rows in row_tiles:
+        row = [memory.load("scores", rows, columns) for columns in column_tiles]
+        scores = torch.cat(row, dim=-1)  # (block_q, seq_len)
+        weights = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+        for columns in column_tiles:
+            memory.store("weights", weights[:, columns], rows, columns)
+    for rows in row_tiles:
+        acc = torch.zeros_like(memory.arrays["out"][rows])
+        for columns in column_tiles:
+            acc = acc + memory.load("weights", rows, columns) @ memory.load("v", columns)
+        memory.store("out", acc, rows)
+
+
+def tiled_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
+    """One operation: a tile of queries stays, the keys and values pass by, no score is stored.
+
+    `labs.kernels.online_softmax` explains the running maximum and sum.
+    """
+    seq_len, head_dim = memory.arrays["q"].shape
+    for rows in tiles(seq_len, block_q):
+        q = memory.load("q", rows) / math.sqrt(head_dim)
+        acc = torch.zeros_like(q)
+        row_max, row_sum = torch.full_like(q[:, :1], -math.inf), torch.zeros_like(q[:, :1])
+        for columns in tiles(seq_len, block_k):
+            scores = q @ memory.load("k", columns).T  # (block_q, block_k)
+            new_max = torch.maximum(row_max, scores.amax(dim=-1, keepdim=True))
+            weights, old = (scores - new_max).exp(), (row_max - new_max).exp()
+            row_sum = row_sum * old + weights.sum(dim=-1, keepdim=True)
+            acc = acc * old + weights @ memory.load("v", columns)
+            row_max = new_max
+        memory.store("out", acc / row_sum, rows)
+
+
+class Account(NamedTuple):
+    """Bytes of one program, of one head."""
+
+    requested: int
+    """What its tiles ask for, in both directions."""
+    crossed: int
+    """What crosses to and from slow memory behind a cache with room for all keys and values and
+    not for the scores: each operation reads its inputs once and writes its output once."""
+    held: int
+    """What lies in slow memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The accounts of both programs beforehand, by arithmetic."""
+
+    seq_len: int
+    head_dim: int
+    block_q: int
+    block_k: int
+    n_bytes: int
+    """Bytes of one number."""
+
+    @property
+    def rows(self) -> int:
+        """Bytes of one matrix of queries, keys, values or outputs."""
+        return self.seq_len * self.head_dim * self.n_bytes
+
+    @property
+    def separate(self) -> Account:
+        """Scores and weights are written once and read once. Each of their tiles asks for queries
+        and keys to be made, and for values to be used."""
+        scores = self.seq_len**2 * self.n_bytes
+        n_rows, n_columns = ceil(self.seq_len / self.block_q), ceil(self.seq_len / self.block_k)
+        return Account(
+            requested=4 * scores + (n_columns + 2 * n_rows + 1) * self.rows,
+            crossed=4 * scores + 4 * self.rows,
+            held=2 * scores + 4 * self.rows,
+        )
+
+    @property
+    def tiles(self) -> Account:
+        """Each tile of queries asks for all keys and values."""
+        n_rows = ceil(self.seq_len / self.block_q)
+        return Account((2 * n_rows + 2) * self.rows, 4 * self.rows, 4 * self.rows)
+
+
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the arithmetic of what runs inside it.
+
+    A matrix product of (m, k) and (k, n) is 2 m k n FLOPs; any other operation that computes
+    counts one for each number of its largest operand.
+    """
+
+    _MOVES = frozenset(("permute", "slice", "cat", "copy_", "empty", "zeros_like", "full_like"))
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.n_flops = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run the operation and count it."""
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name == "mm":
+            self.n_flops += 2 * args[0].numel() * args[1].shape[1]
+        elif name not in self._MOVES:
+            operands = [x for x in (*args, result) if isinstance(x, Tensor)]
+            self.n_flops += max(x.numel() for x in operands)
+        return result
