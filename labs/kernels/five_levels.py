@@ -1,0 +1,228 @@
+"""The levels of the kernel lab: each computes the same attention, and counts what it multiplies.
+
+Inputs are (1, n_heads, n_tokens, head_dim), as many keys as queries, and n_tokens is a multiple of
+the tile. A process interprets Triton's kernels or compiles them, as its environment says when they
+are imported; so levels 3 and 4 are functions for processes of their own, and import them inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from labs.kernels.online_softmax import Gradients, online_attention, online_attention_backward
+from labs.kernels.reference import Causal
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+
+class Inputs(NamedTuple):
+    """What attention is given, and the gradient of its out: (1, n_heads, n_tokens, head_dim)."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    dout: Tensor
+
+    def to(self, dtype: torch.dtype) -> Inputs:
+        """The same numbers, rounded."""
+        return Inputs(*(x.to(dtype) for x in self))
+
+
+class Outcome(NamedTuple):
+    """What one level computed; no gradients where it has no backward pass."""
+
+    out: Tensor
+    gradients: Gradients | None
+
+
+class Products(NamedTuple):
+    """Tile products of all heads together."""
+
+    forward: float
+    backward: float
+    one_pass: float = math.nan
+    """Of the backward pass, if all programs add to the same dq."""
+
+
+def ordinary(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+    """Attention as three operations, and its gradients from the weights that autograd kept."""
+    q, k, v = (x.clone().requires_grad_() for x in inputs[:3])
+    with FlopCounterMode(display=False) as forward:
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (1, n_heads, queries, keys)
+        if causal != "none":
+            later = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1)
+            scores = scores.masked_fill(later, -math.inf)
+        out = scores.softmax(dim=-1) @ v
+    with FlopCounterMode(display=False) as backward:
+        gradients = Gradients(*torch.autograd.grad(out, (q, k, v), inputs.dout))
+    return Outcome(out.detach(), gradients), in_tiles(inputs, block, forward, backward)
+
+
+def in_tiles(
+    inputs: Inputs, block: int, forward: FlopCounterMode, backward: FlopCounterMode
+) -> Products:
+    """How many products of two tiles it takes to do the arithmetic that was counted."""
+    flops = 2 * block * block * inputs.q.shape[-1]  # a multiplication and an addition each
+    return Products(forward.get_total_flops() / flops, backward.get_total_flops() / flops)
+
+
+def by_hand(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+    """Level 1, head by head."""
+    heads = [
+        one_head(q.numpy(), k.numpy(), v.numpy(), block=block, causal=causal != "none")
+        for q, k, v, _ in zip(*(x[0] for x in inputs), strict=True)
+    ]
+    out = torch.stack([torch.from_numpy(out) for out, _ in heads])[None]
+    return Outcome(out, None), Products(sum(products for _, products in heads), math.nan)
+
+
+def one_head(q: Array, k: Array, v: Array, *, block: int, causal: bool) -> tuple[Array, int]:
+    """One head's attention as the kernel goes about it, and how many tiles were multiplied.
+
+    Each turn of the outer loop is what one program of the kernel does. q, k and v are
+    (n_tokens, head_dim).
+    """
+    n_tokens, head_dim = q.shape
+    out, products = np.empty_like(q), 0
+    for first_query in range(0, n_tokens, block):
+        q_tile = q[first_query : first_query + block] / np.float32(math.sqrt(head_dim))
+        row_max = np.full(len(q_tile), -np.inf, q.dtype)
+        row_sum = np.zeros(len(q_tile), q.dtype)
+        acc = np.zeros_like(q_tile)
+        for first_key in range(0, first_query + block if causal else n_tokens, block):
+            scores = q_tile @ k[first_key : first_key + block].T  # (block, block)
+            if causal and first_key == first_query:
+                scores[np.triu_indices(len(scores), 1)] = -np.inf
+            new_max = np.maximum(row_max, scores.max(axis=1))
+            weights = np.exp(scores - new_max[:, None])
+            rescale = np.exp(row_max - new_max)
+            row_sum = row_sum * rescale + weights.sum(axis=1)
+            acc = acc * rescale[:, None] + weights @ v[first_key : first_key + block]
+            row_max = new_max
+            products += 2
+        out[first_query : first_query + block] = acc / row_sum[:, None]
+    return out, products
+
+
+def tiled(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+    """Level 2: the specification, in the precision of the inputs throughout."""
+    q, k, v, dout = inputs
+    with FlopCounterMode(display=False) as forward:
+        attended = online_attention(q, k, v, causal=causal, block_q=block, block_k=block)
+    with FlopCounterMode(display=False) as backward:
+        gradients = online_attention_backward(
+            q, k, v, attended, dout, causal=causal, block_q=block, block_k=block
+        )
+    return Outcome(attended.out, gradients), in_tiles(inputs, block, forward, backward)
+
+
+def interpret(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+    """Level 3, to be called in a process with TRITON_INTERPRET=1."""
+    from labs.kernels.flash_backward import delta_launch, key_value_launch, query_launch
+    from labs.kernels.flash_forward import forward_launch
+    from labs.kernels.flash_tiles import Tiles
+    from labs.kernels.interpreted import counting
+
+    q, k, v, dout = inputs
+    options: dict[str, Any] = {
+        "causal": causal,
+        "window": None,
+        "scale": 1 / math.sqrt(q.shape[-1]),
+        "key_lengths": None,
+        "tiles": Tiles(block, block, num_warps=4, num_stages=2),
+    }
+    out, lse = torch.empty_like(q), torch.empty(q.shape[:3])
+    with counting() as forward:
+        forward_launch(q, k, v, out, lse, **options).run()
+    delta, dlse = torch.empty_like(lse), torch.zeros_like(lse)
+    delta_launch(out, dout, dlse, delta, tiles=options["tiles"]).run()
+    dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
+    with counting() as backward:
+        key_value_launch(q, k, v, dout, lse, delta, dk, dv, **options).run()
+        query_launch(q, k, v, dout, lse, delta, dq, **options).run()
+    spare_k, spare_v = torch.empty_like(k), torch.empty_like(v)
+    with counting() as one_pass:
+        key_value_launch(
+            q, k, v, dout, lse, delta, spare_k, spare_v, dq=torch.zeros(q.shape), **options
+        ).run()
+    products = (counts.tile_products for counts in (forward, backward, one_pass))
+    return Outcome(out, Gradients(dq, dk, dv)), Products(*products)
+
+
+def interpret_all(
+    cases: Sequence[Inputs], causal: Causal, block: int
+) -> list[tuple[Outcome, Products]]:
+    """Level 3 for several inputs in one process."""
+    return [interpret(inputs, causal, block) for inputs in cases]
+
+
+def compile_kernels(capabilities: Sequence[int], head_dim: int) -> list[tuple[str | float, ...]]:
+    """Level 4: what the compiler reports of the forward and the two backward kernels, in float16.
+
+    Kernel, capability, tile, warps, registers, spilled bytes, matrix products issued by four warps
+    together and by one, and copies of whole tiles. To be called without TRITON_INTERPRET.
+    """
+    from labs.kernels.compiled import facts
+    from labs.kernels.flash_backward import key_value_launch, query_launch
+    from labs.kernels.flash_forward import forward_launch
+    from labs.kernels.flash_tiles import tiles_for
+
+    x, row = torch.zeros(1, 1, 4096, head_dim, dtype=torch.float16), torch.zeros(1, 1, 4096)
+    mask: dict[str, Any] = {"causal": "top-left", "window": None, "scale": 0.1, "key_lengths": None}
+    rows: list[tuple[str | float, ...]] = []
+    for capability in capabilities:
+        tiles = {
+            "forward": tiles_for(capability, head_dim, "forward"),
+            "dk and dv": tiles_for(capability, head_dim, "key_value"),
+            "dq": tiles_for(capability, head_dim, "query"),
+        }
+        launches = (
+            forward_launch(x, x, x, x, row, **mask, tiles=tiles["forward"]),
+            key_value_launch(x, x, x, x, row, row, x, x, **mask, tiles=tiles["dk and dv"]),
+            query_launch(x, x, x, x, row, row, x, **mask, tiles=tiles["dq"]),
+        )
+        for (name, tile), launch in zip(tiles.items(), launches, strict=True):
+            f = facts(launch, capability)
+            size = f"{tile.block_q} × {tile.block_k}"
+            found = (f.num_warps, f.registers, f.stack_bytes, f.wgmma, f.mma_sync, f.tma)
+            rows.append((name, capability, size, *found))
+    return rows
+
+
+def on_gpu(device: str) -> list[tuple[str, str | float]]:
+    """Level 5: the kernel as users call it, if there is a GPU to call it on."""
+    if not device.startswith("cuda"):
+        return [("the kernel", "not measured on a GPU: this run has none")]
+    from labs.kernels.flash_attention import flash_attention
+
+    generator, shape = Generator().manual_seed(0), (1, 8, 2048, 128)
+    drawn = (torch.randn(shape, generator=generator) for _ in Inputs._fields)
+    inputs = Inputs(*(x.to(device, torch.float16) for x in drawn))
+    q, k, v = (x.clone().requires_grad_() for x in inputs[:3])
+
+    def once() -> tuple[Tensor, ...]:
+        out = flash_attention(q, k, v, causal="top-left")
+        assert isinstance(out, Tensor)
+        return out.detach(), *torch.autograd.grad(out, (q, k, v), inputs.dout)
+
+    (exact, _), _ = ordinary(inputs.to(torch.float64), "top-left", 1)
+    first = once()
+    same = all(torch.equal(a, b) for _ in range(20) for a, b in zip(first, once(), strict=True))
+    return [
+        ("GPU", torch.cuda.get_device_name()),
+        ("error in float16, 2048 tokens", rms(first[0] - exact)),
+        ("output and gradients of 20 more runs", "equal in every bit" if same else "not equal"),
+    ]
+
+
+def rms(x: Tensor) -> float:
+    """The root of the mean square."""
+    return float(x.double().square().mean().sqrt())
