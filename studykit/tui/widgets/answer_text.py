@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import HorizontalGroup, VerticalGroup
+from textual.containers import HorizontalGroup
 from textual.content import Content
 from textual.widgets import Input
 
@@ -37,8 +37,8 @@ class AnswerInput(Input):
         self.screen.set_focus(None)
 
 
-class TextAnswer(VerticalGroup):
-    """One line to write in, with the unit behind it; then what was written."""
+class TextAnswer(HorizontalGroup):
+    """One line to write in, with the unit behind it; then what was written, in their place."""
 
     def __init__(self, unit: str = "", *, is_number: bool = False) -> None:
         super().__init__()
@@ -46,15 +46,13 @@ class TextAnswer(VerticalGroup):
         self._is_number = is_number
 
     def compose(self) -> ComposeResult:
-        with HorizontalGroup():
-            yield AnswerInput(
-                placeholder="a number" if self._is_number else "the missing words",
-                compact=True,
-                select_on_focus=False,
-                classes="-number" if self._is_number else "",
-            )
-            yield Static(self._unit)
-        yield Static(id="written")
+        yield AnswerInput(
+            placeholder="a number" if self._is_number else "the missing words",
+            compact=True,
+            select_on_focus=False,
+            classes="-number" if self._is_number else "",
+        )
+        yield Static(self._unit)
 
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
@@ -66,29 +64,31 @@ class TextAnswer(VerticalGroup):
 
     def show_given(self, given: Given) -> None:
         """What was written, not judged yet."""
-        self._show(Content.styled(f"  ● {self._written(given)}  ← yours", "bold"))
+        self._show(Content.styled(f"● {self._written(given)}  ← yours", "bold"))
 
     def reopen(self) -> None:
         """What was written stands in the field again."""
-        self._show(Content(), is_open=True)
+        self.remove_class("-closed")
+        self.query_one(AnswerInput).disabled = False
+        self.query_one(Static).update(self._unit)
 
     def show_grade(self, given: Given, grade: Grade) -> None:
         """What was written, with its mark."""
         if given is None:
             self._show(Content())
         elif grade.correct is None:
-            self._show(Content(f"  ● {self._written(given)}  ← yours"))
+            self._show(Content(f"● {self._written(given)}  ← yours"))
         elif grade.correct:
-            self._show(Content.styled(f"  ✓ {self._written(given)}", "$text-success"))
+            self._show(Content.styled(f"✓ {self._written(given)}", "$text-success"))
         else:
-            self._show(Content.styled(f"  ✗ {self._written(given)}  ← yours", "$text-error"))
+            self._show(Content.styled(f"✗ {self._written(given)}  ← yours", "$text-error"))
 
     def _written(self, given: Given) -> str:
         written = clean(str(given))
         has_unit = not self._unit or written.casefold().endswith(self._unit.casefold())
         return written if has_unit else f"{written} {self._unit}"
 
-    def _show(self, content: Content, *, is_open: bool = False) -> None:
-        self.query_one(AnswerInput).disabled = not is_open
-        self.query_one(HorizontalGroup).display = is_open
-        self.query_one("#written", Static).update(content)
+    def _show(self, content: Content) -> None:
+        self.add_class("-closed")
+        self.query_one(AnswerInput).disabled = True
+        self.query_one(Static).update(content)
