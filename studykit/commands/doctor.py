@@ -16,7 +16,17 @@ from studykit.commands.environment import Environment, environment
 from studykit.commands.terminal import counted, say
 from studykit.errors import StudykitError
 
-PACKAGES = ("textual", "typer", "PyYAML", "fsrs", "sqlmodel", "SQLAlchemy", "alembic", "torch")
+PACKAGES = (
+    "textual",
+    "typer",
+    "PyYAML",
+    "fsrs",
+    "sqlmodel",
+    "SQLAlchemy",
+    "alembic",
+    "torch",
+    "triton",
+)
 
 
 def doctor(

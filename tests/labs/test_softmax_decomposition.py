@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
+from torch import Generator
+from torch.testing import assert_close
 
 from labs.flash import softmax_decomposition
-from labs.flash.softmax_decomposition import Budget, largest_score, measure, verdict
+from labs.flash.softmax_decomposition import Budget, Example, largest_score, measure, verdict
+from labs.kernels.online_softmax import online_attention
+from labs.kernels.reference import Attended, Causal, reference_attention
 from studykit.lab.events import Curve, Event, HeatMap, Measurement, Table, Walk
 
 TINY = Budget(n_heads=1, n_queries=70, head_dim=16, tile_sizes=(7, 64))
@@ -55,11 +61,45 @@ def test_a_run_measures_what_the_verdict_asks_for() -> None:
 
 def test_a_small_run_is_exact_where_it_must_be() -> None:
     measured = measurements()
-    assert measured["difference_float64"] < 1e-13
-    assert measured["difference_gradients"] < 1e-13
+    assert 0 < measured["difference_float64"] < 1e-13
+    assert 0 < measured["difference_gradients"] < 1e-13
     assert measured["error_largest_first"] < 1e-13
+
+
+def test_a_small_run_rounds_like_float32() -> None:
+    measured = measurements()
+    for name in ("ordinary", "tiled", "sdpa", "no_maximum"):
+        assert 5e-8 < measured[f"error_{name}"] < 1e-6
+    for name in ("ordinary", "reversed"):
+        assert 0 < measured[f"same_bits_{name}"] < 0.9
+
+
+def test_a_small_run_is_wrong_where_a_part_is_missing() -> None:
+    measured = measurements()
     assert measured["error_unscaled"] > 0.01
+    assert 0.05 < measured["error_local"] < 1
+    for dtype in ("float16", "float32"):
+        assert measured[f"finite_{dtype}_no"] < 0.5
+        assert measured[f"finite_{dtype}_running"] == 1
+
+
+def test_the_maximum_rises_as_often_as_chance_says() -> None:
+    measured = measurements()
     assert measured["rising_share_expected"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert measured["rising_share"] == pytest.approx(measured["rising_share_expected"], abs=0.15)
+
+
+@pytest.mark.parametrize("causal", ["none", "bottom-right"])
+@pytest.mark.parametrize("spread", [1.0, 5.0])
+def test_scores_of_any_spread_are_attended_to_alike(causal: Causal, spread: float) -> None:
+    generator = Generator().manual_seed(2)
+    q, k, v = (
+        torch.randn(1, 2, n, 16, dtype=torch.float64, generator=generator) for n in (20, 90, 90)
+    )
+    example = Example(q, k, v, causal)
+    expected = reference_attention(spread * q, k, v, causal=causal).out
+    assert_close(example.tiled(spread=spread), expected)
+    assert_close(example.without_maximum(torch.float64, spread), expected)
 
 
 def test_causality_changes_the_numbers_and_stays_exact() -> None:
@@ -82,11 +122,28 @@ def test_the_seed_decides_the_numbers() -> None:
 def test_the_pictures_are_complete() -> None:
     (by_tiling,) = (event for event in tiny_run() if isinstance(event, HeatMap))
     assert list(by_tiling.columns) == ["7 (ragged)", "64 (ragged)", "150"]
+    assert len({row[-1] for row in by_tiling.values}) == 1  # a single tile has no order
     (walk,) = (event for event in tiny_run() if isinstance(event, Walk))
     assert len(walk.steps) == 10  # the lower triangle of 4 x 4 tiles
     (errors,) = (event for event in tiny_run() if isinstance(event, Table))
     assert len(errors.rows) == 4
     assert len({event.name for event in tiny_run() if isinstance(event, Curve)}) == 4
+
+
+def test_each_tile_size_is_tried_in_three_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def attend(*args: Any, order: Sequence[int], block_k: int, **options: Any) -> Attended:
+        tried.append((block_k, list(order)))
+        return online_attention(*args, order=order, block_k=block_k, **options)
+
+    monkeypatch.setattr(softmax_decomposition, "online_attention", attend)
+    x = torch.ones(1, 1, 40, 2, dtype=torch.float64)
+    list(softmax_decomposition.exactness(Example(x, x, x, "none"), (5, 64), Generator()))
+    assert [block_k for block_k, _ in tried] == [5] * 3 + [40] * 3
+    forward, backward, shuffled = (order for _, order in tried[:3])
+    assert forward == list(range(8)) == backward[::-1] == sorted(shuffled)
+    assert shuffled not in (forward, backward)
 
 
 def test_the_largest_score_is_the_logarithm_of_the_largest_number() -> None:

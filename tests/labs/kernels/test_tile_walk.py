@@ -43,6 +43,18 @@ def test_what_a_step_begins_with_is_what_the_step_before_left() -> None:
             assert row[factor] == pytest.approx(math.exp(shift))
 
 
+def test_the_factor_is_covered_as_what_is_shown_decides_it() -> None:
+    assert walk()[0].covered == ("rescale",)
+
+
+def test_captions_say_where_causality_hides_keys() -> None:
+    for step in walk()[0].steps:
+        on_diagonal = step.at[0] == step.at[1]
+        assert ("up to their own place" in step.caption) == on_diagonal
+        assert ("see all of keys" in step.caption) == (not on_diagonal)
+        assert ("is their output" in step.caption) == on_diagonal
+
+
 def test_captions_say_which_maximum_rises() -> None:
     for step in walk()[0].steps:
         rising = [row[0] for row in step.table if -math.inf < float(row[1]) < float(row[2])]
