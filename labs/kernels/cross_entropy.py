@@ -20,8 +20,9 @@ def chunked_cross_entropy(
 ) -> Tensor:
     """Mean over the tokens of -ln softmax(hidden · unembeddingᵀ)[target], in nats.
 
-    `hidden` is (n_tokens, d_model), `unembedding` (vocab_size, d_model), `targets` (n_tokens,).
-    No more than (n_tokens, chunk) logits exist at once, forward and backward.
+    `hidden` is (n_tokens, d_model), `unembedding` (vocab_size, d_model), `targets` (n_tokens,),
+    each in 0 to vocab_size - 1: none is left out. No more than (n_tokens, chunk) logits exist at
+    once, forward and backward.
     """
     loss: Tensor = ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, unembedding, targets, chunk
