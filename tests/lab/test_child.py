@@ -15,8 +15,9 @@ import pytest
 import studykit.lab
 from studykit.lab.child import MAX_BATCH_POINTS, Outbox
 from studykit.lab.events import Curve, Measurement, Progress
+from studykit.lab.process import Finished, LabRunner, SeedEvent, Started
 from studykit.lab.protocol import MAX_LINE_BYTES
-from tests.lab.fake_labs import FakeCourse, is_alive, wait_until_dead
+from tests.lab.fake_labs import FakeCourse, is_alive, run_to_end, wait_until_dead
 
 CHILD = [sys.executable, "-m", "studykit.lab.child"]
 
@@ -198,3 +199,69 @@ def test_a_cancelled_lab_says_all_that_it_had_to_say(sink: Sink) -> None:
 
     assert [event["value"] for event in sink.events] == [1, 2]
     assert json.loads(sink.lines[-1]) == {"type": "cancelled"}
+
+
+async def test_fast_events_are_joined_and_no_point_is_lost(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """A lab that yields 20 000 times sends few messages, and every point arrives in order."""
+    header = course.write_run(
+        """
+        for step in range(10_000):
+            yield Progress(step, 10_000)
+            yield Curve("loss", "base", [step], [0.5])
+        yield Measurement("loss", 0.5)
+        """
+    )
+
+    messages, result = await run_to_end(runner, header)
+
+    assert result.seeds[0].curves[0].xs == tuple(range(10_000))
+    n_progress = sum(isinstance(getattr(m, "event", None), Progress) for m in messages)
+    assert n_progress <= 2 + 10 * result.seconds
+
+
+async def test_events_arrive_while_the_lab_computes_in_silence(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """What a lab yields just before a long step is shown before the step ends."""
+    header = course.write_run(
+        """
+        yield Progress(1, 3)
+        yield Progress(2, 3)
+        time.sleep(60)
+        """
+    )
+
+    async for message in runner.run(header, knobs={}, seeds=[0]):
+        if isinstance(message, SeedEvent) and message.event == Progress(2, 3):
+            runner.cancel()
+        last = message
+
+    assert isinstance(last, Finished)
+    assert last.result.status == "cancelled"
+
+
+async def test_torch_is_warm_and_limited_to_the_threads_allowed(course: FakeCourse) -> None:
+    """The spare child has torch and what the first optimizer imports; auto means the CPU here."""
+    runner = LabRunner(course.root, threads=1, time_limit_s=60.0)
+    header = course.write_run(
+        """
+        assert "torch._dynamo" in sys.modules
+        import torch
+        yield Measurement("loss", torch.tensor(1.5))
+        yield Measurement("threads", torch.get_num_threads())
+        yield Curve("loss", "base", torch.arange(2), torch.tensor([float("nan"), 1.0]))
+        yield HeatMap("weights", ["a"], ["b", "c"], torch.zeros(1, 2))
+        """
+    )
+    await runner.warm()
+
+    messages, result = await run_to_end(runner, header, device="cpu")
+    await runner.close()
+
+    assert isinstance(messages[0], Started)
+    assert (result.status, result.message) == ("done", "")
+    assert result.values("threads") == (1,)
+    assert "torch" in result.versions
+    assert result.seeds[0].heat_maps[0].values == ((0.0, 0.0),)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from studykit.lab.process import (
+    LabRunner,
+)
+from studykit.text import first_suspect
+from tests.lab.fake_labs import FakeCourse, run_to_end
+
+
+async def test_nan_is_an_outcome(runner: LabRunner, course: FakeCourse) -> None:
+    """Divergence travels through JSON and the verdict sees it."""
+    header = course.write_run(
+        """
+        yield Measurement("loss", float("nan"))
+        yield Curve("loss", "base", [0, 1], [float("inf"), float("-inf")])
+        """
+    )
+
+    _, result = await run_to_end(runner, header)
+
+    assert result.status == "done"
+    assert math.isnan(result.values("loss")[0])
+    assert result.seeds[0].curves[0].ys == (math.inf, -math.inf)
+    assert result.verdicts == {"low": "refuted", "high": "refuted"}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('bad\\x1b[2J knob\\nmore')\nyield", "ValueError: bad␛[2J knob"),
+        ("yield 1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise MemoryError\nyield", "out of memory: try a smaller knob"),
+        ("sys.exit(4)\nyield", "the lab called sys.exit(4): let run return instead"),
+        ("raise KeyboardInterrupt\nyield", "KeyboardInterrupt"),
+        ("yield 'done'", "run yielded what cannot be used: a lab yields Progress"),
+        ("yield Measurement('loss', 'low')", "Measurement 'loss': str where a number must be"),
+        ("yield Curve('c', 'l', [1, 2], [1])", "Curve 'l': 2 xs but 1 ys"),
+        ("yield Table('big', ['a'], [['x' * 2_000_000]])", "too many for one message"),
+        ("yield Walk('sums', ['r'], ['c'], [], [Step((1, 0), '', [])])", "Walk 'sums': step 1: at"),
+        ("return 3", "run returned int: make it a generator of events"),
+        ("yield Measurement('gain', 1)", "KeyError: 'loss'"),
+        ("import nowhere\nyield", "ModuleNotFoundError: No module named 'nowhere'"),
+    ],
+)
+async def test_a_lab_that_fails_says_why(
+    runner: LabRunner, course: FakeCourse, body: str, message: str
+) -> None:
+    _, result = await run_to_end(runner, course.write_run(body))
+
+    assert result.status == "failed"
+    assert message in result.message
+    assert first_suspect(result.message + result.trace) is None
+    assert "\n" not in result.message
+    assert result.verdicts == {"low": "undecided", "high": "undecided"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "message"),
+    [
+        ("{'low': True, 'high': True, 'hihg': True}", "verdict judges hihg: add it to CLAIMS"),
+        ("{'low': True}", "verdict leaves out high: return True, False or None"),
+        ("{'low': 1.0, 'high': True}", "verdict gives float for low"),
+        ("None", "verdict returned NoneType: return a dict"),
+    ],
+)
+async def test_a_wrong_verdict_is_the_authors_to_mend(
+    runner: LabRunner, course: FakeCourse, verdict: str, message: str
+) -> None:
+    header = course.write(
+        f"""
+        def run(**_):
+            yield Measurement("loss", 1)
+
+        def verdict(m):
+            return {verdict}
+        """
+    )
+
+    _, result = await run_to_end(runner, header)
+
+    assert result.status == "failed"
+    assert message in result.message
+
+
+async def test_a_lab_that_cannot_be_imported_fails(runner: LabRunner, course: FakeCourse) -> None:
+    _, result = await run_to_end(runner, course.write("def run(:\n    pass"))
+
+    assert result.status == "failed"
+    assert result.message.startswith("SyntaxError: ")
+    assert "probe.py" in result.trace
+
+
+async def test_the_trace_begins_in_the_lab(runner: LabRunner, course: FakeCourse) -> None:
+    """A reader of the log sees the lab's lines, not the machinery's, and at most 40."""
+    header = course.write(
+        """
+        def run(**_):
+            yield even(0)
+
+        def even(n):
+            return odd(n + 1)
+
+        def odd(n):
+            return even(n + 1) if n < 90 else 1 / 0
+        """
+    )
+
+    _, result = await run_to_end(runner, header)
+
+    assert len(result.trace.splitlines()) <= 40
+    assert result.trace.endswith("ZeroDivisionError: division by zero")
+    assert "in odd" in result.trace
+
+    _, short = await run_to_end(runner, course.write_run("yield 1 / 0"))
+
+    assert "probe.py" in short.trace.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("needs", "device", "reason"),
+    [
+        (("no_such_package",), "auto", "needs the package no_such_package, which is not installed"),
+        (("no.such.package",), "auto", "needs the package no.such.package"),
+        (("cuda",), "cpu", "needs a CUDA GPU, and the CPU was asked for"),
+    ],
+)
+async def test_a_lab_that_lacks_what_it_needs_is_skipped(
+    runner: LabRunner, course: FakeCourse, needs: tuple[str, ...], device: str, reason: str
+) -> None:
+    """With the reason, and before its import could fail."""
+    header = course.write("import no_such_package", needs=needs)
+
+    messages, result = await run_to_end(runner, header, device=device)
+
+    assert len(messages) == 1
+    assert result.status == "skipped"
+    assert reason in result.message
+    assert result.verdicts == {"low": "skipped", "high": "skipped"}
+
+
+async def test_an_unknown_device_fails(runner: LabRunner, course: FakeCourse) -> None:
+    header = course.write_run("yield Measurement('loss', 1)")
+
+    _, result = await run_to_end(runner, header, device="tpu")
+
+    assert result.message == "there is no device 'tpu': choose auto, cpu or cuda"
+
+
+async def test_a_lab_imports_its_own_course(
+    runner: LabRunner, course: FakeCourse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the labs of another course on the path, nor a file of the folder the learner is in."""
+    (tmp_path / "json.py").write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other"
+    (other / "labs").mkdir(parents=True)
+    (other / "labs" / "__init__.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    (course.root / "labs" / "helpers").mkdir(parents=True)
+    (course.root / "labs" / "helpers" / "losses.py").write_text("LOSS = 1.25\n")
+    header = course.write_run(
+        """
+        from labs.helpers.losses import LOSS
+        assert __name__ == "labs.demo.probe"
+        yield Measurement("loss", LOSS)
+        """
+    )
+
+    _, without_init = await run_to_end(runner, header)
+    (course.root / "labs" / "__init__.py").write_text("")
+    _, with_init = await run_to_end(runner, header)
+
+    assert without_init.values("loss") == with_init.values("loss") == (1.25,)
