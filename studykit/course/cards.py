@@ -185,6 +185,12 @@ class LabHeader:
     """Device type ("cpu", "cuda") -> measured seconds of a default run, for the estimate shown."""
     needs: tuple[str, ...] = ()
     """What the machine must have: "cuda", or names of importable packages."""
+    holds_if: Mapping[str, str] = field(default_factory=dict)
+    """Claim -> its test, as `holds.parse_test` takes it; every claim has one."""
+    deterministic: bool = False
+    """True: the seed changes nothing, so one seed is all there is."""
+    takes_budget: bool = False
+    """True: ``run`` takes a multiplier of its training steps."""
     literature: Mapping[str, str] = field(default_factory=dict)
     """Claim -> a published figure with its source, shown beside the verdict."""
     code_hash: str = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 import warnings
 from pathlib import Path
 
@@ -36,6 +38,29 @@ class LabFile:
         before = self.source.split("\n")[line - 1].encode()[: getattr(node, "col_offset", 0)]
         return Place(self.path, line, len(before.decode()) + 1)
 
+    def place_in_text(self, node: ast.expr, index: int) -> Place:
+        """Where character `index` of the text of `node` stands.
+
+        The text may be made of several literals; of one with escapes only its beginning is told.
+        """
+        source = ast.get_source_segment(self.source, node) or ""
+        tokens = tokenize.generate_tokens(io.StringIO(f"({source})").readline)
+        literals = [token for token in tokens if token.type == tokenize.STRING]
+        for token in literals:
+            text: str = ast.literal_eval(token.string)
+            if index >= len(text) and token is not literals[-1]:
+                index -= len(text)
+                continue
+            before, is_plain, _ = token.string.rpartition(text) if text else ("", "", "")
+            read = token.string[: len(before) + index] if is_plain else ""
+            row, column = token.start
+            if row == 1:
+                column += self.place(node).column - 2  # after the bracket put before it
+            line = node.lineno + row - 1 + read.count("\n")
+            column = len(read) - read.rfind("\n") - 1 + (0 if "\n" in read else column)
+            return Place(self.path, line, column + 1)
+        return self.place(node)
+
     def fail(self, node: ast.AST | None, what: str, hint: str = "") -> CourseError:
         """An error at the node, or at the top of the file."""
         return CourseError(what, place=self.place(node), hint=hint)
@@ -55,12 +80,16 @@ class LabFile:
             raise self.fail(node, "must be a literal", hint) from None
         return value
 
-    def text(self, node: ast.expr) -> str:
-        """A text that is not empty, safe to show."""
+    def plain_text(self, node: ast.expr) -> str:
+        """A text as it stands in the file."""
         value = self.literal(node)
         if not isinstance(value, str):
             raise self.fail(node, f"must be text, not {type(value).__name__}", "write it in quotes")
-        text = clean(value).strip()
+        return value
+
+    def text(self, node: ast.expr) -> str:
+        """A text that is not empty, safe to show."""
+        text = clean(self.plain_text(node)).strip()
         if not text:
             raise self.fail(node, "is empty", "write its text")
         if len(text) > LONGEST_TEXT:

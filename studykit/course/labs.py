@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from studykit.course.cards import KnobValue, LabHeader
+from studykit.course.holds import ClaimTestError, parse_test
 from studykit.course.lab_file import LabFile
 from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
 from studykit.course.source import in_order, read_source
@@ -80,15 +81,16 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         question=attempt(lambda lab: lab.text(lab.assigned_value("QUESTION")), ""),
         points=attempt(_parse_points, ()),
         claims=claims or {},
+        holds_if=attempt(lambda lab: _parse_tests(lab, claims), {}),
         knobs=knobs or {},
         seeds=attempt(_parse_seeds, 1),
+        deterministic=attempt(_parse_deterministic, False),
         seconds=attempt(_parse_seconds, {}),
         needs=attempt(_parse_needs, ()),
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
+        takes_budget=attempt(lambda lab: _takes_budget(lab, knobs), False),
         code_hash=hashlib.sha256(lab.source.encode()).hexdigest()[:16],
     )
-    attempt(lambda lab: _check_run(lab, knobs), None)
-    attempt(_check_verdict, None)
     return (None, in_order(errors)) if errors else (header, [])
 
 
@@ -126,11 +128,31 @@ def _parse_claims(lab: LabFile) -> Mapping[str, str]:
     return {name: lab.text(node) for name, (_, node) in claims.items()}
 
 
+def _parse_tests(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Claim -> its test, for exactly the claims."""
+    entries = lab.mapping("HOLDS_IF")
+    tests = {}
+    for name, (key, node) in entries.items():
+        if claims is not None and name not in claims:
+            raise lab.fail(key, f"HOLDS_IF names no claim {name!r}", f"of {', '.join(claims)}")
+        tests[name] = lab.plain_text(node)
+        try:
+            parse_test(tests[name])
+        except ClaimTestError as error:
+            place = lab.place_in_text(node, error.column)
+            raise CourseError(error.what, place=place, hint=error.hint) from None
+    for name in claims or {}:
+        if name not in tests:
+            key, _ = lab.mapping("CLAIMS")[name]
+            raise lab.fail(key, f"claim {name} has no test", "say in HOLDS_IF when it holds")
+    return tests
+
+
 def _parse_knobs(lab: LabFile) -> Mapping[str, tuple[KnobValue, ...]]:
     knobs = {}
     for name, (key, node) in lab.mapping("KNOBS").items():
         _check_name(lab, key, name)
-        if name in ("seed", "device"):
+        if name in ("seed", "device", "budget"):
             raise lab.fail(key, f"no knob may be called {name}", "run() gets it anyway")
         values: list[KnobValue] = []
         for item in lab.sequence(node, f"knob {name}"):
@@ -156,6 +178,18 @@ def _parse_seeds(lab: LabFile) -> int:
     if type(seeds) is not int or seeds < 1:
         raise lab.fail(node, "SEEDS must be a whole number from 1", "SEEDS = 3")
     return seeds
+
+
+def _parse_deterministic(lab: LabFile) -> bool:
+    if "DETERMINISTIC" not in lab.assigned:
+        return False
+    node = lab.assigned["DETERMINISTIC"]
+    value = lab.literal(node)
+    if not isinstance(value, bool):
+        raise lab.fail(node, "DETERMINISTIC must be True or False", "True: seeds change nothing")
+    if value and _parse_seeds(lab) != 1:
+        raise lab.fail(node, "a deterministic lab has one seed", "SEEDS = 1")
+    return value
 
 
 def _parse_seconds(lab: LabFile) -> Mapping[str, float]:
@@ -188,34 +222,25 @@ def _parse_literature(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping
     return {name: lab.text(node) for name, (_, node) in entries.items()}
 
 
-def _check_run(lab: LabFile, knobs: Mapping[str, object] | None) -> None:
-    """The function `run` takes the knobs, `seed` and `device`, all by keyword."""
+def _takes_budget(lab: LabFile, knobs: Mapping[str, object] | None) -> bool:
+    """Whether `run` takes a budget, beside the knobs, `seed` and `device`, all by keyword."""
     if "run" not in lab.functions:
         raise lab.fail(None, "defines no function run", "def run(*, <knobs>, seed, device)")
     run = lab.functions["run"]
     for other in (*run.args.posonlyargs, *run.args.args, run.args.vararg, run.args.kwarg):
         if other:
             raise lab.fail(other, f"run takes {other.arg} not by keyword", "def run(*, …)")
-    if knobs is None:
-        return
-    expected = {*knobs, "seed", "device"}
-    for parameter in run.args.kwonlyargs:
-        if parameter.arg not in expected:
-            hint = "add the knob or drop the parameter"
-            raise lab.fail(parameter, f"run takes {parameter.arg}, which is no knob", hint)
-    if missing := expected - {parameter.arg for parameter in run.args.kwonlyargs}:
-        raise lab.fail(run, f"run does not take {', '.join(sorted(missing))}", "add the parameter")
-
-
-def _check_verdict(lab: LabFile) -> None:
-    """The function `verdict` takes one argument: the measurements."""
-    if "verdict" not in lab.functions:
-        raise lab.fail(None, "defines no function verdict", "def verdict(m)")
-    verdict = lab.functions["verdict"]
-    arguments = verdict.args
-    n_others = len(arguments.kwonlyargs) + bool(arguments.vararg) + bool(arguments.kwarg)
-    if len(arguments.posonlyargs) + len(arguments.args) != 1 or n_others:
-        raise lab.fail(verdict, "verdict must take one argument", "def verdict(m)")
+    taken = {parameter.arg: parameter for parameter in run.args.kwonlyargs}
+    if knobs is not None:
+        expected = {*knobs, "seed", "device"}
+        for name, parameter in taken.items():
+            if name not in expected | {"budget"}:
+                hint = "add the knob or drop the parameter"
+                raise lab.fail(parameter, f"run takes {name}, which is no knob", hint)
+        if missing := expected - taken.keys():
+            names = ", ".join(sorted(missing))
+            raise lab.fail(run, f"run does not take {names}", "add the parameter")
+    return "budget" in taken
 
 
 def _check_name(lab: LabFile, node: ast.expr, name: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from studykit.course.cards import Knobs, LabHeader
 from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table, Walk
 from studykit.lab.protocol import event_from_document
 from studykit.lab.results import RunResult, SeedResult, Status
-from studykit.lab.verdicts import judge
+from studykit.lab.verdicts import judge, judge_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SeedEvent:
 
 @dataclass(frozen=True, slots=True)
 class SeedJudged:
-    """A seed is complete."""
+    """A seed is complete, and how each claim fared with it."""
 
     seed: int
     claims: Mapping[str, bool | None]
@@ -134,20 +134,20 @@ class Collector:
             case {"type": "ready"}:
                 return None
             case {"type": "started", "device": str(device), "machine": str(machine)}:
-                versions = _checked(document.get("versions"), str)
+                versions = _texts(document.get("versions"))
                 self._started = Started(device, machine, versions)
                 return self._started
             case {"type": "event", "seed": int(seed), "event": event_document}:
                 event = event_from_document(event_document)
                 self._open(seed).add(event)
                 return SeedEvent(seed, event)
-            case {"type": "judged", "seed": int(seed), "claims": claims}:
-                judged = _checked(claims, bool | None)
-                self._open(seed).claims = judged
-                return SeedJudged(seed, judged)
+            case {"type": "measured", "seed": int(seed)}:
+                found = self._open(seed)
+                found.claims = judge_seed(self._header, found.measurements)
+                return SeedJudged(seed, found.claims)
             case {"type": "done"}:
                 if [s.seed for s in self._seeds.values() if s.claims is not None] != [*self._asked]:
-                    raise ValueError("done, but not every seed was judged")
+                    raise ValueError("done, but not every seed was measured")
                 self.ending = Ending("done")
             case {"type": "cancelled"}:
                 self.ending = Ending("cancelled")
@@ -164,7 +164,7 @@ class Collector:
             raise ValueError(f"seed {seed} was not asked for")
         found = self._seeds.setdefault(seed, _Seed(seed))
         if found.claims is not None:
-            raise ValueError(f"seed {seed} goes on after it was judged")
+            raise ValueError(f"seed {seed} goes on after it was measured")
         return found
 
     def result(self, ending: Ending, seconds: float) -> RunResult:
@@ -187,7 +187,7 @@ class Collector:
         )
 
 
-def _checked(value: object, kind: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(item, kind) for item in value.values()):
-        raise ValueError("not an object with the right kind of values")
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError("not an object of texts")
     return value

@@ -6,7 +6,7 @@ Standard library only: a lab runs on a bare machine that has torch and nothing o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -26,7 +26,7 @@ class Measurement:
     """One number of one seed. Names are unique in a seed; a later value replaces the earlier."""
 
     name: str
-    """In snake_case, as `verdict` and cards use it: ``loss_without``."""
+    """In snake_case, as tests of claims and cards use it: ``loss_without``."""
     value: float
     unit: str = ""
     """Short and plain: "nats", "bytes", "ms", "" for a ratio or a count."""
@@ -104,12 +104,6 @@ class Walk:
 
 
 Event: TypeAlias = Progress | Measurement | Curve | HeatMap | Table | Walk
-
-Run: TypeAlias = Callable[..., Iterator[Event]]
-"""``run(*, <knobs>, seed, device)``: a generator of events."""
-
-Verdict: TypeAlias = Callable[[Mapping[str, float]], Mapping[str, bool | None]]
-"""``verdict(m)``: measurements of one seed -> claim -> holds, fails, or None: cannot say."""
 
 Document: TypeAlias = dict[str, Any]
 """An event, a request or an outcome as JSON."""

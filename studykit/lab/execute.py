@@ -1,4 +1,4 @@
-"""One lab, imported and run in the child process: its needs, its seeds, its verdicts."""
+"""One lab, imported and run in the child process: its needs and its seeds."""
 
 from __future__ import annotations
 
@@ -52,9 +52,8 @@ def execute(request: Document, outbox: Outbox) -> Document:
 def _run(request: Document, outbox: Outbox) -> None:
     _check_needs(request["needs"], request["device"])
     lab = _import_lab(Path(request["root"]), request["lab"])
-    for name in ("run", "verdict"):
-        if not callable(getattr(lab, name, None)):
-            raise _RuleError(f"the lab defines no function {name}: write one")
+    if not callable(getattr(lab, "run", None)):
+        raise _RuleError("the lab defines no function run: write one")
     device = _resolve_device(request["device"])
     machine, versions = describe_machine(device), _versions(device)
     outbox.send({"type": "started", "device": device, "machine": machine, "versions": versions})
@@ -62,7 +61,7 @@ def _run(request: Document, outbox: Outbox) -> None:
         events = lab.run(**request["knobs"], seed=seed, device=device)
         if not isinstance(events, Iterable):
             raise _RuleError(f"run returned {type(events).__name__}: make it a generator of events")
-        values: dict[str, float] = {}
+        measured = set()
         for item in events:
             try:
                 event = checked(item)
@@ -70,8 +69,11 @@ def _run(request: Document, outbox: Outbox) -> None:
             except ValueError as error:
                 raise _RuleError(f"run yielded what cannot be used: {error}") from None
             if isinstance(event, Measurement):
-                values[event.name] = event.value
-        outbox.send({"type": "judged", "seed": seed, "claims": _judge(lab, values)})
+                measured.add(event.name)
+        if missing := [name for name in request["measures"] if name not in measured]:
+            names = ", ".join(missing)
+            raise _RuleError(f"run measured no {names}: yield it, or mend the name in HOLDS_IF")
+        outbox.send({"type": "measured", "seed": seed})
 
 
 def _check_needs(needs: list[str], device: str) -> None:
@@ -138,23 +140,6 @@ def _versions(device: str) -> dict[str, str]:
     if triton := sys.modules.get("triton"):
         versions["triton"] = str(triton.__version__)
     return versions
-
-
-def _judge(lab: ModuleType, values: dict[str, float]) -> dict[str, bool | None]:
-    claims = lab.verdict(values)
-    if not isinstance(claims, dict):
-        raise _RuleError(f"verdict returned {type(claims).__name__}: return a dict, claim -> True")
-    if unknown := sorted(str(name) for name in claims.keys() - lab.CLAIMS.keys()):
-        raise _RuleError(f"verdict judges {', '.join(unknown)}: add it to CLAIMS, or mend the name")
-    if silent := sorted(lab.CLAIMS.keys() - claims.keys()):
-        raise _RuleError(
-            f"verdict leaves out {', '.join(silent)}: return True, False or None for it"
-        )
-    for name, value in claims.items():
-        if value is not None and not isinstance(value, bool):
-            kind = type(value).__name__
-            raise _RuleError(f"verdict gives {kind} for {name}: return True, False or None")
-    return claims
 
 
 def _describe(error: BaseException) -> str:

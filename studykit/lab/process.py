@@ -27,6 +27,7 @@ from studykit.lab.collect import (
 from studykit.lab.handle import EXIT_WITHIN_S, ChildProcess, start_child
 from studykit.lab.protocol import load_line
 from studykit.lab.results import RunResult, Status
+from studykit.lab.verdicts import measured_names
 from studykit.text import clean
 
 __all__ = [
@@ -94,6 +95,7 @@ class LabRunner:
             "root": str(self._root),
             "lab": header.id,
             "needs": header.needs,
+            "measures": measured_names(header),
             "knobs": all_knobs,
             "seeds": [*seeds],
             "device": device,

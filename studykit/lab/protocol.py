@@ -2,7 +2,8 @@
 
 Parent to child, on stdin; end of file means "leave":
 
-- ``{"type": "run", "root", "lab", "needs", "knobs", "seeds", "device"}``
+- ``{"type": "run", "root", "lab", "needs", "measures", "knobs", "seeds", "device"}``; every seed
+  must yield the measurements that "measures" names
 - ``{"type": "cancel"}``
 
 Child to parent, on a private duplicate of stdout:
@@ -10,7 +11,7 @@ Child to parent, on a private duplicate of stdout:
 - ``{"type": "ready"}``: the modules named on its command line are imported
 - ``{"type": "started", "device", "machine", "versions"}``
 - ``{"type": "event", "seed", "event"}``: one of `events`, its name and fields
-- ``{"type": "judged", "seed", "claims"}``: claim -> true, false, or null
+- ``{"type": "measured", "seed"}``: the seed is complete
 - last, one of ``{"type": "done" | "cancelled"}`` and
   ``{"type": "failed" | "skipped", "message", "trace"}``
 
@@ -43,7 +44,7 @@ MAX_LINE_BYTES = 1_000_000
 BATCH_S = 0.1
 """Events of the same kind and name are joined for as long as this."""
 FLOAT = "$float"
-"""Flags a float that JSON cannot write; not an identifier, so no knob or claim is called so."""
+"""Flags a float that JSON cannot write; no identifier, so nothing measured is called so."""
 
 _UNWRITABLE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _EVENTS: dict[str, type[Event]] = {

@@ -56,6 +56,8 @@ class RunResult:
     seconds: float
     status: Status
     seeds: tuple[SeedResult, ...]
+    budget: float = 1.0
+    """Multiplier of the lab's training steps; only 1 marks a claim."""
     message: str = ""
     """Why it did not finish: one line, safe to show."""
     trace: str = ""
@@ -101,6 +103,7 @@ def result_to_json(result: RunResult) -> Document:
         "code_hash": result.code_hash,
         "started_at": result.started_at.isoformat(),
         "seconds": result.seconds,
+        "budget": result.budget,
         "status": result.status,
         "message": result.message,
         "trace": result.trace,
@@ -159,6 +162,8 @@ def result_from_json(document: object) -> RunResult:
         code_hash=_get(root, "code_hash", str),
         started_at=started_at,
         seconds=_get(root, "seconds", float),
+        # Runs that were stored before there were budgets lack the field.
+        budget=_get({"budget": 1.0, **root}, "budget", float),
         status=_one_of(get_args(Status), "status", root.get("status")),
         message=_get(root, "message", str),
         trace=_get(root, "trace", str),

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from studykit.course.cards import Card, KnobValue, LabHeader, Predict
 from studykit.lab.results import RunResult
+from studykit.lab.verdicts import deciding_names
 from studykit.text import clean
-from studykit.tui.claim_numbers import measurements_of
 from studykit.tui.numbers import Summary, ladder, summarise
 
 _N_ROWS = 4
@@ -60,9 +60,7 @@ def render_origin(header: LabHeader, result: RunResult, now: datetime) -> str:
 
 def telling_numbers(header: LabHeader, card: Card | None, result: RunResult) -> tuple[Summary, ...]:
     """The numbers that decide the card's claims, else the lab's first, and the levels beside."""
-    deciding = {
-        name for claim in claims_of(header, card) for name in measurements_of(header, claim)
-    }
+    deciding = {name for claim in claims_of(header, card) for name in deciding_names(header, claim)}
     if card is not None and isinstance(card.body, Predict):
         deciding.add(card.body.measurement)
     rows = summarise(result.seeds)

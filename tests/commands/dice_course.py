@@ -86,6 +86,11 @@ CLAIMS = {
     "common": "The highest side shows in at least one roll in ten.",
     "near": "The share of the highest side is within a quarter of its probability.",
 }
+HOLDS_IF = {
+    "rare": "share < 0.1",
+    "common": "share >= 0.1",
+    "near": "abs(share / probability - 1) < 0.25",
+}
 KNOBS = {"sides": (20, 6), "weight": (1.0, 0.5), "fair": (True, False)}
 SEEDS = 2
 SECONDS = {"cpu": 0.1}
@@ -102,12 +107,6 @@ def run(*, sides, weight, fair, seed, device):
             yield Curve("share", "measured", [roll], [hits / roll], x_label="rolls")
     yield Measurement("share", hits / 4000)
     yield Measurement("probability", 1 / sides, yardstick=True)
-
-
-def verdict(m):
-    rare = m["share"] < 0.1
-    near = abs(m["share"] / m["probability"] - 1) < 0.25
-    return {"rare": rare, "common": not rare, "near": near}
 '''
 
 

@@ -47,6 +47,34 @@ def test_needs_and_literature_may_be_left_out(mini: MiniCourse) -> None:
     assert (header.needs, header.literature) == ((), {})
 
 
+def test_a_claim_has_its_test(mini: MiniCourse) -> None:
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert header.holds_if == {
+        "stuck": "loss_without > 2",
+        "slower": "loss_without < loss_with",
+        "scales": "loss_with < 2",
+    }
+
+
+def test_a_claim_without_a_test_is_reported_at_the_claim(mini: MiniCourse) -> None:
+    mini.change(mini.lab, '    "slower": "loss_without < loss_with",\n', "")
+    place = mini.change(mini.lab, '"slower": "With', '@@"slower": "With')
+
+    assert error_of(mini).startswith(f"{place}: claim slower has no test")
+
+
+def test_a_lab_may_be_deterministic_and_take_a_budget(mini: MiniCourse) -> None:
+    before = load_lab_header(mini.lab, mini.root)
+    mini.change(mini.lab, "SEEDS = 2", "SEEDS = 1\nDETERMINISTIC = True")
+    mini.change(mini.lab, "seed, device):", "seed, device, budget):")
+
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert (before.deterministic, before.takes_budget) == (False, False)
+    assert (header.deterministic, header.takes_budget) == (True, True)
+
+
 def test_a_lab_may_have_no_knobs(mini: MiniCourse) -> None:
     text = LAB.replace("*, n_layers, norm, rate, tied, ", "*, ")
     before, _, after = text.partition("KNOBS = ")
@@ -84,7 +112,8 @@ def test_labs_are_found_by_their_question(mini: MiniCourse) -> None:
 # Headers that break a rule: @@ marks where the error is expected
 
 KNOBS_LINE = next(line for line in LAB.split("\n") if line.startswith("KNOBS"))
-CLAIMS_TEXT = LAB[LAB.index("CLAIMS = ") : LAB.index("KNOBS")]
+CLAIMS_TEXT = LAB[LAB.index("CLAIMS = ") : LAB.index("HOLDS_IF")]
+TESTS_TEXT = LAB[LAB.index("HOLDS_IF") : LAB.index("KNOBS")]
 RUN_LINE = "def run(*, n_layers, norm, rate, tied, seed, device):"
 
 BROKEN = [
@@ -114,6 +143,18 @@ BROKEN = [
     ('"slower":', '@@"Slower down":', "'Slower down' is not of the right form"),
     ('"slower":', '@@"stuck":', "CLAIMS has 'stuck' twice"),
     ('"Without residuals it learns slower."', "@@None", "must be text, not NoneType"),
+    # tests of claims
+    (TESTS_TEXT, "", "has no HOLDS_IF"),
+    ('"scales": "loss_with', '@@"scale": "loss_with', "HOLDS_IF names no claim 'scale'"),
+    ('"loss_with < 2"', "@@2", "must be text, not int"),
+    ('"loss_with < 2"', '"@@loss_with"', "a comparison must stand here"),
+    ('"loss_with < 2"', "r'loss_with < @@$'", "no expression"),
+    ('"loss_with < 2"', '"loss_with < 2 and @@any(loss)"', "a comparison must stand here"),
+    ('"loss_with < 2"', '("loss_with < 2"  # "why"\n  " and @@loss")', "a comparison must stand"),
+    ('"loss_with < 2"', '"""loss_with\n < 2 and @@loss"""', "a comparison must stand here"),
+    ('"loss_with < 2"', '@@"loss_with \\x3c 2 and loss"', "a comparison must stand here"),
+    ('"loss_with < 2"', '"loss_with @@≤ 2"', "a test cannot hold '≤'"),
+    ('"loss_with < 2"', '@@""', "the test is empty"),
     # knobs
     ('"n_layers": (8, 2)', '"n_layers": @@8', "knob n_layers must be a tuple"),
     ('"n_layers": (8, 2)', '"n_layers": @@()', "knob n_layers is empty"),
@@ -126,11 +167,14 @@ BROKEN = [
     ('"rate": (0.5,', '"rate": (@@1e999,', "knob rate has a value that is not finite"),
     ('"norm": ("pre",', '"norm": (@@"\\x1b[2J",', "knob norm has a value that cannot be shown"),
     ('{"n_layers": (8', '{@@"seed": (8', "no knob may be called seed"),
+    ('{"n_layers": (8', '{@@"budget": (8', "no knob may be called budget"),
     ('{"n_layers": (8', '{@@"N": (8', "'N' is not of the right form"),
     # seeds, seconds, literature
     ("SEEDS = 2", "SEEDS = @@0", "SEEDS must be a whole number from 1"),
     ("SEEDS = 2", "SEEDS = @@True", "SEEDS must be a whole number from 1"),
     ("SEEDS = 2", "SEEDS = @@(0, 1)", "SEEDS must be a whole number from 1"),
+    ("SEEDS = 2", "SEEDS = 2\nDETERMINISTIC = @@True", "a deterministic lab has one seed"),
+    ("SEEDS = 2", "SEEDS = 1\nDETERMINISTIC = @@1", "DETERMINISTIC must be True or False"),
     ('{"cpu": 12.5', '{@@"gpu": 12.5', "no device is called 'gpu'"),
     ('{"cpu": 12.5', '{"cpu": @@0', "must be seconds above 0"),
     ('{"cpu": 12.5', '{"cpu": @@"fast"', "must be seconds above 0"),
@@ -150,9 +194,7 @@ BROKEN = [
     (RUN_LINE, "def run(@@seed, /, *, n_layers, norm, rate, tied, device):", "takes seed not by"),
     (RUN_LINE, "def run(*@@more, n_layers, norm, rate, tied, seed, device):", "takes more not by"),
     (RUN_LINE, "def run(*, n_layers, norm, rate, tied, seed, device, **@@more):", "takes more not"),
-    ("def verdict(m)", "def verdicts(m)", "defines no function verdict"),
-    ("def verdict(m)", "@@def verdict(m, k)", "verdict must take one argument"),
-    ("def verdict(m)", "@@def verdict(*, m)", "verdict must take one argument"),
+    (RUN_LINE, "def run(*, n_layers, norm, rate, tied, seed, device, @@budgets):", "is no knob"),
     # Python itself
     ("SEEDS = 2", "SEEDS = @@(", "not valid Python: '(' was never closed"),
     ("SEEDS = 2", "SEEDS = " + "-" * 5000 + "1", "nested too deeply"),

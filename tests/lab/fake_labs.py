@@ -18,6 +18,7 @@ from studykit.lab.results import RunResult
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 CLAIMS = {"low": "The loss is low.", "high": "The loss is high."}
+HOLDS_IF = {"low": "loss < 2", "high": "loss > 1"}
 
 HEAD = f"""
 import os, signal, sys, time
@@ -25,9 +26,7 @@ from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Step, Tab
 
 QUESTION = "How high is the loss?"
 CLAIMS = {CLAIMS}
-
-def verdict(m):
-    return {{"low": m["loss"] < 2, "high": m["loss"] > 1}}
+HOLDS_IF = {HOLDS_IF}
 
 """
 
@@ -39,7 +38,7 @@ class FakeCourse:
     root: Path
 
     def write(self, body: str, *, needs: tuple[str, ...] = ()) -> LabHeader:
-        """``labs/demo/probe.py``: imports, claims and a verdict, then `body`; and its header."""
+        """``labs/demo/probe.py``: imports and claims, then `body`; and its header."""
         path = self.root / "labs" / "demo" / "probe.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HEAD + textwrap.dedent(body), encoding="utf-8")
@@ -51,6 +50,7 @@ class FakeCourse:
             question="How high is the loss?",
             points=(),
             claims=CLAIMS,
+            holds_if=HOLDS_IF,
             knobs={"size": (8, 2), "norm": ("pre", "post")},
             seeds=2,
             seconds={"cpu": 1.0},

@@ -36,6 +36,7 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
         "root": str(course.root),
         "lab": header.id,
         "needs": [],
+        "measures": ["loss"],
         "knobs": {"size": 8, "norm": "pre"},
         "seeds": [0],
         "device": "auto",
@@ -57,7 +58,7 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
 
     assert child.returncode == 0
     types = [message["type"] for message in messages]
-    assert types == ["ready", "started", "event", "judged", "done"]
+    assert types == ["ready", "started", "event", "measured", "done"]
 
 
 def test_the_child_leaves_when_nobody_asks(course: FakeCourse) -> None:
@@ -162,7 +163,7 @@ def test_the_first_of_a_name_goes_at_once_and_the_rest_is_joined(sink: Sink) -> 
         sink.outbox.put(0, Progress(value, 5))
     sink.outbox.put(0, Measurement("gain", 1))
     at_once = sink.events
-    sink.outbox.send({"type": "judged"})
+    sink.outbox.send({"type": "measured"})
 
     assert [(e["event"], e.get("value")) for e in at_once] == [
         ("measurement", 0),
@@ -186,7 +187,7 @@ def test_the_next_seed_begins_at_once(sink: Sink) -> None:
     """What was said of a seed does not delay the next one."""
     sink.outbox.put(0, Measurement("loss", 1))
     sink.outbox.put(0, Measurement("loss", 2))
-    sink.outbox.send({"type": "judged"})
+    sink.outbox.send({"type": "measured"})
     sink.outbox.put(1, Measurement("loss", 3))
 
     assert [event["value"] for event in sink.events] == [1, 2, 3]

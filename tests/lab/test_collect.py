@@ -6,18 +6,21 @@ from studykit.lab.collect import Collector
 from studykit.lab.events import Document
 from tests.lab.fake_labs import NOON, FakeCourse
 
-JUDGED: Document = {"type": "judged", "seed": 0, "claims": {}}
+MEASURED: Document = {"type": "measured", "seed": 0}
 
 
 @pytest.mark.parametrize(
     ("documents", "why"),
     [
         ([{"type": "event", "seed": 0, "event": {"event": "curve"}}], "not the fields of Curve"),
-        ([JUDGED | {"seed": 7}], "seed 7 was not asked for"),
-        ([JUDGED, JUDGED], "seed 0 goes on after it was judged"),
+        ([MEASURED | {"seed": 7}], "seed 7 was not asked for"),
+        ([MEASURED, MEASURED], "seed 0 goes on after it was measured"),
         ([{"type": "surprise"}], "no message has the type 'surprise'"),
-        ([{"type": "done"}], "not every seed was judged"),
-        ([JUDGED | {"claims": {"low": 1.5}}], "not an object with the right kind of values"),
+        ([{"type": "done"}], "not every seed was measured"),
+        (
+            [{"type": "started", "device": "cpu", "machine": "", "versions": {"python": 3}}],
+            "not an object of texts",
+        ),
     ],
 )
 def test_what_breaks_the_protocol_is_refused(

@@ -71,6 +71,7 @@ results = st.builds(
         timezones=st.integers(-720, 720).map(lambda m: timezone(timedelta(minutes=m)))
     ).map(lambda at: at.replace(fold=0)),  # a fixed offset has no hour twice
     seconds=number,
+    budget=number,
     status=st.sampled_from(["done", "cancelled", "failed", "killed", "timed out", "skipped"]),
     seeds=st.lists(seed_results(), max_size=2).map(tuple),
     message=text,
@@ -126,6 +127,7 @@ def test_the_form_on_disk_is_stable() -> None:
         "code_hash": "abc",
         "started_at": "2026-11-23T12:00:00+00:00",
         "seconds": 1.5,
+        "budget": 1.0,
         "status": "done",
         "message": "",
         "trace": "",
@@ -197,14 +199,15 @@ def test_a_damaged_result_is_refused_with_the_reason(
     assert fault in str(caught.value)
 
 
-def test_a_run_from_before_there_were_walks_has_none() -> None:
+def test_a_run_from_before_there_were_walks_and_budgets_is_read() -> None:
     document = result_to_json(RESULT)
     del document["seeds"][0]["walks"]
+    del document["budget"]
 
     assert result_from_json(document) == RESULT
 
 
-@pytest.mark.parametrize("key", result_to_json(RESULT).keys())
+@pytest.mark.parametrize("key", result_to_json(RESULT).keys() - {"budget"})
 def test_a_missing_field_is_named(key: str) -> None:
     document = result_to_json(RESULT)
     del document[key]

@@ -83,6 +83,7 @@ from studykit.lab.events import Curve, Measurement, Progress
 QUESTION = "How often does a coin show heads?"
 POINTS = ("1.1.1",)
 CLAIMS = {"half": "Heads show in about half of all tosses.", "none": "Heads hardly ever show."}
+HOLDS_IF = {"half": "abs(share - 0.5) < 0.1", "none": "share < 0.05"}
 KNOBS = {"bias": (0.5, 0.01), "mood": ("calm", "slow", "angry")}
 SEEDS = 2
 SECONDS = {"cpu": 1}
@@ -103,10 +104,6 @@ def run(*, bias, mood, seed, device):
         raise RuntimeError("no more tosses [/nope]")
     if mood == "slow":
         time.sleep(60)
-
-
-def verdict(m):
-    return {"half": abs(m["share"] - 0.5) < 0.1, "none": m["share"] < 0.05}
 '''
 
 ABSENT = LAB.replace("SEEDS = 2", 'SEEDS = 2\nNEEDS = ("no_such_module",)')

@@ -13,7 +13,6 @@ from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
 from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
-from studykit.tui.claim_numbers import measurements_of
 from studykit.tui.numbers import format_value, ladder, summarise
 from studykit.tui.widgets.claim_table import deciding_rows, render_claims
 from studykit.tui.widgets.evidence import render_evidence
@@ -21,35 +20,12 @@ from studykit.tui.widgets.measurements import render_measurements, render_table
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=timezone(timedelta(hours=1)))
 
-SOURCE = '''\
-def verdict(m):
-    """Judge one seed."""
-    letters, without = m["unigram"], m["loss_without"]
-
-    def near(loss):
-        return abs(loss - letters) < 0.05
-
-    def below(limit, *names):
-        return all(m[name] < limit for name in names)
-
-    ratio = m["ratio"]
-    return {
-        "stuck": near(without),
-        "slower": without < letters - 0.1,
-        "vanishes": ratio < 1e-3,
-        "always": True,
-        "both": below(3.0, "loss_with", "loss_without"),
-    }
-'''
-
 
 @pytest.fixture
-def header(tmp_path: Path) -> LabHeader:
-    path = tmp_path / "residuals.py"
-    path.write_text(SOURCE, encoding="utf-8")
+def header() -> LabHeader:
     return LabHeader(
         id="core/residuals",
-        path=path,
+        path=Path("residuals.py"),
         title="Residuals",
         about="",
         question="What if I remove them?",
@@ -59,6 +35,12 @@ def header(tmp_path: Path) -> LabHeader:
             "slower": "Without residuals it only learns slower.",
             "vanishes": "The first layer's gradient vanishes.",
             "always": "[b]Always[/nope].",
+        },
+        holds_if={
+            "stuck": "abs(loss_without - unigram) < 0.05",
+            "slower": "loss_without < unigram - 0.1",
+            "vanishes": "ratio < 1e-3",
+            "always": "1 < 2",
         },
         knobs={"n_layers": (8, 2), "init": ("xavier", "small")},
         seeds=3,
@@ -252,16 +234,6 @@ def test_no_line_is_wider_than_the_card(header: LabHeader, width: int) -> None:
     content = render_evidence(None, header, run_of(2.94, 2.96), NOW, width=width)
 
     assert max(line.cell_length for line in content.split("\n")) <= width
-
-
-def test_claims_know_their_measurements_without_running_the_lab(header: LabHeader) -> None:
-    """Found by way of local names and helpers; nothing is found in a source that is no verdict."""
-    assert measurements_of(header, "stuck") == {"loss_without", "unigram"}
-    assert measurements_of(header, "vanishes") == {"ratio"}
-    assert measurements_of(header, "always") == frozenset()
-    assert measurements_of(header, "both") == {"loss_with", "loss_without"}
-    missing = replace(header, path=header.path.with_name("gone.py"))
-    assert measurements_of(missing, "stuck") == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader, Predict
 from studykit.lab.results import RunResult
-from studykit.tui.claim_numbers import measurements_of
+from studykit.lab.verdicts import deciding_names
 from studykit.tui.evidence_words import claims_of
 from studykit.tui.numbers import Summary, ladder, summarise
 from studykit.tui.widgets.evidence import hang, render_judged, render_literature
@@ -26,7 +26,7 @@ def deciding_rows(
     Beside a claim of the card stand the levels of its unit if the verdict names none, and the
     number that the card asks for.
     """
-    names = set(measurements_of(header, claim))
+    names = set(deciding_names(header, claim))
     is_own = card is not None and claim in claims_of(header, card)
     if is_own and card is not None and isinstance(card.body, Predict):
         names.add(card.body.measurement)
