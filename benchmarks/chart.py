@@ -19,10 +19,10 @@ from studykit.lab.events import Curve, Progress
 from studykit.lab.process import SeedEvent, Started
 from studykit.progress.store import Store
 from studykit.settings import Settings
+from studykit.study.lab_run import LabRun
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.lab_run import LabRun
 from studykit.tui.screens.lab import LOOKS_PER_DRAWING, LOOKS_PER_SECOND, LabScreen
-from studykit.tui.services import Services
 
 POINTS_BEFORE = 300
 """Of each curve when the clock starts."""

@@ -22,7 +22,7 @@ from studykit.course.decks import load_course
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating
 from studykit.settings import load_settings
-from studykit.tui.services import Services
+from studykit.study.services import Services
 
 SETTINGS = "[review]\nreviews_per_day = 9999\nask_confidence = false\n"
 GIVES_UP: dict[Kind, str] = {"recall": " ", "numeric": "1\r", "cloze": "a\r"}

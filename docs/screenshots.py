@@ -23,8 +23,8 @@ from studykit.clock import Clock, FixedClock
 from studykit.course.decks import load_course
 from studykit.progress.store import Store
 from studykit.settings import Paths, ReviewSettings, Settings, bundled_course_root
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 
 IMAGES = Path(__file__).parent / "images"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))

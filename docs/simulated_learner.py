@@ -16,7 +16,7 @@ from studykit.review.confidence import Confidence
 from studykit.review.grading import Given, Shown, right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Rating
 from studykit.review.session import Session
-from studykit.tui.services import Services
+from studykit.study.services import Services
 
 KNOWN_AT_FIRST = 0.6
 """Share of new cards that are answered right at once."""

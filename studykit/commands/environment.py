@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from studykit.course.cards import Course
     from studykit.course.kept import CourseReader
     from studykit.progress.store import Store
-    from studykit.tui.services import Services
+    from studykit.study.services import Services
 
 MANIFEST = Path("decks", "course.yaml")
 """The file that makes a folder a course."""
@@ -61,7 +61,7 @@ class Environment:
     @cached_property
     def services(self) -> Services:
         """Course, settings, scheduler, limits and evidence, as the screens have them."""
-        from studykit.tui.services import Services
+        from studykit.study.services import Services
 
         return Services(self.reader, self.settings, self.paths, self.clock, self.open_store)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from studykit.course.cards import HOLE, Cloze, Numeric, Predict, Recall
 from studykit.review.grading import AnswerError
-from studykit.tui.card_markup import unmarked
-from studykit.tui.evidence_words import (
+from studykit.study.card_markup import unmarked
+from studykit.study.evidence_words import (
     claims_of,
     render_origin,
     render_seconds,
     telling_numbers,
 )
-from studykit.tui.numbers import format_value
+from studykit.study.numbers import format_value
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader

@@ -8,14 +8,14 @@ from studykit.commands.terminal import say
 from studykit.errors import StudykitError
 from studykit.lab.process import LabMessage, run_lab
 from studykit.lab.trust import is_trusted, remember
+from studykit.study.lab_run import LabRun, is_worth_keeping
+from studykit.study.prediction import score
 from studykit.text import clean
-from studykit.tui.lab_run import LabRun, is_worth_keeping
-from studykit.tui.prediction import score
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
     from studykit.lab.results import Prediction
-    from studykit.tui.services import Services
+    from studykit.study.services import Services
 
 
 def run_card_lab(

@@ -14,17 +14,16 @@ from studykit.commands.plain_card import prompt, read_answer, takes_words
 from studykit.commands.terminal import rows_of, say, say_wrapped, warn
 from studykit.errors import StudykitError
 from studykit.review.confidence import Confidence
+from studykit.study.evidence_words import render_seconds
 from studykit.text import clean
-from studykit.tui.deck_changes import look_again
-from studykit.tui.evidence_words import render_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from studykit.commands.plain_voice import Voice
     from studykit.course.cards import Card
-    from studykit.tui.card_sitting import CardSitting
-    from studykit.tui.services import Services
+    from studykit.study.card_sitting import CardSitting
+    from studykit.study.services import Services
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -113,7 +112,7 @@ class Reading(ABC):
 
     def say_place(self) -> None:
         self._is_past_confidence = False
-        if news := look_again(self._services):
+        if news := self._services.reload_changed_decks():
             self.sitting.change_cards()
             say_wrapped(*news.splitlines())
         self.voice.say_place()
@@ -225,7 +224,7 @@ class Reading(ABC):
         was_revealed = sitting.phase == "revealed"
         run_card_lab(self._services, header, card, sitting.prediction)
         sitting.lab_was_open()
-        if not sitting.look_again():
+        if not sitting.refresh_evidence():
             return
         if was_revealed and card.kind != "predict":
             self.voice.say_evidence(card)

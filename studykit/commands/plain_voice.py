@@ -10,14 +10,14 @@ from studykit.commands.plain_card import answer_lines, evidence_lines, question_
 from studykit.commands.terminal import counted, say, say_wrapped
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
-from studykit.tui.practising import PracticeSitting, sum_lines
-from studykit.tui.words import minutes, outlook
+from studykit.study.practising import PracticeSitting, sum_lines
+from studykit.study.words import minutes, outlook
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
-    from studykit.tui.card_sitting import CardSitting
-    from studykit.tui.services import Services
-    from studykit.tui.sitting import Sitting
+    from studykit.study.card_sitting import CardSitting
+    from studykit.study.services import Services
+    from studykit.study.sitting import Sitting
 
 
 class Voice(ABC):

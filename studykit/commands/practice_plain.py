@@ -9,11 +9,11 @@ from studykit.commands.plain_voice import PracticeVoice
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError, UsageError
 from studykit.review.schedule import Rating
-from studykit.tui.practising import PracticeSitting, find_offer
+from studykit.study.practising import PracticeSitting, find_offer
 
 if TYPE_CHECKING:
     from studykit.review.offers import Wish
-    from studykit.tui.services import Services
+    from studykit.study.services import Services
 
 
 def practise_line_by_line(services: Services, wish: Wish) -> int:

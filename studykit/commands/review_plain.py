@@ -9,10 +9,10 @@ from studykit.commands.plain_voice import ReviewVoice
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError
 from studykit.review.schedule import Rating, describe_interval
-from studykit.tui.sitting import Sitting, next_time
+from studykit.study.sitting import Sitting, next_time
 
 if TYPE_CHECKING:
-    from studykit.tui.services import Services
+    from studykit.study.services import Services
 
 
 def review_line_by_line(services: Services, n_more_new: int = 0) -> int:

@@ -77,6 +77,22 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
     return course, in_order(errors)
 
 
+def reread_course(old: Course, deck: Path | None = None) -> Course:
+    """The course as its files are now; raises `CourseError` if a deck broke.
+
+    With `deck` any mistake in that file counts; without, only one that costs a whole deck which
+    could be read before. The error's path is relative to the course, short enough for one line.
+    """
+    course, errors = read_course(old.root)
+    readable = {each.path for each in course.decks}
+    broken = {each.path for each in old.decks} - readable if deck is None else {deck}
+    for error in errors:
+        if error.place is not None and error.place.path in broken:
+            place = replace(error.place, path=error.place.path.relative_to(old.root))
+            raise CourseError(error.what, place=place, hint=error.hint)
+    return replace(course, problems=tuple(one_line(error) for error in errors))
+
+
 def load_deck(path: Path) -> Deck:
     """The deck in one file; raises `CourseError` with the place of its first problem."""
     deck, errors = parse_deck(read_document(path), {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Hashable
 from pathlib import Path
 
 from studykit.course.cards import Card
@@ -39,6 +41,16 @@ def read_source(path: Path) -> str:
         what = f"byte 0x{data[error.start]:02x} is not UTF-8"
         raise CourseError(what, place=place, hint="save the file as UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def stamp_decks(root: Path) -> Hashable:
+    """Differs from an earlier one if a file of the course's decks was changed since."""
+    try:
+        with os.scandir(root / "decks") as entries:
+            files = [(entry.name, entry.stat()) for entry in entries]
+    except OSError:
+        return None
+    return frozenset((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in files)
 
 
 def locate(path: Path, text: str, index: int) -> Place:

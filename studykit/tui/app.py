@@ -11,14 +11,16 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from studykit.study.services import Services
 from studykit.text import clean
 from studykit.tui.commands import ScreenCommands
-from studykit.tui.services import Services
+from studykit.tui.messages import LabClosed, OpenCard, OpenLab, OpenPractice, OpenSitting
 from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
 from studykit.tui.widgets.safe import NoControls
 from studykit.tui.widgets.status_line import StatusLine
@@ -129,6 +131,51 @@ class StudykitApp(App[None]):
     ) -> None:
         """Show a message of Textual's own (ours stand in the status line), never as markup."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    # Screens that several others open
+
+    @on(OpenLab)
+    def _open_lab(self, event: OpenLab) -> None:
+        from studykit.tui.screens.lab import LabScreen
+
+        def closed(_: None) -> None:
+            event.by.post_message(LabClosed())
+
+        if event.by is self.screen:
+            screen = LabScreen(event.header, event.knobs, event.card, event.prediction)
+            self.push_screen(screen, closed)
+
+    @on(OpenCard)
+    def _open_card(self, event: OpenCard) -> None:
+        from studykit.tui.screens.card import CardScreen
+
+        if event.by is self.screen:
+            self.push_screen(CardScreen(event.card, event.memory))
+
+    @on(OpenPractice)
+    def _open_practice(self, event: OpenPractice) -> None:
+        from studykit.tui.screens.practice_menu import PracticeMenu
+
+        if event.by is self.screen:
+            self._put_on_home(PracticeMenu())
+
+    @on(OpenSitting)
+    def _open_sitting(self, event: OpenSitting) -> None:
+        from studykit.study.practising import PracticeSitting
+        from studykit.tui.screens.practice import PracticeScreen
+        from studykit.tui.screens.review import ReviewScreen
+
+        if event.by is self.screen:
+            sitting = event.sitting
+            is_practice = isinstance(sitting, PracticeSitting)
+            self._put_on_home(PracticeScreen(sitting) if is_practice else ReviewScreen(sitting))
+
+    def _put_on_home(self, screen: Screen[None]) -> None:
+        """Show `screen` in place of what lies on Home, so that leaving it leads there."""
+        if len(self.screen_stack) > 1:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
 
     def action_help(self) -> None:
         from studykit.tui.screens.help import HelpScreen

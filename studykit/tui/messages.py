@@ -1,4 +1,4 @@
-"""What widgets and workers tell the screens: nouns with what happened to them."""
+"""What widgets and workers tell the screens, and which screen a screen asks the app to open."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.message import Message
+from textual.screen import Screen
 
 from studykit.errors import StudykitError
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Card, Knobs, LabHeader
+    from studykit.lab.results import Prediction
     from studykit.progress.insight import Insight
     from studykit.progress.standing import Standing
     from studykit.review.confidence import Confidence
     from studykit.review.grading import Given
     from studykit.review.marks import Marks
-    from studykit.review.schedule import Rating
-    from studykit.tui.finding import Entry
-    from studykit.tui.overview import Overview
+    from studykit.review.schedule import Memory, Rating
+    from studykit.study.card_sitting import CardSitting
+    from studykit.study.finding import Entry
+    from studykit.study.overview import Overview
 
 
 @dataclass
@@ -97,3 +101,48 @@ class ConfidencePicked(Message):
     """The learner has said with the mouse how sure the answer is."""
 
     confidence: Confidence
+
+
+@dataclass
+class Opening(Message):
+    """A screen is to be opened; the app does it for the screen on top alone.
+
+    So a key that was typed twice opens nothing twice.
+    """
+
+    by: Screen[None]
+
+
+@dataclass
+class OpenLab(Opening):
+    """The lab is to be run; `LabClosed` comes when the learner is back."""
+
+    header: LabHeader
+    knobs: Knobs
+    card: Card | None = None
+    prediction: Prediction | None = None
+
+
+@dataclass
+class LabClosed(Message):
+    """The learner is back from the lab; its runs may have changed what is known."""
+
+
+@dataclass
+class OpenCard(Opening):
+    """The card is to be read, with its answer."""
+
+    card: Card
+    memory: Memory
+
+
+@dataclass
+class OpenPractice(Opening):
+    """The learner wants to choose what to practise."""
+
+
+@dataclass
+class OpenSitting(Opening):
+    """The cards of the sitting are to be asked."""
+
+    sitting: CardSitting

@@ -10,7 +10,7 @@ from studykit.lab.process import LabRunner
 from studykit.lab.trust import remember
 from studykit.progress.store import Store
 from studykit.settings import Paths, Settings
-from studykit.tui.services import Services
+from studykit.study.services import Services
 from tests.tui.conftest import NOW
 
 MANIFEST = """\

@@ -17,8 +17,8 @@ from studykit.course.decks import load_course
 from studykit.lab.process import LabRunner
 from studykit.progress.store import Store
 from studykit.settings import Paths, ScreenSettings, Settings
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 from tests.tui.screen_course import write_course
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating
 from studykit.review.session import Review
-from studykit.tui.services import Services
+from studykit.study.services import Services
 from tests.tui.conftest import NOW
 
 

@@ -6,8 +6,8 @@ import pytest
 from textual.pilot import Pilot
 
 from studykit.course.decks import load_course
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 from studykit.tui.widgets.card_list import CardList
 from tests.tui.conftest import MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study

@@ -8,7 +8,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from studykit.lab.events import Curve
-from studykit.tui.numbers import Summary
+from studykit.study.numbers import Summary
 from studykit.tui.widgets.chart import MARKERS, Chart, Picture
 from studykit.tui.widgets.chart_data import build_axis, build_trace, levels
 from studykit.tui.widgets.safe import Static

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from studykit.review.schedule import Rating
+from studykit.study.services import Services
+from studykit.study.sitting import Sitting
 from studykit.tui.app import StudykitApp
-from studykit.tui.deck_changes import look_again
-from studykit.tui.services import Services
-from studykit.tui.sitting import Sitting
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of
 from tests.tui.screen_course import CARDS
 
@@ -63,9 +62,9 @@ async def test_a_deck_that_breaks_leaves_the_old_cards(make_services: MakeServic
         screen = " ".join(text_of(pilot.app).split())
         assert "the old cards stay: decks/1-core.yaml:" in screen
         assert "Before each branch" in screen and "2 new" in screen
-        assert look_again(services) == ""
+        assert services.reload_changed_decks() == ""
         change(deck_of(services), "kind: close", "kind: cloze")
-        assert look_again(services) == ""
+        assert services.reload_changed_decks() == ""
         assert list(services.cards) == ["stacks-recall", "stacks-cloze", "stacks-numeric"]
 
 
@@ -82,15 +81,15 @@ def test_a_deck_that_is_gone_for_a_while(make_services: MakeServices, way: str) 
     if way == "renamed":
         change(deck.with_name("course.yaml"), deck.name, other.name)
         deck.rename(other)
-        assert look_again(services) == ""
+        assert services.reload_changed_decks() == ""
         assert services.cards["stacks-recall"].place.path == other
     else:
         deck.unlink()
-        assert look_again(services) == "The decks were changed: 2 gone, answers kept"
+        assert services.reload_changed_decks() == "The decks were changed: 2 gone, answers kept"
         sitting.change_cards()
         assert sitting.card is None
         deck.write_text(text, encoding="utf-8")
-        assert look_again(services) == "The decks were changed: 2 new"
+        assert services.reload_changed_decks() == "The decks were changed: 2 new"
     sitting.change_cards()
     assert sitting.session.memories == {"stacks-recall": known}
     assert sitting.card is not None and sitting.card.id == "stacks-numeric"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from studykit.errors import StudykitError
+from studykit.study.editing import editor_command
 from studykit.tui.app import StudykitApp
-from studykit.tui.editing import editor_command
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
 EDITOR = """\

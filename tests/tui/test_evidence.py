@@ -13,7 +13,7 @@ from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
 from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
-from studykit.tui.numbers import format_value, ladder, summarise
+from studykit.study.numbers import format_value, ladder, summarise
 from studykit.tui.widgets.claim_table import deciding_rows, render_claims
 from studykit.tui.widgets.evidence import render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table

@@ -19,8 +19,8 @@ from studykit.clock import FixedClock
 from studykit.errors import StoreError
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_of, until
 from tests.tui.past import daily, study
 
@@ -265,7 +265,7 @@ from studykit.clock import SystemClock
 from studykit.course.decks import load_course
 from studykit.settings import Paths, Settings
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
+from studykit.study.services import Services
 home = Path(sys.argv[2])
 def open_store():
     raise SystemExit

@@ -15,11 +15,11 @@ from studykit.lab.recorded import record_run
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.lab.trust import is_trusted
 from studykit.review.grading import present
+from studykit.study.prediction import FAILS
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.prediction import FAILS
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.trust import TrustScreen
-from studykit.tui.services import Services
 from tests.tui.coin_course import build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
 

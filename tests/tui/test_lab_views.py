@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from studykit.lab.events import Curve, Event, HeatMap, Step, Walk
 from studykit.lab.process import Finished, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult
-from studykit.tui.lab_run import LabRun
+from studykit.study.lab_run import LabRun
+from studykit.study.services import Services
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.lab_runs import LabRunsScreen
 from studykit.tui.screens.lab_source import LabSourceScreen
 from studykit.tui.screens.past_run import PastRunScreen
-from studykit.tui.services import Services
 from tests.tui.conftest import MakeServices, app_of, open_home, text_of, until
 from tests.tui.screen_course import LAB_ID, build_result
 

@@ -8,8 +8,8 @@ from studykit.review.marks import Marking
 from studykit.review.offers import Wish
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, ScreenSettings, Settings
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 from tests.tui.conftest import NOW, MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study
 

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from studykit.lab.results import Prediction
 from studykit.review.schedule import Rating
+from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
 from tests.tui.conftest import MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study
 from tests.tui.screen_course import build_result

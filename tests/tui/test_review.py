@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 from studykit.course.cards import Match, Order
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
+from studykit.study.services import Services
 from studykit.text import first_suspect
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.review import ReviewScreen
-from studykit.tui.services import Services
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.card_view import CardView
 from studykit.tui.widgets.confidence_bar import ConfidenceButton

@@ -14,7 +14,7 @@ from studykit.course.decks import load_course
 from studykit.lab.events import Measurement
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.progress.store import StoredRun
-from studykit.tui.run_history import (
+from studykit.study.run_history import (
     PastRun,
     changed_knobs,
     changed_verdicts,

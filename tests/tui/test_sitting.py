@@ -15,8 +15,8 @@ from studykit.errors import StoreError
 from studykit.lab.results import Prediction
 from studykit.review.schedule import Memory, State
 from studykit.settings import ReviewSettings, Settings
+from studykit.study.lab_run import LabRun
 from studykit.tui.app import StudykitApp
-from studykit.tui.lab_run import LabRun
 from studykit.tui.screens import asking
 from studykit.tui.widgets.answer_order import OrderAnswer
 from tests.progress.builders import make_review

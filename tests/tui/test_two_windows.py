@@ -6,9 +6,9 @@ import pytest
 
 from studykit.review.schedule import NEW_MEMORY, Rating
 from studykit.review.session import ElsewhereError
+from studykit.study.services import Services
+from studykit.study.sitting import Sitting
 from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
-from studykit.tui.sitting import Sitting
 from tests.tui.conftest import MakeServices, open_review, text_of, until
 
 

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from studykit.commands.terminal import columns, cut, say_table, wrap
 from studykit.lab.events import Curve, HeatMap, Measurement, Table
 from studykit.lab.results import SeedResult
+from studykit.study.numbers import summarise
 from studykit.tui.app import StudykitApp
-from studykit.tui.numbers import summarise
 from studykit.tui.widgets.chart import Chart, Picture
 from studykit.tui.widgets.deck_table import DeckTable
 from studykit.tui.widgets.heat_scale import build_grid, build_scale

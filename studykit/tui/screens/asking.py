@@ -21,9 +21,16 @@ from studykit.errors import StudykitError
 from studykit.review.confidence import Confidence
 from studykit.review.grading import Given, Grade
 from studykit.review.schedule import Rating
-from studykit.tui.card_sitting import CardSitting
-from studykit.tui.deck_changes import look_again
-from studykit.tui.messages import Answered, AnswerUnclear, ConfidencePicked, RatingPicked
+from studykit.study.card_sitting import CardSitting
+from studykit.tui.messages import (
+    Answered,
+    AnswerUnclear,
+    ConfidencePicked,
+    LabClosed,
+    OpenLab,
+    OpenPractice,
+    RatingPicked,
+)
 from studykit.tui.pace import tidy
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.answer_text import AnswerInput
@@ -98,7 +105,7 @@ class AskingScreen(StudyScreen):
     async def show_card(self) -> None:
         """Put the current card on the screen, or the end of the sitting."""
         sitting = self._sitting
-        if news := look_again(self.services):
+        if news := self.services.reload_changed_decks():
             sitting.change_cards()
             self._news = news
         body = self.query_one("#body", Container)
@@ -183,7 +190,7 @@ class AskingScreen(StudyScreen):
         if self._sitting.refresh():
             await self.show_card()
         elif self._sitting.card is not None:
-            await self._look_again()
+            await self._refresh_evidence()
         run = self.services.lab_run
         is_running = run is not None and not run.is_over
         done = f"lab {100 * run.fraction:.0f} %" if run and is_running else ""
@@ -357,9 +364,7 @@ class AskingScreen(StudyScreen):
 
     def action_practise(self) -> None:
         """Choose what to practise; Home lies below it."""
-        from studykit.tui.screens.practice_menu import PracticeMenu
-
-        self.app.switch_screen(PracticeMenu())
+        self.app.post_message(OpenPractice(self))
 
     def action_lab(self) -> None:
         """Open the card's lab with the card's knobs and what was predicted."""
@@ -368,17 +373,19 @@ class AskingScreen(StudyScreen):
         if card is None or header is None:
             self.warn("the lab could not be read: studykit check says why")
             return
-        self.open_lab(header, card.knobs, card, self._sitting.prediction)
+        wish = OpenLab(self, header, card.knobs, card, self._sitting.prediction)
+        self.app.post_message(wish)
 
-    async def lab_closed(self) -> None:
+    @on(LabClosed)
+    async def _take_up_lab(self) -> None:
         """The same card stands here in the same state, with what the lab has brought."""
         self._sitting.lab_was_open()
-        await self._look_again()
+        await self._refresh_evidence()
         self.refresh_bindings()
 
-    async def _look_again(self) -> None:
+    async def _refresh_evidence(self) -> None:
         before = self._sitting.phase
-        if not self._sitting.look_again():
+        if not self._sitting.refresh_evidence():
             return
         if self._sitting.phase in ("asked", "answered"):
             self.say("Your run is kept; it stands with the answer")

@@ -1,28 +1,22 @@
-"""What the screens have in common: the status line, the hints, the way to a lab."""
+"""What the screens have in common: the status line, the hints, the services."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
-from textual import getters
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding
 from textual.content import Content
 from textual.screen import Screen
 
-from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.course.cards import Card
 from studykit.errors import StudykitError
-from studykit.tui.app import StudykitApp
-from studykit.tui.services import Services
+from studykit.study.services import Services
 from studykit.tui.widgets.key_hints import KeyHints
 from studykit.tui.widgets.status_line import StatusLine
 from studykit.tui.widgets.too_small import TooSmall
-
-if TYPE_CHECKING:
-    from studykit.lab.results import Prediction
-
 
 NO_UNDO = Binding(
     "u", "no_undo", "undo", show=False, id="undo", tooltip="Says where to take something back"
@@ -30,16 +24,21 @@ NO_UNDO = Binding(
 """For screens that only show: the key answers there, too."""
 
 
+class HasServices(Protocol):
+    """The app, as far as its screens know it."""
+
+    services: Services
+
+
 class StudyScreen(Screen[None]):
     """A screen with a body of its own above the status line and the hints."""
 
-    app = getters.app(StudykitApp)
     AUTO_FOCUS = ""
 
     @property
     def services(self) -> Services:
         """What all screens share."""
-        return self.app.services
+        return cast("HasServices", self.app).services
 
     def compose(self) -> ComposeResult:
         yield from self.compose_body()
@@ -64,14 +63,13 @@ class StudyScreen(Screen[None]):
 
         None if nothing was taken up: why, stands in the status line then.
         """
-        from studykit.tui.deck_changes import read_again
-        from studykit.tui.editing import editor_command
+        from studykit.study.editing import editor_command
 
         try:
             command = editor_command(card, os.environ)
             with self.app.suspend():
                 subprocess.run(command, check=False)
-            read_again(self.services, card.place.path)
+            self.services.reload_decks(card.place.path)
         except SuspendNotSupported:
             self.warn("this terminal cannot be lent to an editor")
         except OSError as error:
@@ -88,21 +86,3 @@ class StudyScreen(Screen[None]):
     def action_no_undo(self) -> None:
         """Say where something can be taken back."""
         self.say("Nothing to take back here; on Home u takes today's last rating back")
-
-    def open_lab(
-        self,
-        header: LabHeader,
-        knobs: Knobs,
-        card: Card | None = None,
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Show a lab; `lab_closed` is called when the learner comes back."""
-        from studykit.tui.screens.lab import LabScreen
-
-        self.app.push_screen(LabScreen(header, knobs, card, prediction), self._return_from_lab)
-
-    def _return_from_lab(self, _: None) -> None:
-        self.call_later(self.lab_closed)
-
-    async def lab_closed(self) -> None:
-        """The learner is back from a lab."""

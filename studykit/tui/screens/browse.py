@@ -14,9 +14,9 @@ from textual.widgets import Input
 
 from studykit.errors import StudykitError
 from studykit.review.marks import Mark, Marking
+from studykit.study.finding import Entry, build_entries, find
 from studykit.text import clean
-from studykit.tui.finding import Entry, build_entries, find
-from studykit.tui.messages import CardsRead, ProgressFailed
+from studykit.tui.messages import CardsRead, OpenCard, OpenLab, ProgressFailed
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_list import CardList
 from studykit.tui.widgets.card_text import Fitted, fit_text
@@ -146,9 +146,7 @@ class BrowseScreen(StudyScreen):
     def action_open(self) -> None:
         """Show the marked card with its answer."""
         if (entry := self._list.current) is not None:
-            from studykit.tui.screens.card import CardScreen
-
-            self.app.push_screen(CardScreen(entry.card, entry.memory))
+            self.app.post_message(OpenCard(self, entry.card, entry.memory))
 
     def action_lab(self) -> None:
         """Open the marked card's lab at its knobs."""
@@ -158,7 +156,7 @@ class BrowseScreen(StudyScreen):
         if header is None:
             self.warn("the lab could not be read: studykit check says why")
             return
-        self.open_lab(header, entry.card.knobs, entry.card)
+        self.app.post_message(OpenLab(self, header, entry.card.knobs, entry.card))
 
     def action_mark(self, mark: Mark) -> None:
         """Set a mark on the marked card, or take it off."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
@@ -16,6 +17,7 @@ from studykit.lab.results import RunResult
 from studykit.review.grading import right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
 from studykit.text import clean
+from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.card_text import Fitted, fit_text
 from studykit.tui.widgets.card_view import fit_evidence
@@ -70,9 +72,10 @@ class CardScreen(StudyScreen):
         if header is None:
             self.say("the lab could not be read: studykit check says why")
             return
-        self.open_lab(header, self._card.knobs, self._card)
+        self.app.post_message(OpenLab(self, header, self._card.knobs, self._card))
 
-    async def lab_closed(self) -> None:
+    @on(LabClosed)
+    async def _answer_again(self) -> None:
         """The evidence may be another one now."""
         with self.app.batch_update():
             answer = self.query_one("#answer", Container)

@@ -11,16 +11,18 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 
 from studykit.errors import StudykitError
+from studykit.study.overview import Overview, build_overview, read_standing
+from studykit.study.words import long_day, outlook, plural
 from studykit.text import clean
-from studykit.tui.deck_changes import look_again
 from studykit.tui.messages import (
+    OpenPractice,
+    OpenSitting,
     ProgressFailed,
     ProgressOpened,
     ReportFailed,
     ReportWritten,
     StandingRead,
 )
-from studykit.tui.overview import Overview, build_overview, read_standing
 from studykit.tui.pace import settle
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.home_text import (
@@ -36,7 +38,6 @@ from studykit.tui.widgets.calendar import Calendar
 from studykit.tui.widgets.deck_table import DeckTable
 from studykit.tui.widgets.retention import render_retention
 from studykit.tui.widgets.safe import Static
-from studykit.tui.words import long_day, outlook, plural
 
 if TYPE_CHECKING:
     from studykit.review.offers import Wish
@@ -118,13 +119,13 @@ class HomeScreen(StudyScreen):
 
     def _grant(self, wish: Wish) -> None:
         """Begin what the command line has asked for."""
-        from studykit.tui.practising import find_offer
-        from studykit.tui.screens.practice_menu import build_screen
+        from studykit.study.practising import find_offer, open_offer
 
         try:
             offer = find_offer(self.services, wish)
             if offer.ids:
-                self.app.push_screen(build_screen(self.services, offer))
+                sitting = open_offer(self.services, offer)
+                self.app.post_message(OpenSitting(self, sitting))
             else:
                 self.say(f"There is no card now for: {clean(offer.title)}")
         except StudykitError as error:
@@ -175,7 +176,7 @@ class HomeScreen(StudyScreen):
 
     def _look_at_decks(self) -> None:
         """Take up decks that were changed on the disk, and say so."""
-        if news := look_again(self.services):
+        if news := self.services.reload_changed_decks():
             self.say(news)
 
     def _show(self, overview: Overview) -> None:
@@ -228,8 +229,7 @@ class HomeScreen(StudyScreen):
         if self._overview is None:
             self._is_hurried = True
             return
-        from studykit.tui.screens.review import ReviewScreen
-        from studykit.tui.sitting import Sitting
+        from studykit.study.sitting import Sitting
 
         self.say("")
         self._look_at_decks()
@@ -238,7 +238,7 @@ class HomeScreen(StudyScreen):
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
             return
-        self.app.push_screen(ReviewScreen(sitting))
+        self.app.post_message(OpenSitting(self, sitting))
 
     def action_labs(self) -> None:
         from studykit.tui.screens.labs import LabsScreen
@@ -246,9 +246,7 @@ class HomeScreen(StudyScreen):
         self.app.push_screen(LabsScreen())
 
     def action_practise(self) -> None:
-        from studykit.tui.screens.practice_menu import PracticeMenu
-
-        self.app.push_screen(PracticeMenu())
+        self.app.post_message(OpenPractice(self))
 
     def action_progress(self) -> None:
         from studykit.tui.screens.progress import ProgressScreen
@@ -276,7 +274,7 @@ class HomeScreen(StudyScreen):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """Write the whole progress as Markdown into the data folder."""
-        from studykit.tui.report_file import write_report
+        from studykit.study.report_file import write_report
 
         try:
             path = write_report(self.services)

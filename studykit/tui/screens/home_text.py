@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
+from studykit.study.overview import Overview
+from studykit.study.words import about, plural
 from studykit.text import clean
-from studykit.tui.overview import Overview
 from studykit.tui.widgets.columns import render_week
-from studykit.tui.words import about, plural
 
 if TYPE_CHECKING:
     from studykit.progress.standing import Standing

@@ -17,8 +17,8 @@ from textual.timer import Timer
 from studykit.course.cards import Card, Knobs, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
-from studykit.tui.evidence_words import render_knobs
-from studykit.tui.lab_run import LabRun
+from studykit.study.evidence_words import render_knobs
+from studykit.study.lab_run import LabRun
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.lab_setup import LabSetup

@@ -10,15 +10,15 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
+from studykit.study.lab_run import LabRun
+from studykit.study.run_history import compare, pair_at, past_runs
+from studykit.study.words import plural
 from studykit.text import clean
-from studykit.tui.lab_run import LabRun
-from studykit.tui.run_history import compare, pair_at, past_runs
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run, when_of
 from studykit.tui.widgets.safe import Static
-from studykit.tui.words import plural
 
 _LEAD = 5
 """Columns before the text of a row: the cursor, the letter, blanks."""

@@ -11,8 +11,9 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
+from studykit.study.evidence_words import render_seconds
 from studykit.text import clean
-from studykit.tui.evidence_words import render_seconds
+from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.safe import Static
@@ -54,14 +55,15 @@ class LabsScreen(StudyScreen):
     def action_open(self) -> None:
         for rows in self.query(Rows):
             lab = [*self.services.course.labs.values()][rows.cursor]
-            self.open_lab(lab, lab.defaults)
+            self.app.post_message(OpenLab(self, lab, lab.defaults))
 
     @on(Rows.Clicked)
     def _open_clicked(self) -> None:
         self.action_open()
 
-    async def lab_closed(self) -> None:
-        """The count of own runs may have grown."""
+    @on(LabClosed)
+    def _count_again(self) -> None:
+        """A run may have been added."""
         self._fill()
 
     def action_home(self) -> None:

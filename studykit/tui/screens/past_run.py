@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from studykit.study.evidence_words import render_knobs
+from studykit.study.lab_run import LabRun
 from studykit.text import clean
-from studykit.tui.evidence_words import render_knobs
-from studykit.tui.lab_run import LabRun
 from studykit.tui.screens.base import NO_UNDO
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
 from studykit.tui.widgets.safe import Static

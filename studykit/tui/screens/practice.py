@@ -8,7 +8,7 @@ from typing import ClassVar
 from studykit.errors import StudykitError
 from studykit.review.grading import Grade
 from studykit.review.schedule import NEW_MEMORY, Rating
-from studykit.tui.practising import PracticeSitting
+from studykit.study.practising import PracticeSitting
 from studykit.tui.screens.asking import AskingScreen
 from studykit.tui.screens.review_keys import PRACTICE_KEYS
 from studykit.tui.widgets.card_view import CardView, Evidence

@@ -14,22 +14,13 @@ from textual.content import Content
 from studykit.errors import StudykitError
 from studykit.review.offers import Offer, OfferKind
 from studykit.review.practice import Practised
+from studykit.study.practising import last_pretests, open_offer, read_offers, taken_before
+from studykit.study.words import plural
 from studykit.text import clean
-from studykit.tui.practising import (
-    PracticeSitting,
-    last_pretests,
-    read_offers,
-    taken_before,
-)
-from studykit.tui.screens.asking import AskingScreen
+from studykit.tui.messages import OpenSitting
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
-from studykit.tui.screens.practice import PracticeScreen
-from studykit.tui.screens.review import ReviewScreen
-from studykit.tui.services import Services
-from studykit.tui.sitting import Sitting
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.safe import Static
-from studykit.tui.words import plural
 
 LEADS: Mapping[OfferKind, str] = {
     "new": "More new",
@@ -102,11 +93,11 @@ class PracticeMenu(StudyScreen):
     def action_begin(self) -> None:
         """Open what is marked in place of this screen, so that Home lies below it."""
         try:
-            screen = build_screen(self.services, self._offers[self.query_one(Rows).cursor])
+            sitting = open_offer(self.services, self._offers[self.query_one(Rows).cursor])
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
             return
-        self.app.switch_screen(screen)
+        self.app.post_message(OpenSitting(self, sitting))
 
     @on(Rows.Clicked)
     def _begin_clicked(self) -> None:
@@ -114,10 +105,3 @@ class PracticeMenu(StudyScreen):
 
     def action_home(self) -> None:
         self.dismiss()
-
-
-def build_screen(services: Services, offer: Offer) -> AskingScreen:
-    """The screen that asks the cards of `offer`."""
-    if offer.kind == "new":
-        return ReviewScreen(Sitting(services, int(offer.what)))
-    return PracticeScreen(PracticeSitting(services, offer.kind, offer))

@@ -13,8 +13,8 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.progress.insight import Insight
-from studykit.tui.messages import InsightRead, ProgressFailed
-from studykit.tui.overview import read_insight
+from studykit.study.overview import read_insight
+from studykit.tui.messages import InsightRead, LabClosed, OpenCard, OpenLab, ProgressFailed
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.insight_text import (
@@ -145,18 +145,18 @@ class ProgressScreen(StudyScreen):
             return
         if self._panels[self._current()].id == "labs":
             header = insight.labs[rows.cursor].header
-            self.open_lab(header, header.defaults)
+            self.app.post_message(OpenLab(self, header, header.defaults))
             return
-        from studykit.tui.screens.card import CardScreen
-
         card = self.services.cards[insight.hardest[rows.cursor].card_id]
-        self.app.push_screen(CardScreen(card, self.services.progress.memory(card.id)))
+        memory = self.services.progress.memory(card.id)
+        self.app.post_message(OpenCard(self, card, memory))
 
     @on(Rows.Clicked)
     def _open_clicked(self) -> None:
         self.action_open()
 
-    async def lab_closed(self) -> None:
+    @on(LabClosed)
+    def _count_again(self) -> None:
         """A run may have been added."""
         self._read()
 

@@ -11,9 +11,9 @@ from studykit.errors import StudykitError
 from studykit.review.grading import Grade
 from studykit.review.leeches import turned_leech
 from studykit.review.schedule import Rating, describe_interval
+from studykit.study.sitting import Sitting, next_time
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
-from studykit.tui.sitting import Sitting, next_time
 from studykit.tui.widgets.card_view import CardView, Evidence
 from studykit.tui.widgets.place_line import PlaceLine, render_counts
 from studykit.tui.widgets.rating_bar import NAMES, RatingBar

@@ -16,8 +16,8 @@ from textual.widget import Widget
 
 from studykit.review.marks import Marks
 from studykit.review.schedule import Memory, State
+from studykit.study.finding import Entry
 from studykit.text import clean
-from studykit.tui.finding import Entry
 from studykit.tui.widgets.memory_text import STATES, render_due
 
 COLUMNS = (("STATE", 10), ("DUE", 9), ("RECALL", 6))

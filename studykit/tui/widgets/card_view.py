@@ -26,7 +26,7 @@ from studykit.review.confidence import Confidence
 from studykit.review.grading import Given, Grade, Shown
 from studykit.review.leeches import is_leech
 from studykit.review.schedule import Memory
-from studykit.tui.evidence_words import render_seconds
+from studykit.study.evidence_words import render_seconds
 from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer

@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from studykit.lab.events import Curve
+from studykit.study.numbers import Summary, format_value
 from studykit.text import clean
-from studykit.tui.numbers import Summary, format_value
 from studykit.tui.widgets.chart_data import Axis, Trace, build_axis, build_trace, levels
 from studykit.tui.widgets.measurements import YARDSTICK
 from studykit.tui.widgets.safe import Static

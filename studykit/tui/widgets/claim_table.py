@@ -9,8 +9,8 @@ from textual.content import Content
 from studykit.course.cards import Card, LabHeader, Predict
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
-from studykit.tui.evidence_words import claims_of
-from studykit.tui.numbers import Summary, ladder, summarise
+from studykit.study.evidence_words import claims_of
+from studykit.study.numbers import Summary, ladder, summarise
 from studykit.tui.widgets.evidence import hang, render_judged, render_literature
 from studykit.tui.widgets.measurements import measurement_lines
 

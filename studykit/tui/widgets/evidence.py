@@ -9,7 +9,7 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import RunResult, Verdict
-from studykit.tui.evidence_words import (
+from studykit.study.evidence_words import (
     claims_of,
     render_origin,
     render_seconds,

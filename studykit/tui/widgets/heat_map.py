@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from studykit.lab.events import HeatMap
-from studykit.tui.numbers import format_value
+from studykit.study.numbers import format_value
 from studykit.tui.widgets.heat_scale import (
     MASKED,
     NOT_A_NUMBER,

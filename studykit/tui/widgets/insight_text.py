@@ -8,13 +8,13 @@ from studykit.progress.insight import Insight, LabRecord
 from studykit.progress.markdown import shorten
 from studykit.progress.standing import ENOUGH
 from studykit.progress.summary import HardCard, TopicProgress
+from studykit.study.words import plural, short_day
 from studykit.text import clean
 from studykit.tui.widgets.bar import render_bar
 from studykit.tui.widgets.columns import render_columns
 from studykit.tui.widgets.interval import render_interval, render_scale
 from studykit.tui.widgets.retention import render_share, verdict
 from studykit.tui.widgets.rows import Row
-from studykit.tui.words import plural, short_day
 
 MUTED = "$text-muted"
 LOWEST_RETENTION = 0.5

@@ -14,8 +14,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from studykit.course.cards import Knobs, KnobValue
+from studykit.study.evidence_words import format_knob
 from studykit.text import clean
-from studykit.tui.evidence_words import format_knob
 
 
 class KnobRows(Widget):

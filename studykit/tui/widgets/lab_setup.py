@@ -12,15 +12,15 @@ from textual.message import Message
 
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
+from studykit.study.evidence_words import render_knobs, render_seconds
+from studykit.study.prediction import build_offers, build_question
+from studykit.study.words import plural
 from studykit.text import clean
-from studykit.tui.evidence_words import render_knobs, render_seconds
-from studykit.tui.prediction import build_offers, build_question
 from studykit.tui.widgets.card_text import Fitted, parse_inline
 from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_prediction
 from studykit.tui.widgets.rows import Rows, row
-from studykit.tui.words import plural
 
 
 class _Offers(Rows, can_focus=False):

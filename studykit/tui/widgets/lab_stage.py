@@ -10,8 +10,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
 from studykit.lab.results import RunResult, SeedResult
-from studykit.tui.lab_run import LabRun
-from studykit.tui.numbers import summarise
+from studykit.study.lab_run import LabRun
+from studykit.study.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.chart import Chart, Picture
 from studykit.tui.widgets.heat_map import HeatMapView, Plate

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from textual.content import Content
 
 from studykit.review.schedule import Memory, Scheduler, State
-from studykit.tui.words import plural, short_day
+from studykit.study.words import plural, short_day
 
 STATES = {
     State.NEW: "new",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from studykit.study.lab_run import LabRun
 from studykit.text import clean
-from studykit.tui.lab_run import LabRun
 from studykit.tui.widgets.bar import render_bar
 
 

@@ -8,11 +8,11 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status
+from studykit.study.evidence_words import claims_of, render_origin
+from studykit.study.lab_run import LabRun
+from studykit.study.numbers import ladder, summarise
+from studykit.study.prediction import FAILS, HOLDS
 from studykit.text import clean
-from studykit.tui.evidence_words import claims_of, render_origin
-from studykit.tui.lab_run import LabRun
-from studykit.tui.numbers import ladder, summarise
-from studykit.tui.prediction import FAILS, HOLDS
 from studykit.tui.widgets.card_text import parse_inline
 from studykit.tui.widgets.claim_table import render_claims
 from studykit.tui.widgets.evidence import hang

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from studykit.study.practising import PracticeSitting, sum_lines
+from studykit.study.services import Services
 from studykit.text import clean
-from studykit.tui.practising import PracticeSitting, sum_lines
-from studykit.tui.services import Services
 from studykit.tui.widgets.safe import Static
 from studykit.tui.widgets.sitting_end import render_ways_on
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from studykit.tui.words import plural
+from studykit.study.words import plural
 
 if TYPE_CHECKING:
     from studykit.progress.summary import Retention

@@ -13,19 +13,19 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import RunResult
-from studykit.text import clean
-from studykit.tui.evidence_words import claims_of, render_knobs
-from studykit.tui.numbers import Summary, format_value
-from studykit.tui.run_history import (
+from studykit.study.evidence_words import claims_of, render_knobs
+from studykit.study.numbers import Summary, format_value
+from studykit.study.run_history import (
     Contrast,
     PastRun,
     changed_knobs,
     changed_verdicts,
     compare,
 )
+from studykit.study.words import plural
+from studykit.text import clean
 from studykit.tui.widgets.evidence import MARKS, hang
 from studykit.tui.widgets.measurements import YARDSTICK
-from studykit.tui.words import plural
 
 MUTED = "$text-muted"
 APART = "≠"

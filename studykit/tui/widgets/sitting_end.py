@@ -10,9 +10,9 @@ from textual.content import Content
 from studykit.review.schedule import Rating
 from studykit.review.session import Review, Session
 from studykit.review.study_queue import next_due, not_hidden
-from studykit.tui.services import Services
+from studykit.study.services import Services
+from studykit.study.words import minutes, outlook, percent, plural
 from studykit.tui.widgets.safe import Static
-from studykit.tui.words import minutes, outlook, percent, plural
 
 
 class SittingEnd(Static):

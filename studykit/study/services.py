@@ -1,20 +1,23 @@
-"""What the screens share: the course, the progress, the running of labs. No widget, no textual.
+"""What screens and commands share: the course, the progress, the running of labs.
 
-Built before the first paint, so it imports neither SQLModel nor FSRS until somebody asks.
+Built before the first paint, so SQLModel, FSRS and YAML are imported where they are used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, study_day, to_ms
 from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
-from studykit.errors import StoreError
+from studykit.course.source import stamp_decks
+from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
-from studykit.tui.deck_changes import stamp
+from studykit.study.words import plural
 
 if TYPE_CHECKING:
     from studykit.course.kept import CourseReader
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from studykit.review.schedule import Scheduler
     from studykit.review.session import Session
     from studykit.review.study_queue import Limits
-    from studykit.tui.lab_run import LabRun
+    from studykit.study.lab_run import LabRun
 
 
 class Services:
@@ -40,8 +43,6 @@ class Services:
     """The learner's own runs of labs, oldest first; empty until `open`."""
     warning: str
     """What went wrong as the progress was opened without keeping it from being used, or empty."""
-    deck_stamp: Hashable
-    """Of the decks' files as they were read."""
     lab_run: LabRun | None
     """The run of a lab that goes on, or the last one; it outlives the screen that started it."""
 
@@ -61,7 +62,7 @@ class Services:
         self.runs = []
         self.warning = ""
         self.lab_run = None
-        self.deck_stamp = stamp(course.root)
+        self._deck_stamp = stamp_decks(course.root)
         self._open_store = open_store
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
 
@@ -79,6 +80,33 @@ class Services:
     def cover(self) -> Cover:
         """What is shown of the course before all of it is there."""
         return self.course.cover if "course" in self.__dict__ else self._source.cover
+
+    def reload_decks(self, deck: Path | None = None) -> None:
+        """Take up the course as it is now; raises `CourseError` and leaves it if a deck broke.
+
+        With `deck` any mistake in that one counts; without, only one that costs a whole deck which
+        could be read before.
+        """
+        from studykit.course.decks import reread_course
+
+        old = self.course
+        self._deck_stamp = stamp_decks(old.root)
+        self.course = reread_course(old, deck)
+        self.cards = self.course.cards
+
+    def reload_changed_decks(self) -> str:
+        """What became of decks that were changed on the disk, in one line; empty if none was.
+
+        A deck that broke leaves all as it was, until its file changes again.
+        """
+        if stamp_decks(self.course.root) == self._deck_stamp:
+            return ""
+        before = self.cards
+        try:
+            self.reload_decks()
+        except CourseError as error:
+            return f"! the changed decks are not taken over, the old cards stay: {error}"
+        return _describe_changes(before, self.cards)
 
     def open(self) -> None:
         """Open the progress and read what the screens need; slow, so call it in a thread.
@@ -216,3 +244,17 @@ class Services:
         stored = StoredRun(run_id, result, card_id, prediction)
         self.runs.append(stored)
         return stored
+
+
+def _describe_changes(before: Mapping[str, Card], after: Mapping[str, Card]) -> str:
+    n_new, n_gone = len(after.keys() - before.keys()), len(before.keys() - after.keys())
+    common = before.keys() & after.keys()
+    # A card that has only moved in its file is the same.
+    n_other = sum(replace(before[id_], place=after[id_].place) != after[id_] for id_ in common)
+    parts = [
+        f"{plural(n_other, 'card')} changed" if n_other else "",
+        f"{n_new} new" if n_new else "",
+        f"{n_gone} gone, answers kept" if n_gone else "",
+    ]
+    told = ", ".join(part for part in parts if part)
+    return f"The decks were changed: {told}" if told else ""

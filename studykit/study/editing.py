@@ -1,4 +1,4 @@
-"""A card's deck in the learner's editor. No widget."""
+"""A card's deck in the learner's editor."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from studykit.review.marks import Marks
 from studykit.review.schedule import NEW_MEMORY, State
-from studykit.tui.finding import build_entries, find
+from studykit.study.finding import build_entries, find
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory
 
 TODAY = MONDAY.date()

@@ -8,8 +8,8 @@ from datetime import datetime
 from studykit.course.cards import Card, KnobValue, LabHeader, Predict
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
+from studykit.study.numbers import Summary, ladder, summarise
 from studykit.text import clean
-from studykit.tui.numbers import Summary, ladder, summarise
 
 _N_ROWS = 4
 """Measurements shown on a card, yardsticks not counted."""

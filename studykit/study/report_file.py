@@ -7,7 +7,7 @@ from pathlib import Path
 from studykit.files import replace_file
 from studykit.progress.report import render_markdown
 from studykit.progress.stats import summary
-from studykit.tui.services import Services
+from studykit.study.services import Services
 
 
 def write_report(services: Services) -> Path:

@@ -1,4 +1,4 @@
-"""Finding cards: words and filters over a course and what is known of it. No textual."""
+"""Finding cards: words and filters over a course and what is known of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A sitting as the review screen needs it: the session, and where its answers are kept.
-
-No textual.
-"""
+"""A sitting as the review screen needs it: the session, and where its answers are kept."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from typing import Literal
 from studykit.course.cards import Card
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, describe_interval
 from studykit.review.session import ElsewhereError, Review, Session
-from studykit.tui.card_sitting import CardSitting
-from studykit.tui.services import Services
-from studykit.tui.words import short_day
+from studykit.study.card_sitting import CardSitting
+from studykit.study.services import Services
+from studykit.study.words import short_day
 
 
 class Sitting(CardSitting):

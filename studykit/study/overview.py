@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from studykit.review.offers import Known, Offer
     from studykit.review.schedule import Memory
     from studykit.review.study_queue import Counts
-    from studykit.tui.services import Services
+    from studykit.study.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def build_overview(services: Services) -> Overview:
     from studykit.progress.standing import N_TIMED, answer_seconds, expected_time, waiting_labs
     from studykit.review.offers import Known
     from studykit.review.study_queue import deck_counts, next_due, not_hidden
-    from studykit.tui.practising import last_pretests
+    from studykit.study.practising import last_pretests
 
     store, cards, today = services.progress, services.cards, services.today
     memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}

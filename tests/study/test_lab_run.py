@@ -12,9 +12,9 @@ import pytest
 from studykit.lab.events import Curve, Measurement, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status
-from studykit.tui.lab_run import LabRun
-from studykit.tui.prediction import FAILS, HOLDS, score
-from studykit.tui.services import Services
+from studykit.study.lab_run import LabRun
+from studykit.study.prediction import FAILS, HOLDS, score
+from studykit.study.services import Services
 from tests.tui.coin_course import build_services
 from tests.tui.conftest import NOW
 

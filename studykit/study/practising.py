@@ -1,4 +1,4 @@
-"""What the screens offer to practise, and a practice as they need it. No textual."""
+"""What the screens offer to practise, and a practice as they need it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from studykit.review.offers import (
     without_empty,
 )
 from studykit.review.practice import Mode, Practice, Practised
+from studykit.study.card_sitting import CardSitting
+from studykit.study.services import Services
+from studykit.study.sitting import Sitting
+from studykit.study.words import percent, plural, short_day
 from studykit.text import clean
-from studykit.tui.card_sitting import CardSitting
-from studykit.tui.services import Services
-from studykit.tui.words import percent, plural, short_day
 
 LABELS: Mapping[Mode, str] = {
     "ahead": "study ahead · schedule untouched",
@@ -140,6 +141,13 @@ def find_offer(services: Services, wish: Wish) -> Offer:
     names = ", ".join(offer.what for offer in offers if "/" not in offer.what)
     what = f"--{wish.kind} {clean(wish.what)}: there is nothing of that name"
     raise UsageError(what, hint=f"{names}, or a topic as deck/topic")
+
+
+def open_offer(services: Services, offer: Offer) -> CardSitting:
+    """A sitting on the cards of `offer`: more new ones are real reviews, all else is practice."""
+    if offer.kind == "new":
+        return Sitting(services, int(offer.what))
+    return PracticeSitting(services, offer.kind, offer)
 
 
 def last_pretests(services: Services) -> dict[str, Practised]:

@@ -1,6 +1,6 @@
 """A card on the screen as a sitting or a practice asks it, and what comes before its grade.
 
-No textual. An answer is held until the learner has said how sure it is, a prediction until the
+An answer is held until the learner has said how sure it is, a prediction until the
 learner looks at its outcome; only then it is graded, by the evidence of that moment.
 """
 
@@ -14,7 +14,7 @@ from studykit.lab.results import Prediction, RunResult
 from studykit.review.asking import Asking
 from studykit.review.confidence import Confidence
 from studykit.review.grading import Given, Grade, Shown, grade, parse_number
-from studykit.tui.services import Services
+from studykit.study.services import Services
 
 Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]
 """Of the current card; "answered", "predicted": the answer is held; "over": there is no card."""
@@ -138,7 +138,7 @@ class CardSitting(ABC):
         """Judge the held answer by what is known now."""
         self.asking.answer(self.given, self.evidence, self.confidence)
 
-    def look_again(self) -> bool:
+    def refresh_evidence(self) -> bool:
         """Take up a run that has ended meanwhile; True if the card is judged by another one now.
 
         A revealed card is judged again. A held prediction is revealed: the learner has bet and

@@ -1,6 +1,6 @@
 """One run of a lab while it goes on: fed by the runner's messages, read by a screen.
 
-It belongs to the app, so a screen may close and open again while the run goes on. No textual.
+It belongs to the app, so a screen may close and open again while the run goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from studykit.errors import StudykitError
 from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table, Walk
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
-from studykit.tui.prediction import score
+from studykit.study.prediction import score
 
 RunState: TypeAlias = Literal["starting", "running", "cancelling", "finished"]
 

@@ -1,4 +1,4 @@
-"""The runs of a lab so far, and two of them side by side. No textual."""
+"""The runs of a lab so far, and two of them side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from studykit.course.cards import KnobValue, LabHeader
 from studykit.lab.results import Prediction, RunResult, Verdict
-from studykit.tui.numbers import Summary, ladder, summarise
+from studykit.study.numbers import Summary, ladder, summarise
 
 if TYPE_CHECKING:
     from studykit.progress.store import StoredRun
