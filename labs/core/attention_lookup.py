@@ -33,6 +33,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from labs.tasks.recall import Questions, RecallTask
+from labs.transformer.layers import Embedding, Linear
 from labs.transformer.train import ModelStack, Recipe, lockstep, train
 from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table
 
@@ -116,13 +117,13 @@ class Lookup(nn.Module):
         self, task: RecallTask, d_model: int, head_dim: int, scale: float, generator: Generator
     ) -> None:
         super().__init__()
-        self.embed = nn.Embedding(task.vocab_size, d_model)
-        self.query = nn.Linear(d_model, head_dim, bias=False)
-        self.key = nn.Linear(d_model, head_dim, bias=False)
-        self.value = nn.Linear(d_model, head_dim, bias=False)
-        self.unembed = nn.Linear(head_dim, task.n_values, bias=False)
+        self.embed = Embedding(task.vocab_size, d_model)
+        self.query = Linear(d_model, head_dim, bias=False)
+        self.key = Linear(d_model, head_dim, bias=False)
+        self.value = Linear(d_model, head_dim, bias=False)
+        self.unembed = Linear(head_dim, task.n_values, bias=False)
         # A number, so that heads with different scales can train side by side.
-        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("scale", torch.full((1, 1, 1), scale))
         for parameter in self.parameters():
             # Every component of a token (two symbols), query, key or value starts with variance 1.
             std = 0.5**0.5 if parameter is self.embed.weight else parameter.shape[1] ** -0.5
@@ -137,7 +138,7 @@ class Lookup(nn.Module):
         """Logits of the values, where keys and values may come from different cells."""
         v = self.value(self.vectors(values_from))  # (batch, n_cells, head_dim)
         out = self.weights(question, keys_from) @ v  # (batch, 1, head_dim)
-        logits: Tensor = self.unembed(out)[:, 0]
+        logits: Tensor = self.unembed(out)[..., 0, :]
         return logits
 
     def weights(self, question: Tensor, cells: Tensor) -> Tensor:

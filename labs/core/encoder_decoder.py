@@ -115,7 +115,7 @@ class Pair(nn.Module):
     def __init__(self, model: EncoderDecoder, mixture: Tensor) -> None:
         super().__init__()
         self.encoder, self.decoder = model.encoder, model.decoder
-        self.register_buffer("mixture", mixture)
+        self.register_buffer("mixture", mixture[None])  # the same for every source
 
     def forward(self, source: Tensor, written: Tensor) -> Tensor:
         # source, written: (batch, n_letters) -> (batch, n_letters, vocab_size)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.config import TransformerConfig
+from labs.transformer.layers import Linear
 from labs.transformer.positions import build_rotation, build_score_bias
 
 
@@ -20,11 +21,12 @@ class CausalMask(nn.Module):
     def __init__(self, seq_len: int) -> None:
         super().__init__()
         mask = torch.full((seq_len, seq_len), -math.inf).triu(diagonal=1)
-        self.register_buffer("mask", mask, persistent=False)
+        # (1, 1, seq_len, seq_len): the same for all sequences and heads
+        self.register_buffer("mask", mask[None, None], persistent=False)
 
     def forward(self, scores: Tensor) -> Tensor:
         # scores: (batch, n_heads, seq_len, seq_len), a row for each query
-        return scores + self.mask[: scores.shape[-2], : scores.shape[-1]]
+        return scores + self.mask[..., : scores.shape[-2], : scores.shape[-1]]
 
 
 class MultiHeadAttention(nn.Module):
@@ -49,10 +51,10 @@ class MultiHeadAttention(nn.Module):
         self.n_heads = config.n_heads
         self.backend = config.attention
         self.is_causal = config.kind != "encoder" and not cross
-        self.query = nn.Linear(config.d_model, config.d_model)
-        self.key = nn.Linear(config.d_model, config.d_model)
-        self.value = nn.Linear(config.d_model, config.d_model)
-        self.out = nn.Linear(config.d_model, config.d_model)
+        self.query = Linear(config.d_model, config.d_model)
+        self.key = Linear(config.d_model, config.d_model)
+        self.value = Linear(config.d_model, config.d_model)
+        self.out = Linear(config.d_model, config.d_model)
         self.rotation = nn.Identity() if cross else build_rotation(config)
         self.bias = nn.Identity() if cross else build_score_bias(config)
         # Without a bias, a fused kernel is told by one word which keys come too late.
@@ -87,8 +89,9 @@ class MultiHeadAttention(nn.Module):
         # Loaded late: Triton exists on Linux only, and chooses its interpreter when imported.
         from labs.kernels.flash_attention import flash_attention
 
-        out: Tensor = flash_attention(q, k, v, causal="top-left" if self.is_causal else "none")
-        return out
+        flat = (tensor.flatten(0, -4) for tensor in (q, k, v))  # the kernel knows no stacks
+        out: Tensor = flash_attention(*flat, causal="top-left" if self.is_causal else "none")
+        return out.view(q.shape)
 
     def weights(self, q: Tensor, k: Tensor) -> Tensor:
         """How much each query token collects from each key token; raises where none are kept."""

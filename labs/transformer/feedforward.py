@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from labs.transformer.config import TransformerConfig
+from labs.transformer.layers import Linear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -14,9 +15,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.up = nn.Linear(config.d_model, config.d_ff)
+        self.up = Linear(config.d_model, config.d_ff)
         self.activation = ACTIVATIONS[config.activation]()
-        self.down = nn.Linear(config.d_ff, config.d_model)
+        self.down = Linear(config.d_ff, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         # x: (batch, seq_len, d_model)

@@ -9,6 +9,7 @@ from labs.transformer.attention import MultiHeadAttention
 from labs.transformer.config import TransformerConfig
 from labs.transformer.feedforward import FeedForward
 from labs.transformer.init import initialise
+from labs.transformer.layers import Embedding, Linear
 from labs.transformer.norms import build_norm
 from labs.transformer.positions import build_embedding_positions
 
@@ -65,8 +66,9 @@ class Block(nn.Module):
         self.feedforward_pre_norm = build_norm(config, wanted=pre)
         self.feedforward = FeedForward(config)
         self.feedforward_post_norm = build_norm(config, wanted=post)
-        # A number, so that models with and without residuals can train side by side.
-        skip = torch.tensor(1.0 if config.residual == "on" else 0.0)
+        # A number, so that models with and without residuals can share a stack, which puts its
+        # axis in front: one axis here for each of (batch, seq_len, d_model).
+        skip = torch.full((1, 1, 1), 1.0 if config.residual == "on" else 0.0)
         self.register_buffer("skip", skip, persistent=False)
 
     def forward(self, resid_pre: Tensor, encoded: Tensor | None = None) -> Tensor:
@@ -96,7 +98,7 @@ class Stack(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        self.embed = Embedding(config.vocab_size, config.d_model)
         self.positions = build_embedding_positions(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         # A pre-norm stream is never normalised on its way, so it is before it is read.
@@ -131,7 +133,7 @@ class Transformer(Stack):
 
     def __init__(self, config: TransformerConfig, generator: Generator) -> None:
         super().__init__(config)
-        self.unembed = nn.Linear(config.d_model, config.vocab_size)
+        self.unembed = Linear(config.d_model, config.vocab_size)
         initialise(self, config.init, generator)
 
     def forward(self, tokens: Tensor, encoded: Tensor | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.config import TransformerConfig
+from labs.transformer.layers import broadcast
 
 
 class LayerNorm(nn.Module):
@@ -17,7 +18,7 @@ class LayerNorm(nn.Module):
         y = gain · (x - mean(x)) / √(var(x) + ε) + bias
 
     Mean and variance run over the d_model numbers of one token, never over other tokens or
-    other sequences, so that a token's result does not depend on the company it is in.
+    other sequences, so that a token's result does not depend on the rest of its batch.
     """
 
     def __init__(self, d_model: int) -> None:
@@ -27,7 +28,10 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # x, result: (batch, seq_len, d_model)
-        return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, eps=1e-5)
+        if self.gain.dim() == 1:
+            return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, eps=1e-5)
+        normalised = F.layer_norm(x, x.shape[-1:], eps=1e-5)
+        return normalised * broadcast(self.gain, x) + broadcast(self.bias, x)
 
 
 def build_norm(config: TransformerConfig, *, wanted: bool) -> nn.Module:

@@ -31,7 +31,7 @@ class LearnedPositions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # x: (batch, seq_len, d_model)
-        return x + self.table[: x.shape[-2]]
+        return x + self.table[..., None, : x.shape[-2], :]  # None: the same for all sequences
 
 
 class SinusoidalPositions(nn.Module):

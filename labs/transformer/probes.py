@@ -14,14 +14,14 @@ from labs.transformer.train import Batch
 
 
 def layer_gradients(model: Transformer, batch: Batch) -> list[float]:
-    """Length of the loss's gradient with respect to all parameters of each layer."""
+    """Norm of the loss's gradient with respect to all parameters of each layer."""
     inputs, targets = batch
     loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
-    lengths = []
+    norms = []
     for block in model.blocks:
         gradients = torch.autograd.grad(loss, list(block.parameters()), retain_graph=True)
-        lengths.append(math.hypot(*(float(gradient.norm()) for gradient in gradients)))
-    return lengths
+        norms.append(math.hypot(*(float(gradient.norm()) for gradient in gradients)))
+    return norms
 
 
 def rms(resid: Tensor) -> float:
@@ -45,7 +45,7 @@ def change_by_layer(
 ) -> list[float]:
     """How much a random change of the embeddings matters to the stream, layer by layer.
 
-    The change's length over the stream's, before the first layer and after each: `share` at
+    The change's norm over the stream's, before the first layer and after each: `share` at
     first, and so on if the layers scale both alike. The direction is drawn on the CPU.
     """
     stream = model.residual_stream(tokens)

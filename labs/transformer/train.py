@@ -1,13 +1,14 @@
 """A small training loop for several models at once.
 
-Tiny models leave a processor idle between operations. Models of one shape are therefore
-stacked: their parameters become the rows of one matrix, and `torch.func.vmap` runs the same
-readable model for all rows in one go. They share every batch, so that they differ only in what
-the experiment varies: a learning rate, a starting point, a residual connection.
+Tiny models leave a processor idle between operations. Models that are alike but for their numbers
+are therefore stacked: every parameter gets an axis in front, n_models, and one forward and one
+backward pass serve them all. They share every batch, so that they differ only in what the
+experiment varies: a learning rate, a starting point, a residual connection.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from labs.transformer.attention import MultiHeadAttention
+from labs.transformer.layers import Embedding, Linear
+from labs.transformer.norms import LayerNorm
+from labs.transformer.positions import LearnedPositions
 
 Batch: TypeAlias = tuple[Tensor, ...]
 """What the model takes, then the tokens to predict, each with the sequences in its first axis."""
@@ -39,14 +41,14 @@ class Recipe:
     final_share: float = 1.0
     """Share of the learning rate that is left at the last step; 1 keeps it as it is."""
     clip_norm: float
-    """Largest length of a gradient; a longer one is shortened to it."""
+    """Largest norm of a gradient; a larger one is scaled down to it."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Adam's memory of the gradient and of its square."""
     evaluate_every: int = 20
     preview: int = 32
     """Sequences of the held-out batch that are evaluated on the way; at the end all are."""
 
-    def pace(self, step: int) -> float:
+    def lr_scale(self, step: int) -> float:
         """What the learning rates are multiplied by at `step`: up in the warm-up, then down."""
         if step < self.warmup_steps:
             return step / self.warmup_steps
@@ -62,62 +64,92 @@ class Evaluation:
     losses: tuple[float, ...]
 
 
-class ModelStack:
-    """Models of one shape, trained and evaluated side by side.
+STACKABLE = (Linear, Embedding, LayerNorm, LearnedPositions)
+"""Layers with parameters that serve one model and many."""
 
-    Each gives logits, (batch, …, n_classes), for targets of (batch, …). The models' own
-    parameters become views of their row: training the stack trains them. Models with fused
-    attention take their turns.
+
+def is_stackable(model: nn.Module) -> bool:
+    """Whether all parameters of the model live in layers that know of stacks."""
+    return all(
+        isinstance(module, STACKABLE) or not list(module.parameters(recurse=False))
+        for module in model.modules()
+    )
+
+
+def structure(model: nn.Module) -> tuple[object, ...]:
+    """What models of one stack have in common: everything but the numbers in their tensors."""
+    return tuple(
+        (
+            name,
+            type(module),
+            tuple(item for item in vars(module).items() if isinstance(item[1], int | float | str)),
+            tuple((own, tensor.shape) for own, tensor in module.named_parameters(recurse=False)),
+            tuple((own, tensor.shape) for own, tensor in module.named_buffers(recurse=False)),
+        )
+        for name, module in model.named_modules()
+    )
+
+
+class ModelStack:
+    """Models alike but for their numbers, trained and evaluated side by side.
+
+    Each gives logits, (batch, …, n_classes), for targets of (batch, …); in a stack n_models comes
+    in front. Their parameters must therefore live in STACKABLE layers, and buffers that differ
+    between the models must have an axis for each that they meet, from the batch on: ``(1, 1, 1)``
+    for one number. A model by itself is trained as it is and may have any layers.
+
+    The models' own parameters become views of their row: training the stack trains them.
+
+    Raises ValueError if the models are not of one structure, or cannot be stacked.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
-        self.template = models[0]
-        shapes = [parameter.shape for parameter in self.template.parameters()]
-        for model in models:
-            if [parameter.shape for parameter in model.parameters()] != shapes:
-                raise ValueError("only models with the same parameters can be stacked")
+        if any(structure(model) != structure(models[0]) for model in models):
+            raise ValueError("only models of one structure can be stacked")
+        if len(models) > 1 and not is_stackable(models[0]):
+            raise ValueError("only models whose parameters are in STACKABLE layers can be stacked")
         rows = [nn.utils.parameters_to_vector(model.parameters()).detach() for model in models]
-        self.rows = torch.stack(rows)  # (n_models, n_parameters)
+        self.rows = torch.stack(rows)
+        """(n_models, n_parameters), which the optimiser moves."""
         for model, row in zip(models, self.rows, strict=True):
             nn.utils.vector_to_parameters(row, model.parameters())
-        pieces = torch.split(self.rows, [shape.numel() for shape in shapes], dim=1)
-        self.parameters = {
-            name: piece.view(len(models), *parameter.shape).requires_grad_()
-            for (name, parameter), piece in zip(
-                self.template.named_parameters(), pieces, strict=True
-            )
-        }
-        buffers = [dict(model.named_buffers()) for model in models]
-        self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
-        # A fused kernel takes its tensors whole: vmap cannot look into it.
-        self.is_fused = any(
-            isinstance(module, MultiHeadAttention) and module.backend != "reference"
-            for module in self.template.modules()
-        )
+        self.model = models[0]
+        if len(models) > 1:
+            self._stack(models)
+
+    def _stack(self, models: Sequence[nn.Module]) -> None:
+        """A copy of the model in which every tensor that differs has n_models in front."""
+        self.model = copy.deepcopy(models[0])
+        named = list(models[0].named_parameters())
+        pieces = torch.split(self.rows, [parameter.numel() for _, parameter in named], dim=1)
+        for (name, parameter), piece in zip(named, pieces, strict=True):
+            self._replace(name, nn.Parameter(piece.view(len(models), *parameter.shape)))
+        for name, buffer in models[0].named_buffers():
+            buffers = [model.get_buffer(name) for model in models]
+            if not all(torch.equal(buffer, other) for other in buffers):
+                self._replace(name, torch.stack(buffers))
+
+    def _replace(self, name: str, tensor: Tensor) -> None:
+        module, _, own_name = name.rpartition(".")
+        setattr(self.model.get_submodule(module), own_name, tensor)
 
     def losses(self, batch: Batch) -> Tensor:
-        """Mean cross-entropy of each model on the same batch, in nats."""
-
-        def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            logits = functional_call(self.template, (parameters, buffers), tuple(inputs))
-            return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNCOUNTED)
-
+        """Mean cross-entropy of each model on the same batch, in nats: (n_models,)."""
         *inputs, targets = batch
-        if self.is_fused:
-            in_turn = [loss(*self._model(n)) for n in range(len(self.rows))]
-            return torch.stack(in_turn)  # (n_models,)
-        return vmap(loss)(self.parameters, self.buffers)  # (n_models,)
-
-    def _model(self, n: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters and buffers of one model."""
-        parameters = {name: stacked[n] for name, stacked in self.parameters.items()}
-        return parameters, {name: stacked[n] for name, stacked in self.buffers.items()}
+        logits = self.model(*inputs)  # (n_models, batch, …, n_classes)
+        each = F.cross_entropy(
+            logits.flatten(0, -2),
+            targets.flatten().repeat(len(self.rows)),
+            ignore_index=UNCOUNTED,  # its loss is 0
+            reduction="none",
+        )
+        return each.view(len(self.rows), -1).sum(dim=1) / (targets != UNCOUNTED).sum()
 
     def gradients(self, batch: Batch) -> Tensor:
         """Gradient of each model's loss, in the layout of `rows`."""
-        parameters = list(self.parameters.values())
+        parameters = list(self.model.parameters())
         gradients = torch.autograd.grad(self.losses(batch).sum(), parameters)
-        return torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+        return torch.cat([gradient.reshape(len(self.rows), -1) for gradient in gradients], dim=1)
 
     @torch.no_grad()
     def evaluate(self, batch: Batch, *, chunk: int = 64) -> tuple[float, ...]:
@@ -151,21 +183,21 @@ class Adam:
         self.n_steps = 0
 
     @torch.no_grad()
-    def step(self, gradients: Tensor, *, pace: float) -> None:
-        """Move every row once, at `pace` times its learning rate."""
+    def step(self, gradients: Tensor, *, lr_scale: float) -> None:
+        """Move every row once, at `lr_scale` times its learning rate."""
         self.n_steps += 1
         beta_mean, beta_square = self.betas
         self.mean.lerp_(gradients, 1 - beta_mean)
         self.square.lerp_(gradients.square(), 1 - beta_square)
         mean = self.mean / (1 - beta_mean**self.n_steps)
         square = self.square / (1 - beta_square**self.n_steps)
-        self.rows.sub_(pace * self.rates * mean / (square.sqrt() + ADAM_EPSILON))
+        self.rows.sub_(lr_scale * self.rates * mean / (square.sqrt() + ADAM_EPSILON))
 
 
-def clip(gradients: Tensor, longest: float) -> Tensor:
-    """Each row, shortened to length `longest` if it is longer."""
-    lengths = gradients.norm(dim=1, keepdim=True)  # (n_models, 1)
-    shares: Tensor = (longest / lengths).clamp(max=1)
+def clip(gradients: Tensor, max_norm: float) -> Tensor:
+    """Each row, scaled down to the norm `max_norm` if its own is larger."""
+    norms = gradients.norm(dim=1, keepdim=True)  # (n_models, 1)
+    shares: Tensor = (max_norm / norms).clamp(max=1)
     return gradients * shares
 
 
@@ -188,7 +220,7 @@ def train(
     supply = iter(batches)
     for step in range(1, recipe.n_steps + 1):
         gradients = clip(stack.gradients(next(supply)), recipe.clip_norm)
-        optimiser.step(gradients, pace=recipe.pace(step))
+        optimiser.step(gradients, lr_scale=recipe.lr_scale(step))
         if step == recipe.n_steps:
             yield Evaluation(step, stack.evaluate(held_out))
         elif step % recipe.evaluate_every == 0:

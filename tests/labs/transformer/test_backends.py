@@ -49,9 +49,13 @@ def outcome(config: TransformerConfig) -> list[Tensor]:
 
 
 def outcomes_of_flash() -> list[list[Tensor]]:
-    """Those of the configs without bias; in a process that was told to interpret the kernel."""
+    """Those of the configs without bias, then the gradients of a stack.
+
+    In a process that was told to interpret the kernel.
+    """
     configs = [replace(config, attention="flash") for config in WITHOUT_BIAS.values()]
-    return [[tensor.detach() for tensor in outcome(config)] for config in configs]
+    outcomes = [[tensor.detach() for tensor in outcome(config)] for config in configs]
+    return [*outcomes, [stack_gradients(DECODER, "flash")]]
 
 
 def attention_of(model: Transformer) -> MultiHeadAttention:
@@ -76,22 +80,25 @@ def test_sdpa_gives_the_outputs_and_gradients_of_the_reference(name: str) -> Non
 def test_the_kernel_gives_the_outputs_and_gradients_of_the_reference() -> None:
     pytest.importorskip("triton", reason="Triton exists on Linux only")
     interpreted = {"TRITON_INTERPRET": "1"}
-    outcomes = run_fresh(outcomes_of_flash, env=interpreted, timeout_s=120)
+    *outcomes, of_a_stack = run_fresh(outcomes_of_flash, env=interpreted, timeout_s=120)
     for actual, config in zip(outcomes, WITHOUT_BIAS.values(), strict=True):
         assert_same(actual, outcome(config))
+    assert_same(of_a_stack, [stack_gradients(DECODER, "reference")])
 
 
-@pytest.mark.parametrize("config", [DECODER, BIASED["biased decoder"]])
-def test_a_stack_of_fused_models_gives_each_its_own_gradient(config: TransformerConfig) -> None:
-    def stack(attention: AttentionBackend) -> ModelStack:
-        arm = replace(config, attention=attention)
-        return ModelStack([Transformer(arm, Generator().manual_seed(seed)) for seed in (0, 1, 2)])
-
+def stack_gradients(config: TransformerConfig, attention: AttentionBackend) -> Tensor:
+    """Of three models with different weights, on one batch: (3, n_parameters)."""
+    arm = replace(config, attention=attention)
+    stack = ModelStack([Transformer(arm, Generator().manual_seed(seed)) for seed in (0, 1, 2)])
     tokens = torch.randint(11, (3, 9), generator=Generator().manual_seed(3))
-    batch = (tokens[:, :-1], tokens[:, 1:])
-    expected = stack("reference").gradients(batch)
-    assert (expected.std(dim=0) > 0).float().mean() > 0.5  # the models differ
-    assert_same([stack("sdpa").gradients(batch)], [expected])
+    return stack.gradients((tokens[:, :-1], tokens[:, 1:]))
+
+
+def test_a_stack_of_fused_models_gives_each_its_own_gradient() -> None:
+    for config in (DECODER, BIASED["biased decoder"]):
+        expected = stack_gradients(config, "reference")
+        assert (expected.std(dim=0) > 0).float().mean() > 0.5  # the models differ
+        assert_same([stack_gradients(config, "sdpa")], [expected])
 
 
 def test_only_the_reference_has_weights_to_look_at() -> None:

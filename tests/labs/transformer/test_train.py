@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from labs.tasks.toy_languages import build_markov_language
-from labs.transformer import Transformer, TransformerConfig
+from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
 from labs.transformer.train import (
     UNCOUNTED,
     Adam,
@@ -23,6 +24,7 @@ from labs.transformer.train import (
     lockstep,
     train,
 )
+from tests.labs.conftest import Randomise
 
 BASE = TransformerConfig(vocab_size=8, seq_len=6, d_model=8, n_heads=2, d_ff=16, n_layers=1)
 RECIPE = Recipe(n_steps=6, warmup_steps=3, clip_norm=0.5, evaluate_every=2)
@@ -47,29 +49,39 @@ def final_losses(models: list[Transformer], rates: list[float]) -> tuple[float, 
     return last.losses
 
 
-def test_a_stack_computes_what_each_of_its_models_computes() -> None:
-    """Also when the models differ in whether they have residual connections."""
-    models = [build_model(0), build_model(1), build_model(1, replace(BASE, residual="off"))]
-    batch = random_batch(0)
-    expected = [loss_of(model, batch) for model in models]
-    assert len({round(loss, 4) for loss in expected}) == 3
-    assert ModelStack(models).evaluate(batch) == pytest.approx(expected, abs=1e-5)
-
-
 @pytest.mark.parametrize(
     "config",
     [
+        BASE,
         replace(BASE, positions="rope", activation="gelu"),
         replace(BASE, positions="sinusoidal", norm="post", kind="encoder"),
-        replace(BASE, positions="none", norm="none", init="small"),
+        replace(BASE, positions="alibi", norm="none", init="small"),
+        replace(BASE, attention="sdpa"),
+        replace(BASE, kind="encoder-decoder"),
     ],
-    ids=lambda config: f"{config.positions}-{config.norm}",
+    ids=lambda config: f"{config.positions}-{config.norm}-{config.attention}-{config.kind}",
 )
-def test_every_switch_can_be_stacked(config: TransformerConfig) -> None:
-    models = [build_model(0, config), build_model(1, config)]
-    batch = random_batch(0)
-    expected = [loss_of(model, batch) for model in models]
-    assert ModelStack(models).evaluate(batch) == pytest.approx(expected, abs=1e-5)
+def test_a_stack_computes_what_each_of_its_models_computes(
+    config: TransformerConfig, randomise: Randomise
+) -> None:
+    """Losses and gradients, also where the models differ in their residual connections."""
+    arms = [config, config, replace(config, residual="off")]
+    build = EncoderDecoder if config.kind == "encoder-decoder" else Transformer
+    models = [build(arm, Generator()) for arm in arms]
+    inputs, targets = random_batch(0)
+    batch = (inputs.flip(0), inputs, targets) if build is EncoderDecoder else (inputs, targets)
+    losses, gradients = [], []
+    for model in models:
+        randomise(model)
+        loss = F.cross_entropy(model(*batch[:-1]).flatten(0, 1), targets.flatten())
+        losses.append(loss.detach())
+        each = torch.autograd.grad(loss, list(model.parameters()))
+        gradients.append(nn.utils.parameters_to_vector(each))
+    assert len({round(float(loss), 3) for loss in losses}) == 3
+    stack = ModelStack(models)
+    torch.testing.assert_close(stack.losses(batch), torch.stack(losses), atol=1e-5, rtol=1e-5)
+    # A key's bias moves all scores of a query alike: its gradient is rounding and nothing else.
+    torch.testing.assert_close(stack.gradients(batch), torch.stack(gradients), atol=1e-5, rtol=1e-4)
 
 
 def test_too_few_batches_are_an_error_not_a_shorter_training() -> None:
@@ -80,19 +92,6 @@ def test_too_few_batches_are_an_error_not_a_shorter_training() -> None:
 def test_evaluation_in_chunks_is_the_mean_over_all_tokens() -> None:
     stack, batch = ModelStack([build_model()]), random_batch(0, n_sequences=10)
     assert stack.evaluate(batch, chunk=4) == pytest.approx(stack.evaluate(batch, chunk=10))
-
-
-def test_gradients_are_those_of_autograd() -> None:
-    models = [build_model(0), build_model(1)]
-    batch = random_batch(0)
-    expected = []
-    for model in models:
-        loss = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
-        gradients = torch.autograd.grad(loss, list(model.parameters()))
-        expected.append(nn.utils.parameters_to_vector(gradients))
-    torch.testing.assert_close(
-        ModelStack(models).gradients(batch), torch.stack(expected), atol=1e-5, rtol=1e-4
-    )
 
 
 def test_targets_that_are_not_asked_for_do_not_count() -> None:
@@ -107,9 +106,25 @@ def test_targets_that_are_not_asked_for_do_not_count() -> None:
     assert stack.evaluate((inputs, masked), chunk=4) == pytest.approx([expected], abs=1e-5)
 
 
-def test_only_models_of_one_shape_are_stacked() -> None:
-    with pytest.raises(ValueError, match="same parameters"):
-        ModelStack([build_model(), build_model(config=replace(BASE, norm="none"))])
+@pytest.mark.parametrize("other", [{"norm": "none"}, {"n_heads": 4}])
+def test_only_models_of_one_structure_are_stacked(other: dict[str, Any]) -> None:
+    """Models of two and of four heads have equal parameters and compute something else."""
+    with pytest.raises(ValueError, match="of one structure can be stacked"):
+        ModelStack([build_model(), build_model(config=replace(BASE, **other))])
+
+
+def test_layers_that_know_no_stack_are_trained_by_themselves() -> None:
+    """Not side by side, where n_models would be taken for the batch."""
+
+    def build() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Embedding(8, 8), nn.Linear(8, 8))
+
+    with pytest.raises(ValueError, match="STACKABLE"):
+        ModelStack([build(), build()])
+    batches = [random_batch(seed) for seed in range(6)]
+    first, *_, last = train(ModelStack([build()]), [0.1], batches, batches[0], RECIPE)
+    assert last.losses[0] < first.losses[0]
 
 
 def test_each_row_moves_as_under_torchs_adam() -> None:
@@ -126,24 +141,24 @@ def test_each_row_moves_as_under_torchs_adam() -> None:
         for row, gradient in zip(expected, gradients, strict=True):
             row.grad = gradient
         theirs.step()
-        ours.step(gradients, pace=1.0)
+        ours.step(gradients, lr_scale=1.0)
     torch.testing.assert_close(rows, torch.stack([row.detach() for row in expected]))
 
 
-def test_the_pace_scales_the_step() -> None:
+def test_the_lr_scale_scales_the_step() -> None:
     rows = torch.zeros(1, 3)
-    Adam(rows, [0.1], (0.9, 0.98)).step(torch.ones(1, 3), pace=0.25)
+    Adam(rows, [0.1], (0.9, 0.98)).step(torch.ones(1, 3), lr_scale=0.25)
     torch.testing.assert_close(rows, torch.full((1, 3), -0.025))
 
 
-def test_the_pace_rises_in_the_warm_up_and_falls_to_its_final_share() -> None:
+def test_the_lr_scale_rises_in_the_warm_up_and_falls_to_its_final_share() -> None:
     recipe = replace(RECIPE, n_steps=10, warmup_steps=2, final_share=0.2)
-    assert [recipe.pace(step) for step in (1, 2, 6, 10)] == pytest.approx([0.5, 1.0, 0.6, 0.2])
-    assert RECIPE.pace(6) == 1.0
-    assert replace(RECIPE, warmup_steps=0).pace(1) == 1.0
+    assert [recipe.lr_scale(step) for step in (1, 2, 6, 10)] == pytest.approx([0.5, 1.0, 0.6, 0.2])
+    assert RECIPE.lr_scale(6) == 1.0
+    assert replace(RECIPE, warmup_steps=0).lr_scale(1) == 1.0
 
 
-def test_each_row_is_clipped_by_its_own_length() -> None:
+def test_each_row_is_clipped_by_its_own_norm() -> None:
     clipped = clip(torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]]), 1.0)
     torch.testing.assert_close(clipped, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
