@@ -58,6 +58,7 @@ def verify(
     if a lab fails, a verdict differs or a predict card has not exactly one right answer.
     """
     from studykit.lab.recorded import load_recorded
+    from studykit.lab.verdicts import judge_again
 
     env = environment(ctx)
     trials = plan(env.course, deck)
@@ -70,7 +71,8 @@ def verify(
         result = run_with_progress(env, header, trial.knobs, range(header.seeds), device)
         if result.status == "cancelled":
             raise KeyboardInterrupt
-        outcomes.append(judge_trial(trial, result, load_recorded(env.root, header.id)))
+        recorded = [judge_again(run, header) for run in load_recorded(env.root, header.id)]
+        outcomes.append(judge_trial(trial, result, recorded))
         if not json:
             _say_outcome(outcomes[-1])
     seconds = time.monotonic() - started

@@ -194,7 +194,8 @@ class LabHeader:
     literature: Mapping[str, str] = field(default_factory=dict)
     """Claim -> a published figure with its source, shown beside the verdict."""
     code_hash: str = ""
-    """Of the lab's own file; a stored run with another hash was measured with other code."""
+    """Of the lab's own file less the words of its header; a stored run with another hash was
+    measured with other code."""
 
     @property
     def defaults(self) -> dict[str, KnobValue]:

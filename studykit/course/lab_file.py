@@ -6,6 +6,7 @@ import ast
 import io
 import tokenize
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from studykit.course.source import LONGEST_TEXT, read_source
@@ -22,6 +23,7 @@ class LabFile:
         tree = self._parse(self.source)
         self.docstring = clean(ast.get_docstring(tree) or "").strip()
         self.assigned: dict[str, ast.expr] = {}
+        self._statements: dict[str, ast.stmt] = {}
         self.functions: dict[str, ast.FunctionDef] = {}
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
@@ -31,6 +33,16 @@ class LabFile:
                 for target in targets:
                     if isinstance(target, ast.Name):
                         self._assign(target, node.value)
+                        self._statements[target.id] = node
+
+    def source_without(self, names: Iterable[str]) -> str:
+        """The source, less the lines that assign these names at module level, and empty ones."""
+        lines = self.source.split("\n")
+        for name in names:
+            if statement := self._statements.get(name):
+                for i in range(statement.lineno - 1, statement.end_lineno or 0):
+                    lines[i] = ""
+        return "\n".join(line for line in lines if line)
 
     def place(self, node: ast.AST | None) -> Place:
         """Where the node begins; without one, the top of the file."""

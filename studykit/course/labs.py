@@ -24,6 +24,7 @@ from studykit.text import clean
 T = TypeVar("T")
 
 DEVICES = ("cpu", "cuda")
+_WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "SECONDS", "LITERATURE")
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
 
 
@@ -89,9 +90,15 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         needs=attempt(_parse_needs, ()),
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
         takes_budget=attempt(lambda lab: _takes_budget(lab, knobs), False),
-        code_hash=hashlib.sha256(lab.source.encode()).hexdigest()[:16],
+        code_hash=_hash_code(lab),
     )
     return (None, in_order(errors)) if errors else (header, [])
+
+
+def _hash_code(lab: LabFile) -> str:
+    """Of the file less what only words its question and claims: runs are judged again by those."""
+    code = lab.source_without(_WORDING)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def _parse_id(lab: LabFile, root: Path) -> str:

@@ -14,6 +14,7 @@ from studykit.files import replace_file
 from studykit.lab.events import Curve, HeatMap, Walk
 from studykit.lab.protocol import FLOAT
 from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
+from studykit.lab.verdicts import judge_again
 
 FORMAT = 1
 MAX_POINTS = 60
@@ -73,17 +74,18 @@ def find_evidence(
     """What is known of `lab` at `knobs` (the others at their defaults), or None.
 
     The learner's latest complete run, if the lab's code is still the one that ran; else the
-    recorded one.
+    recorded one. Either is judged by the tests that the lab has now.
     """
     wanted = lab.defaults | dict(knobs)
     mine = [run for run in own if _is_evidence(run, lab, wanted) and run.code_hash == lab.code_hash]
-    if mine:
-        return max(mine, key=lambda run: run.started_at)
-    return next((run for run in recorded if _is_evidence(run, lab, wanted)), None)
+    known = [max(mine, key=lambda run: run.started_at)] if mine else recorded
+    found = next((run for run in known if _is_evidence(run, lab, wanted)), None)
+    return found and judge_again(found, lab)
 
 
 def _is_evidence(run: RunResult, lab: LabHeader, knobs: Knobs) -> bool:
-    return run.lab == lab.id and run.status == "done" and run.knobs == knobs
+    is_whole = run.status == "done" and run.budget == 1
+    return run.lab == lab.id and is_whole and run.knobs == knobs
 
 
 def record_run(root: Path, result: RunResult) -> None:

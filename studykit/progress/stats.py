@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from studykit.course.cards import Course
+from studykit.lab.verdicts import judge_again
 from studykit.progress.pretests import pretest_scores
 from studykit.progress.summary import (
     HardCard,
@@ -206,7 +207,7 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
         changed_knobs={
             name: value for name, value in result.knobs.items() if defaults.get(name) != value
         },
-        verdicts=result.verdicts,
+        verdicts=judge_again(result, header).verdicts if header else result.verdicts,
         claims=header.claims if header else {},
         is_outdated=header is None or header.code_hash != result.code_hash,
         card_id=run.card_id,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from studykit.course.cards import KnobValue, LabHeader
 from studykit.lab.results import Prediction, RunResult, Verdict
+from studykit.lab.verdicts import judge_again
 from studykit.study.numbers import Summary, ladder, summarise
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ class PastRun:
 
 
 def past_runs(
-    lab_id: str, own: Iterable[StoredRun], recorded: Iterable[RunResult]
+    header: LabHeader, own: Iterable[StoredRun], recorded: Iterable[RunResult]
 ) -> tuple[PastRun, ...]:
-    """The learner's own runs of a lab, the newest first, then those recorded with the course."""
-    mine = [PastRun(run.result, run.prediction) for run in own if run.result.lab == lab_id]
+    """The learner's own runs of a lab, the newest first, then those recorded with the course.
+
+    All are judged by the tests that the lab has now.
+    """
+    mine = [run for run in own if run.result.lab == header.id]
     mine.sort(key=lambda run: run.result.started_at, reverse=True)
-    return (*mine, *map(PastRun, recorded))
+    runs = [*((run.result, run.prediction) for run in mine), *((run, None) for run in recorded)]
+    return tuple(PastRun(judge_again(run, header), prediction) for run, prediction in runs)
 
 
 def changed_knobs(header: LabHeader, result: RunResult) -> Mapping[str, KnobValue]:

@@ -24,7 +24,7 @@ def test_verify_compares_every_setting_that_a_card_uses(run: Run) -> None:
 
 def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
     """Here the world changed: the claim's own measurement comes out otherwise."""
-    edit(lab_file(course), 'rare = m["share"] < 0.1', 'rare = m["share"] < 0.01')
+    edit(lab_file(course), "(weight if fair else 0.0) / sides", "(4 if fair else 0.0) / sides")
     outcome = run("verify", "--trust")
     assert outcome.code == 1
     assert "rare is refuted here, recorded as confirmed (cpu, " in outcome.out
@@ -33,14 +33,15 @@ def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "n_right"), [('"common": True', 2), ('"rare": None, "common": None', 0)]
+    ("rare", "common", "n_right"), [("share < 1", "share > 0", 2), ("share < 0", "share > 1", 0)]
 )
 def test_verify_wants_one_right_option_of_a_predict_card(
-    verdict: str, n_right: int, run: Run, course: Path
+    rare: str, common: str, n_right: int, run: Run, course: Path
 ) -> None:
     """Also where no recorded run tells."""
     shutil.rmtree(course / "data")
-    edit(lab_file(course), '"rare": rare, "common": not rare', f'"rare": rare, {verdict}')
+    edit(lab_file(course), '"share < 0.1"', f'"{rare}"')
+    edit(lab_file(course), '"share >= 0.1"', f'"{common}"')
     outcome = run("verify", "--trust", "--json")
     assert outcome.code == 1
     where = f"{LAB} sides=20 weight=1.0 fair=True"
@@ -51,7 +52,8 @@ def test_verify_wants_one_right_option_of_a_predict_card(
 def test_verify_wants_the_measurement_that_a_card_asks_for(run: Run, course: Path) -> None:
     """A renamed measurement leaves the card without an answer."""
     edit(lab_file(course), 'Measurement("share"', 'Measurement("ratio"')
-    edit(lab_file(course), 'm["share"]', 'm["ratio"]')
+    for test in ('"share < 0.1"', '"share >= 0.1"', '"abs(share / '):
+        edit(lab_file(course), test, test.replace("share", "ratio"))
     outcome = run("verify", "--trust")
     assert outcome.code == 1
     assert "dice-share-of-six asks for share, not measured" in outcome.out

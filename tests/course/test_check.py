@@ -116,7 +116,8 @@ def test_a_topic_may_teach_no_point_beyond_the_outline(mini: MiniCourse) -> None
 
 
 def test_every_claim_must_back_a_card(mini: MiniCourse) -> None:
-    place = mini.change(mini.lab, '"scales":', '@@"unasked": "x",\n    "scales":')
+    mini.change(mini.lab, '"scales": "loss', '"unasked": "loss_with > 9",\n    "scales": "loss')
+    place = mini.change(mini.lab, '"scales": "A', '@@"unasked": "x",\n    "scales": "A')
     run = recorded_run()
     mini.record(run | {"verdicts": run["verdicts"] | {"unasked": "refuted"}})
 

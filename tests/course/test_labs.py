@@ -83,13 +83,15 @@ def test_a_lab_may_have_no_knobs(mini: MiniCourse) -> None:
     assert load_lab_header(mini.lab, mini.root).knobs == {}
 
 
-def test_the_code_hash_follows_the_code_alone(mini: MiniCourse) -> None:
+def test_the_code_hash_follows_what_is_measured_alone(mini: MiniCourse) -> None:
     before = load_lab_header(mini.lab, mini.root).code_hash
     mini.lab.write_bytes(LAB.replace("\n", "\r\n").encode())
     as_windows = load_lab_header(mini.lab, mini.root).code_hash
+    mini.lab.write_text(LAB.replace("loss_without > 2", "loss_without > 3").replace("12.5", "9"))
+    as_judged_otherwise = load_lab_header(mini.lab, mini.root).code_hash
     mini.lab.write_text(LAB.replace("yield None", "yield 1"))
 
-    assert as_windows == before
+    assert as_windows == as_judged_otherwise == before
     assert load_lab_header(mini.lab, mini.root).code_hash != before
 
 

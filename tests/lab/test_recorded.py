@@ -30,8 +30,10 @@ RUN = RunResult(
     started_at=NOON,
     seconds=1.23456,
     status="done",
-    seeds=(SeedResult(0, {"loss": Measurement("loss", 1 / 3, "nats")}, {"low": True}),),
-    verdicts={"low": "confirmed"},
+    seeds=(
+        SeedResult(0, {"loss": Measurement("loss", 1 / 3, "nats")}, {"low": True, "high": False}),
+    ),
+    verdicts={"low": "confirmed", "high": "refuted"},
 )
 
 
@@ -176,12 +178,25 @@ def test_the_latest_complete_own_run_is_the_evidence(course: FakeCourse) -> None
     broken = replace(RUN, started_at=NOON + timedelta(days=2), status="cancelled")
     other_code = replace(RUN, started_at=NOON + timedelta(days=3), code_hash="xyz")
     other_lab = replace(RUN, started_at=NOON + timedelta(days=4), lab="demo/other")
-    own = [RUN, old, newer_knobs, broken, other_code, other_lab]
+    longer = replace(RUN, started_at=NOON + timedelta(days=5), budget=4.0)
+    own = [RUN, old, newer_knobs, broken, other_code, other_lab, longer]
     recorded = [replace(RUN, recorded=True, machine="theirs")]
 
     assert find_evidence(header, {}, own, recorded) is RUN
     assert find_evidence(header, {"size": 8}, own, recorded) is RUN
     assert find_evidence(header, {"norm": "post"}, own, recorded) is None
+
+
+def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> None:
+    """None of the lab's code runs; a claim is undecided if its test names what was not measured."""
+    tests = {"low": "loss < 0.1", "high": "loss > 0.1 and gain > 0"}
+    header = replace(course.write_run("raise SystemExit"), holds_if=tests)
+
+    for own, recorded in (([RUN], []), ([], [replace(RUN, recorded=True)])):
+        found = find_evidence(header, {}, own, recorded)
+        assert found is not None
+        assert found.verdicts == {"low": "refuted", "high": "undecided"}
+        assert [seed.claims for seed in found.seeds] == [{"low": False, "high": None}]
 
 
 def test_without_an_own_run_the_recorded_one_is_the_evidence(course: FakeCourse) -> None:

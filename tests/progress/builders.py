@@ -143,6 +143,7 @@ def make_course(topics: Mapping[str, tuple[Card, ...]]) -> Course:
         question="What if there are none?",
         points=("1.4.1",),
         claims={"stuck": "It learns no more than letter frequencies.", "vanishes": "Gradients go."},
+        holds_if={"stuck": "loss > 3", "vanishes": "loss < 3"},
         knobs={"n_layers": (8, 2, 16), "norm": ("pre", "post")},
         seeds=3,
         seconds={"cpu": 25.0},

@@ -224,6 +224,7 @@ def build_result(
         "loss_without": Measurement("loss_without", 2.87, "nats", "without residuals"),
         "loss_with": Measurement("loss_with", 1.79, "nats", "with residuals"),
         "unigram_entropy": Measurement("unigram_entropy", 2.86, "nats", yardstick=True),
+        "similarity": Measurement("similarity", 0.99, "", "cosine of two tokens"),
     }
     claims = {"stuck": True, "slower": False, "diverges": False, "alike": True}
     return RunResult(

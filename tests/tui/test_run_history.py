@@ -47,7 +47,9 @@ def measured(run: RunResult, name: str, *values: float, unit: str = "nats") -> R
     return replace(run, seeds=seeds)
 
 
-def test_own_runs_stand_before_recorded_ones_the_newest_first(root: Path) -> None:
+def test_own_runs_stand_before_recorded_ones_the_newest_first(
+    root: Path, header: LabHeader
+) -> None:
     """Runs of other labs are not among them; a recorded run predicts nothing."""
     at = datetime(2026, 11, 1, tzinfo=UTC)
     own = [build_result(root, n_layers=n, at=at + timedelta(days=n)) for n in (2, 16, 8)]
@@ -56,7 +58,7 @@ def test_own_runs_stand_before_recorded_ones_the_newest_first(root: Path) -> Non
     stored = [StoredRun(n, run, None, said) for n, run in enumerate([*own, other])]
     recorded = replace(own[0], recorded=True)
 
-    runs = past_runs(LAB_ID, stored, [recorded])
+    runs = past_runs(header, stored, [recorded])
 
     assert [run.result.knobs["n_layers"] for run in runs] == [16, 8, 2, 2]
     assert [run.prediction for run in runs] == [said, said, said, None]

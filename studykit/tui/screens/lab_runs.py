@@ -64,7 +64,7 @@ class LabRunsScreen(StudyScreen):
         super().__init__()
         self._header = header
         self._card = card
-        self._runs = past_runs(header.id, self.services.runs, self.services.recorded(header.id))
+        self._runs = past_runs(header, self.services.runs, self.services.recorded(header.id))
         self._pinned = 0
 
     def compose_body(self) -> ComposeResult:
