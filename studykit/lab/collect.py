@@ -121,6 +121,8 @@ class Collector:
     ) -> None:
         self.ending: Ending | None = None
         """What the child said last, once it has said it."""
+        self.exit_code: int | None = None
+        """Of the process of the run, negative for a signal; None before it has ended."""
         self._header = header
         self._knobs = knobs
         self._asked = seeds
@@ -128,11 +130,16 @@ class Collector:
         self._started_at = started_at
         self._seeds: dict[int, _Seed] = {}
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run can say no more."""
+        return self.ending is not None or self.exit_code is not None
+
     def take(self, document: Document) -> LabMessage | None:
         """The message in `document`; None if it tells the front end nothing."""
         match document:
-            case {"type": "ready"}:
-                return None
+            case {"type": "left", "code": int(code)}:
+                self.exit_code = code
             case {"type": "started", "device": str(device), "machine": str(machine)}:
                 versions = _texts(document.get("versions"))
                 self._started = Started(device, machine, versions)

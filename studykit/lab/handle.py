@@ -1,4 +1,4 @@
-"""One child process as its parent holds it: lines in, lines out, the end of its log, its exit."""
+"""A child process as its parent holds it: lines in, lines out, the end of its log, its exit."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ TERMINATE_AFTER_S = 0.1
 KILL_AFTER_S = 0.15
 """Seconds after a cancel; the child obeys at once unless it is stuck."""
 EXIT_WITHIN_S = 2.0
-"""How long a child that has ended may take to be gone; one that used a GPU is slow."""
+"""How long a process that has said its last may take to be gone; one that used a GPU is slow."""
 MAX_LOG_LINES = 40
 MAX_LOG_WIDTH = 500
 """What is kept of the child's stderr: its last lines, in bytes at most this wide."""
+
+
+READY = dump_line({"type": "ready"}).rstrip()
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
@@ -49,6 +52,8 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._n_bytes = 0
         self._log: deque[bytes] = deque(maxlen=MAX_LOG_LINES)
         self._log_rest = b""
+        self._has_run = False
+        self._timers: list[asyncio.TimerHandle] = []
 
     @property
     def log(self) -> str:
@@ -59,6 +64,22 @@ class ChildProcess(asyncio.SubprocessProtocol):
     def send(self, document: Mapping[str, Any]) -> None:
         stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
         stdin.write(dump_line(document))
+
+    async def is_ready(self) -> bool:
+        """Wait until it can take a request; False if it has ended, or ends a run too slowly.
+
+        What it said and printed before belongs to another run and is dropped.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_WITHIN_S if self._has_run else None):
+                while (line := await self.read_line()) is not None:
+                    if line == READY:
+                        self._n_bytes = 0
+                        self._log.clear()
+                        self._log_rest = b""
+                        return True
+        self.kill()
+        return False
 
     async def read_line(self) -> bytes | None:
         """The next line, or None when it says no more."""
@@ -79,8 +100,16 @@ class ChildProcess(asyncio.SubprocessProtocol):
         """Ask it to leave; if it does not, force it."""
         self.send({"type": "cancel"})
         loop = asyncio.get_running_loop()
-        loop.call_later(TERMINATE_AFTER_S, self._signal, signal.SIGTERM)
-        loop.call_later(KILL_AFTER_S, self.kill)
+        self._timers = [
+            loop.call_later(TERMINATE_AFTER_S, self._signal, signal.SIGTERM),
+            loop.call_later(KILL_AFTER_S, self.kill),
+        ]
+
+    def rest(self) -> None:
+        """Let it live, though it was asked to leave perhaps: its run is over."""
+        self._has_run = True
+        for timer in self._timers:
+            timer.cancel()
 
     def kill(self) -> None:
         """End it now, with every process that it started."""
@@ -146,7 +175,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
 
 async def start_child(preload: Sequence[str], threads: int) -> ChildProcess:
-    """A new child that imports `preload` and waits for its request; `threads` 0: torch chooses.
+    """A new child that imports `preload` and waits for requests; `threads` 0: torch chooses.
 
     Raises `OSError` if the system has no room for a process.
     """

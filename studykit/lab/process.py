@@ -1,5 +1,8 @@
 """Labs in processes of their own, from the parent's side: start, stream, cancel, time out.
 
+One child with torch loaded serves run after run, each in a fork of its own (see `child`). A child
+that does not say how a run ended, or does not obey a cancel, is killed with all that it started.
+
 A crash, a hang or an out-of-memory kill of a lab is an outcome of its run, never an exception.
 """
 
@@ -42,7 +45,7 @@ __all__ = [
 
 
 class LabRunner:
-    """Runs the labs of one course, one at a time, each in a fresh child process."""
+    """Runs the labs of one course, one at a time, each in a process of its own."""
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class LabRunner:
         self._time_limit_s = time_limit_s
         self._clock = clock or SystemClock()
         self._preload = preload
-        """Modules that a spare child imports while it waits."""
+        """Modules that a child imports before its first run."""
         self._starting = asyncio.Lock()
         self._spare: ChildProcess | None = None
         self._current: ChildProcess | None = None
@@ -100,14 +103,11 @@ class LabRunner:
             "seeds": [*seeds],
             "device": device,
         }
-        timer = None
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._time_limit_s, self._break_off, "timed out")
         try:
-            self._current = child = await self._take_spare()
-            if self._broken_off:
-                child.kill()
+            child = await self._ready_child()
             child.send(request)
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._time_limit_s, self._break_off, "timed out")
             while (message := await _next_message(child, collector)) is not None:
                 if isinstance(message, Started):
                     began = time.monotonic()
@@ -117,10 +117,8 @@ class LabRunner:
         except OSError as error:
             ending = Ending("failed", f"no process can be started: {error}")
         finally:
-            if timer is not None:
-                timer.cancel()
-            if self._current is not None:
-                self._current.kill()
+            timer.cancel()
+            self._release(self._current, is_well=collector.is_over)
             self._current = None
             self._is_running = False
         yield Finished(collector.result(ending, time.monotonic() - began))
@@ -144,12 +142,32 @@ class LabRunner:
             if self._current is not None:
                 self._current.stop()
 
-    async def _take_spare(self) -> ChildProcess:
+    async def _ready_child(self) -> ChildProcess:
+        """The current child, which waits for a request unless it has ended at once."""
         async with self._starting:
             spare, self._spare = self._spare, None
-            if spare is None or spare.has_exited:
-                spare = await self._start()
+        # The system may have killed the spare one, to have its memory.
+        if spare is not None and await self._make_current(spare):
             return spare
+        child = await self._start()
+        await self._make_current(child)
+        return child
+
+    async def _make_current(self, child: ChildProcess) -> bool:
+        self._current = child
+        if self._broken_off:
+            child.kill()
+        return await child.is_ready()
+
+    def _release(self, child: ChildProcess | None, *, is_well: bool) -> None:
+        """Keep `child` for the next run if it is well and there is none, else end it."""
+        if child is None:
+            return
+        if is_well and not child.fault and self._spare is None:
+            child.rest()
+            self._spare = child
+        else:
+            child.kill()
 
     async def _start(self) -> ChildProcess:
         child = await start_child(self._preload, self._threads)
@@ -159,8 +177,8 @@ class LabRunner:
 
     async def _ending(self, child: ChildProcess, collector: Collector) -> Ending:
         said = collector.ending
-        code = None
-        if said is None and not child.fault and not self._broken_off:
+        code = collector.exit_code
+        if said is None and code is None and not child.fault and not self._broken_off:
             code = await child.exit_code()
         if said is not None and said.status == "done":
             return said
@@ -186,8 +204,8 @@ class LabRunner:
 
 
 async def _next_message(child: ChildProcess, collector: Collector) -> LabMessage | None:
-    """The next message for the front end, or None when the child has said its last."""
-    while collector.ending is None and (line := await child.read_line()) is not None:
+    """The next message for the front end, or None when there is none to come."""
+    while not collector.is_over and (line := await child.read_line()) is not None:
         try:
             message = collector.take(load_line(line, clean))
         except ValueError as error:

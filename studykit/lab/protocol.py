@@ -8,12 +8,13 @@ Parent to child, on stdin; end of file means "leave":
 
 Child to parent, on a private duplicate of stdout:
 
-- ``{"type": "ready"}``: the modules named on its command line are imported
+- ``{"type": "ready"}``: it waits for a request; each run begins with it
 - ``{"type": "started", "device", "machine", "versions"}``
 - ``{"type": "event", "seed", "event"}``: one of `events`, its name and fields
 - ``{"type": "measured", "seed"}``: the seed is complete
 - last, one of ``{"type": "done" | "cancelled"}`` and
   ``{"type": "failed" | "skipped", "message", "trace"}``
+- ``{"type": "left", "code"}``: the process of the run has ended, negative code for a signal
 
 JSON has no NaN and no infinity. They are written as an object whose only key is `FLOAT`:
 ``{"$float": "nan"}``, ``{"$float": "inf"}``, ``{"$float": "-inf"}``.

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 
 import pytest
@@ -14,7 +12,7 @@ from studykit.lab.process import (
     Started,
 )
 from studykit.text import first_suspect
-from tests.lab.fake_labs import FakeCourse, is_alive, run_to_end, wait_until_dead
+from tests.lab.fake_labs import FakeCourse, run_to_end, wait_until_dead
 
 MANY = """
     for i in range(2000):
@@ -109,7 +107,8 @@ GARBAGE = {
     "no message": ("""b'{"type": "surprise"}\\n'""", "no message has the type 'surprise'"),
     "huge line": ("b'x' * 1_500_000", "a line of more than 1,000,000 bytes"),
     "flood": (
-        """(b'{"type": "ready", "x": "' + b'x' * 900_000 + b'"}\\n') * 4""",
+        """(b'{"type": "started", "machine": "' + b'x' * 900_000 """
+        """+ b'", "device": "cpu", "versions": {}}\\n') * 4""",
         "more than 3,000,000 bytes",
     ),
 }
@@ -191,7 +190,7 @@ async def test_processes_that_a_lab_started_end_with_it(
 async def test_a_fork_that_escapes_cannot_hold_the_run(
     runner: LabRunner, course: FakeCourse
 ) -> None:
-    """A grandchild in a session of its own keeps the pipes open; the run ends all the same."""
+    """A grandchild in a session of its own keeps the pipes open; it ends with the run."""
     header = course.write_run(
         """
         pid = os.fork()
@@ -209,7 +208,6 @@ async def test_a_fork_that_escapes_cannot_hold_the_run(
     _, result = await asyncio.wait_for(run_to_end(runner, header), 5.0)
     grandchild = int(result.values("loss")[0])
 
-    assert is_alive(grandchild)
-    os.kill(grandchild, signal.SIGKILL)
+    assert wait_until_dead(grandchild)
     assert result.status == "failed"
     assert "left with exit code 5" in result.message

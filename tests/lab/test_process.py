@@ -12,6 +12,7 @@ import pytest
 from studykit.clock import FixedClock
 from studykit.course.cards import LabHeader
 from studykit.errors import LabError
+from studykit.lab.child import CAN_FORK
 from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Step, Table, Walk
 from studykit.lab.process import (
     Finished,
@@ -268,16 +269,93 @@ async def test_one_run_at_a_time(runner: LabRunner, course: FakeCourse) -> None:
     await run.aclose()
 
 
-async def test_a_warm_child_serves_one_run(runner: LabRunner, course: FakeCourse) -> None:
-    """Warming twice starts one child; the run after the next has another."""
-    header = course.write_run("yield Measurement('loss', os.getpid())")
+FORKS = pytest.mark.skipif(not CAN_FORK, reason="a child serves one run only")
+
+
+@FORKS
+async def test_a_warm_child_serves_run_after_run(
+    course: FakeCourse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it imports is imported once, also when a run fails, dies or is cancelled between."""
+    imports = tmp_path / "imports"
+    (tmp_path / "noted.py").write_text(f"open({str(imports)!r}, 'a').write('1')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    runner = LabRunner(course.root, time_limit_s=20.0, preload=("noted",))
     await asyncio.gather(runner.warm(), runner.warm())
 
-    _, first = await run_to_end(runner, header)
-    _, second = await run_to_end(runner, header)
+    pids = []
+    for body in ("", "1 / 0", "os.kill(os.getpid(), 9)", "time.sleep(60)", ""):
+        header = course.write_run(f"yield Measurement('loss', os.getpid())\n{body}")
+        async for message in runner.run(header, knobs={}, seeds=[0]):
+            if body == "time.sleep(60)" and isinstance(message, SeedEvent):
+                runner.cancel()
+        assert isinstance(message, Finished)
+        pids.append((message.result.status, *message.result.values("loss")))
+    await runner.close()
 
-    assert first.status == second.status == "done"
-    assert first.values("loss") != second.values("loss")
+    assert [status for status, _ in pids] == ["done", "failed", "killed", "cancelled", "done"]
+    assert len({pid for _, pid in pids}) == 5
+    assert imports.read_text() == "1"
+
+
+@FORKS
+async def test_nothing_of_a_run_reaches_the_next(runner: LabRunner, course: FakeCourse) -> None:
+    """Neither what a lab has set, printed or imported, nor the code that it had then."""
+    helper = course.root / "labs" / "demo" / "helper.py"
+    header = course.write_run(
+        """
+        import decimal, gc, json, threading
+        from labs.demo.helper import LOSS
+        before = [
+            os.environ.get("LEFT"), os.getcwd() == "/", gc.isenabled(), hasattr(json, "left"),
+            signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, threading.active_count(),
+        ]
+        assert before == [None, False, True, False, False, 2], before
+        os.environ["LEFT"] = "1"
+        os.chdir("/")
+        gc.disable()
+        json.left = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        print("said by seed", seed)
+        yield Measurement("loss", LOSS)
+        if norm == "post":
+            os._exit(3)
+        """
+    )
+    helper.write_text("LOSS = 1.25\n")
+    _, first = await run_to_end(runner, header)
+    helper.write_text("LOSS = 1.125\n")
+    _, second = await run_to_end(runner, header, seeds=[1], knobs={"norm": "post"})
+
+    assert first.values("loss") == (1.25,), first.message
+    assert second.values("loss") == (1.125,), second.message
+    assert second.trace == "said by seed 1"
+
+
+@FORKS
+async def test_a_run_that_does_not_end_after_its_last_word_costs_its_child(
+    runner: LabRunner, course: FakeCourse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studykit.lab.handle.EXIT_WITHIN_S", 0.1)
+    header = course.write_run(
+        """
+        if size == 8:
+            for fd in range(3, 20):
+                try:
+                    os.write(fd, b'{"type": "failed", "message": "so it says", "trace": ""}\\n')
+                except OSError:
+                    pass
+            time.sleep(60)
+        yield Measurement("loss", os.getpid())
+        """
+    )
+
+    _, first = await run_to_end(runner, header)
+    _, second = await run_to_end(runner, header, knobs={"size": 2})
+
+    assert (first.status, first.message) == ("failed", "so it says")
+    assert second.status == "done"
 
 
 async def test_a_spare_that_died_is_replaced(runner: LabRunner, course: FakeCourse) -> None:
