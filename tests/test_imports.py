@@ -92,7 +92,7 @@ def test_due_loads_neither_screens_nor_torch_nor_migrations(tmp_path: Path) -> N
 def test_the_course_package_is_pure(tmp_path: Path) -> None:
     """What there is to learn needs no screen, no command line, no database, no scheduler."""
     program = "\n".join(
-        f"import {name}" for name in ("studykit.course.decks", "studykit.course.check")
+        f"import {name}" for name in ("studykit.course.decks", "studykit.course.labs")
     )
     forbidden = HEAVY - {"asyncio"} | {"typer", "rich", "fsrs", "labs"}
     assert packages(modules_after(program, tmp_path)) & forbidden == set()

@@ -12,7 +12,7 @@ from studykit.commands.terminal import counted, say, say_json, say_table
 
 if TYPE_CHECKING:
     from studykit.course.cards import Course
-    from studykit.course.check import TopicCoverage
+    from studykit.study.check import TopicCoverage
 
 
 def check(
@@ -31,8 +31,8 @@ def check(
     Every card has its lab and claim, every claim its card, every file its place. One line a
     problem, as file:line:column, and exit code 1 if there is any.
     """
-    from studykit.course import check as course_check
     from studykit.course.decks import load_course
+    from studykit.study import check as course_check
 
     root = environment(ctx).root if path is None else course_folder(path)
     report = course_check.check_course(root)

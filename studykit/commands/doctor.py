@@ -103,7 +103,7 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
 
 
 def _course(env: Environment) -> list[str]:
-    from studykit.course.check import check_course
+    from studykit.study.check import check_course
 
     try:
         report = check_course(env.root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studykit.course.cards import Knobs, LabHeader
+from studykit.course.source import read_source
 from studykit.errors import CourseError, LabError, Place
 from studykit.files import replace_file
 from studykit.lab.events import Curve, HeatMap, Walk
@@ -33,19 +34,17 @@ def load_recorded(root: Path, lab_id: str) -> tuple[RunResult, ...]:
     Raises `CourseError` for a file that cannot be read or is not what `record_run` writes.
     """
     path = results_path(root, lab_id)
+    if not path.exists():
+        return ()
     hint = f"record it again: studykit lab run {lab_id} --record"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ()
+        return _parse(json.loads(read_source(path)), lab_id)
     except json.JSONDecodeError as error:
         place = Place(path, error.lineno, error.colno)
         raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=hint) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CourseError(f"cannot be read: {error}", place=Place(path), hint=hint) from None
-    try:
-        return _parse(document, lab_id)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise CourseError("is nested too deeply", place=Place(path), hint=hint) from None
+    except ValueError as error:
         raise CourseError(f"damaged: {error}", place=Place(path), hint=hint) from None
 
 

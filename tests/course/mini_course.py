@@ -151,14 +151,34 @@ def run(*, n_layers, norm, rate, tied, seed, device):
 '''
 
 
-def recorded_run(**changes: Any) -> dict[str, Any]:
+def recorded_run(*, loss_without: float = 2.5, **changes: Any) -> dict[str, Any]:
     """A recorded run of the mini lab with default knobs, as JSON."""
+    losses = {"loss_without": loss_without, "loss_with": 1.5}
     run = {
+        "lab": "core/depth",
         "knobs": {"n_layers": 8, "norm": "pre", "rate": 0.5, "tied": True},
+        "device": "cpu",
+        "machine": "a machine, 2 cores",
+        "versions": {"python": "3.11.7"},
+        "code_hash": "abc",
+        "started_at": "2026-11-23T12:00:00+00:00",
+        "seconds": 12.0,
         "status": "done",
-        "verdicts": {"stuck": "confirmed", "slower": "refuted", "scales": "depends"},
+        "message": "",
+        "trace": "",
+        "recorded": True,
+        "verdicts": {},
         "seeds": [
-            {"seed": seed, "measurements": {"loss_without": {"value": 2.5, "unit": "nats"}}}
+            {
+                "seed": seed,
+                "claims": {"stuck": True},
+                "measurements": {
+                    name: {"value": value, "unit": "nats"} for name, value in losses.items()
+                },
+                "curves": [],
+                "heat_maps": [],
+                "tables": [],
+            }
             for seed in (0, 1)
         ],
     }

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from studykit.course.check import check_course, coverage
 from studykit.course.decks import load_course, load_deck, load_manifest
 from studykit.course.labs import find_labs, load_lab_header
 from studykit.settings import bundled_course_root
+from studykit.study.check import check_course, coverage
 
 ROOT = bundled_course_root()
 DECKS = [ROOT / "decks" / name for name, _ in load_manifest(ROOT).deck_names]

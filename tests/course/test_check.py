@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from studykit.course.check import check_course, coverage
 from studykit.course.decks import load_course
+from studykit.study.check import check_course, coverage
 from tests.course.mini_course import DECK, LAB, MiniCourse, recorded_run
 
 
@@ -118,8 +119,6 @@ def test_a_topic_may_teach_no_point_beyond_the_outline(mini: MiniCourse) -> None
 def test_every_claim_must_back_a_card(mini: MiniCourse) -> None:
     mini.change(mini.lab, '"scales": "loss', '"unasked": "loss_with > 9",\n    "scales": "loss')
     place = mini.change(mini.lab, '"scales": "A', '@@"unasked": "x",\n    "scales": "A')
-    run = recorded_run()
-    mini.record(run | {"verdicts": run["verdicts"] | {"unasked": "refuted"}})
 
     assert the_problem_of(mini) == (
         f"{place}: claim unasked backs no card (ask for it, or drop it)"
@@ -283,10 +282,10 @@ def test_the_limits_themselves_are_allowed(mini: MiniCourse) -> None:
 def test_every_lab_needs_a_recorded_run(mini: MiniCourse) -> None:
     mini.results.unlink()
 
-    assert the_problem_of(mini) == (
-        f"{mini.results}:1:1: lab core/depth has no recorded run "
+    assert (
+        f"{mini.results}:1:1: lab core/depth has no recorded run with its default knobs "
         "(studykit lab run core/depth --record)"
-    )
+    ) in problems_of(mini)
 
 
 def test_the_default_knobs_must_have_been_run(mini: MiniCourse) -> None:
@@ -295,33 +294,39 @@ def test_the_default_knobs_must_have_been_run(mini: MiniCourse) -> None:
 
     problems = problems_of(mini)
 
-    assert any("no run of lab core/depth has its default knobs" in line for line in problems)
+    assert any("no recorded run with its default knobs" in line for line in problems)
 
 
 def test_a_run_that_broke_off_is_no_evidence(mini: MiniCourse) -> None:
     mini.record(recorded_run(status="cancelled"))
 
-    assert any("has its default knobs" in line for line in problems_of(mini))
+    assert any("with its default knobs" in line for line in problems_of(mini))
 
 
-def test_a_recorded_run_must_know_every_claim(mini: MiniCourse) -> None:
-    mini.record(recorded_run(verdicts={"stuck": "confirmed", "slower": "refuted"}))
+def test_a_test_names_what_the_recorded_runs_measured(mini: MiniCourse) -> None:
+    place = mini.change(mini.lab, '"loss_with < 2"', '"loss_with < @@loss_base"')
 
-    assert "a default run has no verdict on claim scales" in the_problem_of(mini)
+    assert the_problem_of(mini) == (
+        f"{place}: no recorded run measured loss_base "
+        "(mend the name or record again; there are loss_with, loss_without)"
+    )
 
 
 @pytest.mark.parametrize(
-    ("stuck", "slower", "n_confirmed"),
+    ("stuck", "slower", "n_confirmed", "loss_without"),
     [
-        ("confirmed", "confirmed", 2),
-        ("refuted", "refuted", 0),
-        ("depends", "undecided", 0),
+        ("confirmed", "confirmed", 2, 1.2),
+        ("refuted", "refuted", 0, 1.8),
+        ("undecided", "undecided", 0, {"$float": "nan"}),
     ],
 )
 def test_a_prediction_needs_exactly_one_confirmed_option(
-    mini: MiniCourse, stuck: str, slower: str, n_confirmed: int
+    mini: MiniCourse, stuck: str, slower: str, n_confirmed: int, loss_without: Any
 ) -> None:
-    mini.record(recorded_run(verdicts={"stuck": stuck, "slower": slower, "scales": "depends"}))
+    """Judged by the tests that the lab has now, whatever verdicts are stored."""
+    mini.change(mini.lab, '"loss_without > 2"', '"loss_without > 2 or loss_without < 1.4"')
+    verdicts = {"stuck": "confirmed", "slower": "refuted", "scales": "confirmed"}
+    mini.record(recorded_run(loss_without=loss_without, verdicts=verdicts))
 
     problem = the_problem_of(mini)
 
@@ -337,8 +342,7 @@ def test_a_prediction_is_settled_by_the_run_with_its_own_knobs(mini: MiniCourse)
     )
 
     knobs = recorded_run()["knobs"] | {"n_layers": 2}
-    verdicts = {"stuck": "refuted", "slower": "confirmed", "scales": "depends"}
-    mini.record(recorded_run(), recorded_run(knobs=knobs, verdicts=verdicts))
+    mini.record(recorded_run(), recorded_run(knobs=knobs, loss_without=1.2))
     assert problems_of(mini) == []
 
 
@@ -351,11 +355,16 @@ def test_an_option_that_is_not_confirmed_needs_its_misconception(mini: MiniCours
 
 
 def test_a_measurement_must_have_been_measured(mini: MiniCourse) -> None:
-    mini.change(mini.deck, "measurement: loss_without", "measurement: loss_with")
+    mini.change(mini.deck, "measurement: loss_without", "measurement: loss_base")
 
-    assert "card guess: no measurement is called loss_with (there are loss_without)" in (
+    assert "card guess: no measurement is called loss_base (there are loss_with, loss_without)" in (
         the_problem_of(mini)
     )
+
+
+HALF_READ = {"format": 1, "lab": "core/depth", "runs": [recorded_run()]}
+"""A run that a laxer reader would take."""
+HALF_READ["runs"][0]["seeds"][1]["measurements"]["loss_with"]["value"] = "1.5"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -363,12 +372,9 @@ def test_a_measurement_must_have_been_measured(mini: MiniCourse) -> None:
     [
         ("", "1:1: not valid JSON"),
         ('{"format": 1,\n  }', "2:3: not valid JSON"),
-        ("[]", "1:1: is not of format 1"),
-        ('{"format": 2}', "1:1: is not of format 1"),
-        ('{"format": 1, "lab": "core/other"}', "1:1: is not of lab core/depth"),
-        ('{"format": 1, "lab": "core/depth"}', "1:1: holds something that is no run"),
-        ('{"format": 1, "lab": "core/depth", "runs": [1]}', "1:1: holds something"),
-        ('{"format": 1, "lab": "core/depth", "runs": [{"status": "done"}]}', "1:1: holds some"),
+        ("[]", "1:1: damaged: not the recorded runs of core/depth in format 1"),
+        ('{"format": 1, "lab": "core/depth", "runs": [1]}', "1:1: damaged: a run must be"),
+        (json.dumps(HALF_READ), "1:1: damaged: Measurement 'loss_with': str where a number"),
         ("[" * 100_000, "1:1: is nested too deeply"),
     ],
 )
@@ -383,7 +389,7 @@ def test_recorded_results_of_another_form_are_a_problem(
 def test_recorded_nan_is_no_problem(mini: MiniCourse) -> None:
     run = recorded_run()
     for seed in run["seeds"]:
-        seed["measurements"]["loss_without"]["value"] = {"$float": "nan"}
+        seed["measurements"]["loss_base"] = {"value": {"$float": "nan"}}
     mini.results.write_text(json.dumps({"format": 1, "lab": "core/depth", "runs": [run]}))
 
     assert problems_of(mini) == []

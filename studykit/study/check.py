@@ -13,13 +13,14 @@ from pathlib import Path
 
 from studykit.course.cards import Card, Course, LabHeader, OutlineTopic
 from studykit.course.decks import MANIFEST, Manifest, load_manifest, read_course
-from studykit.course.evidence import evidence_errors, results_path
 from studykit.course.lab_file import LabFile
 from studykit.course.labs import find_labs, is_lab, lab_id
 from studykit.course.source import card_error, in_order, locate, one_line
 from studykit.course.writing import card_writing_errors, hidden, repeated_answers, text_errors
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
+from studykit.lab.recorded import results_path
+from studykit.study.evidence import evidence_errors
 from studykit.text import first_suspect
 
 
