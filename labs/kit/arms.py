@@ -74,3 +74,8 @@ def train_arms(
 def best(losses: Iterable[float]) -> float:
     """The lowest loss; NaN if every model ended in NaN."""
     return min((loss for loss in losses if not math.isnan(loss)), default=math.nan)
+
+
+def best_place(losses: Sequence[float]) -> int:
+    """Where the lowest loss stands; 0 if every model ended in NaN."""
+    return min(range(len(losses)), key=lambda place: (math.isnan(losses[place]), losses[place]))
