@@ -95,6 +95,7 @@ class Chart(Vertical):
             plot = self._plot = PlotWidget(allow_pan_and_zoom=False)
             # Keys belong to the screen: a focused plot would take the arrows and r.
             plot.can_focus = False
+            plot.visible = False  # by itself it would show axes of its own until it is drawn
             plot.set_reactive(PlotWidget.margin_top, 0)
             plot.set_reactive(PlotWidget.margin_bottom, 1)
             plot.set_reactive(PlotWidget.margin_left, _MARGIN)
@@ -127,6 +128,7 @@ class Chart(Vertical):
         x = build_axis((x for trace in traces for x in trace.xs), n_ticks=width // 10)
         heights = [y for trace in traces for y in trace.ys] + [at for _, at in lines]
         y = build_axis(heights, n_ticks=max(3, height // 4), log=picture.log_y, pad=0.05)
+        plot.visible = True
         plot.clear()
         plot.set_xlimits(x.low, x.high)
         plot.set_ylimits(y.low, y.high)
