@@ -12,8 +12,7 @@ from random import Random
 from studykit.clock import FixedClock
 from studykit.course.cards import Choice, Match, Numeric, Order, Predict, Recall
 from studykit.progress.store import Store
-from studykit.review.confidence import Confidence
-from studykit.review.grading import Given, Shown, right_answer, right_option
+from studykit.review.grading import Confidence, Given, Shown, right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Rating
 from studykit.review.session import Session
 from studykit.study.services import Services

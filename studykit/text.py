@@ -1,4 +1,4 @@
-"""Text from outside, made safe to show: decks, lab messages, answers, file names."""
+"""Text from outside, made safe to show, and the few marks that a card's text may have."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def first_suspect(text: str) -> int | None:
     """Index of the first character that `clean` would replace, or None."""
     found = _SUSPECT.search(text)
     return found.start() if found else None
+
+
+FENCE = "```"
+SPAN = re.compile(r"`(?P<code>[^`\n]+)`|\*\*(?P<bold>[^*\n]+)\*\*")
+"""A card's text is not Markdown: fences, `code` and **bold** are all there is."""
+
+
+def unmarked(text: str) -> str:
+    """`text` as it is read aloud: without its marks; code keeps its lines."""
+    lines = []
+    in_fence = False
+    for line in clean(text).strip("\n").split("\n"):
+        if line.strip().startswith(FENCE):
+            in_fence = not in_fence
+        elif in_fence:
+            lines.append(line)
+        else:
+            lines.append(SPAN.sub(lambda span: span["code"] or span["bold"], line.strip()))
+    return "\n".join(lines)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from studykit.course.cards import HOLE, Cloze, Numeric, Predict, Recall
 from studykit.review.grading import AnswerError
-from studykit.study.card_markup import unmarked
 from studykit.study.evidence_words import (
     claims_of,
     render_origin,
@@ -17,6 +16,7 @@ from studykit.study.evidence_words import (
     telling_numbers,
 )
 from studykit.study.numbers import format_value
+from studykit.text import unmarked
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from studykit.commands.plain_card import prompt, read_answer, takes_words
 from studykit.commands.terminal import rows_of, say, say_wrapped, warn
 from studykit.errors import StudykitError
-from studykit.review.confidence import Confidence
+from studykit.review.grading import Confidence
 from studykit.study.evidence_words import render_seconds
 from studykit.text import clean
 

@@ -14,7 +14,7 @@ from studykit.errors import UsageError
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
-    from studykit.progress.summary import Summary
+    from studykit.progress.report_data import PeriodStats
     from studykit.review.session import Review
 
 
@@ -50,7 +50,7 @@ def report(
     one row a review.
     """
     from studykit.files import replace_file
-    from studykit.progress.stats import summary
+    from studykit.progress.report_data import period_stats
 
     env = environment(ctx)
     services = env.services
@@ -62,7 +62,7 @@ def report(
         runs = [] if store is None else store.runs(None)
         memories = {} if store is None else store.memories()
         practised = [] if store is None else store.practised()
-    numbers = summary(
+    numbers = period_stats(
         reviews,
         runs,
         env.course,
@@ -85,7 +85,7 @@ def report(
         raise UsageError(f"--output {output}: {error.strerror}") from None
 
 
-def _render(format: Format, summary: Summary, reviews: list[Review], env: Environment) -> str:  # noqa: A002
+def _render(format: Format, summary: PeriodStats, reviews: list[Review], env: Environment) -> str:  # noqa: A002
     """The report as text; only what its format needs is imported."""
     match format:
         case Format.MARKDOWN:
@@ -94,10 +94,10 @@ def _render(format: Format, summary: Summary, reviews: list[Review], env: Enviro
             return render_markdown(summary)
         case Format.HTML:
             from studykit.progress.html_report import render_html
-            from studykit.progress.trends import trends
+            from studykit.progress.report_data import build_trends
 
             desired = env.settings.review.desired_retention
-            return render_html(summary, trends(reviews, summary, desired))
+            return render_html(summary, build_trends(reviews, summary, desired))
         case Format.CSV:
             from studykit.progress.csv_report import render_csv
 

@@ -24,9 +24,9 @@ def open_screens(env: Environment, wish: Wish | None = None) -> int:
             "the screens need a terminal",
             hint="studykit review --plain goes line by line; studykit --help lists the commands",
         )
-    from studykit.tui.pace import quicken
+    from studykit.tui.pace import tune_process
 
-    quicken()
+    tune_process()
     from studykit.tui.app import run_app
 
     return run_app(env.services, wish)

@@ -11,8 +11,7 @@ from datetime import date
 from html import escape
 
 from studykit.progress.markdown import count, percent
-from studykit.progress.summary import Retention
-from studykit.progress.trends import Sureness
+from studykit.progress.stats import Retention, Sureness
 from studykit.text import clean
 
 WIDTH = 400

@@ -1,4 +1,4 @@
-"""A summary as one HTML page that needs nothing else: no script, no font, no picture from outside.
+"""The numbers of a period as one HTML page with no script, font or picture from outside.
 
 It reads on a phone and prints; whatever the course or a lab says is text in it, never markup.
 """
@@ -18,8 +18,8 @@ from studykit.progress.charts import (
     text_of,
 )
 from studykit.progress.markdown import count, duration, percent, shorten
-from studykit.progress.summary import Retention, RunSummary, Summary, TopicProgress
-from studykit.progress.trends import CALENDAR_WEEKS, Trends
+from studykit.progress.report_data import PeriodStats, RunSummary, Trends
+from studykit.progress.stats import CALENDAR_WEEKS, Retention, TopicProgress
 
 ENOUGH = 10
 """Fewer reviews of known cards than this say nothing about retention."""
@@ -42,26 +42,26 @@ _LONGEST_QUESTION = 160
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def render_html(summary: Summary, trends: Trends) -> str:
+def render_html(stats: PeriodStats, trends: Trends) -> str:
     """The page."""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    title = f"Study report: {text_of(summary.course_title)}"
-    n_days = (summary.today - summary.since).days + 1
-    period = f"{summary.since} to {summary.today}, {count(max(0, n_days), 'day')}"
+    title = f"Study report: {text_of(stats.course_title)}"
+    n_days = (stats.today - stats.since).days + 1
+    period = f"{stats.since} to {stats.today}, {count(max(0, n_days), 'day')}"
     main = "\n".join(
         [
             _calendar(trends),
-            _retention(summary, trends),
-            _forecast(summary),
+            _retention(stats, trends),
+            _forecast(stats),
             _calibration(trends),
-            _topics(summary.topics),
-            _labs(summary.runs),
-            *_hardest(summary),
-            *_practice(summary),
-            _days(summary),
+            _topics(stats.topics),
+            _labs(stats.runs),
+            *_hardest(stats),
+            *_practice(stats),
+            _days(stats),
         ]
     )
-    head = f'<h1>{title}</h1>\n<p class="muted">{period}</p>\n{_figures(summary, trends)}'
+    head = f'<h1>{title}</h1>\n<p class="muted">{period}</p>\n{_figures(stats, trends)}'
     body = f"<header>\n{head}\n</header>\n<main>\n{main}\n</main>"
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -89,17 +89,17 @@ def _figure(chart: str, caption: str) -> str:
     return f"<figure>{chart}<figcaption>{caption}</figcaption></figure>"
 
 
-def _figures(summary: Summary, trends: Trends) -> str:
+def _figures(stats: PeriodStats, trends: Trends) -> str:
     """The numbers at the head of the page."""
-    total = summary.total
-    right = f"{percent(summary.right / summary.judged)} right" if summary.judged else "none judged"
+    total = stats.total
+    right = f"{percent(stats.right / stats.judged)} right" if stats.judged else "none judged"
     figures = [
-        ("Reviews", total.reviews, f"{count(summary.cards, 'card')}, {total.new} new"),
-        ("Time", duration(total.seconds), f"{count(len(summary.days), 'day')} with a review"),
-        ("Judged answers", summary.judged, right),
-        ("True retention", *_retained(summary.retention, trends.desired_retention)),
-        ("Due today", summary.forecast[0][1], f"{summary.overdue} overdue"),
-        ("In a row", count(summary.streak_days, "day"), "with a review"),
+        ("Reviews", total.reviews, f"{count(stats.cards, 'card')}, {total.new} new"),
+        ("Time", duration(total.seconds), f"{count(len(stats.days), 'day')} with a review"),
+        ("Judged answers", stats.judged, right),
+        ("True retention", *_retained(stats.retention, trends.desired_retention)),
+        ("Due today", stats.forecast[0][1], f"{stats.overdue} overdue"),
+        ("In a row", count(stats.streak_days, "day"), "with a review"),
     ]
     rows = (f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in figures)
     return f"<dl>{''.join(rows)}</dl>"
@@ -124,8 +124,8 @@ def _calendar(trends: Trends) -> str:
     )
 
 
-def _retention(summary: Summary, trends: Trends) -> str:
-    seen = summary.retention
+def _retention(stats: PeriodStats, trends: Trends) -> str:
+    seen = stats.retention
     if seen.low is None or seen.high is None or seen.share is None:
         return _section("True retention", "<p>No known card came up for review.</p>")
     text = f"{seen.remembered} of {count(seen.n, 'review')} of known cards were remembered"
@@ -142,15 +142,15 @@ def _retention(summary: Summary, trends: Trends) -> str:
     return _section("True retention", f"<p>{text}.</p>", _figure(chart, caption))
 
 
-def _forecast(summary: Summary) -> str:
+def _forecast(stats: PeriodStats) -> str:
     caption = (
         "Known cards by the day they are due; overdue ones are hatched. Not counted: new cards, and"
         " cards that come again."
     )
-    chart = forecast_chart(summary.forecast, summary.overdue)
-    week = sum(due for _, due in summary.forecast[:7])
-    month = sum(due for _, due in summary.forecast)
-    text = f"{week} due within 7 days, {month} within {len(summary.forecast)}."
+    chart = forecast_chart(stats.forecast, stats.overdue)
+    week = sum(due for _, due in stats.forecast[:7])
+    month = sum(due for _, due in stats.forecast)
+    text = f"{week} due within 7 days, {month} within {len(stats.forecast)}."
     return _section("Forecast", f"<p>{text}</p>", _figure(chart, caption))
 
 
@@ -255,7 +255,7 @@ def _prediction(prediction: Prediction | None) -> str:
     return f'<p class="said">{said}: <strong class="{name}">{outcome}</strong></p>'
 
 
-def _hardest(summary: Summary) -> list[str]:
+def _hardest(stats: PeriodStats) -> list[str]:
     rows = [
         (
             card.topic_number,
@@ -263,7 +263,7 @@ def _hardest(summary: Summary) -> list[str]:
             f"{card.lapses}, leech" if card.is_leech else card.lapses,
             card.reviews,
         )
-        for card in summary.hardest
+        for card in stats.hardest
     ]
     if not rows:
         return []
@@ -271,10 +271,10 @@ def _hardest(summary: Summary) -> list[str]:
     return [_section("Hardest cards", _table(head, rows), name="wide long")]
 
 
-def _practice(summary: Summary) -> list[str]:
-    if not summary.practised:
+def _practice(stats: PeriodStats) -> list[str]:
+    if not stats.practised:
         return []
-    told = f"{count(summary.practised, 'answer')} beside the schedule; nothing else counts them."
+    told = f"{count(stats.practised, 'answer')} beside the schedule; nothing else counts them."
     rows = [
         (
             f"{score.topic_number} {score.title}",
@@ -284,7 +284,7 @@ def _practice(summary: Summary) -> list[str]:
             score.right_since,
             score.judged_since,
         )
-        for score in summary.pretests
+        for score in stats.pretests
     ]
     if not rows:
         return [_section("Practice", f"<p>{told}</p>")]
@@ -293,12 +293,12 @@ def _practice(summary: Summary) -> list[str]:
     return [_section("Practice", f"<p>{told}</p>", _table(head, rows), name="wide")]
 
 
-def _days(summary: Summary) -> str:
-    if not summary.days:
+def _days(stats: PeriodStats) -> str:
+    if not stats.days:
         return _section("Days", "<p>No reviews in this period.</p>", name="wide")
     rows = [
         (day, tally.reviews, tally.new, tally.again, duration(tally.seconds))
-        for day, tally in reversed(summary.days)
+        for day, tally in reversed(stats.days)
     ]
     table = _table(("Day", "Reviews", "New", "Again", "Time"), rows)
     shown = f"<details><summary>{count(len(rows), 'day')}</summary>{table}</details>"

@@ -1,4 +1,4 @@
-"""A summary written down: Markdown for people, JSON for programs."""
+"""The numbers of a period written down: Markdown for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from studykit.lab.protocol import encode
 from studykit.lab.results import Prediction
 from studykit.progress.markdown import count, duration, escape, percent, shorten, table
-from studykit.progress.summary import Retention, RunSummary, Summary, Tally
+from studykit.progress.report_data import PeriodStats, RunSummary
+from studykit.progress.stats import Retention, Tally
 from studykit.text import clean
 
 FORMAT = 1
@@ -30,7 +31,7 @@ LONGEST_QUESTION = 80
 """Characters of a question that it prints."""
 
 
-def render_json(summary: Summary) -> str:
+def render_json(stats: PeriodStats) -> str:
     """The report as JSON.
 
     ``course`` {id, title}, ``since``, ``today``, ``streak_days``;
@@ -47,22 +48,22 @@ def render_json(summary: Summary) -> str:
     ``practice`` {answers, pretests: [{topic, title, day, judged, right, judged_since,
     right_since}]}.
     """
-    predictions = _predictions(summary)
+    predictions = _predictions(stats)
     document = {
         "format": FORMAT,
-        "course": {"id": summary.course_id, "title": summary.course_title},
-        "since": summary.since,
-        "today": summary.today,
-        "streak_days": summary.streak_days,
-        "total": asdict(summary.total)
+        "course": {"id": stats.course_id, "title": stats.course_title},
+        "since": stats.since,
+        "today": stats.today,
+        "streak_days": stats.streak_days,
+        "total": asdict(stats.total)
         | {
-            "cards": summary.cards,
-            "judged": summary.judged,
-            "right": summary.right,
-            "elsewhere": summary.elsewhere,
+            "cards": stats.cards,
+            "judged": stats.judged,
+            "right": stats.right,
+            "elsewhere": stats.elsewhere,
         },
-        "retention": asdict(summary.retention) | {"share": summary.retention.share},
-        "days": [{"day": day} | asdict(tally) for day, tally in summary.days],
+        "retention": asdict(stats.retention) | {"share": stats.retention.share},
+        "days": [{"day": day} | asdict(tally) for day, tally in stats.days],
         "topics": [
             {
                 "deck": topic.deck_id,
@@ -75,19 +76,19 @@ def render_json(summary: Summary) -> str:
                 "mastery": topic.mastery,
             }
             | asdict(topic.studied)
-            for topic in summary.topics
+            for topic in stats.topics
         ],
         "forecast": {
-            "overdue": summary.overdue,
-            "next_7_days": _due_within(summary, 7),
-            "next_30_days": _due_within(summary, 30),
-            "days": [{"day": day, "due": due} for day, due in summary.forecast],
+            "overdue": stats.overdue,
+            "next_7_days": _due_within(stats, 7),
+            "next_30_days": _due_within(stats, 30),
+            "days": [{"day": day, "due": due} for day, due in stats.forecast],
         },
         "labs": {
             "predictions": len(predictions),
             "judged": sum(item.correct is not None for item in predictions),
             "right": sum(item.correct is True for item in predictions),
-            "runs": [_run_document(run) for run in summary.runs],
+            "runs": [_run_document(run) for run in stats.runs],
         },
         "hardest": [
             {
@@ -98,10 +99,10 @@ def render_json(summary: Summary) -> str:
                 "reviews": card.reviews,
                 "leech": card.is_leech,
             }
-            for card in summary.hardest
+            for card in stats.hardest
         ],
         "practice": {
-            "answers": summary.practised,
+            "answers": stats.practised,
             "pretests": [
                 {
                     "topic": score.topic_number,
@@ -112,25 +113,25 @@ def render_json(summary: Summary) -> str:
                     "judged_since": score.judged_since,
                     "right_since": score.right_since,
                 }
-                for score in summary.pretests
+                for score in stats.pretests
             ],
         },
     }
     return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def render_markdown(summary: Summary) -> str:
+def render_markdown(stats: PeriodStats) -> str:
     """The report as Markdown whose tables are aligned when read as plain text, too."""
     blocks = [
-        f"# Study report: {escape(summary.course_title)}",
-        _period(summary),
-        *_section("Retention", [_retention(summary.retention)]),
-        *_section("Topics", _topics(summary)),
-        *_section("Days", _days(summary)),
-        *_section("Forecast", _forecast(summary)),
-        *_section("Labs", _labs(summary)),
-        *_section("Hardest cards", _hardest(summary)),
-        *_section("Practice", _practice(summary)),
+        f"# Study report: {escape(stats.course_title)}",
+        _period(stats),
+        *_section("Retention", [_retention(stats.retention)]),
+        *_section("Topics", _topics(stats)),
+        *_section("Days", _days(stats)),
+        *_section("Forecast", _forecast(stats)),
+        *_section("Labs", _labs(stats)),
+        *_section("Hardest cards", _hardest(stats)),
+        *_section("Practice", _practice(stats)),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -139,24 +140,22 @@ def _section(title: str, blocks: Sequence[str]) -> list[str]:
     return [f"## {title}", *blocks] if blocks else []
 
 
-def _period(summary: Summary) -> str:
-    total = summary.total
-    n_days = max(0, (summary.today - summary.since).days + 1)
+def _period(stats: PeriodStats) -> str:
+    total = stats.total
+    n_days = max(0, (stats.today - stats.since).days + 1)
     lines = [
-        f"{summary.since} to {summary.today}, {count(n_days, 'day')}.",
+        f"{stats.since} to {stats.today}, {count(n_days, 'day')}.",
         "",
-        f"- {count(total.reviews, 'review')} of {count(summary.cards, 'card')}"
+        f"- {count(total.reviews, 'review')} of {count(stats.cards, 'card')}"
         f" in {duration(total.seconds)}: {total.new} new, {total.again} rated Again",
     ]
-    if summary.judged:
-        share = percent(summary.right / summary.judged)
-        lines.append(
-            f"- {summary.right} of {count(summary.judged, 'judged answer')} right ({share})"
-        )
-    if summary.elsewhere:
-        n = count(summary.elsewhere, "review")
+    if stats.judged:
+        share = percent(stats.right / stats.judged)
+        lines.append(f"- {stats.right} of {count(stats.judged, 'judged answer')} right ({share})")
+    if stats.elsewhere:
+        n = count(stats.elsewhere, "review")
         lines.append(f"- {n} of cards that this course does not have")
-    lines.append(f"- {count(summary.streak_days, 'day')} in a row with a review")
+    lines.append(f"- {count(stats.streak_days, 'day')} in a row with a review")
     return "\n".join(lines)
 
 
@@ -173,8 +172,8 @@ def _retention(retention: Retention) -> str:
     return f"{seen}: **{percent(retention.share)}**, 95 % interval {interval}."
 
 
-def _topics(summary: Summary) -> list[str]:
-    if not summary.topics:
+def _topics(stats: PeriodStats) -> list[str]:
+    if not stats.topics:
         return ["The course has no cards."]
     rows = [
         (
@@ -184,7 +183,7 @@ def _topics(summary: Summary) -> list[str]:
             str(topic.studied.reviews),
             str(topic.studied.again),
         )
-        for topic in summary.topics
+        for topic in stats.topics
     ]
     header = ("Topic", "Cards", "Unseen", "Learning", "Known", "Mastery", "Reviews", "Again")
     return [
@@ -195,10 +194,10 @@ def _topics(summary: Summary) -> list[str]:
     ]
 
 
-def _days(summary: Summary) -> list[str]:
-    if not summary.days:
+def _days(stats: PeriodStats) -> list[str]:
+    if not stats.days:
         return ["No reviews in this period."]
-    earlier, listed = summary.days[:-N_DAYS], summary.days[-N_DAYS:]
+    earlier, listed = stats.days[:-N_DAYS], stats.days[-N_DAYS:]
     rows = [_day_row(str(day), [tally]) for day, tally in listed]
     if earlier:
         label = f"{count(len(earlier), 'earlier day')}"
@@ -216,27 +215,27 @@ def _day_row(label: str, tallies: Sequence[Tally]) -> tuple[str, ...]:
     )
 
 
-def _forecast(summary: Summary) -> list[str]:
-    today = summary.forecast[0][1]
-    overdue = f" ({summary.overdue} of them overdue)" if summary.overdue else ""
-    rows = [(str(day), str(due)) for day, due in summary.forecast[:7]]
+def _forecast(stats: PeriodStats) -> list[str]:
+    today = stats.forecast[0][1]
+    overdue = f" ({stats.overdue} of them overdue)" if stats.overdue else ""
+    rows = [(str(day), str(due)) for day, due in stats.forecast[:7]]
     return [
-        f"Due today: {today}{overdue}; within 7 days: {_due_within(summary, 7)}; within 30 days:"
-        f" {_due_within(summary, 30)}. Not counted: new cards, and cards that come again.",
+        f"Due today: {today}{overdue}; within 7 days: {_due_within(stats, 7)}; within 30 days:"
+        f" {_due_within(stats, 30)}. Not counted: new cards, and cards that come again.",
         table(("Day", "Due"), rows),
     ]
 
 
-def _labs(summary: Summary) -> list[str]:
-    if not summary.runs:
+def _labs(stats: PeriodStats) -> list[str]:
+    if not stats.runs:
         return ["No lab was run in this period."]
-    predictions = _predictions(summary)
+    predictions = _predictions(stats)
     judged = [item.correct for item in predictions if item.correct is not None]
-    text = f"{count(len(summary.runs), 'run')}, {count(len(predictions), 'prediction')}"
+    text = f"{count(len(stats.runs), 'run')}, {count(len(predictions), 'prediction')}"
     blocks = [f"{text}, {sum(judged)} of {len(judged)} judged right." if judged else f"{text}."]
-    if len(summary.runs) > N_RUNS:
+    if len(stats.runs) > N_RUNS:
         blocks.append(f"The last {N_RUNS}:")
-    for run in summary.runs[-N_RUNS:]:
+    for run in stats.runs[-N_RUNS:]:
         blocks += [f"### {escape(run.lab)}, {run.at:%Y-%m-%d %H:%M}", _run(run)]
     return blocks
 
@@ -261,7 +260,7 @@ def _run(run: RunSummary) -> str:
     return "\n".join(lines)
 
 
-def _hardest(summary: Summary) -> list[str]:
+def _hardest(stats: PeriodStats) -> list[str]:
     rows = [
         (
             escape(card.card_id),
@@ -270,17 +269,15 @@ def _hardest(summary: Summary) -> list[str]:
             str(card.reviews),
             escape(shorten(card.question, LONGEST_QUESTION)),
         )
-        for card in summary.hardest
+        for card in stats.hardest
     ]
     return [table(("Card", "Topic", "Lapses", "Reviews", "Question"), rows)] if rows else []
 
 
-def _practice(summary: Summary) -> list[str]:
-    if not summary.practised:
+def _practice(stats: PeriodStats) -> list[str]:
+    if not stats.practised:
         return []
-    blocks = [
-        f"{count(summary.practised, 'answer')} beside the schedule; nothing above counts them."
-    ]
+    blocks = [f"{count(stats.practised, 'answer')} beside the schedule; nothing above counts them."]
     rows = [
         (
             f"{score.topic_number} {escape(score.title)}",
@@ -288,7 +285,7 @@ def _practice(summary: Summary) -> list[str]:
             f"{score.right} of {score.judged}",
             f"{score.right_since} of {score.judged_since}",
         )
-        for score in summary.pretests
+        for score in stats.pretests
     ]
     if rows:
         blocks.append(table(("Topic", "Pretest", "Right then", "Right now"), rows))
@@ -328,9 +325,9 @@ def _plain(value: Any) -> Any:
     return encode(value)
 
 
-def _predictions(summary: Summary) -> list[Prediction]:
-    return [run.prediction for run in summary.runs if run.prediction is not None]
+def _predictions(stats: PeriodStats) -> list[Prediction]:
+    return [run.prediction for run in stats.runs if run.prediction is not None]
 
 
-def _due_within(summary: Summary, n_days: int) -> int:
-    return sum(due for _, due in summary.forecast[:n_days])
+def _due_within(stats: PeriodStats, n_days: int) -> int:
+    return sum(due for _, due in stats.forecast[:n_days])

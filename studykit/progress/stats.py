@@ -1,31 +1,22 @@
-"""What was studied and how well it stays, as numbers: from the log, the runs and the course."""
+"""How much was studied and how well it stays, in numbers. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from studykit.course.cards import Course
-from studykit.lab.verdicts import judge_again
-from studykit.progress.pretests import pretest_scores
-from studykit.progress.summary import (
-    HardCard,
-    Retention,
-    RunSummary,
-    Summary,
-    Tally,
-    TopicProgress,
-)
-from studykit.review.leeches import is_leech
 from studykit.review.practice import Practised
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State
+from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
 from studykit.review.session import Review
 
 if TYPE_CHECKING:
-    from studykit.progress.store import StoredRun
+    from studykit.course.cards import Course
+    from studykit.review.schedule import Memory
 
 FORECAST_DAYS = 30
 """Days that the forecast looks ahead, today included."""
@@ -33,67 +24,100 @@ FORECAST_DAYS = 30
 N_HARDEST = 10
 """Cards named as the hardest."""
 
+CALENDAR_WEEKS = 26
+"""Weeks that the calendar shows, the current one included."""
+
 _Z_95 = 1.959964
 
 
-def summary(
-    reviews: Sequence[Review],
-    runs: Iterable[StoredRun],
-    course: Course,
-    memories: Mapping[str, Memory],
-    since: date | None,
-    today: date,
-    scheduler: Scheduler,
-    practised: Sequence[Practised] = (),
-) -> Summary:
-    """The numbers of the period from `since` (None: the first review or run) to `today`.
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Answers counted."""
 
-    `reviews` is the whole log in its order: retention asks for the state of a card before.
-    `practised` is told of, and counts for nothing else.
+    reviews: int
+    new: int
+    """Cards answered for the first time ever."""
+    again: int
+    seconds: float
+    """From a card's appearing to its rating."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """True retention: of the reviews of cards that were in Review, how many were remembered.
+
+    Remembered: not rated Again. Learning and relearning steps do not count.
     """
-    all_runs = [_run_summary(run, course, scheduler) for run in runs]
-    if since is None:
-        since = min([review.day for review in reviews] + [run.day for run in all_runs] + [today])
-        since = min([since, *(each.day for each in practised)])
-    befores = list(states_before(reviews))
-    period = [
-        (review, before)
-        for review, before in zip(reviews, befores, strict=True)
-        if since <= review.day <= today
-    ]
-    beside = [each for each in practised if since <= each.day <= today]
-    cards = course.cards
-    studied = [review for review, _ in period]
-    by_day: defaultdict[date, list[Review]] = defaultdict(list)
-    by_topic: defaultdict[tuple[str, str], list[Review]] = defaultdict(list)
-    for review in studied:
-        by_day[review.day].append(review)
-        if card := cards.get(review.card_id):
-            by_topic[card.deck_id, card.topic_id].append(review)
-    judged = [review.correct for review in studied if review.correct is not None]
-    known = {id_: memory for id_, memory in memories.items() if id_ in cards}
-    ahead, overdue = forecast(known.values(), today, FORECAST_DAYS)
-    return Summary(
-        course_id=course.id,
-        course_title=course.title,
-        since=since,
-        today=today,
-        total=_tally(studied),
-        cards=len({review.card_id for review in studied}),
-        judged=len(judged),
-        right=sum(judged),
-        elsewhere=sum(review.card_id not in cards for review in studied),
-        streak_days=streak({review.day for review in reviews}, today),
-        days=tuple((day, _tally(by_day[day])) for day in sorted(by_day)),
-        retention=_retention(review for review, before in period if before is State.REVIEW),
-        topics=topic_progress(course, known, by_topic, today, scheduler),
-        overdue=overdue,
-        forecast=ahead,
-        runs=tuple(run for run in all_runs if since <= run.day <= today),
-        hardest=hardest(course, known),
-        practised=len(beside),
-        pretests=pretest_scores(beside, reviews, course),
-    )
+
+    n: int
+    remembered: int
+    low: float | None
+    """The 95 % interval by Wilson's method; None without a review."""
+    high: float | None
+
+    @property
+    def share(self) -> float | None:
+        """`remembered` of `n`, None without a review."""
+        return self.remembered / self.n if self.n else None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicProgress:
+    """How far one topic is learned, and what was studied of it in the period."""
+
+    deck_id: str
+    number: str
+    title: str
+    cards: int
+    unseen: int
+    learning: int
+    """In learning or relearning steps."""
+    known: int
+    """In Review."""
+    mastery: float
+    """Share of the topic's cards expected to be recalled today: the probabilities of recall of
+    those in Review, over all its cards. Unseen cards and those in steps add nothing."""
+    studied: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class HardCard:
+    """A card that was forgotten."""
+
+    card_id: str
+    topic_number: str
+    question: str
+    lapses: int
+    reviews: int
+    is_leech: bool
+    """It lapsed so often that it wants to be rewritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretestScore:
+    """What was known of a topic's cards before learning them, and what is known of them now."""
+
+    topic_number: str
+    title: str
+    day: date
+    """The study day of its latest answer."""
+    judged: int
+    """Cards whose pretest answer was right or wrong."""
+    right: int
+    judged_since: int
+    """Of the same cards, those that a review has judged by now."""
+    right_since: int
+    """Those whose last judged review was right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """Answers given with about the same confidence."""
+
+    stated: float
+    """The mean of what the learner said, in per cent."""
+    outcome: Retention
+    """How many of them were right, with the interval of that share."""
 
 
 def states_before(reviews: Iterable[Review]) -> Iterable[State | None]:
@@ -105,7 +129,8 @@ def states_before(reviews: Iterable[Review]) -> Iterable[State | None]:
         states[review.card_id] = review.after.state
 
 
-def _tally(reviews: Sequence[Review]) -> Tally:
+def tally(reviews: Sequence[Review]) -> Tally:
+    """The answers counted."""
     return Tally(
         reviews=len(reviews),
         new=sum(review.after.reps == 1 for review in reviews),
@@ -114,15 +139,16 @@ def _tally(reviews: Sequence[Review]) -> Tally:
     )
 
 
-def _retention(reviews: Iterable[Review]) -> Retention:
-    remembered = [review.rating is not Rating.AGAIN for review in reviews]
-    return retention(len(remembered), sum(remembered))
-
-
 def retention(n: int, remembered: int) -> Retention:
     """The share with its interval."""
     low, high = wilson_interval(remembered, n) if n else (None, None)
     return Retention(n, remembered, low, high)
+
+
+def retention_since(known: Mapping[date, tuple[int, int]], since: date) -> Retention:
+    """True retention from the day `since` on."""
+    counts = [count for day, count in known.items() if day >= since]
+    return retention(sum(n for n, _ in counts), sum(k for _, k in counts))
 
 
 def wilson_interval(k: int, n: int) -> tuple[float, float]:
@@ -142,6 +168,18 @@ def streak(days: Container[date], today: date) -> int:
         n += 1
         day -= timedelta(days=1)
     return n
+
+
+def monday(day: date) -> date:
+    """The first day of the week of `day`."""
+    return day - timedelta(days=day.weekday())
+
+
+def calendar(answers: Mapping[date, int], today: date) -> tuple[tuple[date, int], ...]:
+    """Each day from the Monday `CALENDAR_WEEKS` ago to `today`, with its answers."""
+    first = monday(today) - timedelta(weeks=CALENDAR_WEEKS - 1)
+    days = (first + timedelta(days=n) for n in range((today - first).days + 1))
+    return tuple((day, answers.get(day, 0)) for day in days)
 
 
 def forecast(
@@ -184,35 +222,10 @@ def topic_progress(
                     learning=states[State.LEARNING] + states[State.RELEARNING],
                     known=states[State.REVIEW],
                     mastery=recalled / len(known),
-                    studied=_tally(studied.get((deck.id, topic.id), ())),
+                    studied=tally(studied.get((deck.id, topic.id), ())),
                 )
             )
     return tuple(topics)
-
-
-def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSummary:
-    result = run.result
-    header = course.labs.get(result.lab)
-    defaults = header.defaults if header else {}
-    return RunSummary(
-        lab=result.lab,
-        title=header.title if header else "",
-        at=result.started_at,
-        day=scheduler.study_day(result.started_at),
-        status=result.status,
-        device=result.device,
-        machine=result.machine,
-        seconds=result.seconds,
-        knobs=result.knobs,
-        changed_knobs={
-            name: value for name, value in result.knobs.items() if defaults.get(name) != value
-        },
-        verdicts=judge_again(result, header).verdicts if header else result.verdicts,
-        claims=header.claims if header else {},
-        is_outdated=header is None or header.code_hash != result.code_hash,
-        card_id=run.card_id,
-        prediction=run.prediction,
-    )
 
 
 def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
@@ -226,3 +239,40 @@ def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, .
     ]
     forgotten.sort(key=lambda card: (-card.lapses, card.reviews, card.card_id))
     return tuple(forgotten[:N_HARDEST])
+
+
+def pretest_scores(
+    practised: Iterable[Practised], reviews: Sequence[Review], course: Course
+) -> tuple[PretestScore, ...]:
+    """Of each topic with a judged pretest answer, in the course's order.
+
+    `reviews` is the log in its order; of a card its last judged answer counts.
+    """
+    before = {
+        each.card_id: each
+        for each in practised
+        if each.mode == "pretest" and each.correct is not None
+    }
+    since = {
+        review.card_id: review.correct
+        for review in reviews
+        if review.card_id in before and review.correct is not None
+    }
+    scores = []
+    for deck in course.decks:
+        for topic in deck.topics:
+            asked = [before[card.id] for card in topic.cards if card.id in before]
+            if asked:
+                later = [since[each.card_id] for each in asked if each.card_id in since]
+                scores.append(
+                    PretestScore(
+                        topic_number=topic.number,
+                        title=topic.title,
+                        day=max(each.day for each in asked),
+                        judged=len(asked),
+                        right=sum(each.correct is True for each in asked),
+                        judged_since=len(later),
+                        right_since=sum(later),
+                    )
+                )
+    return tuple(scores)

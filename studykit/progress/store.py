@@ -22,23 +22,31 @@ from studykit.course.cards import Card
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
 from studykit.progress.backups import back_up_daily
-from studykit.progress.counts import (
+from studykit.progress.database import WRITES, explained, how_to_restore, open_database
+from studykit.progress.queries import (
+    add_practised,
     answers_by_day,
     known_by_day,
     latest_taken_ms,
+    newest_hiding,
+    remove_practised,
     right_by_confidence,
+    set_mark,
+    stored_marks,
+    stored_practised,
+    unset_mark,
 )
-from studykit.progress.database import WRITES, explained, how_to_restore, open_database
-from studykit.progress.marks import newest_hiding, set_mark, stored_marks, unset_mark
-from studykit.progress.memories import add_review, differences, set_memory, stored_memories
-from studykit.progress.practised import add_practised, remove_practised, stored_practised
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
+    add_review,
+    differences,
     memory_of,
     review_of,
     run_of,
     run_row,
+    set_memory,
+    stored_memories,
 )
 from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks

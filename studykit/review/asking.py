@@ -11,8 +11,15 @@ from typing import Protocol
 from studykit.clock import Clock, from_ms, offset_minutes, to_ms
 from studykit.course.cards import Card
 from studykit.lab.results import RunResult
-from studykit.review.confidence import is_confident_error
-from studykit.review.grading import AnswerError, Given, Grade, Shown, grade, present
+from studykit.review.grading import (
+    AnswerError,
+    Given,
+    Grade,
+    Shown,
+    grade,
+    is_confident_error,
+    present,
+)
 from studykit.review.marks import Mark, Marking, Marks
 
 LONGEST_ANSWER = timedelta(minutes=10)

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from random import Random
 from statistics import median
 from typing import TypeAlias
@@ -29,6 +30,21 @@ from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
 from studykit.review.schedule import Rating
 from studykit.text import clean
+
+
+class Confidence(IntEnum):
+    """The four words to choose from; the value is the chance of being right, in percent."""
+
+    GUESS = 25
+    UNSURE = 50
+    SURE = 75
+    CERTAIN = 95
+
+
+def is_confident_error(correct: bool | None, percent: int | None) -> bool:
+    """True if the answer was wrong and the learner had been at least sure of it."""
+    return correct is False and percent is not None and percent >= Confidence.SURE
+
 
 Given: TypeAlias = int | str | tuple[int, ...] | None
 """An answer, in places of what is shown: the index of an option; text (cloze, numeric, predict

@@ -8,10 +8,9 @@ from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 
 from studykit.course.cards import Card, Course, Deck, Recall, Topic
-from studykit.review.leeches import is_leech
 from studykit.review.marks import Marks
 from studykit.review.practice import Mode
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State
+from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
 from studykit.review.session import Review
 from studykit.review.study_queue import Done, Limits, build_queue
 

@@ -15,18 +15,28 @@ from fsrs.scheduler import DEFAULT_PARAMETERS
 from studykit.clock import from_ms, offset_minutes, study_day, to_ms
 from studykit.settings import ReviewSettings
 
+FIRST_LAPSES = 8
+"""A card that lapsed so often is a leech."""
+
+NEXT_LAPSES = 4
+"""Said again after so many more."""
+
 FUZZ_FROM_DAYS = 2.5
 """A shorter interval stays as it is."""
+
 FUZZ_BANDS = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.10), (20.0, math.inf, 0.05))
 """From, to, share: each day of an interval inside a band widens its range by `share` of a day."""
+
 CAPS_DAYS = (1, 7)
 """The longest that the first and the second interval after a confident error may be.
 
 What was wrong and firmly believed is corrected at once and gladly, but the old belief returns
 within the week unless the right answer is recalled before.
 """
+
 CLOCK_SLACK = timedelta(minutes=5)
 """A clock that is put back by less is not noticed."""
+
 DAYS_PER_YEAR = 365.25
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 
@@ -288,3 +298,14 @@ def _to_fsrs(memory: Memory, day: date) -> fsrs.Card:
         due=_midnight(day),
         last_review=None if last is None else _midnight(last),
     )
+
+
+def is_leech(memory: Memory) -> bool:
+    """True from the eighth lapse on."""
+    return memory.lapses >= FIRST_LAPSES
+
+
+def turned_leech(before: Memory, after: Memory) -> bool:
+    """True if the review between them is the one to say it at: the 8th lapse, the 12th, …"""
+    lapsed = after.lapses > before.lapses
+    return lapsed and is_leech(after) and (after.lapses - FIRST_LAPSES) % NEXT_LAPSES == 0

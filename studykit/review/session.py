@@ -17,8 +17,7 @@ from studykit.course.cards import Card, Kind
 from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
 from studykit.review.asking import Asking, MarkJournal
-from studykit.review.confidence import is_confident_error
-from studykit.review.grading import present
+from studykit.review.grading import is_confident_error, present
 from studykit.review.marks import Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_due
 from studykit.review.study_queue import (

@@ -12,8 +12,7 @@ from typing import Literal, TypeAlias
 from studykit.course.cards import Card, Predict
 from studykit.lab.results import Prediction, RunResult
 from studykit.review.asking import Asking
-from studykit.review.confidence import Confidence
-from studykit.review.grading import Given, Grade, Shown, grade, parse_number
+from studykit.review.grading import Confidence, Given, Grade, Shown, grade, parse_number
 from studykit.study.services import Services
 
 Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]

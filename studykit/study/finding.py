@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from studykit.course.cards import KINDS, Card, Course, Deck, Topic
-from studykit.review.leeches import is_leech
 from studykit.review.marks import Marks
-from studykit.review.schedule import NEW_MEMORY, Memory, State
+from studykit.review.schedule import NEW_MEMORY, Memory, State, is_leech
 
 
 @dataclass(frozen=True, slots=True)

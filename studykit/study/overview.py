@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from studykit.course.cards import Course, LabHeader
-    from studykit.progress.insight import Insight
-    from studykit.progress.standing import Standing
     from studykit.review.offers import Known, Offer
-    from studykit.review.schedule import Memory
     from studykit.review.study_queue import Counts
     from studykit.study.services import Services
 
@@ -59,9 +57,9 @@ class Overview:
 
 def build_overview(services: Services) -> Overview:
     """The overview of now; raises `StoreError` when the progress cannot be read."""
-    from studykit.progress.standing import N_TIMED, answer_seconds, expected_time, waiting_labs
     from studykit.review.offers import Known
     from studykit.review.study_queue import deck_counts, next_due, not_hidden
+    from studykit.study.learner_stats import N_TIMED, answer_seconds, expected_time, waiting_labs
     from studykit.study.practising import last_pretests
 
     store, cards, today = services.progress, services.cards, services.today
@@ -104,45 +102,34 @@ def _first_pretest(course: Course, known: Known, decks: Mapping[str, Counts]) ->
     return None
 
 
-def read_standing(services: Services) -> Standing:
-    """The longer run, as it stands now; slower than the overview, so call it in a thread."""
-    from studykit.progress.standing import RETENTION_DAYS, build_standing
+def write_report(services: Services) -> Path:
+    """Write the report of the whole progress into the data folder; returns where it lies.
 
-    store, today = services.progress, services.today
-    memories, asked = _memories(services)
-    return build_standing(
-        store.answers_by_day(),
-        store.known_by_day(today - timedelta(days=RETENTION_DAYS)),
-        memories,
-        asked,
-        services.course,
-        today,
-        services.scheduler,
+    Raises `OSError`, and an earlier report of the day stays whole.
+    """
+    from studykit.files import replace_file
+    from studykit.progress.report import render_markdown
+    from studykit.progress.report_data import period_stats
+
+    reviews = services.progress.reviews()
+    today = services.today
+    practised = services.progress.practised()
+    days = [review.day for review in reviews] + [each.day for each in practised]
+    since = min(days, default=today)
+    runs = services.progress.runs(None)
+    memories = services.progress.memories()
+    text = render_markdown(
+        period_stats(
+            reviews,
+            runs,
+            services.course,
+            memories,
+            since,
+            today,
+            services.scheduler,
+            practised,
+        )
     )
-
-
-def read_insight(services: Services) -> Insight:
-    """What the progress screen tells; slow with a long log, so call it in a thread."""
-    from studykit.progress.insight import PERIODS_DAYS, build_insight
-
-    store, today = services.progress, services.today
-    memories, asked = _memories(services)
-    return build_insight(
-        store.known_by_day(today - timedelta(days=max(PERIODS_DAYS))),
-        store.right_by_confidence(date.min),
-        memories,
-        asked,
-        tuple(services.runs),
-        services.course,
-        today,
-        services.scheduler,
-    )
-
-
-def _memories(services: Services) -> tuple[dict[str, Memory], Mapping[str, Memory]]:
-    """Those of the course, and those of them that are not put aside."""
-    from studykit.review.study_queue import not_hidden
-
-    store, cards, today = services.progress, services.cards, services.today
-    memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
-    return memories, not_hidden(memories, store.marks(today), today)
+    path = services.paths.data_dir / f"report-{today.isoformat()}.md"
+    replace_file(path, text)
+    return path

@@ -22,9 +22,8 @@ from studykit.text import clean
 from studykit.tui.commands import ScreenCommands
 from studykit.tui.messages import LabClosed, OpenCard, OpenLab, OpenPractice, OpenSitting
 from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
+from studykit.tui.widgets.chrome import MINIMUM, StatusLine
 from studykit.tui.widgets.safe import NoControls
-from studykit.tui.widgets.status_line import StatusLine
-from studykit.tui.widgets.too_small import MINIMUM
 
 if TYPE_CHECKING:
     from studykit.review.offers import Wish
@@ -203,7 +202,7 @@ class StudykitApp(App[None]):
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def _name_unknown_keys(self) -> None:
-        from studykit.tui.key_ids import unknown_ids
+        from studykit.tui.commands import unknown_ids
 
         unknown = unknown_ids(self.services.settings.keys)
         if unknown:

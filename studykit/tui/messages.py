@@ -14,14 +14,12 @@ from studykit.errors import StudykitError
 if TYPE_CHECKING:
     from studykit.course.cards import Card, Knobs, LabHeader
     from studykit.lab.results import Prediction
-    from studykit.progress.insight import Insight
-    from studykit.progress.standing import Standing
-    from studykit.review.confidence import Confidence
-    from studykit.review.grading import Given
+    from studykit.review.grading import Confidence, Given
     from studykit.review.marks import Marks
     from studykit.review.schedule import Memory, Rating
     from studykit.study.card_sitting import CardSitting
     from studykit.study.finding import Entry
+    from studykit.study.learner_stats import HomeStats, ProgressStats
     from studykit.study.overview import Overview
 
 
@@ -33,17 +31,17 @@ class ProgressOpened(Message):
 
 
 @dataclass
-class StandingRead(Message):
+class HomeStatsRead(Message):
     """The numbers of the longer run have been counted."""
 
-    standing: Standing
+    stats: HomeStats
 
 
 @dataclass
-class InsightRead(Message):
+class ProgressStatsRead(Message):
     """What the progress screen tells has been counted."""
 
-    insight: Insight
+    stats: ProgressStats
 
 
 @dataclass

@@ -14,23 +14,23 @@ YOUNG_OBJECTS = 50_000
 """Painting one card makes ten thousand; Python looks for garbage after every 700."""
 
 
-def quicken() -> None:
+def tune_process() -> None:
     """Set the process up; call it before anything imports textual."""
     os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_PER_SECOND))
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
 
 
-def tidy() -> None:
+def collect_young() -> None:
     """Look for young garbage now that a picture is painted, and not while the next one is."""
     if gc.get_threshold()[0] == YOUNG_OBJECTS:
         gc.collect(1)
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """Take what is loaded by now for good: with a large course a search through it takes 0.1 s.
 
-    As `tidy`, it does nothing in a process that was not quickened: the app is not all there is.
+    As `collect_young`, it leaves a process alone that was not tuned: a test, another program.
     """
     if gc.get_threshold()[0] == YOUNG_OBJECTS:
         gc.freeze()

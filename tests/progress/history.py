@@ -20,9 +20,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from studykit.lab.results import Prediction
-from studykit.progress.stats import summary
+from studykit.progress.report_data import PeriodStats, period_stats
 from studykit.progress.store import StoredRun
-from studykit.progress.summary import Summary
 from studykit.review.schedule import Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review
 from tests.progress.builders import (
@@ -105,6 +104,6 @@ RUNS = [
 ]
 
 
-def whole_summary() -> Summary:
+def whole_summary() -> PeriodStats:
     """Of everything until today."""
-    return summary(REVIEWS, RUNS, COURSE, MEMORIES, None, TODAY, SCHEDULER)
+    return period_stats(REVIEWS, RUNS, COURSE, MEMORIES, None, TODAY, SCHEDULER)

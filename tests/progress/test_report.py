@@ -13,9 +13,9 @@ import pytest
 
 from studykit.lab.results import Prediction
 from studykit.progress.report import N_DAYS, N_RUNS, render_json, render_markdown
-from studykit.progress.stats import summary
+from studykit.progress.report_data import period_stats
+from studykit.progress.stats import Retention, Tally
 from studykit.progress.store import StoredRun
-from studykit.progress.summary import Retention, Tally
 from tests.progress.builders import make_course, make_run
 from tests.progress.history import COURSE, RUNS, SCHEDULER, TODAY, whole_summary
 
@@ -104,7 +104,7 @@ def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
 
 
 def test_an_empty_report_says_that_there_is_nothing() -> None:
-    empty = summary([], [], make_course({}), {}, None, TODAY, SCHEDULER)
+    empty = period_stats([], [], make_course({}), {}, None, TODAY, SCHEDULER)
     text = render_markdown(empty)
 
     for line in (
@@ -151,7 +151,7 @@ def test_text_from_outside_is_harmless_in_json() -> None:
     """Control characters are made visible; NaN and infinity are marked, as in stored runs."""
     prediction = Prediction("\x1b[2J", claim="", value=math.inf)
     runs = [StoredRun(1, make_run(knobs={"rate": math.nan}), None, prediction), *RUNS]
-    text = render_json(summary([], runs, COURSE, {}, None, TODAY, SCHEDULER))
+    text = render_json(period_stats([], runs, COURSE, {}, None, TODAY, SCHEDULER))
 
     assert "\x1b" not in text
     (run, *_) = json.loads(text, parse_constant=_refuse)["labs"]["runs"]

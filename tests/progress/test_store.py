@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction
-from studykit.progress.memories import set_memory
+from studykit.progress.rows import set_memory
 from studykit.progress.store import Store
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Rating, State

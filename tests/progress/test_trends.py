@@ -8,10 +8,9 @@ from datetime import date, timedelta
 import pytest
 
 from studykit.lab.results import Prediction
-from studykit.progress.stats import summary, wilson_interval
+from studykit.progress.report_data import Trends, build_trends, period_stats
+from studykit.progress.stats import CALENDAR_WEEKS, Retention, Sureness, wilson_interval
 from studykit.progress.store import StoredRun
-from studykit.progress.summary import Retention
-from studykit.progress.trends import CALENDAR_WEEKS, Sureness, Trends, trends
 from studykit.review.session import Review
 from tests.progress.builders import make_run
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, RUNS, SCHEDULER, TODAY
@@ -19,8 +18,8 @@ from tests.progress.history import COURSE, MEMORIES, REVIEWS, RUNS, SCHEDULER, T
 
 def of(reviews: list[Review], *, runs: list[StoredRun] = RUNS, since: date | None = None) -> Trends:
     """Trends of these reviews until today."""
-    whole = summary(reviews, runs, COURSE, MEMORIES, since, TODAY, SCHEDULER)
-    return trends(reviews, whole, 0.9)
+    whole = period_stats(reviews, runs, COURSE, MEMORIES, since, TODAY, SCHEDULER)
+    return build_trends(reviews, whole, 0.9)
 
 
 def test_the_calendar_begins_on_a_monday_and_ends_today() -> None:

@@ -15,8 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from studykit.clock import FixedClock
 from studykit.course.cards import Card, Cloze, Numeric, Predict
 from studykit.errors import StoreError
-from studykit.review.confidence import Confidence
-from studykit.review.grading import AnswerError
+from studykit.review.grading import AnswerError, Confidence
 from studykit.review.marks import Marks
 from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review, Session

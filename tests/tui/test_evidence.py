@@ -14,8 +14,7 @@ from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.study.numbers import format_value, ladder, summarise
-from studykit.tui.widgets.claim_table import deciding_rows, render_claims
-from studykit.tui.widgets.evidence import render_evidence
+from studykit.tui.widgets.evidence import deciding_rows, render_claims, render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=timezone(timedelta(hours=1)))

@@ -18,8 +18,8 @@ from studykit.review.grading import present
 from studykit.study.prediction import FAILS
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
+from studykit.tui.screens.dialogs import TrustScreen
 from studykit.tui.screens.lab import LabScreen
-from studykit.tui.screens.trust import TrustScreen
 from tests.tui.coin_course import build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
 

@@ -16,9 +16,8 @@ from studykit.lab.results import Prediction, RunResult
 from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.tui.screens.lab import LabScreen
-from studykit.tui.screens.lab_runs import LabRunsScreen
+from studykit.tui.screens.lab_runs import LabRunsScreen, PastRunScreen
 from studykit.tui.screens.lab_source import LabSourceScreen
-from studykit.tui.screens.past_run import PastRunScreen
 from tests.tui.conftest import MakeServices, app_of, open_home, text_of, until
 from tests.tui.screen_course import LAB_ID, build_result
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from studykit.tui.pace import quicken, settle, tidy
+from studykit.tui.pace import collect_young, freeze_heap, tune_process
 
 
 @pytest.fixture(autouse=True)
@@ -24,25 +24,25 @@ def same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_process_of_others_is_left_alone() -> None:
-    settle()
+    freeze_heap()
     assert gc.get_freeze_count() == 0
 
 
 def test_what_is_loaded_is_searched_for_garbage_no_more() -> None:
-    quicken()
-    settle()
+    tune_process()
+    freeze_heap()
     assert gc.get_freeze_count() > 1000
 
     loop: list[object] = []
     loop.append(loop)
     n_before = len(gc.get_objects())
     del loop
-    tidy()
+    collect_young()
     assert len(gc.get_objects()) < n_before
 
 
 def test_the_learners_own_frame_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Someone on a slow line may want fewer."""
     monkeypatch.setenv("TEXTUAL_FPS", "15")
-    quicken()
+    tune_process()
     assert os.environ["TEXTUAL_FPS"] == "15"

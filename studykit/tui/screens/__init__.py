@@ -1,1 +1,1 @@
-"""One screen a module, each with its own style sheet beside it."""
+"""What fills the terminal: each screen with its style sheet beside it."""

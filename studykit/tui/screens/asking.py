@@ -18,8 +18,7 @@ from textual.containers import Center, Container
 from textual.content import Content
 
 from studykit.errors import StudykitError
-from studykit.review.confidence import Confidence
-from studykit.review.grading import Given, Grade
+from studykit.review.grading import Confidence, Given, Grade
 from studykit.review.schedule import Rating
 from studykit.study.card_sitting import CardSitting
 from studykit.tui.messages import (
@@ -31,7 +30,7 @@ from studykit.tui.messages import (
     OpenPractice,
     RatingPicked,
 )
-from studykit.tui.pace import tidy
+from studykit.tui.pace import collect_young
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
@@ -43,7 +42,7 @@ from studykit.tui.widgets.safe import Static
 KEY = "bold $text-primary"
 FOOTER_SECONDS = 0.02
 """How long after a card the footer shows its keys."""
-TIDY_SECONDS = 0.1
+COLLECT_SECONDS = 0.1
 """How long after a card the terminal surely has it."""
 TICK_SECONDS = 1.0
 """How often the screen looks whether a learning step or a lab has ended."""
@@ -179,7 +178,7 @@ class AskingScreen(StudyScreen):
 
     def _after_paint(self) -> None:
         self.refresh_bindings()
-        self.set_timer(TIDY_SECONDS, tidy)
+        self.set_timer(COLLECT_SECONDS, collect_young)
 
     async def tick(self) -> None:
         """Let in what time has brought: a learning card, the end of a lab."""

@@ -14,9 +14,7 @@ from textual.screen import Screen
 from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.study.services import Services
-from studykit.tui.widgets.key_hints import KeyHints
-from studykit.tui.widgets.status_line import StatusLine
-from studykit.tui.widgets.too_small import TooSmall
+from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
 
 NO_UNDO = Binding(
     "u", "no_undo", "undo", show=False, id="undo", tooltip="Says where to take something back"

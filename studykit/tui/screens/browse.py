@@ -18,11 +18,10 @@ from studykit.study.finding import Entry, build_entries, find
 from studykit.text import clean
 from studykit.tui.messages import CardsRead, OpenCard, OpenLab, ProgressFailed
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.widgets.card_list import CardList
+from studykit.tui.widgets.card_list import CardList, SearchField
 from studykit.tui.widgets.card_text import Fitted, fit_text
 from studykit.tui.widgets.memory_text import render_memory
 from studykit.tui.widgets.safe import Static
-from studykit.tui.widgets.search_field import SearchField
 
 EXAMPLES = "words, s:due, t:predict, d:core …"
 

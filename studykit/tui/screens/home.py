@@ -11,19 +11,19 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 
 from studykit.errors import StudykitError
-from studykit.study.overview import Overview, build_overview, read_standing
+from studykit.study.overview import Overview, build_overview
 from studykit.study.words import long_day, outlook, plural
 from studykit.text import clean
 from studykit.tui.messages import (
+    HomeStatsRead,
     OpenPractice,
     OpenSitting,
     ProgressFailed,
     ProgressOpened,
     ReportFailed,
     ReportWritten,
-    StandingRead,
 )
-from studykit.tui.pace import settle
+from studykit.tui.pace import freeze_heap
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.home_text import (
     KEY,
@@ -36,7 +36,6 @@ from studykit.tui.screens.home_text import (
 )
 from studykit.tui.widgets.calendar import Calendar
 from studykit.tui.widgets.deck_table import DeckTable
-from studykit.tui.widgets.retention import render_retention
 from studykit.tui.widgets.safe import Static
 
 if TYPE_CHECKING:
@@ -101,11 +100,11 @@ class HomeScreen(StudyScreen):
             self.post_message(ProgressFailed(error))
             return
         self.post_message(ProgressOpened(overview))
-        self._post_standing()
+        self._post_stats()
         # The next key is most likely Enter: what it needs is loaded by then.
         import studykit.tui.screens.review  # noqa: F401
 
-        settle()
+        freeze_heap()
 
     @on(ProgressOpened)
     def _fill(self, event: ProgressOpened) -> None:
@@ -131,33 +130,37 @@ class HomeScreen(StudyScreen):
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
 
-    @work(thread=True, exclusive=True, group="standing")
-    def _read_standing(self) -> None:
-        self._post_standing()
+    @work(thread=True, exclusive=True, group="stats")
+    def _read_stats(self) -> None:
+        self._post_stats()
 
-    def _post_standing(self) -> None:
+    def _post_stats(self) -> None:
+        from studykit.study.learner_stats import read_home_stats
+
         try:
-            standing = read_standing(self.services)
+            stats = read_home_stats(self.services)
         except StudykitError as error:
             # The overview has been read; without the longer run the study goes on.
             self.log.error(str(error))
             return
-        self.post_message(StandingRead(standing))
+        self.post_message(HomeStatsRead(stats))
 
-    @on(StandingRead)
-    def _show_standing(self, event: StandingRead) -> None:
-        standing = event.standing
-        days = standing.streak_days
+    @on(HomeStatsRead)
+    def _show_stats(self, event: HomeStatsRead) -> None:
+        from studykit.tui.widgets.progress_text import render_retention
+
+        stats = event.stats
+        days = stats.streak_days
         self.query_one("#streak", Static).update(f"{plural(days, 'day')} in a row" if days else "")
-        self.query_one(DeckTable).show_standing(standing)
-        self.query_one("#week", Static).update(render_ahead(standing))
+        self.query_one(DeckTable).show_stats(stats)
+        self.query_one("#week", Static).update(render_ahead(stats))
         wanted = self.services.settings.review.desired_retention
-        self.query_one("#retention", Static).update(render_retention(standing.retention, wanted))
-        self.query_one(Calendar).show(standing.calendar)
+        self.query_one("#retention", Static).update(render_retention(stats.retention, wanted))
+        self.query_one(Calendar).show(stats.calendar)
 
     @on(ProgressFailed)
     def _give_up(self, event: ProgressFailed) -> None:
-        from studykit.tui.screens.failure import FailureScreen
+        from studykit.tui.screens.dialogs import FailureScreen
 
         self.app.push_screen(FailureScreen(event.error))
 
@@ -170,7 +173,7 @@ class HomeScreen(StudyScreen):
         self._look_at_decks()
         try:
             self._show(build_overview(self.services))
-            self._read_standing()
+            self._read_stats()
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
 
@@ -274,7 +277,7 @@ class HomeScreen(StudyScreen):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """Write the whole progress as Markdown into the data folder."""
-        from studykit.study.report_file import write_report
+        from studykit.study.overview import write_report
 
         try:
             path = write_report(self.services)

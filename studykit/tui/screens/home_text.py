@@ -11,12 +11,12 @@ from studykit.course.cards import LabHeader
 from studykit.study.overview import Overview
 from studykit.study.words import about, plural
 from studykit.text import clean
-from studykit.tui.widgets.columns import render_week
+from studykit.tui.widgets.gauges import render_week
 
 if TYPE_CHECKING:
-    from studykit.progress.standing import Standing
     from studykit.progress.store import StoredRun
     from studykit.review.offers import Offer
+    from studykit.study.learner_stats import HomeStats
 
 KEY = "bold $text-primary"
 HEAD = "bold $text-accent"
@@ -67,12 +67,12 @@ def render_pretest(offer: Offer | None) -> Content:
     )
 
 
-def render_ahead(standing: Standing) -> Content:
+def render_ahead(stats: HomeStats) -> Content:
     """The week ahead with its heading."""
     return Content.assemble(
         ("NEXT 7 DAYS", HEAD),
         ("  known cards that fall due\n", "$text-muted"),
-        render_week(standing.week),
+        render_week(stats.week),
     )
 
 

@@ -21,8 +21,8 @@ from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
+from studykit.tui.widgets.gauges import Phase, render_phases
 from studykit.tui.widgets.lab_setup import LabSetup
-from studykit.tui.widgets.phase_line import Phase, render_phases
 from studykit.tui.widgets.safe import Static
 
 LOOKS_PER_SECOND = 10.0
@@ -153,7 +153,7 @@ class LabScreen(StagedScreen):
     async def _start_if_trusted(self, prediction: Prediction | None) -> None:
         """Start the run, after asking once for a course that is not our own."""
         from studykit.lab.trust import is_trusted, remember
-        from studykit.tui.screens.trust import TrustScreen
+        from studykit.tui.screens.dialogs import TrustScreen
 
         root, data_dir = self.services.course.root, self.services.paths.data_dir
 
@@ -259,7 +259,7 @@ class LabScreen(StagedScreen):
         return result.trace if result else ""
 
     def action_log(self) -> None:
-        from studykit.tui.screens.lab_log import LabLogScreen
+        from studykit.tui.screens.lab_source import LabLogScreen
 
         self.app.push_screen(LabLogScreen(self._header.id, self._trace))
 

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from studykit.tui.screens.base import NO_UNDO
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS
-from studykit.tui.widgets.phase_line import Phase
+from studykit.tui.widgets.gauges import Phase
 
 LAB_KEYS: list[BindingType] = [
     Binding("enter", "predict", "predict", id="lab-predict", tooltip="On to the prediction"),

@@ -10,11 +10,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
+from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
 from studykit.study.run_history import compare, pair_at, past_runs
 from studykit.study.words import plural
 from studykit.text import clean
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import NO_UNDO, StudyScreen
+from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run, when_of
@@ -144,7 +146,6 @@ class LabRunsScreen(StudyScreen):
 
     def action_view(self) -> None:
         """Look at the run at the cursor as it looked when it had ended."""
-        from studykit.tui.screens.past_run import PastRunScreen
 
         past = self._runs[self._cursor]
         run = LabRun.past(self._header, self._card, past.result, past.prediction)
@@ -154,3 +155,38 @@ class LabRunsScreen(StudyScreen):
     def action_page(self, step: int) -> None:
         pair = self.query_one("#pair")
         pair.scroll_relative(y=step * max(1, pair.size.height - 1), animate=False)
+
+
+class PastRunScreen(StagedScreen):
+    """One past run, to be looked at."""
+
+    BINDING_GROUP_TITLE = "A past run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *STAGE_KEYS,
+        Binding(
+            "q,escape,v",
+            "app.pop_screen",
+            "back",
+            key_display="q",
+            id="back",
+            tooltip="Back to the runs",
+        ),
+        *MOVING_KEYS,
+        NO_UNDO,
+    ]
+
+    def __init__(self, run: LabRun, when: str) -> None:
+        super().__init__()
+        self._run = run
+        self._when = when
+
+    def compose_body(self) -> ComposeResult:
+        run = self._run
+        told = " · ".join([clean(run.header.id), self._when, render_knobs(run.knobs)])
+        yield Static(run.header.question, id="question")
+        yield Static(Content.styled(told, "$text-muted"), id="origin")
+        yield self._stage
+
+    async def on_mount(self) -> None:
+        await self._stage.show(self._run, None)
+        self.refresh_bindings()

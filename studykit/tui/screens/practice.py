@@ -13,8 +13,8 @@ from studykit.tui.screens.asking import AskingScreen
 from studykit.tui.screens.review_keys import PRACTICE_KEYS
 from studykit.tui.widgets.card_view import CardView, Evidence
 from studykit.tui.widgets.place_line import PlaceLine, render_label
-from studykit.tui.widgets.practice_end import PracticeEnd
 from studykit.tui.widgets.rating_bar import PRACTICE_NAMES, RatingBar
+from studykit.tui.widgets.sitting_end import PracticeEnd
 
 
 class PracticeScreen(AskingScreen):

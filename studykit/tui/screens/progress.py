@@ -12,12 +12,12 @@ from textual.containers import Container
 from textual.content import Content
 
 from studykit.errors import StudykitError
-from studykit.progress.insight import Insight
-from studykit.study.overview import read_insight
-from studykit.tui.messages import InsightRead, LabClosed, OpenCard, OpenLab, ProgressFailed
+from studykit.study.learner_stats import ProgressStats, read_progress_stats
+from studykit.tui.messages import LabClosed, OpenCard, OpenLab, ProgressFailed, ProgressStatsRead
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.card_text import Fitted
-from studykit.tui.widgets.insight_text import (
+from studykit.tui.widgets.panel import Panel
+from studykit.tui.widgets.progress_text import (
     MUTED,
     hard_row,
     lab_row,
@@ -26,11 +26,10 @@ from studykit.tui.widgets.insight_text import (
     render_mastery_panel,
     render_retention_panel,
 )
-from studykit.tui.widgets.panel import Panel
 from studykit.tui.widgets.rows import Rows
 from studykit.tui.widgets.safe import Static
 
-Render = Callable[[Insight, int], Content]
+Render = Callable[[ProgressStats, int], Content]
 
 TEXTS: dict[str, tuple[str, Render]] = {
     "retention": ("True retention", render_retention_panel),
@@ -58,7 +57,7 @@ class ProgressScreen(StudyScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._insight: Insight | None = None
+        self._stats: ProgressStats | None = None
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="title")
@@ -77,22 +76,22 @@ class ProgressScreen(StudyScreen):
         self._go_to(0)
         self._read()
 
-    @work(thread=True, exclusive=True, group="insight")
+    @work(thread=True, exclusive=True, group="stats")
     def _read(self) -> None:
         try:
-            self.post_message(InsightRead(read_insight(self.services)))
+            self.post_message(ProgressStatsRead(read_progress_stats(self.services)))
         except StudykitError as error:
             self.post_message(ProgressFailed(error))
 
-    @on(InsightRead)
-    def _fill(self, event: InsightRead) -> None:
-        self._insight = insight = event.insight
+    @on(ProgressStatsRead)
+    def _fill(self, event: ProgressStatsRead) -> None:
+        self._stats = stats = event.stats
         for name, (_, render) in TEXTS.items():
             fitted = self.query_one(f"#{name} Fitted", Fitted)
-            fitted.show(lambda width, render=render: render(insight, width))  # type: ignore[misc]
-        self.query_one("#hardest Rows", Rows).rows = tuple(map(hard_row, insight.hardest))
-        self.query_one("#labs Rows", Rows).rows = tuple(map(lab_row, insight.labs))
-        if not insight.hardest:
+            fitted.show(lambda width, render=render: render(stats, width))  # type: ignore[misc]
+        self.query_one("#hardest Rows", Rows).rows = tuple(map(hard_row, stats.hardest))
+        self.query_one("#labs Rows", Rows).rows = tuple(map(lab_row, stats.labs))
+        if not stats.hardest:
             self.query_one("#hardest", Panel).border_subtitle = Content("no card was forgotten yet")
         self.refresh_bindings()
 
@@ -140,14 +139,14 @@ class ProgressScreen(StudyScreen):
 
     def action_open(self) -> None:
         """Open what the cursor marks: a card to read, or a lab."""
-        rows, insight = self.focused, self._insight
-        if not isinstance(rows, Rows) or insight is None:
+        rows, stats = self.focused, self._stats
+        if not isinstance(rows, Rows) or stats is None:
             return
         if self._panels[self._current()].id == "labs":
-            header = insight.labs[rows.cursor].header
+            header = stats.labs[rows.cursor].header
             self.app.post_message(OpenLab(self, header, header.defaults))
             return
-        card = self.services.cards[insight.hardest[rows.cursor].card_id]
+        card = self.services.cards[stats.hardest[rows.cursor].card_id]
         memory = self.services.progress.memory(card.id)
         self.app.post_message(OpenCard(self, card, memory))
 

@@ -9,8 +9,7 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.review.grading import Grade
-from studykit.review.leeches import turned_leech
-from studykit.review.schedule import Rating, describe_interval
+from studykit.review.schedule import Rating, describe_interval, turned_leech
 from studykit.study.sitting import Sitting, next_time
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS

@@ -14,8 +14,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from studykit.study.card_markup import FENCE, SPAN
-from studykit.text import clean
+from studykit.text import FENCE, SPAN, clean
 
 CODE_STYLE = "$text-accent"
 

@@ -22,10 +22,8 @@ from studykit.course.cards import (
     Recall,
 )
 from studykit.lab.results import RunResult
-from studykit.review.confidence import Confidence
-from studykit.review.grading import Given, Grade, Shown
-from studykit.review.leeches import is_leech
-from studykit.review.schedule import Memory
+from studykit.review.grading import Confidence, Given, Grade, Shown
+from studykit.review.schedule import Memory, is_leech
 from studykit.study.evidence_words import render_seconds
 from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import HorizontalGroup, VerticalGroup
 from textual.content import Content
 
-from studykit.review.confidence import Confidence
+from studykit.review.grading import Confidence
 from studykit.tui.messages import ConfidencePicked
 from studykit.tui.widgets.safe import Static
 

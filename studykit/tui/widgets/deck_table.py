@@ -11,11 +11,11 @@ from textual.widget import Widget
 
 from studykit.course.cards import DeckCover
 from studykit.text import clean
-from studykit.tui.widgets.bar import render_bar
+from studykit.tui.widgets.gauges import render_bar
 
 if TYPE_CHECKING:
-    from studykit.progress.standing import Standing
     from studykit.review.study_queue import Counts
+    from studykit.study.learner_stats import HomeStats
 
 NUMBERS = ("NEW", "LEARNING", "REVIEW")
 CARDS = "CARDS"
@@ -46,16 +46,16 @@ class DeckTable(Widget):
         super().__init__()
         self._decks = decks
         self._counts: Mapping[str, Counts] = {}
-        self._standing: Standing | None = None
+        self._stats: HomeStats | None = None
 
     def fill(self, decks: Sequence[DeckCover], counts: Mapping[str, Counts]) -> None:
         """Show what is left of `decks`: deck id -> counts."""
         self._decks, self._counts = decks, counts
         self.refresh(layout=True)
 
-    def show_standing(self, standing: Standing) -> None:
+    def show_stats(self, stats: HomeStats) -> None:
         """Show how far each deck is learned."""
-        self._standing = standing
+        self._stats = stats
         self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -101,13 +101,13 @@ class DeckTable(Widget):
         )
 
     def _mastery(self, deck_id: str, bar: int) -> Content:
-        if self._standing is None:
+        if self._stats is None:
             return Content(" " * (bar + _PERCENT))
-        mastery = self._standing.mastery(deck_id)
+        mastery = self._stats.mastery(deck_id)
         return Content.assemble(render_bar(mastery, bar), f"{100 * mastery:4.0f} %")
 
     def _weakest(self, deck_id: str, width: int) -> Content:
-        topic = self._standing.weakest(deck_id) if self._standing else None
+        topic = self._stats.weakest(deck_id) if self._stats else None
         if topic is None:
             return Content()
         percent = f" {100 * topic.mastery:3.0f} %"

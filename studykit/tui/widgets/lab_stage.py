@@ -14,8 +14,8 @@ from studykit.study.lab_run import LabRun
 from studykit.study.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.chart import Chart, Picture
+from studykit.tui.widgets.gauges import render_meter
 from studykit.tui.widgets.heat_map import HeatMapView, Plate
-from studykit.tui.widgets.meter import render_meter
 from studykit.tui.widgets.outcome import (
     render_numbers,
     render_outcome,

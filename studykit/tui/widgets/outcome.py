@@ -14,8 +14,7 @@ from studykit.study.numbers import ladder, summarise
 from studykit.study.prediction import FAILS, HOLDS
 from studykit.text import clean
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.claim_table import render_claims
-from studykit.tui.widgets.evidence import hang
+from studykit.tui.widgets.evidence import hang, render_claims
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
 _BROKEN_OFF: dict[Status, str] = {

@@ -15,6 +15,7 @@ from studykit.review.session import Session
 from studykit.review.study_queue import Counts
 from studykit.text import clean
 from studykit.tui.widgets.card_text import Fitted
+from studykit.tui.widgets.gauges import render_bar
 from studykit.tui.widgets.safe import Static
 
 FLAGGED = ("⚑ flagged", "$text-accent")
@@ -31,10 +32,7 @@ class Bar(Widget):
         self.refresh()
 
     def render(self) -> Content:
-        width = self.content_size.width
-        half_cells = round(self._share * width * 2)
-        done = "━" * (half_cells // 2) + "╸" * (half_cells % 2)
-        return Content.assemble((done, "$text-primary"), ("─" * (width - len(done)), "$rule"))
+        return render_bar(self._share, self.content_size.width, "$rule")
 
 
 class PlaceLine(Widget):

@@ -1,4 +1,4 @@
-"""What stands where a card would, when none is left for now."""
+"""What stands where a card would: the end of a review, for now or for today, and of a practice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from textual.content import Content
 from studykit.review.schedule import Rating
 from studykit.review.session import Review, Session
 from studykit.review.study_queue import next_due, not_hidden
+from studykit.study.practising import PracticeSitting, sum_lines
 from studykit.study.services import Services
 from studykit.study.words import minutes, outlook, percent, plural
+from studykit.text import clean
 from studykit.tui.widgets.safe import Static
 
 
@@ -80,3 +82,26 @@ def render_ways_on(undo: str) -> Content:
     return Content.assemble(
         ("u", key), f" {undo}    ", ("c", key), " practises more    ", ("q", key), " home"
     )
+
+
+class PracticeEnd(Static):
+    """The score, and that nothing was scheduled."""
+
+    DEFAULT_CSS = """
+    PracticeEnd {
+        width: 100%;
+        height: auto;
+        padding: 2 4;
+    }
+    """
+
+    def __init__(self, sitting: PracticeSitting, services: Services) -> None:
+        title = "Pretest done" if sitting.is_pretest else "Practice done"
+        lines = [
+            Content.styled(f"{title}: {clean(sitting.title)}", "bold $text-success"),
+            Content(""),
+            *(Content(clean(line)) for line in sum_lines(sitting, services)),
+            Content(""),
+            render_ways_on("takes the last answer back"),
+        ]
+        super().__init__(Content("\n").join(lines))

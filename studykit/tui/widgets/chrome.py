@@ -1,6 +1,4 @@
-"""The last row: the keys of this moment. Drawn as one text, which is much quicker than a widget
-for each key; what does not fit is left out whole, and help is always there.
-"""
+"""What every screen has around its body: status line, key hints, the word on a small terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +7,36 @@ from typing import NamedTuple
 from textual import events
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
+
+from studykit.tui.widgets.safe import Static
+
+
+class StatusLine(Static):
+    """One line, more if need be; the next thing said replaces it."""
+
+    DEFAULT_CSS = """
+    StatusLine {
+        height: auto;
+        min-height: 1;
+        max-height: 3;
+        padding: 0 1;
+        color: $text-muted;
+    }
+    """
+
+    _fading: Timer | None = None
+
+    def say(self, text: str | Content, *, seconds: float | None = None) -> None:
+        """Show `text`, for good or for some seconds."""
+        if self._fading is not None:
+            self._fading.stop()
+            self._fading = None
+        self.update(text)
+        if seconds is not None:
+            self._fading = self.set_timer(seconds, self.update)
+
 
 HELP_ACTION = "help"
 
@@ -73,3 +100,29 @@ class KeyHints(Widget):
                 break
             shown.append(hint)
         return shown + last
+
+
+MINIMUM = (60, 18)
+"""Columns and rows that the screens need; the app's breakpoints hide them below."""
+
+
+class TooSmall(Static):
+    """One clear line over everything else."""
+
+    DEFAULT_CSS = """
+    TooSmall {
+        display: none;
+        layer: too-small;
+        dock: top;
+        width: 100%;
+        height: 100%;
+        content-align: center middle;
+        background: $background;
+    }
+    Screen.-too-narrow TooSmall, Screen.-too-low TooSmall { display: block; }
+    """
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say by how much."""
+        width, height = self.screen.size
+        self.update(f"{MINIMUM[0]}x{MINIMUM[1]} needed, have {width}x{height}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from studykit.lab.results import Prediction
-from studykit.progress.insight import build_insight, calibration
-from studykit.progress.stats import retention
+from studykit.progress.stats import Sureness, retention
 from studykit.progress.store import StoredRun
-from studykit.progress.trends import Sureness
+from studykit.study.learner_stats import build_progress_stats, calibration
 from tests.progress.builders import make_run
 from tests.progress.history import COURSE, MEMORIES, RUNS, SCHEDULER, TODAY, whole_summary
 
@@ -17,19 +16,19 @@ KNOWN = {TODAY: (4, 4), TODAY - timedelta(days=10): (6, 3), TODAY - timedelta(da
 
 def test_each_period_holds_the_shorter_ones() -> None:
     memories = {id_: memory for id_, memory in MEMORIES.items() if id_ in COURSE.cards}
-    insight = build_insight(KNOWN, {}, memories, memories, RUNS, COURSE, TODAY, SCHEDULER)
+    stats = build_progress_stats(KNOWN, {}, memories, memories, RUNS, COURSE, TODAY, SCHEDULER)
 
-    told = [(days, seen.n, seen.remembered) for days, seen in insight.periods]
+    told = [(days, seen.n, seen.remembered) for days, seen in stats.periods]
     assert told == [(7, 4, 4), (30, 10, 7), (90, 20, 16), (365, 20, 16)]
-    assert insight.desired_retention == 0.9
+    assert stats.desired_retention == 0.9
     whole = whole_summary()
-    assert (insight.forecast, insight.overdue) == (whole.forecast, whole.overdue)
-    assert insight.hardest == whole.hardest
+    assert (stats.forecast, stats.overdue) == (whole.forecast, whole.overdue)
+    assert stats.hardest == whole.hardest
 
 
 def test_labs_count_runs_and_predictions_that_were_judged() -> None:
     """One run of two came with a judged prediction; the lab that is gone has no record."""
-    (record,) = build_insight({}, {}, {}, {}, RUNS, COURSE, TODAY, SCHEDULER).labs
+    (record,) = build_progress_stats({}, {}, {}, {}, RUNS, COURSE, TODAY, SCHEDULER).labs
 
     assert (record.header.id, record.n_runs) == ("core/residuals", 2)
     assert (record.n_judged, record.n_right) == (1, 1)

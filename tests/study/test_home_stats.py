@@ -8,80 +8,80 @@ from datetime import date, timedelta
 import pytest
 
 from studykit.course.cards import Predict
-from studykit.progress.standing import (
-    DEFAULT_ANSWER_SECONDS,
-    ENOUGH_TIMED,
-    Standing,
-    answer_seconds,
-    build_standing,
-    expected_time,
-    retention_since,
-    waiting_labs,
-)
+from studykit.progress.stats import retention_since
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import Counts
+from studykit.study.learner_stats import (
+    DEFAULT_ANSWER_SECONDS,
+    ENOUGH_TIMED,
+    HomeStats,
+    answer_seconds,
+    build_home_stats,
+    expected_time,
+    waiting_labs,
+)
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_review
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, SCHEDULER, TODAY, whole_summary
 
 
-def stand(store: Store, today: date = TODAY) -> Standing:
-    """The standing of the four days of `history`, counted by the database."""
+def stand(store: Store, today: date = TODAY) -> HomeStats:
+    """The stats of the four days of `history`, counted by the database."""
     for review in REVIEWS:
         store.record(review)
     memories = {id_: memory for id_, memory in MEMORIES.items() if id_ in COURSE.cards}
     known = store.known_by_day(today - timedelta(days=40))
     answers = store.answers_by_day()
-    return build_standing(answers, known, memories, memories, COURSE, today, SCHEDULER)
+    return build_home_stats(answers, known, memories, memories, COURSE, today, SCHEDULER)
 
 
 def test_it_agrees_with_the_summary_of_the_whole_log(store: Store) -> None:
     """The same numbers, though the log is never read."""
-    standing, whole = stand(store), whole_summary()
+    stats, whole = stand(store), whole_summary()
 
-    assert standing.streak_days == whole.streak_days == 4
-    assert standing.retention == whole.retention
-    assert standing.week == whole.forecast[:7]
-    assert [topic.mastery for topic in standing.topics] == [t.mastery for t in whole.topics]
+    assert stats.streak_days == whole.streak_days == 4
+    assert stats.retention == whole.retention
+    assert stats.week == whole.forecast[:7]
+    assert [topic.mastery for topic in stats.topics] == [t.mastery for t in whole.topics]
 
 
 def test_what_is_put_aside_is_not_ahead() -> None:
     """It still counts for mastery."""
     memories = {id_: memory for id_, memory in MEMORIES.items() if id_ in COURSE.cards}
 
-    standing = build_standing({}, {}, memories, {}, COURSE, TODAY, SCHEDULER)
+    stats = build_home_stats({}, {}, memories, {}, COURSE, TODAY, SCHEDULER)
 
-    assert sum(n for _, n in standing.week) == 0
-    assert standing.mastery("core") > 0
+    assert sum(n for _, n in stats.week) == 0
+    assert stats.mastery("core") > 0
 
 
 def test_the_calendar_ends_today_and_begins_on_a_monday(store: Store) -> None:
-    standing = stand(store)
+    stats = stand(store)
 
-    days = [day for day, _ in standing.calendar]
+    days = [day for day, _ in stats.calendar]
     assert (days[0], days[-1]) == (date(2026, 6, 1), TODAY)
-    assert [n for _, n in standing.calendar[-4:]] == [3, 2, 3, 1]
-    assert sum(n for _, n in standing.calendar) == 9
+    assert [n for _, n in stats.calendar[-4:]] == [3, 2, 3, 1]
+    assert sum(n for _, n in stats.calendar) == 9
 
 
 def test_mastery_of_a_deck_weighs_its_topics_by_cards(store: Store) -> None:
     """Three cards of which two are known, two of which none is."""
-    standing = stand(store)
+    stats = stand(store)
 
     recalled = [SCHEDULER.retrievability(MEMORIES[card], TODAY) for card in "ab"]
-    assert standing.mastery("core") == pytest.approx(sum(recalled) / 5)
-    assert standing.mastery("another") == 0.0
+    assert stats.mastery("core") == pytest.approx(sum(recalled) / 5)
+    assert stats.mastery("another") == 0.0
 
 
 def test_the_weakest_topic_is_one_that_was_begun(store: Store) -> None:
-    standing = stand(store)
-    unseen = replace(standing.topics[1], unseen=2, learning=0)
+    stats = stand(store)
+    unseen = replace(stats.topics[1], unseen=2, learning=0)
 
-    weakest = standing.weakest("core")
+    weakest = stats.weakest("core")
     assert weakest is not None and weakest.title == "Residuals"
-    weakest = replace(standing, topics=(standing.topics[0], unseen)).weakest("core")
+    weakest = replace(stats, topics=(stats.topics[0], unseen)).weakest("core")
     assert weakest is not None and weakest.title == "Why norms | matter"
-    assert replace(standing, topics=(unseen,)).weakest("core") is None
+    assert replace(stats, topics=(unseen,)).weakest("core") is None
 
 
 def test_a_day_outside_the_thirty_does_not_count() -> None:

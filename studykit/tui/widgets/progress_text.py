@@ -1,19 +1,15 @@
-"""The panels of the progress screen as text, each laid out to a width."""
+"""What the progress screen tells, panel by panel, each laid out to a width."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
-from studykit.progress.insight import Insight, LabRecord
 from studykit.progress.markdown import shorten
-from studykit.progress.standing import ENOUGH
-from studykit.progress.summary import HardCard, TopicProgress
+from studykit.progress.stats import HardCard, Retention, TopicProgress
+from studykit.study.learner_stats import ENOUGH, LabRecord, ProgressStats
 from studykit.study.words import plural, short_day
 from studykit.text import clean
-from studykit.tui.widgets.bar import render_bar
-from studykit.tui.widgets.columns import render_columns
-from studykit.tui.widgets.interval import render_interval, render_scale
-from studykit.tui.widgets.retention import render_share, verdict
+from studykit.tui.widgets.gauges import render_bar, render_columns, render_interval, render_scale
 from studykit.tui.widgets.rows import Row
 
 MUTED = "$text-muted"
@@ -24,12 +20,43 @@ LONGEST_QUESTION = 80
 """Characters of a question that a list shows."""
 
 
-def render_retention_panel(insight: Insight, width: int) -> Content:
+def render_retention(retention: Retention, wanted: float) -> Content:
+    """The last 30 days in a few lines."""
+    title = Content.styled("TRUE RETENTION", "bold $text-accent")
+    head = Content.assemble(title, ("  last 30 days", "$text-muted"))
+    basis = Content.styled(f"{plural(retention.n, 'review')} of known cards", "$text-muted")
+    share = render_share(retention)
+    if share is None:
+        return Content("\n").join([head, Content("too few to judge"), basis])
+    return Content("\n").join([head, share, verdict(retention, wanted), basis])
+
+
+def render_share(retention: Retention) -> Content | None:
+    """The share with its interval; None where there are too few to judge."""
+    share, low, high = retention.share, retention.low, retention.high
+    if share is None or low is None or high is None or retention.n < ENOUGH:
+        return None
+    return Content.assemble(
+        (f"{100 * share:.1f} %", "bold"), (f"  ({100 * low:.0f}–{100 * high:.0f} %)", "$text-muted")
+    )
+
+
+def verdict(retention: Retention, wanted: float) -> Content:
+    """Whether the interval holds what is wanted."""
+    percent = f"{100 * wanted:.0f} %"
+    if retention.high is not None and retention.high < wanted:
+        return Content.styled(f"below the wanted {percent}", "$text-warning")
+    if retention.low is not None and retention.low > wanted:
+        return Content.styled(f"above the wanted {percent}", "$text-success")
+    return Content.styled(f"as wanted: {percent}", "$text-success")
+
+
+def render_retention_panel(stats: ProgressStats, width: int) -> Content:
     """True retention of each period against the desired one."""
-    wanted = insight.desired_retention
+    wanted = stats.desired_retention
     line = max(12, min(40, width - 32))
     rows = [Content(" " * 9) + render_scale(LOWEST_RETENTION, line)]
-    for days, seen in insight.periods:
+    for days, seen in stats.periods:
         label = Content.styled(f"{_period(days):<9}", MUTED)
         share = render_share(seen)
         if share is None:
@@ -39,7 +66,7 @@ def render_retention_panel(insight: Insight, width: int) -> Content:
         track = render_interval(seen, wanted, LOWEST_RETENTION, line)
         rows.append(Content.assemble(label, track, "  ", share))
     rows.append(Content(""))
-    month = dict(insight.periods).get(30)
+    month = dict(stats.periods).get(30)
     if month is not None and month.n >= ENOUGH:
         rows.append(Content("in 30 days ") + verdict(month, wanted))
     legend = f"┊ wanted {100 * wanted:.0f} %   ├●┤ seen (95 % interval)"
@@ -51,9 +78,9 @@ def _period(days: int) -> str:
     return "1 year" if days == 365 else f"{days} days"
 
 
-def render_forecast_panel(insight: Insight, width: int) -> Content:
+def render_forecast_panel(stats: ProgressStats, width: int) -> Content:
     """Known cards by the day that they fall due, for 30 days."""
-    days, numbers = zip(*insight.forecast, strict=True)
+    days, numbers = zip(*stats.forecast, strict=True)
     today = days[0]
     most = max(numbers)
     if not most:
@@ -72,7 +99,7 @@ def render_forecast_panel(insight: Insight, width: int) -> Content:
     rows.append(Content.styled(" " * gutter + first + " " * room + last, MUTED))
     peak = days[numbers.index(most)]
     when = "today" if peak == today else f"on {short_day(peak, today)}"
-    overdue = f", {insight.overdue} of them overdue" if insight.overdue else ""
+    overdue = f", {stats.overdue} of them overdue" if stats.overdue else ""
     rows.append(
         Content(
             f"today {numbers[0]}{overdue} · {sum(numbers) / len(numbers):.1f} a day · "
@@ -82,9 +109,9 @@ def render_forecast_panel(insight: Insight, width: int) -> Content:
     return _lines(rows, width)
 
 
-def render_mastery_panel(insight: Insight, width: int) -> Content:
+def render_mastery_panel(stats: ProgressStats, width: int) -> Content:
     """Each topic with the share of its cards expected to be recalled today."""
-    return _lines([_topic(topic, width) for topic in insight.topics], width)
+    return _lines([_topic(topic, width) for topic in stats.topics], width)
 
 
 def _topic(topic: TopicProgress, width: int) -> Content:
@@ -99,13 +126,13 @@ def _topic(topic: TopicProgress, width: int) -> Content:
     return title.truncate(room, ellipsis=True, pad=True) + Content("  ") + tail
 
 
-def render_calibration_panel(insight: Insight, width: int) -> Content:
+def render_calibration_panel(stats: ProgressStats, width: int) -> Content:
     """How often the answers were right that were given with each confidence."""
-    if not insight.calibration:
+    if not stats.calibration:
         return Content.styled("no answers with a confidence yet", MUTED)
     line = max(12, min(36, width - 38))
     rows = [Content.styled("said".rjust(6) + "   ", MUTED) + render_scale(0.0, line)]
-    for sure in insight.calibration:
+    for sure in stats.calibration:
         seen = sure.outcome
         label = f"{sure.stated:4.0f} %   "
         if seen.n < ENOUGH or seen.share is None:

@@ -1,0 +1,169 @@
+"""What the store asks of the database: counts that it makes itself, marks, practised answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+from typing import cast
+
+from sqlalchemy import Select, delete, func
+from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from studykit.clock import from_ms, offset_minutes, to_ms
+from studykit.course.cards import Kind
+from studykit.progress.tables import MarkRow, PractisedRow, ReviewRow
+from studykit.review.marks import Mark, Marking, Marks
+from studykit.review.practice import Mode, Practised
+from studykit.review.schedule import Rating, State
+from studykit.text import clean
+
+_id = col(ReviewRow.id)
+_day = col(ReviewRow.day)
+_n = func.count()
+
+
+def answers_by_day(session: Session) -> dict[date, int]:
+    """Study day -> its answers, of every day that has any, oldest first."""
+    query = select_columns(_day, _n).group_by(_day).order_by(_day)
+    rows = session.connection().execute(query)
+    return {date.fromisoformat(day): n for day, n in rows}
+
+
+def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
+    """How long the latest answers took, newest first."""
+    query = select_columns(col(ReviewRow.taken_ms)).order_by(_id.desc()).limit(n_answers)
+    return list(session.connection().execute(query).scalars())
+
+
+def known_by_day(session: Session, since: date) -> dict[date, tuple[int, int]]:
+    """Study day -> reviews of cards that were in Review, and how many of them were remembered."""
+    before = aliased(ReviewRow)
+    state_before = (
+        select_columns(col(before.state))
+        .where(col(before.card_id) == col(ReviewRow.card_id), col(before.id) < _id)
+        .order_by(col(before.id).desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    remembered = _n.filter(col(ReviewRow.rating) != int(Rating.AGAIN))
+    query = (
+        select_columns(_day, _n, remembered)
+        .where(_day >= since.isoformat(), state_before == int(State.REVIEW))
+        .group_by(_day)
+        .order_by(_day)
+    )
+    rows = session.connection().execute(query)
+    return {date.fromisoformat(day): (n, k) for day, n, k in rows}
+
+
+def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:
+    """Confidence in per cent -> judged answers given with it, and how many of them were right."""
+    confidence, correct = col(ReviewRow.confidence), col(ReviewRow.correct)
+    query = (
+        select_columns(confidence, _n, _n.filter(correct.is_(True)))
+        .where(_day >= since.isoformat(), confidence.is_not(None), correct.is_not(None))
+        .group_by(confidence)
+        .order_by(confidence)
+    )
+    rows = session.connection().execute(query)
+    return {percent: (n, k) for percent, n, k in rows if percent is not None}
+
+
+def set_mark(session: Session, marking: Marking) -> None:
+    """Store a mark, in place of the same mark set before.
+
+    It stands after the day's answers, also where the clock has been put back since.
+    """
+    latest_ms = session.connection().execute(_latest_answer(marking.day)).scalar()
+    row = MarkRow(
+        card_id=marking.card_id,
+        mark=marking.mark,
+        at_ms=max(to_ms(marking.at), (latest_ms or 0) + 1),
+        offset_min=offset_minutes(marking.at),
+        day=marking.day.isoformat(),
+    )
+    session.merge(row)
+
+
+def unset_mark(session: Session, card_id: str, mark: Mark) -> None:
+    """Remove a mark, if it is there."""
+    session.exec(delete(MarkRow).where(col(MarkRow.card_id) == card_id, col(MarkRow.mark) == mark))
+
+
+def stored_marks(session: Session, day: date) -> Marks:
+    """The marks that hold on `day`."""
+    ids: defaultdict[str, set[str]] = defaultdict(set)
+    columns = select_columns(col(MarkRow.card_id), col(MarkRow.mark), col(MarkRow.day))
+    for card_id, mark, set_on in session.connection().execute(columns):
+        if mark != "buried" or set_on == day.isoformat():
+            ids[mark].add(card_id)
+    return Marks(**{mark: frozenset(cards) for mark, cards in ids.items()})
+
+
+def _latest_answer(day: date) -> Select[int]:
+    """When the last answer of `day` was given."""
+    latest = select_columns(func.max(col(ReviewRow.at_ms)))
+    return latest.where(col(ReviewRow.day) == day.isoformat())
+
+
+def newest_hiding(session: Session, day: date) -> Marking | None:
+    """The day's latest mark that hid a card, unless the day has a later review."""
+    query = (
+        select(MarkRow)
+        .where(col(MarkRow.day) == day.isoformat(), col(MarkRow.mark) != "flagged")
+        .order_by(col(MarkRow.at_ms).desc())
+    )
+    row = session.exec(query).first()
+    reviewed_ms = session.connection().execute(_latest_answer(day)).scalar()
+    if row is None or (reviewed_ms is not None and reviewed_ms >= row.at_ms):
+        return None
+    return Marking(row.card_id, cast("Mark", row.mark), from_ms(row.at_ms, row.offset_min), day)
+
+
+def add_practised(session: Session, practised: Practised) -> int:
+    """Store an answer, made safe to show; returns the id of its row."""
+    row = PractisedRow(
+        card_id=practised.card_id,
+        mode=practised.mode,
+        at_ms=to_ms(practised.at),
+        offset_min=offset_minutes(practised.at),
+        day=practised.day.isoformat(),
+        kind=practised.kind,
+        correct=practised.correct,
+        given=clean(practised.given),
+        confidence=practised.confidence,
+        taken_ms=practised.taken_ms,
+    )
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    return row.id
+
+
+def remove_practised(session: Session, number: int) -> None:
+    """Remove the row with this id."""
+    session.exec(delete(PractisedRow).where(col(PractisedRow.id) == number))
+
+
+def stored_practised(session: Session, mode: Mode | None) -> list[Practised]:
+    """Those of a mode, or all, oldest first."""
+    query = select(PractisedRow).order_by(col(PractisedRow.id))
+    if mode is not None:
+        query = query.where(col(PractisedRow.mode) == mode)
+    rows = session.exec(query)
+    return [
+        Practised(
+            card_id=row.card_id,
+            mode=cast("Mode", row.mode),
+            at=from_ms(row.at_ms, row.offset_min),
+            day=date.fromisoformat(row.day),
+            kind=cast("Kind", row.kind),
+            correct=None if row.correct is None else bool(row.correct),
+            given=row.given,
+            confidence=row.confidence,
+            taken_ms=row.taken_ms,
+        )
+        for row in rows
+    ]
