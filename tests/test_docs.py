@@ -108,7 +108,16 @@ def test_every_key_is_documented() -> None:
 # --- JSON ---
 
 MAPPINGS = {
-    *("cards", "changed_knobs", "claims", "knobs", "literature", "measurements", "points"),
+    *(
+        "cards",
+        "changed_knobs",
+        "claims",
+        "holds_if",
+        "knobs",
+        "literature",
+        "measurements",
+        "points",
+    ),
     *("recorded", "seconds", "verdicts", "versions"),
 }
 """Keys whose objects, if they are objects, have the course's or the machine's own keys."""

@@ -192,6 +192,8 @@ def _header_document(header: LabHeader) -> dict[str, Any]:
         "question": header.question,
         "points": list(header.points),
         "claims": dict(header.claims),
+        "holds_if": dict(header.holds_if),
+        "deterministic": header.deterministic,
         "knobs": {name: list(values) for name, values in header.knobs.items()},
         "seeds": header.seeds,
         "seconds": dict(header.seconds),

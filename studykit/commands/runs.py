@@ -129,6 +129,8 @@ class _ProgressLine:
 
 def say_run(header: LabHeader, result: RunResult) -> None:
     """Print how the run was made, its verdicts and its measurements."""
+    from studykit.lab.results import invitations
+
     knobs = " ".join(f"{name}={value}" for name, value in result.knobs.items())
     seeds = " ".join(str(seed.seed) for seed in result.seeds) or "none"
     versions = " ".join(f"{name} {version}" for name, version in result.versions.items())
@@ -142,9 +144,8 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     if result.seeds:
         say()
         _say_measurements(result)
-    titles = {walk.title: len(walk.steps) for seed in result.seeds for walk in seed.walks}
-    for title, n_steps in titles.items():
-        say(f"\n{title}: {n_steps} steps to go through on the lab's screen (x in studykit)")
+    for _, title, invitation in invitations(result.seeds):
+        say(f"\n{title}: {invitation} on the lab's screen (x in studykit)")
 
 
 def _say_measurements(result: RunResult) -> None:

@@ -21,16 +21,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
-from studykit.lab.events import Curve, Document, Event, Measurement, Progress
+from studykit.lab.events import Document, Event
 from studykit.lab.execute import execute
 from studykit.lab.protocol import BATCH_S, dump_line, event_to_document, load_line
-
-MAX_BATCH_POINTS = 10_000
-"""Points of a curve in one message, so that its line stays below the limit."""
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -38,9 +34,6 @@ PR_SET_CHILD_SUBREAPER = 36
 the parent of its orphaned descendants."""
 
 CAN_FORK = sys.platform == "linux"
-
-_Key: TypeAlias = tuple[str, ...]
-"""Kind and name of an event."""
 
 
 class Requests:
@@ -66,29 +59,28 @@ class Requests:
 class Outbox:
     """Messages to the parent; events that come fast are joined, so that it is never flooded.
 
-    The first event of a kind and name goes at once. For `BATCH_S` after it, the points of its
-    curve are gathered, and of any other event the latest counts.
+    The first event of a key goes at once. For `BATCH_S` after it the points of a curve, which
+    grows, are gathered, and of any other event the latest counts.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
-        self._waiting: dict[_Key, bytes | list[Curve]] = {}
-        self._sent_at: dict[_Key, float] = {}
+        self._waiting: dict[tuple[str, ...], bytes | list[Event]] = {}
+        self._sent_at: dict[tuple[str, ...], float] = {}
         self._seed = 0
 
     def put(self, seed: int, event: Event) -> None:
         """Send `event` soon. Raises `ValueError` if it is too large to be sent."""
         with self._lock:
             self._seed = seed
-            key = _key(event)
-            if isinstance(event, Curve):
-                chunks = self._waiting.setdefault(key, [])
+            if event.grows:
+                chunks = self._waiting.setdefault(event.key, [])
                 assert isinstance(chunks, list)
                 chunks.append(event)
             else:
-                self._waiting[key] = self._line(event)
-            self._flush([key])
+                self._waiting[event.key] = self._line(event)
+            self._flush([event.key])
 
     def send(self, document: Document) -> None:
         """Write `document` now, after every event that waits."""
@@ -116,15 +108,17 @@ class Outbox:
         # The next seed's first events go at once, too.
         self._sent_at.clear()
 
-    def _flush(self, keys: list[_Key]) -> None:
+    def _flush(self, keys: list[tuple[str, ...]]) -> None:
         now = time.monotonic()
         for key in keys:
             if now - self._sent_at.get(key, 0.0) >= BATCH_S:
                 self._sent_at[key] = now
                 item = self._waiting.pop(key)
-                lines = [item] if isinstance(item, bytes) else map(self._line, _join(item))
-                for line in lines:
-                    self._write(line)
+                if isinstance(item, bytes):
+                    self._write(item)
+                else:
+                    for piece in type(item[0]).joined(item).pieces():
+                        self._write(self._line(piece))
 
     def _line(self, event: Event) -> bytes:
         return dump_line({"type": "event", "seed": self._seed, "event": event_to_document(event)})
@@ -132,28 +126,6 @@ class Outbox:
     def _write(self, line: bytes) -> None:
         while line:
             line = line[os.write(self._fd, line) :]
-
-
-def _key(event: Event) -> _Key:
-    match event:
-        case Progress():
-            return ("progress",)
-        case Measurement():
-            return ("measurement", event.name)
-        case Curve():
-            return ("curve", event.chart, event.name)
-    return (type(event).__name__, event.title)
-
-
-def _join(chunks: list[Curve]) -> Iterator[Curve]:
-    xs = [x for chunk in chunks for x in chunk.xs]
-    ys = [y for chunk in chunks for y in chunk.ys]
-    last = chunks[-1]
-    for start in range(0, max(len(xs), 1), MAX_BATCH_POINTS):
-        part = slice(start, start + MAX_BATCH_POINTS)
-        yield Curve(
-            last.chart, last.name, xs[part], ys[part], last.x_label, last.y_label, last.log_y
-        )
 
 
 def main() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from studykit.course.cards import Knobs, LabHeader
-from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Progress, Table, Walk
+from studykit.lab.events import Document, Event, Measurement, Progress
 from studykit.lab.protocol import event_from_document
 from studykit.lab.results import RunResult, SeedResult, Status
 from studykit.lab.verdicts import judge, judge_seed
@@ -57,55 +57,33 @@ class Ending(NamedTuple):
     trace: str = ""
 
 
-@dataclass
-class _Seed:
-    seed: int
-    claims: dict[str, bool | None] | None = None
-    """None until it is judged."""
-    measurements: dict[str, Measurement] = field(default_factory=dict)
-    curves: dict[tuple[str, str], list[Curve]] = field(default_factory=dict)
-    heat_maps: dict[str, HeatMap] = field(default_factory=dict)
-    tables: dict[str, Table] = field(default_factory=dict)
-    walks: dict[str, Walk] = field(default_factory=dict)
+class SeedSoFar:
+    """What one seed has yielded so far: of each key one event, which may still grow."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.claims: dict[str, bool | None] | None = None
+        """None until the seed is complete and judged."""
+        self._chunks: dict[tuple[str, ...], list[Event]] = {}
 
     def add(self, event: Event) -> None:
-        match event:
-            case Measurement():
-                self.measurements[event.name] = event
-            case Curve():
-                self.curves.setdefault((event.chart, event.name), []).append(event)
-            case HeatMap():
-                self.heat_maps[event.title] = event
-            case Table():
-                self.tables[event.title] = event
-            case Walk():
-                self.walks[event.title] = event
-            case Progress():
-                pass
+        chunks = self._chunks.setdefault(event.key, [])
+        if not event.grows:
+            chunks.clear()
+        chunks.append(event)
 
+    @property
     def result(self) -> SeedResult:
+        """All of it, joined."""
+        for chunks in self._chunks.values():
+            chunks[:] = [type(chunks[0]).joined(chunks)]
+        events = [event for [event] in self._chunks.values()]
         return SeedResult(
             self.seed,
-            self.measurements,
+            {event.name: event for event in events if isinstance(event, Measurement)},
             self.claims or {},
-            tuple(_join(chunks) for chunks in self.curves.values()),
-            tuple(self.heat_maps.values()),
-            tuple(self.tables.values()),
-            tuple(self.walks.values()),
+            tuple(each for each in events if not isinstance(each, Measurement | Progress)),
         )
-
-
-def _join(chunks: Sequence[Curve]) -> Curve:
-    last = chunks[-1]
-    return Curve(
-        last.chart,
-        last.name,
-        tuple(x for chunk in chunks for x in chunk.xs),
-        tuple(y for chunk in chunks for y in chunk.ys),
-        last.x_label,
-        last.y_label,
-        last.log_y,
-    )
 
 
 class Collector:
@@ -128,7 +106,7 @@ class Collector:
         self._asked = seeds
         self._started = Started("" if device == "auto" else device, "", {})
         self._started_at = started_at
-        self._seeds: dict[int, _Seed] = {}
+        self._seeds: dict[int, SeedSoFar] = {}
 
     @property
     def is_over(self) -> bool:
@@ -150,7 +128,7 @@ class Collector:
                 return SeedEvent(seed, event)
             case {"type": "measured", "seed": int(seed)}:
                 found = self._open(seed)
-                found.claims = judge_seed(self._header, found.measurements)
+                found.claims = judge_seed(self._header, found.result.measurements)
                 return SeedJudged(seed, found.claims)
             case {"type": "done"}:
                 if [s.seed for s in self._seeds.values() if s.claims is not None] != [*self._asked]:
@@ -166,17 +144,17 @@ class Collector:
                 raise ValueError(f"no message has the type {document.get('type')!r} and its fields")
         return None
 
-    def _open(self, seed: int) -> _Seed:
+    def _open(self, seed: int) -> SeedSoFar:
         if seed not in self._asked:
             raise ValueError(f"seed {seed} was not asked for")
-        found = self._seeds.setdefault(seed, _Seed(seed))
+        found = self._seeds.setdefault(seed, SeedSoFar(seed))
         if found.claims is not None:
             raise ValueError(f"seed {seed} goes on after it was measured")
         return found
 
     def result(self, ending: Ending, seconds: float) -> RunResult:
         """Everything collected, as the run that ended so."""
-        seeds = tuple(seed.result() for seed in self._seeds.values())
+        seeds = tuple(seed.result for seed in self._seeds.values())
         return RunResult(
             lab=self._header.id,
             knobs=self._knobs,

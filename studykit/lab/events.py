@@ -6,15 +6,50 @@ Standard library only: a lab runs on a bare machine that has torch and nothing o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeAlias
+
+MAX_PIECE_POINTS = 10_000
+"""Points of a curve that are sent in one message."""
+
+
+class Event:
+    """One thing that a seed yields. Of each key it has one: a later one takes the place of it."""
+
+    __slots__ = ()
+    named_by: ClassVar[tuple[str, ...]] = ("title",)
+    """Fields that tell events of one type apart."""
+    grows: ClassVar[bool] = False
+    """True: a later one of the same key is added to the earlier, by `joined`."""
+    is_shown_once: ClassVar[bool] = False
+    """True: seeds do not differ in it, and the first seed's is the one that is shown."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Type and name."""
+        return (type(self).__name__, *(getattr(self, name) for name in self.named_by))
+
+    @classmethod
+    def joined(cls, chunks: Sequence[Self]) -> Self:
+        """All of `chunks`, which have one key and came in this order, as one event."""
+        return chunks[-1]
+
+    def pieces(self) -> Iterator[Self]:
+        """Itself, in chunks that are small enough to be sent."""
+        yield self
+
+    @property
+    def invitation(self) -> str:
+        """What there is to do with it, for a list of what a run yielded; mostly nothing."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Event):
     """How far the run of one seed is: `done` of `total` steps of any size."""
 
+    named_by: ClassVar[tuple[str, ...]] = ()
     done: float
     total: float
     note: str = ""
@@ -22,9 +57,10 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Event):
     """One number of one seed. Names are unique in a seed; a later value replaces the earlier."""
 
+    named_by: ClassVar[tuple[str, ...]] = ("name",)
     name: str
     """In snake_case, as tests of claims and cards use it: ``loss_without``."""
     value: float
@@ -37,9 +73,11 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Event):
     """Points appended to one line of one chart; yield it again to make the line grow."""
 
+    named_by: ClassVar[tuple[str, ...]] = ("chart", "name")
+    grows: ClassVar[bool] = True
     chart: str
     """Title of the chart; lines with the same chart share axes and a unit."""
     name: str
@@ -50,9 +88,24 @@ class Curve:
     y_label: str = ""
     log_y: bool = False
 
+    @classmethod
+    def joined(cls, chunks: Sequence[Self]) -> Self:
+        """The line with the points of all chunks."""
+        if len(chunks) == 1:
+            return chunks[0]
+        xs = tuple(x for chunk in chunks for x in chunk.xs)
+        ys = tuple(y for chunk in chunks for y in chunk.ys)
+        return replace(chunks[-1], xs=xs, ys=ys)
+
+    def pieces(self) -> Iterator[Self]:
+        """The line in chunks of at most `MAX_PIECE_POINTS` points."""
+        for start in range(0, max(len(self.xs), 1), MAX_PIECE_POINTS):
+            part = slice(start, start + MAX_PIECE_POINTS)
+            yield replace(self, xs=self.xs[part], ys=self.ys[part])
+
 
 @dataclass(frozen=True, slots=True)
-class HeatMap:
+class HeatMap(Event):
     """A matrix with labelled rows and columns, `values[row][column]`; None is a masked cell."""
 
     title: str
@@ -63,7 +116,7 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Event):
     """Rows of text and numbers, for what neither a curve nor a heat map shows."""
 
     title: str
@@ -84,12 +137,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Event):
     """A computation to be gone through step by step: a map of its cells, and what each changes.
 
     Cells that no step visits are left out by the computation, and the map shows them so.
     """
 
+    is_shown_once: ClassVar[bool] = True
     title: str
     rows: Sequence[str]
     """Labels of the map's rows, from the top."""
@@ -102,8 +156,10 @@ class Walk:
     """Those of `columns` that a learner may guess from the others and the caption: each step shows
     them only when asked to."""
 
+    @property
+    def invitation(self) -> str:
+        return f"{len(self.steps)} steps to go through"
 
-Event: TypeAlias = Progress | Measurement | Curve | HeatMap | Table | Walk
 
 Document: TypeAlias = dict[str, Any]
 """An event, a request or an outcome as JSON."""

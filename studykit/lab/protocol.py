@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from studykit.lab.events import (
@@ -48,15 +49,6 @@ FLOAT = "$float"
 """Flags a float that JSON cannot write; no identifier, so nothing measured is called so."""
 
 _UNWRITABLE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-_EVENTS: dict[str, type[Event]] = {
-    "progress": Progress,
-    "measurement": Measurement,
-    "curve": Curve,
-    "heat_map": HeatMap,
-    "table": Table,
-    "walk": Walk,
-}
-_NAMES = {cls: name for name, cls in _EVENTS.items()}
 
 
 def encode(value: Any) -> Any:
@@ -106,15 +98,16 @@ def load_line(line: bytes, text: Callable[[str], str] = str) -> Document:
 
 
 def event_to_document(event: Event) -> Document:
-    """The name and the fields of a checked event."""
-    values = _values(event)
-    if isinstance(event, Walk):
-        values["steps"] = [_values(step) for step in event.steps]
-    return {"event": _NAMES[type(event)], **values}
+    """The name and the fields of a checked event; what is in them that has fields, too."""
+    return {"event": _event_name(type(event)), **_fields(event)}
 
 
-def _values(item: Event | Step) -> Document:
-    return {field.name: getattr(item, field.name) for field in fields(item)}
+def _fields(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _fields(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [_fields(item) for item in value]
+    return value
 
 
 def event_from_document(document: object) -> Event:
@@ -123,16 +116,19 @@ def event_from_document(document: object) -> Event:
         raise ValueError("an event must be an object")
     values = dict(document)
     name = values.pop("event", None)
-    cls = _EVENTS.get(name) if isinstance(name, str) else None
+    cls = next((cls for cls in CHECKS if _event_name(cls) == name), None)
     if cls is None:
         raise ValueError(f"an event cannot be {name!r}")
     try:
-        if cls is Walk:
-            values["steps"] = [Step(**step) for step in values["steps"]]
         event = cls(**values)
-    except (TypeError, KeyError):
+    except TypeError:
         raise ValueError(f"not the fields of {cls.__name__}") from None
     return checked(event)
+
+
+def _event_name(cls: type) -> str:
+    """``heat_map`` of `HeatMap`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def checked(event: object) -> Event:
@@ -140,41 +136,48 @@ def checked(event: object) -> Event:
 
     Tensors and arrays count as the numbers in them.
     """
-    match event:
-        case Progress(done, total, note):
-            progress = Progress(_number(done, event), _number(total, event), _text(note, event))
-            if not (math.isfinite(progress.done) and math.isfinite(progress.total)):
-                raise _fault(event, "done and total must be finite")
-            return progress
-        case Measurement(name, value, unit, label, yardstick):
-            if not isinstance(yardstick, bool):
-                raise _fault(event, "yardstick must be True or False")
-            words = [_text(item, event) for item in (name, unit, label)]
-            return Measurement(words[0], _number(value, event), words[1], words[2], yardstick)
-        case Curve(chart, name, xs, ys, x_label, y_label, log_y):
-            points = (_numbers(xs, event), _numbers(ys, event))
-            if len(points[0]) != len(points[1]):
-                raise _fault(event, f"{len(points[0])} xs but {len(points[1])} ys")
-            if not isinstance(log_y, bool):
-                raise _fault(event, "log_y must be True or False")
-            labels = (_text(x_label, event), _text(y_label, event))
-            return Curve(_text(chart, event), _text(name, event), *points, *labels, log_y)
-        case HeatMap(title, rows, columns, values, unit):
-            rows, columns = _texts(rows, event), _texts(columns, event)
-            cells = tuple(_cells(row, event) for row in _items(values, event))
-            if len(cells) != len(rows) or any(len(row) != len(columns) for row in cells):
-                raise _fault(event, f"values must be {len(rows)} rows of {len(columns)} numbers")
-            return HeatMap(_text(title, event), rows, columns, cells, _text(unit, event))
-        case Table(title, columns, rows):
-            columns = _texts(columns, event)
-            lines = tuple(_mixed(row, event) for row in _items(rows, event))
-            if any(len(line) != len(columns) for line in lines):
-                raise _fault(event, f"each row must have {len(columns)} cells")
-            return Table(_text(title, event), columns, lines)
-        case Walk():
-            return _checked_walk(event)
-    *names, last = (cls.__name__ for cls in _EVENTS.values())
+    if check := CHECKS.get(type(event)):
+        return check(event)
+    *names, last = (cls.__name__ for cls in CHECKS)
     raise ValueError(f"a lab yields {', '.join(names)} or {last}, not {type(event).__name__}")
+
+
+def _checked_progress(event: Progress) -> Progress:
+    done, total = _number(event.done, event), _number(event.total, event)
+    if not (math.isfinite(done) and math.isfinite(total)):
+        raise _fault(event, "done and total must be finite")
+    return Progress(done, total, _text(event.note, event))
+
+
+def _checked_measurement(event: Measurement) -> Measurement:
+    name, unit, label = (_text(item, event) for item in (event.name, event.unit, event.label))
+    yardstick = _switch(event.yardstick, "yardstick", event)
+    return Measurement(name, _number(event.value, event), unit, label, yardstick)
+
+
+def _checked_curve(curve: Curve) -> Curve:
+    xs, ys = _numbers(curve.xs, curve), _numbers(curve.ys, curve)
+    if len(xs) != len(ys):
+        raise _fault(curve, f"{len(xs)} xs but {len(ys)} ys")
+    chart, name = _text(curve.chart, curve), _text(curve.name, curve)
+    x_label, y_label = _text(curve.x_label, curve), _text(curve.y_label, curve)
+    return Curve(chart, name, xs, ys, x_label, y_label, _switch(curve.log_y, "log_y", curve))
+
+
+def _checked_heat_map(event: HeatMap) -> HeatMap:
+    rows, columns = _texts(event.rows, event), _texts(event.columns, event)
+    cells = tuple(_cells(row, event) for row in _items(event.values, event))
+    if len(cells) != len(rows) or any(len(row) != len(columns) for row in cells):
+        raise _fault(event, f"values must be {len(rows)} rows of {len(columns)} numbers")
+    return HeatMap(_text(event.title, event), rows, columns, cells, _text(event.unit, event))
+
+
+def _checked_table(table: Table) -> Table:
+    columns = _texts(table.columns, table)
+    rows = tuple(_mixed(row, table) for row in _items(table.rows, table))
+    if any(len(row) != len(columns) for row in rows):
+        raise _fault(table, f"each row must have {len(columns)} cells")
+    return Table(_text(table.title, table), columns, rows)
 
 
 def _checked_walk(walk: Walk) -> Walk:
@@ -184,6 +187,10 @@ def _checked_walk(walk: Walk) -> Walk:
         raise _fault(walk, f"covers {unknown[0]!r}, which is no column of its tables")
     steps = []
     for n, step in enumerate(_items(walk.steps, walk), start=1):
+        try:
+            step = Step(**step) if isinstance(step, Mapping) else step
+        except TypeError:
+            raise _fault(walk, f"step {n}: not the fields of Step") from None
         if not isinstance(step, Step):
             raise _fault(walk, f"step {n}: {type(step).__name__} where a Step must be")
         at = _numbers(step.at, walk)
@@ -197,6 +204,17 @@ def _checked_walk(walk: Walk) -> Walk:
     if not steps:
         raise _fault(walk, "no steps to go through")
     return Walk(_text(walk.title, walk), rows, map_columns, columns, tuple(steps), covered)
+
+
+CHECKS: dict[type, Callable[[Any], Event]] = {
+    Progress: _checked_progress,
+    Measurement: _checked_measurement,
+    Curve: _checked_curve,
+    HeatMap: _checked_heat_map,
+    Table: _checked_table,
+    Walk: _checked_walk,
+}
+"""What a lab may yield, and how each is checked."""
 
 
 def _fault(event: object, what: str) -> ValueError:
@@ -216,6 +234,12 @@ def _number(value: object, event: object) -> float:
         raise _fault(event, f"{type(value).__name__} where a number must be")
     if isinstance(value, int) and abs(value) >= 2**63:
         raise _fault(event, "a whole number of more than 63 bits")
+    return value
+
+
+def _switch(value: object, name: str, event: object) -> bool:
+    if not isinstance(value, bool):
+        raise _fault(event, f"{name} must be True or False")
     return value
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from studykit.course.cards import Knobs, LabHeader
 from studykit.course.source import read_source
 from studykit.errors import CourseError, LabError, Place
 from studykit.files import replace_file
-from studykit.lab.events import Curve, HeatMap, Walk
+from studykit.lab.events import Curve, Event
 from studykit.lab.protocol import FLOAT
-from studykit.lab.results import RunResult, SeedResult, result_from_json, result_to_json
+from studykit.lab.results import RunResult, result_from_json, result_to_json
 from studykit.lab.verdicts import judge_again
 
 FORMAT = 1
@@ -115,58 +115,34 @@ def _order(run: RunResult) -> tuple[str, str]:
 
 
 def _lighten(run: RunResult) -> RunResult:
-    seeds = _with_one_walk(_lighten_seed(seed) for seed in run.seeds)
-    return replace(run, seeds=seeds, seconds=round(run.seconds, 2), trace="", recorded=True)
+    """`run` as it is recorded: few points, few digits; an event that is shown once, once."""
+    known: set[tuple[str, ...]] = set()
+    seeds = []
+    for seed in run.seeds:
+        kept = [event for event in seed.events if event.key not in known]
+        known |= {event.key for event in kept if event.is_shown_once}
+        seeds.append(replace(seed, events=tuple(_rounded(_thin(event)) for event in kept)))
+    return replace(run, seeds=tuple(seeds), seconds=round(run.seconds, 2), trace="", recorded=True)
 
 
-def _with_one_walk(seeds: Iterable[SeedResult]) -> tuple[SeedResult, ...]:
-    """`seeds`, of the walks with one title only the first, which is the one that is shown."""
-    titles: set[str] = set()
-    kept = []
-    for seed in seeds:
-        kept.append(replace(seed, walks=tuple(w for w in seed.walks if w.title not in titles)))
-        titles |= {walk.title for walk in seed.walks}
-    return tuple(kept)
+def _thin(event: Event) -> Event:
+    if not isinstance(event, Curve) or (n := len(event.xs)) <= MAX_POINTS:
+        return event
+    kept = [round(i * (n - 1) / (MAX_POINTS - 1)) for i in range(MAX_POINTS)]
+    xs, ys = (tuple(values[i] for i in kept) for values in (event.xs, event.ys))
+    return replace(event, xs=xs, ys=ys)
 
 
-def _lighten_seed(seed: SeedResult) -> SeedResult:
-    return replace(
-        seed,
-        curves=tuple(_thin(curve) for curve in seed.curves),
-        heat_maps=tuple(_round_cells(heat_map) for heat_map in seed.heat_maps),
-        walks=tuple(_round_steps(walk) for walk in seed.walks),
-    )
-
-
-def _thin(curve: Curve) -> Curve:
-    n = len(curve.xs)
-    kept = list(range(n))
-    if n > MAX_POINTS:
-        kept = [round(i * (n - 1) / (MAX_POINTS - 1)) for i in range(MAX_POINTS)]
-    xs, ys = ([_short(values[i]) for i in kept] for values in (curve.xs, curve.ys))
-    return replace(curve, xs=tuple(xs), ys=tuple(ys))
-
-
-def _round_cells(heat_map: HeatMap) -> HeatMap:
-    rows = [
-        tuple(None if cell is None else _short(cell) for cell in row) for row in heat_map.values
-    ]
-    return replace(heat_map, values=tuple(rows))
-
-
-def _round_steps(walk: Walk) -> Walk:
-    def rounded(cell: str | float) -> str | float:
-        return cell if isinstance(cell, str) else _short(cell)
-
-    steps = [
-        replace(step, table=tuple(tuple(map(rounded, row)) for row in step.table))
-        for step in walk.steps
-    ]
-    return replace(walk, steps=tuple(steps))
-
-
-def _short(value: float) -> float:
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+def _rounded(value: Any) -> Any:
+    """`value` with every number in it rounded to six digits."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, tuple):
+        return tuple(_rounded(item) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _rounded(getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **parts)
+    return value
 
 
 def _render(value: Any, indent: int = 0) -> str:

@@ -5,12 +5,12 @@ Stored in the database for own runs and in ``data/results/`` for recorded ones, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
-from studykit.lab.events import Curve, Document, Event, HeatMap, Measurement, Table, Walk
+from studykit.lab.events import Document, Event, Measurement
 from studykit.lab.protocol import decode, encode, event_from_document, event_to_document
 from studykit.text import clean
 
@@ -31,11 +31,12 @@ class SeedResult:
     seed: int
     measurements: Mapping[str, Measurement]
     claims: Mapping[str, bool | None]
-    curves: tuple[Curve, ...] = ()
-    """Whole lines: the chunks of one chart and name joined."""
-    heat_maps: tuple[HeatMap, ...] = ()
-    tables: tuple[Table, ...] = ()
-    walks: tuple[Walk, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What else it yielded, progress left out: of each key one, chunks joined."""
+
+    def all(self, kind: type[_E]) -> tuple[_E, ...]:
+        """Its events of one type."""
+        return tuple(event for event in self.events if isinstance(event, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,17 @@ class RunResult:
             for seed in self.seeds
             if measurement in seed.measurements
         )
+
+
+def invitations(seeds: Iterable[SeedResult]) -> list[tuple[str, str, str]]:
+    """Of events that there is something to do with: type, title and what it is, each once."""
+    found = [
+        (event.key[0], event.key[1], event.invitation)
+        for seed in seeds
+        for event in seed.events
+        if event.invitation
+    ]
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +132,11 @@ def _seed_to_json(seed: SeedResult) -> Document:
         "seed": seed.seed,
         "claims": seed.claims,
         "measurements": {
-            name: {key: value for key, value in _fields(item).items() if key != "name"}
-            for name, item in seed.measurements.items()
+            name: {"value": m.value, "unit": m.unit, "label": m.label, "yardstick": m.yardstick}
+            for name, m in seed.measurements.items()
         },
-        "curves": [_fields(curve) for curve in seed.curves],
-        "heat_maps": [_fields(heat_map) for heat_map in seed.heat_maps],
-        "tables": [_fields(table) for table in seed.tables],
-        "walks": [_fields(walk) for walk in seed.walks],
+        "events": [event_to_document(event) for event in seed.events],
     }
-
-
-def _fields(event: Event) -> Document:
-    document = event_to_document(event)
-    del document["event"]
-    return document
 
 
 def result_from_json(document: object) -> RunResult:
@@ -182,31 +185,29 @@ def _seed_from_json(document: object) -> SeedResult:
     claims = _get(document, "claims", dict)
     if not all(value is None or isinstance(value, bool) for value in claims.values()):
         raise ValueError("claims: a value must be true, false or null")
-    named = [
-        {"name": name, **item} if isinstance(item, dict) else item
-        for name, item in _get(document, "measurements", dict).items()
-    ]
-    return SeedResult(
-        seed=_get(document, "seed", int),
-        measurements={item.name: item for item in _events("measurement", Measurement, named)},
-        claims=claims,
-        curves=_events("curve", Curve, _get(document, "curves", list)),
-        heat_maps=_events("heat_map", HeatMap, _get(document, "heat_maps", list)),
-        tables=_events("table", Table, _get(document, "tables", list)),
-        # Runs that were stored before there were walks lack the field.
-        walks=_events("walk", Walk, _get({"walks": [], **document}, "walks", list)),
-    )
+    measurements = {}
+    for name, item in _get(document, "measurements", dict).items():
+        fields = {"name": name, **item} if isinstance(item, dict) else item
+        measurement = _event(fields, "measurement")
+        assert isinstance(measurement, Measurement)
+        measurements[name] = measurement
+    if "events" in document:
+        events = [_event(item) for item in _get(document, "events", list)]
+    else:
+        # Stored before the events were one list, and some before there were walks.
+        named = {name: _get({name: [], **document}, name, list) for name in _LISTS}
+        events = [_event(item, _LISTS[name]) for name, items in named.items() for item in items]
+    return SeedResult(_get(document, "seed", int), measurements, claims, tuple(events))
 
 
-def _events(name: str, cls: type[_E], documents: list[Any]) -> tuple[_E, ...]:
-    events = []
-    for document in documents:
-        if not isinstance(document, dict):
-            raise ValueError(f"a {name} must be an object")
-        event = event_from_document({**document, "event": name})
-        assert isinstance(event, cls)
-        events.append(event)
-    return tuple(events)
+_LISTS = {"curves": "curve", "heat_maps": "heat_map", "tables": "table", "walks": "walk"}
+
+
+def _event(document: object, name: str = "") -> Event:
+    """The event in `document`, which is of the type `name` if it does not say so itself."""
+    if not isinstance(document, dict):
+        raise ValueError(f"{'an' if not name else 'a'} {name or 'event'} must be an object")
+    return event_from_document({**document, "event": name} if name else document)
 
 
 def _get(document: Document, key: str, kind: type[_T]) -> _T:

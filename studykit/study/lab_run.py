@@ -7,63 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from studykit.course.cards import Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
-from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table, Walk
+from studykit.lab.collect import SeedSoFar
+from studykit.lab.events import Curve, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.study.prediction import score
 
 RunState: TypeAlias = Literal["starting", "running", "cancelling", "finished"]
-
-
-@dataclass
-class _Seed:
-    """What one seed has yielded so far."""
-
-    seed: int
-    measurements: dict[str, Measurement] = field(default_factory=dict)
-    curves: dict[tuple[str, str], tuple[Curve, list[float], list[float]]] = field(
-        default_factory=dict
-    )
-    heat_maps: dict[str, HeatMap] = field(default_factory=dict)
-    tables: dict[str, Table] = field(default_factory=dict)
-    walks: dict[str, Walk] = field(default_factory=dict)
-    claims: dict[str, bool | None] = field(default_factory=dict)
-
-    def take(self, event: Event) -> None:
-        """Keep what `event` tells; a curve grows, everything else replaces its namesake."""
-        match event:
-            case Measurement():
-                self.measurements[event.name] = event
-            case Curve():
-                key = (event.chart, event.name)
-                _, xs, ys = self.curves.setdefault(key, (event, [], []))
-                xs += event.xs
-                ys += event.ys
-            case HeatMap():
-                self.heat_maps[event.title] = event
-            case Table():
-                self.tables[event.title] = event
-            case Walk():
-                self.walks[event.title] = event
-            case Progress():
-                pass
-
-    @property
-    def result(self) -> SeedResult:
-        return SeedResult(
-            self.seed,
-            dict(self.measurements),
-            dict(self.claims),
-            tuple(replace(curve, xs=xs, ys=ys) for curve, xs, ys in self.curves.values()),
-            tuple(self.heat_maps.values()),
-            tuple(self.tables.values()),
-            tuple(self.walks.values()),
-        )
 
 
 class LabRun:
@@ -116,7 +70,7 @@ class LabRun:
         self.problem = ""
         self.is_seen = False
         self.n_told = 0
-        self._seeds: dict[int, _Seed] = {}
+        self._seeds: dict[int, SeedSoFar] = {}
         self._timer = timer
         self._started_s = timer()
 
@@ -196,14 +150,14 @@ class LabRun:
                     self.progress = message.event
                 elif isinstance(message.event, Curve):
                     self.latest_chart = message.event.chart
-                self._seed(message.seed).take(message.event)
+                self._seed(message.seed).add(message.event)
             case SeedJudged():
                 self._seed(message.seed).claims = dict(message.claims)
             case Finished():
                 self.result = message.result
 
-    def _seed(self, seed: int) -> _Seed:
-        return self._seeds.setdefault(seed, _Seed(seed))
+    def _seed(self, seed: int) -> SeedSoFar:
+        return self._seeds.setdefault(seed, SeedSoFar(seed))
 
 
 def is_worth_keeping(result: RunResult) -> bool:

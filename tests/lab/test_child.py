@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import studykit.lab
-from studykit.lab.child import MAX_BATCH_POINTS, Outbox
-from studykit.lab.events import Curve, Measurement, Progress
+from studykit.lab.child import Outbox
+from studykit.lab.events import MAX_PIECE_POINTS, Curve, HeatMap, Measurement, Progress
 from studykit.lab.process import Finished, LabRunner, SeedEvent, Started
 from studykit.lab.protocol import MAX_LINE_BYTES
 from tests.lab.fake_labs import FakeCourse, is_alive, run_to_end, wait_until_dead
@@ -174,7 +174,7 @@ def test_the_first_of_a_name_goes_at_once_and_the_rest_is_joined(sink: Sink) -> 
 
 
 def test_points_beyond_one_line_are_split(sink: Sink) -> None:
-    n = 3 * MAX_BATCH_POINTS + 1
+    n = 3 * MAX_PIECE_POINTS + 1
     curve = Curve("loss", "base", tuple(range(n)), tuple(i / 3 for i in range(n)))
     sink.outbox.put(0, curve)
 
@@ -217,7 +217,7 @@ async def test_fast_events_are_joined_and_no_point_is_lost(
 
     messages, result = await run_to_end(runner, header)
 
-    assert result.seeds[0].curves[0].xs == tuple(range(10_000))
+    assert result.seeds[0].all(Curve)[0].xs == tuple(range(10_000))
     n_progress = sum(isinstance(getattr(m, "event", None), Progress) for m in messages)
     assert n_progress <= 2 + 10 * result.seconds
 
@@ -265,4 +265,4 @@ async def test_torch_is_warm_and_limited_to_the_threads_allowed(course: FakeCour
     assert (result.status, result.message) == ("done", "")
     assert result.values("threads") == (1,)
     assert "torch" in result.versions
-    assert result.seeds[0].heat_maps[0].values == ((0.0, 0.0),)
+    assert result.seeds[0].all(HeatMap)[0].values == ((0.0, 0.0),)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from studykit.lab.events import Curve
 from studykit.lab.process import (
     LabRunner,
 )
@@ -25,7 +26,7 @@ async def test_nan_is_an_outcome(runner: LabRunner, course: FakeCourse) -> None:
 
     assert result.status == "done"
     assert math.isnan(result.values("loss")[0])
-    assert result.seeds[0].curves[0].ys == (math.inf, -math.inf)
+    assert result.seeds[0].all(Curve)[0].ys == (math.inf, -math.inf)
     assert result.verdicts == {"low": "undecided", "high": "undecided"}
 
 

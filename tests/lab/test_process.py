@@ -62,11 +62,11 @@ async def test_a_run_streams_and_ends_with_its_result(
     assert "python" in result.versions
     first = result.seeds[0]
     assert first.measurements["loss"] == Measurement("loss", 1.5, "nats", "at the end")
-    assert first.curves == (Curve("loss", "pre", (0, 1, 2), (2, 1, 0), "step", "nats"),)
-    assert first.heat_maps == (HeatMap("weights", ("a",), ("b", "c"), ((None, 0.5),)),)
-    assert first.tables == (Table("scores", ("name", "score"), (("x", 1),)),)
+    assert first.all(Curve) == (Curve("loss", "pre", (0, 1, 2), (2, 1, 0), "step", "nats"),)
+    assert first.all(HeatMap) == (HeatMap("weights", ("a",), ("b", "c"), ((None, 0.5),)),)
+    assert first.all(Table) == (Table("scores", ("name", "score"), (("x", 1),)),)
     steps = (Step((0, 0), "adds", ((1,),)),)
-    assert first.walks == (Walk("sums", ("r",), ("c",), ("sum",), steps, ("sum",)),)
+    assert first.all(Walk) == (Walk("sums", ("r",), ("c",), ("sum",), steps, ("sum",)),)
 
 
 @pytest.mark.parametrize(

@@ -73,17 +73,17 @@ def test_heavy_parts_are_thinned(tmp_path: Path) -> None:
     xs = tuple(range(1000))
     curve = Curve("loss", "base", xs, tuple(math.nan if x == 999 else x / 7 for x in xs))
     heat_map = HeatMap("weights", ("a",), ("b", "c"), ((None, 1 / 7),))
-    seed = replace(RUN.seeds[0], curves=(curve,), heat_maps=(heat_map,))
+    seed = replace(RUN.seeds[0], events=(curve, heat_map))
     record_run(tmp_path, replace(RUN, seeds=(seed,), trace="noise"))
 
     run = load_recorded(tmp_path, RUN.lab)[0]
-    thinned = run.seeds[0].curves[0]
+    thinned = run.seeds[0].all(Curve)[0]
     assert len(thinned.xs) == len(thinned.ys) == 60
     assert (thinned.xs[0], thinned.xs[-1]) == (0, 999)
     assert list(thinned.xs) == sorted(set(thinned.xs))
     assert math.isnan(thinned.ys[-1])
     assert thinned.ys[1] == float(f"{thinned.xs[1] / 7:.6g}")
-    assert run.seeds[0].heat_maps[0].values == ((None, 0.142857),)
+    assert run.seeds[0].all(HeatMap)[0].values == ((None, 0.142857),)
     assert run.values("loss") == (1 / 3,)
     assert run.trace == ""
 
@@ -95,18 +95,18 @@ def test_a_walk_is_recorded_once(tmp_path: Path) -> None:
         step = Step((0, 0), "the first tile", (("a", value),))
         return Walk(title, ("q",), ("k",), ("row", "max"), (step,))
 
-    first = replace(RUN.seeds[0], walks=(walk("tiles", 1 / 3),))
-    second = replace(RUN.seeds[0], seed=1, walks=(walk("tiles", 2.0), walk("blocks", -math.inf)))
+    first = replace(RUN.seeds[0], events=(walk("tiles", 1 / 3),))
+    second = replace(RUN.seeds[0], seed=1, events=(walk("tiles", 2.0), walk("blocks", -math.inf)))
     record_run(tmp_path, replace(RUN, seeds=(first, second)))
 
-    kept = [seed.walks for seed in load_recorded(tmp_path, RUN.lab)[0].seeds]
+    kept = [seed.events for seed in load_recorded(tmp_path, RUN.lab)[0].seeds]
     assert kept == [(walk("tiles", 0.333333),), (walk("blocks", -math.inf),)]
 
 
 def test_the_file_reads_well_in_a_diff(tmp_path: Path) -> None:
     """Strict JSON, a row of numbers on one line, what fits on one line too."""
     curve = Curve("loss", "base", tuple(range(60)), (0.125,) * 59 + (math.inf,))
-    record_run(tmp_path, replace(RUN, seeds=(replace(RUN.seeds[0], curves=(curve,)),)))
+    record_run(tmp_path, replace(RUN, seeds=(replace(RUN.seeds[0], events=(curve,)),)))
 
     lines = results_path(tmp_path, RUN.lab).read_text().splitlines()
 

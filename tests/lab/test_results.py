@@ -52,10 +52,7 @@ def seed_results(draw: st.DrawFn) -> SeedResult:
         draw(st.integers(0, 99)),
         named,
         draw(st.dictionaries(text, st.none() | st.booleans(), max_size=3)),
-        tuple(draw(st.lists(curves, max_size=2))),
-        tuple(draw(st.lists(heat_maps, max_size=1))),
-        tuple(draw(st.lists(tables, max_size=1))),
-        tuple(draw(st.lists(walks, max_size=1))),
+        tuple(draw(st.lists(curves | heat_maps | tables | walks, max_size=3))),
     )
 
 
@@ -140,8 +137,9 @@ def test_the_form_on_disk_is_stable() -> None:
                 "measurements": {
                     "loss": {"value": 1.5, "unit": "nats", "label": "", "yardstick": False}
                 },
-                "curves": [
+                "events": [
                     {
+                        "event": "curve",
                         "chart": "loss",
                         "name": "base",
                         "xs": [0, 1],
@@ -151,9 +149,6 @@ def test_the_form_on_disk_is_stable() -> None:
                         "log_y": False,
                     }
                 ],
-                "heat_maps": [],
-                "tables": [],
-                "walks": [],
             }
         ],
     }
@@ -178,10 +173,11 @@ def test_the_form_on_disk_is_stable() -> None:
         (["seeds", 0, "claims", "low"], 1, "claims: a value must be true, false or null"),
         (["seeds", 0, "measurements", "loss"], 1.5, "a measurement must be an object"),
         (["seeds", 0, "measurements", "loss", "value"], "1", "str where a number must be"),
-        (["seeds", 0, "curves", 0, "xs"], [1], "1 xs but 2 ys"),
-        (["seeds", 0, "curves", 0], None, "a curve must be an object"),
-        (["seeds", 0, "walks"], {}, "walks: dict where list must be"),
-        (["seeds", 0, "walks"], [{"title": "w"}], "not the fields of Walk"),
+        (["seeds", 0, "events", 0, "xs"], [1], "1 xs but 2 ys"),
+        (["seeds", 0, "events", 0], None, "an event must be an object"),
+        (["seeds", 0, "events"], {}, "events: dict where list must be"),
+        (["seeds", 0, "events"], [{"event": "walk", "title": "w"}], "not the fields of Walk"),
+        (["seeds", 0, "events", 0, "event"], "surprise", "an event cannot be 'surprise'"),
     ],
 )
 def test_a_damaged_result_is_refused_with_the_reason(
@@ -199,12 +195,22 @@ def test_a_damaged_result_is_refused_with_the_reason(
     assert fault in str(caught.value)
 
 
-def test_a_run_from_before_there_were_walks_and_budgets_is_read() -> None:
+def test_a_run_of_an_earlier_version_is_read() -> None:
+    """Databases hold runs with a list for each type of event, from before walks and budgets."""
     document = result_to_json(RESULT)
-    del document["seeds"][0]["walks"]
     del document["budget"]
+    seed = document["seeds"][0]
+    (curve,) = seed.pop("events")
+    del curve["event"]
+    table = {"title": "t", "columns": ["a"], "rows": [[1.5]]}
+    seed |= {"curves": [curve], "heat_maps": [], "tables": [table]}
 
-    assert result_from_json(document) == RESULT
+    (read,) = result_from_json(document).seeds
+    assert read.events == (*RESULT.seeds[0].events, Table("t", ("a",), ((1.5,),)))
+
+    seed["walks"] = [{"title": "w"}]
+    with pytest.raises(ValueError, match="not the fields of Walk"):
+        result_from_json(document)
 
 
 @pytest.mark.parametrize("key", result_to_json(RESULT).keys() - {"budget"})

@@ -86,7 +86,7 @@ def make_run(
         seed=0,
         measurements={"loss": Measurement("loss", loss, "nats")},
         claims={"stuck": True},
-        curves=(Curve("loss", "without", (0.0, 1.0), (5.0, loss)),),
+        events=(Curve("loss", "without", (0.0, 1.0), (5.0, loss)),),
     )
     return RunResult(
         lab=lab,

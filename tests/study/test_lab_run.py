@@ -59,7 +59,7 @@ def test_curves_grow_and_measurements_replace(run: LabRun) -> None:
     run.take(SeedJudged(0, {"half": True}))
 
     first, second = run.seeds
-    assert list(first.curves[0].xs) == [0, 1, 2]
+    assert list(first.all(Curve)[0].xs) == [0, 1, 2]
     assert first.measurements["loss"].value == pytest.approx(1 / 3)
     assert (first.claims, second.claims) == ({"half": True}, {})
     assert run.latest_chart == "other"

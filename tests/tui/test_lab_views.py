@@ -48,7 +48,7 @@ def services(make_services: MakeServices) -> Services:
 def result_of(services: Services, n_layers: int = 8) -> RunResult:
     """A run with a chart and two heat maps."""
     result = build_result(services.course.root, n_layers=n_layers)
-    seeds = (replace(seed, curves=(LOSS,), heat_maps=(WEIGHTS, BAD)) for seed in result.seeds)
+    seeds = (replace(seed, events=(LOSS, WEIGHTS, BAD)) for seed in result.seeds)
     return replace(result, seeds=tuple(seeds))
 
 
@@ -266,7 +266,7 @@ async def test_past_runs_side_by_side(services: Services) -> None:
 async def test_a_past_run_is_looked_at_as_when_it_had_ended(services: Services) -> None:
     """The learner's own and a recorded one: outcome first, then charts, maps and walks."""
     recorded = services.recorded(LAB_ID)[0]
-    seeds = tuple(replace(seed, walks=(SUMS,)) for seed in recorded.seeds)
+    seeds = tuple(replace(seed, events=(*seed.events, SUMS)) for seed in recorded.seeds)
     services._recorded[LAB_ID] = (replace(recorded, seeds=seeds),)
     async with opened(services) as pilot:
         services.record_run(result_of(services, 2), None, None)

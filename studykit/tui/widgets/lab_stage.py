@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
+from studykit.lab.events import Curve, Event, HeatMap, Walk
 from studykit.lab.results import RunResult, SeedResult
 from studykit.study.lab_run import LabRun
 from studykit.study.numbers import summarise
@@ -25,6 +26,7 @@ from studykit.tui.widgets.outcome import (
 from studykit.tui.widgets.safe import Static
 from studykit.tui.widgets.walk_view import WalkView
 
+_E = TypeVar("_E", bound=Event)
 Kind: TypeAlias = Literal["chart", "map", "walk"]
 
 
@@ -37,10 +39,17 @@ class Exhibit(NamedTuple):
 
 def exhibits_of(seeds: Sequence[SeedResult]) -> tuple[Exhibit, ...]:
     """Charts in the order in which the lab begins them, then heat maps, then walks."""
-    charts = (Exhibit(curve.chart, "chart") for seed in seeds for curve in seed.curves)
-    maps = (Exhibit(heat_map.title, "map") for seed in seeds for heat_map in seed.heat_maps)
-    walks = (Exhibit(walk.title, "walk") for seed in seeds for walk in seed.walks)
+    charts = (Exhibit(curve.chart, "chart") for seed in seeds for curve in seed.all(Curve))
+    maps = (Exhibit(heat_map.title, "map") for seed in seeds for heat_map in seed.all(HeatMap))
+    walks = (Exhibit(walk.title, "walk") for seed in seeds for walk in seed.all(Walk))
     return tuple(dict.fromkeys([*charts, *maps, *walks]))
+
+
+def _find(kind: type[_E], title: str, seeds: Iterable[SeedResult]) -> tuple[SeedResult, _E]:
+    """The first of `seeds` with an event of this type and title, and the event."""
+    return next(
+        (seed, event) for seed in seeds for event in seed.all(kind) if event.key[1:] == (title,)
+    )
 
 
 class LabStage(Vertical):
@@ -202,10 +211,11 @@ class LabStage(Vertical):
 
     def _picture(self, title: str, seeds: Sequence[SeedResult]) -> Picture:
         """A chart, of the newest seed that has it."""
-        seed = next(
-            seed for seed in reversed(seeds) if any(curve.chart == title for curve in seed.curves)
+        seed, curves = next(
+            (seed, curves)
+            for seed in reversed(seeds)
+            if (curves := tuple(curve for curve in seed.all(Curve) if curve.chart == title))
         )
-        curves = tuple(curve for curve in seed.curves if curve.chart == title)
         return Picture(
             title,
             curves,
@@ -216,19 +226,12 @@ class LabStage(Vertical):
 
     def _plate(self, title: str, seeds: Sequence[SeedResult]) -> Plate:
         """A heat map, of the newest seed that has it."""
-        seed, heat_map = next(
-            (seed, heat_map)
-            for seed in reversed(seeds)
-            for heat_map in seed.heat_maps
-            if heat_map.title == title
-        )
+        seed, heat_map = _find(HeatMap, title, reversed(seeds))
         return Plate(heat_map, self._caption("map", seed))
 
     def _show_walk(self, title: str, seeds: Sequence[SeedResult]) -> None:
         """A walk, of the first seed that has it: it must not change below who goes through it."""
-        seed, walk = next(
-            (seed, walk) for seed in seeds for walk in seed.walks if walk.title == title
-        )
+        seed, walk = _find(Walk, title, seeds)
         self.walk.show(walk, self._caption("walk", seed))
 
     def _caption(self, what: Kind, seed: SeedResult) -> str:

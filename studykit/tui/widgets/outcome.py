@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
-from studykit.lab.results import Prediction, RunResult, SeedResult, Status
+from studykit.lab.events import Table
+from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
 from studykit.study.evidence_words import claims_of, render_origin
 from studykit.study.lab_run import LabRun
 from studykit.study.numbers import ladder, summarise
@@ -47,7 +48,7 @@ def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
         origin = Content.styled(render_origin(run.header, known, result.started_at), "$text-muted")
         blocks += [Content(""), hang(Content.styled("INSTEAD  ", "bold"), origin, width)]
     seeds = shown.seeds if shown else run.seeds
-    blocks += _walks(seeds, width)
+    blocks += _invitations(seeds, width)
     numbers = render_numbers(seeds, width)
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
@@ -67,7 +68,7 @@ def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
     """The measurements of `seeds`, and the tables of the last one."""
     parts = [render_measurements(ladder(summarise(seeds)), width)]
     if seeds:
-        parts += [render_table(table) for table in seeds[-1].tables]
+        parts += [render_table(table) for table in seeds[-1].all(Table)]
     return Content("\n\n").join(part for part in parts if part.plain)
 
 
@@ -124,14 +125,13 @@ def _ending(header: LabHeader, result: RunResult, width: int) -> Content:
     return hang(Content(""), text, width)
 
 
-def _walks(seeds: Sequence[SeedResult], width: int) -> list[Content]:
+def _invitations(seeds: Sequence[SeedResult], width: int) -> list[Content]:
     """What there is to go through, and how to get there."""
-    titles = {walk.title: len(walk.steps) for seed in seeds for walk in seed.walks}
-    lead = Content.styled("WALK  ", "bold $text-accent")
-    return [
-        hang(lead, Content(f"{clean(title)}: {n_steps} steps to go through, with Tab"), width)
-        for title, n_steps in titles.items()
-    ]
+    blocks = []
+    for kind, title, invitation in invitations(seeds):
+        lead = Content.styled(f"{kind.upper()}  ", "bold $text-accent")
+        blocks.append(hang(lead, Content(f"{clean(title)}: {invitation}, with Tab"), width))
+    return blocks
 
 
 def _about(header: LabHeader, width: int) -> list[Content]:
