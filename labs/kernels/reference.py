@@ -101,3 +101,9 @@ def reference_attention(
     # 0 · NaN is NaN: a value that nobody may see must not be multiplied at all.
     seen = visible.any(dim=-2).unsqueeze(-1)  # (batch or 1, 1, n_keys, 1)
     return Attended(weights @ v.masked_fill(~seen, 0), lse)
+
+
+def relative_error(found: Tensor, exact: Tensor) -> float:
+    """Root mean square of the difference, relative to that of the exact numbers."""
+    difference = found.double() - exact.double()
+    return float(difference.square().mean().sqrt() / exact.double().square().mean().sqrt())
