@@ -17,7 +17,15 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from labs.kernels.online_softmax import Gradients, online_attention, online_attention_backward
+from labs.kernels.online_softmax import (
+    BackwardRows,
+    Gradients,
+    TileMask,
+    online_attention,
+    online_attention_backward,
+    recompute_tile,
+    row_delta,
+)
 from labs.kernels.reference import Causal
 
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -36,23 +44,19 @@ class Inputs(NamedTuple):
         return Inputs(*(x.to(dtype) for x in self))
 
 
-class Outcome(NamedTuple):
-    """What one level computed; no gradients where it has no backward pass."""
+class Level(NamedTuple):
+    """What one level computed, and how many products of two tiles that took, of all heads."""
 
     out: Tensor
-    gradients: Gradients | None
-
-
-class Products(NamedTuple):
-    """Tile products of all heads together."""
-
+    gradients: tuple[Tensor, ...]
+    """dq, dk and dv; empty where it has no backward pass."""
     forward: float
-    backward: float
+    backward: float = math.nan
     one_pass: float = math.nan
     """Of the backward pass, if all programs add to the same dq."""
 
 
-def ordinary(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+def ordinary(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Attention as three operations, and its gradients from the weights that autograd kept."""
     q, k, v = (x.clone().requires_grad_() for x in inputs[:3])
     with FlopCounterMode(display=False) as forward:
@@ -63,25 +67,24 @@ def ordinary(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Produ
         out = scores.softmax(dim=-1) @ v
     with FlopCounterMode(display=False) as backward:
         gradients = Gradients(*torch.autograd.grad(out, (q, k, v), inputs.dout))
-    return Outcome(out.detach(), gradients), in_tiles(inputs, block, forward, backward)
+    products = (in_tiles(counter, inputs, block) for counter in (forward, backward))
+    return Level(out.detach(), gradients, *products)
 
 
-def in_tiles(
-    inputs: Inputs, block: int, forward: FlopCounterMode, backward: FlopCounterMode
-) -> Products:
+def in_tiles(counter: FlopCounterMode, inputs: Inputs, block: int) -> float:
     """How many products of two tiles it takes to do the arithmetic that was counted."""
     flops = 2 * block * block * inputs.q.shape[-1]  # a multiplication and an addition each
-    return Products(forward.get_total_flops() / flops, backward.get_total_flops() / flops)
+    return float(counter.get_total_flops() / flops)
 
 
-def by_hand(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+def by_hand(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Level 1, head by head."""
     heads = [
         one_head(q.numpy(), k.numpy(), v.numpy(), block=block, causal=causal != "none")
         for q, k, v, _ in zip(*(x[0] for x in inputs), strict=True)
     ]
     out = torch.stack([torch.from_numpy(out) for out, _ in heads])[None]
-    return Outcome(out, None), Products(sum(products for _, products in heads), math.nan)
+    return Level(out, (), sum(products for _, products in heads))
 
 
 def one_head(q: Array, k: Array, v: Array, *, block: int, causal: bool) -> tuple[Array, int]:
@@ -112,7 +115,7 @@ def one_head(q: Array, k: Array, v: Array, *, block: int, causal: bool) -> tuple
     return out, products
 
 
-def tiled(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+def tiled(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Level 2: the specification, in the precision of the inputs throughout."""
     q, k, v, dout = inputs
     with FlopCounterMode(display=False) as forward:
@@ -121,10 +124,26 @@ def tiled(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products
         gradients = online_attention_backward(
             q, k, v, attended, dout, causal=causal, block_q=block, block_k=block
         )
-    return Outcome(attended.out, gradients), in_tiles(inputs, block, forward, backward)
+    products = (in_tiles(counter, inputs, block) for counter in (forward, backward))
+    return Level(attended.out, gradients, *products)
 
 
-def interpret(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Products]:
+def query_gradient_parts(inputs: Inputs, causal: Causal, block: int) -> list[Tensor]:
+    """What each tile of keys adds to dq, which has the shape of q."""
+    q, k, v, dout = inputs
+    n_tokens, scale = q.shape[2], 1 / math.sqrt(q.shape[3])
+    mask = TileMask(n_tokens, n_tokens, block, block, causal, None, None, q.device)
+    out, lse = online_attention(q, k, v, causal=causal, block_q=block, block_k=block)
+    rows = BackwardRows(q, dout, lse, row_delta(out, dout), scale)
+    parts = []
+    for keys in mask.key_tiles:
+        visible = mask.visible(slice(0, n_tokens), keys)[0]
+        _, dscores = recompute_tile(rows, k[..., keys, :], v[..., keys, :], visible)
+        parts.append(scale * (dscores @ k[..., keys, :]))
+    return parts
+
+
+def interpret(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Level 3, to be called in a process with TRITON_INTERPRET=1."""
     from labs.kernels.flash_backward import delta_launch, key_value_launch, query_launch
     from labs.kernels.flash_forward import forward_launch
@@ -154,21 +173,30 @@ def interpret(inputs: Inputs, causal: Causal, block: int) -> tuple[Outcome, Prod
             q, k, v, dout, lse, delta, spare_k, spare_v, dq=torch.zeros(q.shape), **options
         ).run()
     products = (counts.tile_products for counts in (forward, backward, one_pass))
-    return Outcome(out, Gradients(dq, dk, dv)), Products(*products)
+    return Level(out, Gradients(dq, dk, dv), *products)
 
 
-def interpret_all(
-    cases: Sequence[Inputs], causal: Causal, block: int
-) -> list[tuple[Outcome, Products]]:
+def interpret_all(cases: Sequence[Inputs], causal: Causal, block: int) -> list[Level]:
     """Level 3 for several inputs in one process."""
     return [interpret(inputs, causal, block) for inputs in cases]
 
 
-def compile_kernels(capabilities: Sequence[int], head_dim: int) -> list[tuple[str | float, ...]]:
+COMPILED = (
+    "kernel",
+    "queries × keys",
+    "warps",
+    "registers",
+    "spilled, bytes",
+    "products by 4 warps",
+    "products by 1 warp",
+    "tile copies",
+)
+
+
+def compile_kernels(capability: int, head_dim: int) -> list[tuple[str | float, ...]]:
     """Level 4: what the compiler reports of the forward and the two backward kernels, in float16.
 
-    Kernel, capability, tile, warps, registers, spilled bytes, matrix products issued by four warps
-    together and by one, and copies of whole tiles. To be called without TRITON_INTERPRET.
+    A row under `COMPILED` for each of the three. To be called without TRITON_INTERPRET.
     """
     from labs.kernels.compiled import facts
     from labs.kernels.flash_backward import key_value_launch, query_launch
@@ -177,23 +205,23 @@ def compile_kernels(capabilities: Sequence[int], head_dim: int) -> list[tuple[st
 
     x, row = torch.zeros(1, 1, 4096, head_dim, dtype=torch.float16), torch.zeros(1, 1, 4096)
     mask: dict[str, Any] = {"causal": "top-left", "window": None, "scale": 0.1, "key_lengths": None}
+    forward, key_value, query = (
+        tiles_for(capability, head_dim, direction)
+        for direction in ("forward", "key_value", "query")
+    )
     rows: list[tuple[str | float, ...]] = []
-    for capability in capabilities:
-        tiles = {
-            "forward": tiles_for(capability, head_dim, "forward"),
-            "dk and dv": tiles_for(capability, head_dim, "key_value"),
-            "dq": tiles_for(capability, head_dim, "query"),
-        }
-        launches = (
-            forward_launch(x, x, x, x, row, **mask, tiles=tiles["forward"]),
-            key_value_launch(x, x, x, x, row, row, x, x, **mask, tiles=tiles["dk and dv"]),
-            query_launch(x, x, x, x, row, row, x, **mask, tiles=tiles["dq"]),
-        )
-        for (name, tile), launch in zip(tiles.items(), launches, strict=True):
-            f = facts(launch, capability)
-            size = f"{tile.block_q} × {tile.block_k}"
-            found = (f.num_warps, f.registers, f.stack_bytes, f.wgmma, f.mma_sync, f.tma)
-            rows.append((name, capability, size, *found))
+    for name, tile, launch in (
+        ("forward", forward, forward_launch(x, x, x, x, row, **mask, tiles=forward)),
+        (
+            "dk and dv",
+            key_value,
+            key_value_launch(x, x, x, x, row, row, x, x, **mask, tiles=key_value),
+        ),
+        ("dq", query, query_launch(x, x, x, x, row, row, x, **mask, tiles=query)),
+    ):
+        f = facts(launch, capability)
+        found = (f.num_warps, f.registers, f.stack_bytes, f.wgmma, f.mma_sync, f.tma)
+        rows.append((name, f"{tile.block_q} × {tile.block_k}", *found))
     return rows
 
 
@@ -213,7 +241,7 @@ def on_gpu(device: str) -> list[tuple[str, str | float]]:
         assert isinstance(out, Tensor)
         return out.detach(), *torch.autograd.grad(out, (q, k, v), inputs.dout)
 
-    (exact, _), _ = ordinary(inputs.to(torch.float64), "top-left", 1)
+    exact = ordinary(inputs.to(torch.float64), "top-left", 1).out
     first = once()
     same = all(torch.equal(a, b) for _ in range(20) for a, b in zip(first, once(), strict=True))
     return [
