@@ -43,8 +43,6 @@ def study(services: Services, clock: FixedClock, until: datetime, *, seed: int) 
 
 def _sit(services: Services, clock: FixedClock, random: Random) -> None:
     session = services.open_session()
-    began_at = clock.now()
-    services.progress.begin_sitting(began_at, services.today)
     while True:
         if session.shown is None:
             waiting_until = session.waiting_until
@@ -54,7 +52,7 @@ def _sit(services: Services, clock: FixedClock, random: Random) -> None:
             session.refresh()
             continue
         _answer(services, session, clock, random)
-    services.progress.end_sitting(clock.now())
+    session.end()
 
 
 def _answer(services: Services, session: Session, clock: FixedClock, random: Random) -> None:

@@ -1,6 +1,6 @@
 """Cards asked line by line, by the screens' own sitting behind ``print`` and ``input``.
 
-No textual. A review and a practice are both such readings; they differ in what an answer is
+A review and a practice are both such readings; they differ in what an answer is
 marked with and in their end.
 """
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from studykit.commands.plain_voice import Voice
     from studykit.course.cards import Card
-    from studykit.study.card_sitting import CardSitting
+    from studykit.review.asking import Asking
     from studykit.study.services import Services
+    from studykit.study.sitting import Sitting
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -73,7 +74,7 @@ class Reading(ABC):
     NOTHING_LEFT: ClassVar[str]
     """Said where there is nothing to take back."""
 
-    def __init__(self, services: Services, sitting: CardSitting, voice: Voice) -> None:
+    def __init__(self, services: Services, sitting: Sitting[Asking], voice: Voice) -> None:
         self.sitting = sitting
         self.voice = voice
         self._services = services
@@ -203,7 +204,7 @@ class Reading(ABC):
 
     def _undo(self) -> None:
         try:
-            card = self.sitting.undo()
+            card = self.sitting.asking.undo()
         except StudykitError as error:
             say_wrapped(f"Not taken back: {error}")
             return

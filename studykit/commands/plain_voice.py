@@ -10,12 +10,14 @@ from studykit.commands.plain_card import answer_lines, evidence_lines, question_
 from studykit.commands.terminal import counted, say, say_wrapped
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
-from studykit.study.practising import PracticeSitting, sum_lines
+from studykit.study.practising import LABELS, sum_lines
 from studykit.study.words import minutes, outlook
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
-    from studykit.study.card_sitting import CardSitting
+    from studykit.review.asking import Asking
+    from studykit.review.practice import Practice
+    from studykit.review.session import Session
     from studykit.study.services import Services
     from studykit.study.sitting import Sitting
 
@@ -26,7 +28,7 @@ class Voice(ABC):
     ERROR_COMES_BACK = ""
     """What follows an error that the learner was sure of."""
 
-    def __init__(self, services: Services, sitting: CardSitting) -> None:
+    def __init__(self, services: Services, sitting: Sitting[Asking]) -> None:
         self._services = services
         self._sitting = sitting
 
@@ -56,7 +58,8 @@ class Voice(ABC):
             say_wrapped(self.end_words())
             return
         say()
-        say_wrapped(f"{self._topic(shown.card)} {counted(self._sitting.n_left, 'card')} left.")
+        n_left = counted(self._sitting.asking.n_left, "card")
+        say_wrapped(f"{self._topic(shown.card)} {n_left} left.")
         say_wrapped(*question_lines(shown))
         if self._sitting.phase == "revealed":
             self.say_answer()
@@ -89,11 +92,11 @@ class ReviewVoice(Voice):
     """Reads a sitting on today's cards out."""
 
     ERROR_COMES_BACK = ": it comes back soon"
-    _sitting: Sitting
+    _sitting: Sitting[Session]
 
     def say_begin(self) -> None:
         """The course, and what is due of it."""
-        counts = self._sitting.session.counts
+        counts = self._sitting.asking.counts
         say_wrapped(
             f"{self._services.course.title}. {counted(counts.total, 'card')} today:"
             f" {counts.new} new, {counts.learning} learning, {counts.review} to review."
@@ -101,7 +104,7 @@ class ReviewVoice(Voice):
 
     def end_words(self) -> str:
         """When it goes on: a wait within the day, or the end of it."""
-        session, services = self._sitting.session, self._services
+        session, services = self._sitting.asking, self._services
         now = services.clock.now()
         if (until := session.waiting_until) is not None:
             wait = minutes(max(timedelta(), until - now))
@@ -113,7 +116,7 @@ class ReviewVoice(Voice):
 
     def say_sum(self) -> None:
         """What the sitting was."""
-        reviews = self._sitting.reviews
+        reviews = self._sitting.asking.reviews
         n_again = sum(review.rating is Rating.AGAIN for review in reviews)
         again = f", {n_again} again" if reviews else ""
         say_wrapped(f"{counted(len(reviews), 'card')} rated{again}; all of it is saved.")
@@ -122,16 +125,18 @@ class ReviewVoice(Voice):
 class PracticeVoice(Voice):
     """Reads a practice out."""
 
-    _sitting: PracticeSitting
+    _sitting: Sitting[Practice]
 
     def say_begin(self) -> None:
         """The choice, and that nothing is scheduled by it."""
-        n_cards = counted(self._sitting.n_left, "card")
-        say_wrapped(f"{self._sitting.title}: {n_cards}. {self._sitting.label.capitalize()}.")
+        practice = self._sitting.asking
+        n_cards = counted(practice.n_left, "card")
+        say_wrapped(f"{practice.title}: {n_cards}. {LABELS[practice.mode].capitalize()}.")
 
     def end_words(self) -> str:
         return "That was the last card."
 
     def say_sum(self) -> None:
         """The score."""
-        say_wrapped(*(f"{line.strip()}." for line in sum_lines(self._sitting, self._services)))
+        lines = sum_lines(self._sitting.asking, self._services)
+        say_wrapped(*(f"{line.strip()}." for line in lines))

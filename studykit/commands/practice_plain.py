@@ -8,8 +8,10 @@ from studykit.commands.plain_reading import Quit, Reading, read_line_by_line
 from studykit.commands.plain_voice import PracticeVoice
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError, UsageError
+from studykit.review.practice import Practice
 from studykit.review.schedule import Rating
-from studykit.study.practising import PracticeSitting, find_offer
+from studykit.study.practising import find_offer
+from studykit.study.sitting import Sitting
 
 if TYPE_CHECKING:
     from studykit.review.offers import Wish
@@ -26,13 +28,14 @@ class _Practice(Reading):
 
     HELP_WORDS: ClassVar = {"rated": "answered", "rating": "answer", "more": ""}
     NOTHING_LEFT = "Nothing answered in this practice is left to take back."
-    sitting: PracticeSitting
+    sitting: Sitting[Practice]
 
     def __init__(self, services: Services, wish: Wish) -> None:
         offer = find_offer(services, wish)
         if offer.kind == "new" or not offer.ids:
             raise UsageError(f"there is no card now for: {offer.title}")
-        sitting = PracticeSitting(services, offer.kind, offer)
+        practice = services.open_practice(offer.kind, offer.ids, offer.title)
+        sitting = Sitting(services, practice)
         super().__init__(services, sitting, PracticeVoice(services, sitting))
 
     def ask_mark(self) -> None:
@@ -40,18 +43,18 @@ class _Practice(Reading):
         assert grade is not None
         is_again = grade.suggested is Rating.AGAIN
         question = "1 again, 3 got it; Enter for " + ("again: " if is_again else "got it: ")
-        line = self.ask("Enter goes on: " if sitting.is_pretest else question)
+        line = self.ask("Enter goes on: " if sitting.asking.is_pretest else question)
         if line is None:
             return
-        if line not in ("", "1", "3") or (line and sitting.is_pretest):
-            say("Press Enter." if sitting.is_pretest else "Type 1 or 3, or Enter.")
+        if line not in ("", "1", "3") or (line and sitting.asking.is_pretest):
+            say("Press Enter." if sitting.asking.is_pretest else "Type 1 or 3, or Enter.")
             return
         is_right = not is_again if line == "" else line == "3"
         try:
-            if sitting.is_pretest:
-                sitting.go_on()
+            if sitting.asking.is_pretest:
+                sitting.asking.mark_as_graded()
             else:
-                sitting.mark(is_right)
+                sitting.asking.mark(is_right)
         except StudykitError as error:
             say(f"Not kept: {error}")
             return

@@ -9,6 +9,7 @@ from studykit.commands.plain_voice import ReviewVoice
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError
 from studykit.review.schedule import Rating, describe_interval
+from studykit.review.session import Session
 from studykit.study.sitting import Sitting, next_time
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ class _Review(Reading):
         "more": "suspend: do not ask this card any more\nbury: do not ask this card today\n",
     }
     NOTHING_LEFT = "Nothing rated today is left to take back."
-    sitting: Sitting
+    sitting: Sitting[Session]
     voice: ReviewVoice
 
     def __init__(self, services: Services, n_more_new: int) -> None:
-        sitting = Sitting(services, n_more_new)
+        sitting = Sitting(services, services.open_session(n_more_new))
         super().__init__(services, sitting, ReviewVoice(services, sitting))
 
     def ask_mark(self) -> None:
@@ -42,7 +43,7 @@ class _Review(Reading):
         now, today = self._services.clock.now(), self._services.today
         ratings = ", ".join(
             f"{rating.value} {rating.name.lower()} {describe_interval(after, now, today)}"
-            for rating, after in sitting.session.previews.items()
+            for rating, after in sitting.asking.previews.items()
         )
         line = self.ask(f"Rate: {ratings}; Enter for {grade.suggested.name.lower()}: ")
         if line is None:
@@ -51,7 +52,7 @@ class _Review(Reading):
             say("Type 1, 2, 3 or 4, or Enter.")
             return
         try:
-            review = sitting.rate(Rating(int(line)) if line else grade.suggested)
+            review = sitting.asking.rate(Rating(int(line)) if line else grade.suggested)
         except StudykitError as error:
             say(f"Not saved: {error}")
             return
@@ -59,13 +60,13 @@ class _Review(Reading):
         self.say_place()
 
     def ask_at_end(self) -> None:
-        is_waiting = self.sitting.session.waiting_until is not None
+        is_waiting = self.sitting.asking.waiting_until is not None
         line = self.ask("Enter looks again, q quits: " if is_waiting else "Enter or q quits: ")
         if line is None:
             return
         if not is_waiting:
             raise Quit
-        if self.sitting.refresh():
+        if self.sitting.asking.refresh():
             self.say_place()
         else:
             say(self.voice.end_words())
@@ -78,7 +79,7 @@ class _Review(Reading):
 
     def _put_aside(self, mark: Literal["suspended", "buried"]) -> None:
         try:
-            card = self.sitting.hide(mark)
+            card = self.sitting.asking.hide(mark)
         except StudykitError as error:
             say(f"Not put aside: {error}")
             return

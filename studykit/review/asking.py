@@ -1,4 +1,4 @@
-"""The card that is asked now: shown, answered, graded. Which one comes next, others decide."""
+"""The card that is asked now: shown, answered, graded. Which one comes next, a subclass decides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from studykit.review.grading import (
 from studykit.review.marks import Mark, Marking, Marks
 
 LONGEST_ANSWER = timedelta(minutes=10)
-"""Whoever takes longer was away: no answer counts for more."""
+"""No answer counts for more: a longer one means that the learner was away."""
 
 
 class MarkJournal(Protocol):
@@ -110,6 +110,11 @@ class Asking(ABC):
         self.marks = self.marks.plus(card.id, "flagged")
         return True
 
+    @property
+    @abstractmethod
+    def n_left(self) -> int:
+        """Cards still to be asked, the current one included."""
+
     @abstractmethod
     def undo(self) -> Card | None:
         """The card that was last answered, asked again; or None."""
@@ -120,6 +125,14 @@ class Asking(ABC):
 
         The current card stays, with its new text; a revealed one is graded again.
         """
+
+    def refresh(self) -> bool:
+        """Lets in what time has brought; True if there is a card now and was none."""
+        return False
+
+    @abstractmethod
+    def end(self) -> None:
+        """The learner leaves."""
 
     def _change_shown(self, card: Card, draw: int, evidence: RunResult | None) -> None:
         """The current card is `card` now, the same one with another text, shuffled by `draw`.

@@ -75,16 +75,24 @@ class Practice(Asking):
         study_day: Callable[[datetime], date],
         clock: Clock,
         seed: int,
+        title: str = "",
     ) -> None:
         super().__init__(cards, marks, journal, study_day, clock)
         self.mode = mode
+        self.title = title
+        """What was chosen to practise."""
         self._memories = memories
         self._journal = journal
         self._seed = seed
         ids = [id_ for id_ in ids if id_ in cards]
-        self._queue = tuple(ids if mode == "pretest" else Random(seed).sample(ids, len(ids)))
+        self._queue = tuple(ids if self.is_pretest else Random(seed).sample(ids, len(ids)))
         self._steps: list[_Step] = []
         self._show()
+
+    @property
+    def is_pretest(self) -> bool:
+        """True if the cards are new, asked once, and marked by the grade alone."""
+        return self.mode == "pretest"
 
     @property
     def answers(self) -> tuple[Practised, ...]:
@@ -101,7 +109,6 @@ class Practice(Asking):
 
     @property
     def n_left(self) -> int:
-        """Cards still to be asked, the current one included."""
         return len(self._queue)
 
     @property
@@ -133,13 +140,13 @@ class Practice(Asking):
         )
         number = self._journal.record_practised(practised)
         self._steps.append(_Step(practised, number, self._queue))
-        comes_again = self.mode != "pretest" and not is_right
+        comes_again = not self.is_pretest and not is_right
         self._queue = self._queue[1:] + ((card.id,) if comes_again else ())
         self._show()
         return practised
 
     def mark_as_graded(self) -> Practised:
-        """As `mark`, by the grade and nobody's word: how a pretest is marked."""
+        """As `mark`, by the grade alone: how a pretest is marked."""
         _, grade = self._judged()
         return self.mark(grade.correct)
 
@@ -169,6 +176,9 @@ class Practice(Asking):
             self._change_shown(cards[old.id], self._draw(old.id), evidence)
         else:
             self._show()
+
+    def end(self) -> None:
+        """Nothing is left to do: every answer is kept already."""
 
     def _show(self) -> None:
         self._leave()

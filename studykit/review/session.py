@@ -1,6 +1,6 @@
-"""One sitting: the current card, its answer, its rating, and the way back.
+"""Today's cards: which one comes, its rating, and the way back.
 
-An answer is in the journal before the sitting goes on: if it cannot be recorded, nothing has
+An answer is in the journal before the session goes on: if it cannot be recorded, nothing has
 changed and the rating can be tried again.
 """
 
@@ -72,6 +72,11 @@ class ElsewhereError(StudykitError):
 class Journal(MarkJournal, Protocol):
     """Where reviews are kept; each call is durable when it returns, or raises and did nothing."""
 
+    def begin_sitting(self, at: datetime, day: date) -> None:
+        """The reviews from here on are of one sitting."""
+
+    def end_sitting(self, at: datetime) -> None: ...
+
     def record(self, review: Review, before: Memory | None = None) -> None:
         """Raises `ElsewhereError` if `before` is given and is not what is known of the card."""
 
@@ -82,7 +87,7 @@ class Journal(MarkJournal, Protocol):
         """
 
     def tip(self) -> Hashable:
-        """Differs from an earlier one if anybody has answered, taken back or marked since."""
+        """Differs from an earlier one if something was answered, taken back or marked since."""
 
     def memory(self, card_id: str) -> Memory:
         """What the reviews that are left tell of a card; `NEW_MEMORY` if there is none."""
@@ -100,9 +105,10 @@ class Journal(MarkJournal, Protocol):
 
 
 class Session(Asking):
-    """A sitting on the cards of `cards`; memories of other cards are left alone.
+    """A sitting on the due cards of `cards`; memories of other cards are left alone.
 
     `done` is what the study day saw before, so that limits and siblings hold across sittings.
+    The journal learns of the sitting with its first rating.
     """
 
     def __init__(
@@ -126,6 +132,8 @@ class Session(Asking):
         self._scheduler = scheduler
         self._limits = limits
         self._history: list[Review] = []
+        self._began_at = self._shown_at
+        self._is_begun = False  # in the journal
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
         self._day = self._counted_day = scheduler.study_day(self._shown_at)
@@ -142,6 +150,15 @@ class Session(Asking):
         return Counts(new=len(ids) - len(known), learning=len(known) - review, review=review)
 
     @property
+    def n_left(self) -> int:
+        return self.counts.total
+
+    @property
+    def memory(self) -> Memory:
+        """What is known of the current card."""
+        return self._memory(self.current.id) if self.current else NEW_MEMORY
+
+    @property
     def previews(self) -> dict[Rating, Memory]:
         """What each rating would make of the current card, were it given now."""
         card = self._asked().card
@@ -153,13 +170,18 @@ class Session(Asking):
         )
 
     @property
+    def reviews(self) -> tuple[Review, ...]:
+        """Those of this sitting that were not taken back, oldest first."""
+        return tuple(self._history)
+
+    @property
     def n_done(self) -> int:
-        """Answers of this sitting that were not taken back."""
+        """How many they are."""
         return len(self._history)
 
     @property
     def last(self) -> Review | None:
-        """The latest of them."""
+        """The latest of them, None before the first."""
         return self._history[-1] if self._history else None
 
     @property
@@ -172,7 +194,8 @@ class Session(Asking):
     def rate(self, rating: Rating) -> Review:
         """The recorded review; the next card is current.
 
-        Whatever the journal raises comes through, and nothing has changed.
+        What the journal raises comes through, and nothing has changed; before an `ElsewhereError`
+        does, the answers of the other window are taken up.
         """
         shown, judged = self._judged()
         card = shown.card
@@ -196,7 +219,15 @@ class Session(Asking):
                 card.id, before, rating, at, is_confident_error=self.is_confident_error
             ),
         )
-        self._journal.record(review, before)
+        if not self._is_begun:
+            began_at = self._began_at
+            self._journal.begin_sitting(began_at, self._scheduler.study_day(began_at))
+            self._is_begun = True
+        try:
+            self._journal.record(review, before)
+        except ElsewhereError:
+            self.look_elsewhere()
+            raise
         self._touched()
         self._turn_day(at)
         self._history.append(review)
@@ -322,12 +353,19 @@ class Session(Asking):
             self._go_on(at)
         return frozenset(changed & self.cards.keys())
 
-    def refresh(self) -> None:
-        """Lets in what time has brought: learning steps that ended, a new study day."""
+    def refresh(self) -> bool:
+        """Lets in learning steps that ended, a new study day; True if it brings a card."""
         at = self._now()
         self._turn_day(at)
-        if self.current is None:
-            self._go_on(at)
+        if self.current is not None:
+            return False
+        self._go_on(at)
+        return self.current is not None
+
+    def end(self) -> None:
+        """Notes the end, if anything was rated."""
+        if self._is_begun:
+            self._journal.end_sitting(self._now())
 
     def _touched(self) -> None:
         """What the journal holds now is known here; if it cannot be read, it is looked up later."""

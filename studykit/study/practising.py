@@ -1,4 +1,4 @@
-"""What the screens offer to practise, and a practice as they need it."""
+"""What there is to practise, and what a practice was, in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from studykit.errors import UsageError
+from studykit.review.asking import Asking
 from studykit.review.offers import (
     AHEAD_DAYS,
     MISSED_DAYS,
@@ -22,9 +23,7 @@ from studykit.review.offers import (
     without_empty,
 )
 from studykit.review.practice import Mode, Practice, Practised
-from studykit.study.card_sitting import CardSitting
 from studykit.study.services import Services
-from studykit.study.sitting import Sitting
 from studykit.study.words import percent, plural, short_day
 from studykit.text import clean
 
@@ -36,53 +35,13 @@ LABELS: Mapping[Mode, str] = {
 """Stands beside every card of a practice."""
 
 
-class PracticeSitting(CardSitting):
-    """One practice, opened on the services' progress."""
-
-    practice: Practice
-
-    def __init__(self, services: Services, mode: Mode, offer: Offer) -> None:
-        self.title = offer.title
-        self.practice = services.open_practice(mode, offer.ids)
-        super().__init__(services, self.practice)
-
-    @property
-    def n_left(self) -> int:
-        return self.practice.n_left
-
-    @property
-    def label(self) -> str:
-        """What kind of practice this is, and that nothing is scheduled by it."""
-        return LABELS[self.practice.mode]
-
-    @property
-    def is_pretest(self) -> bool:
-        """True if the cards are new, asked once, and marked by the grade alone."""
-        return self.practice.mode == "pretest"
-
-    def mark(self, is_right: bool) -> Practised:
-        """Keep what the learner says of the answer, and go on; what raises changed nothing."""
-        practised = self.practice.mark(is_right)
-        self._enter_card()
-        return practised
-
-    def go_on(self) -> Practised:
-        """Keep the answer as it was graded, and go on; what raises changed nothing."""
-        practised = self.practice.mark_as_graded()
-        self._enter_card()
-        return practised
-
-    def end(self) -> None:
-        """Nothing is left to do: every answer is kept already."""
-
-
-def sum_lines(sitting: PracticeSitting, services: Services) -> Iterator[str]:
+def sum_lines(practice: Practice, services: Services) -> Iterator[str]:
     """What the practice was, line by line; of a pretest the score of each topic, too."""
-    firsts = sitting.practice.firsts
+    firsts = practice.firsts
     if not firsts:
         yield "Nothing was answered"
         return
-    if not sitting.is_pretest:
+    if not practice.is_pretest:
         n_right = sum(practised.correct is True for practised in firsts)
         yield (
             f"{plural(len(firsts), 'card')} practised, {n_right} right at the first try"
@@ -143,11 +102,11 @@ def find_offer(services: Services, wish: Wish) -> Offer:
     raise UsageError(what, hint=f"{names}, or a topic as deck/topic")
 
 
-def open_offer(services: Services, offer: Offer) -> CardSitting:
-    """A sitting on the cards of `offer`: more new ones are real reviews, all else is practice."""
+def open_offer(services: Services, offer: Offer) -> Asking:
+    """What asks the cards of `offer`: more new ones are real reviews, all else is practice."""
     if offer.kind == "new":
-        return Sitting(services, int(offer.what))
-    return PracticeSitting(services, offer.kind, offer)
+        return services.open_session(int(offer.what))
+    return services.open_practice(offer.kind, offer.ids, offer.title)
 
 
 def last_pretests(services: Services) -> dict[str, Practised]:

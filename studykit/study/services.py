@@ -179,7 +179,7 @@ class Services:
             store.marks(self.today),
         )
 
-    def open_practice(self, mode: Mode, ids: Sequence[str]) -> Practice:
+    def open_practice(self, mode: Mode, ids: Sequence[str], title: str) -> Practice:
         """A practice of the cards `ids`, which the schedule never learns of."""
         from studykit.review.practice import Practice
 
@@ -194,6 +194,7 @@ class Services:
             self.scheduler.study_day,
             self.clock,
             to_ms(self.clock.now()),
+            title,
         )
 
     @cached_property

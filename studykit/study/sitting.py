@@ -1,91 +1,236 @@
-"""A sitting as the review screen needs it: the session, and where its answers are kept."""
+"""The card in hand, from its question to its grade.
+
+Three parts share the asking of cards, each with one thing to decide. A `Session` or a `Practice`
+(in `studykit.review`) decides which card comes and what is kept of its answer. A `Sitting` holds
+the answer until it can be graded: until the learner has said how sure it is, and of a prediction
+until its outcome may be seen. Screens and commands decide how all that looks.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeAlias, TypeVar
 
-from studykit.course.cards import Card
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, describe_interval
-from studykit.review.session import ElsewhereError, Review, Session
-from studykit.study.card_sitting import CardSitting
+from studykit.course.cards import Card, Predict
+from studykit.lab.results import Prediction, RunResult
+from studykit.review.asking import Asking
+from studykit.review.grading import Confidence, Given, Grade, Shown, grade, parse_number
+from studykit.review.schedule import describe_interval
+from studykit.review.session import Review
+from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.study.words import short_day
 
+Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]
+"""Of the current card; "answered", "predicted": the answer is held; "over": there is no card."""
 
-class Sitting(CardSitting):
-    """One sitting on today's cards, with `n_more_new` beyond the day's limit of new ones."""
+A = TypeVar("A", bound=Asking, covariant=True)
 
-    session: Session
-    reviews: list[Review]
-    """Of this sitting, without those taken back."""
 
-    def __init__(self, services: Services, n_more_new: int = 0) -> None:
-        self.session = services.open_session(n_more_new)
-        self.reviews = []
-        self._began_at = services.clock.now()
-        self._is_stored = False
-        super().__init__(services, self.session)
+@dataclass(slots=True)
+class _Hand:
+    """What is known of one card while it stands."""
+
+    shown: Shown | None
+    run_before: LabRun | None
+    """The run that was on or over before the card came."""
+    n_runs: int
+    """Stored runs whose outcome the card has taken up."""
+    given: Given = None
+    """The answer, or the prediction held."""
+    confidence: Confidence | None = None
+    is_held: bool = False
+    has_tried_lab: bool = False
+    evidence: RunResult | None = None
+    has_evidence: bool = False
+    """Whether `evidence` was looked for."""
+
+
+class Sitting(Generic[A]):
+    """One card after the other, graded by the evidence of the moment of its reveal."""
+
+    asking: A
+    """What decides which card comes."""
+
+    def __init__(self, services: Services, asking: A) -> None:
+        self.asking = asking
+        self._services = services
+        self._wants_confidence = services.settings.review.ask_confidence
+        self._in_hand = self._take_in_hand()
+
+    def _take_in_hand(self) -> _Hand:
+        return _Hand(self.asking.shown, self._services.lab_run, len(self._services.runs))
 
     @property
-    def n_left(self) -> int:
-        return self.session.counts.total
+    def _hand(self) -> _Hand:
+        """Made anew as soon as another card is asked, or the same one again."""
+        if self._in_hand.shown is not self.asking.shown:
+            self._in_hand = self._take_in_hand()
+        return self._in_hand
 
     @property
-    def memory(self) -> Memory:
-        """What is known of the current card."""
-        card = self.session.current
-        return self.session.memories.get(card.id, NEW_MEMORY) if card else NEW_MEMORY
+    def card(self) -> Card | None:
+        """The current card."""
+        return self.asking.current
 
-    def rate(self, rating: Rating) -> Review:
-        """Save the rating and go on to the next card; what raises has changed nothing."""
-        if not self._is_stored:
-            day = self._services.scheduler.study_day(self._began_at)
-            self._services.progress.begin_sitting(self._began_at, day)
-            self._is_stored = True
-        try:
-            review = self.session.rate(rating)
-        except ElsewhereError:
-            self.session.look_elsewhere()
-            raise
-        self.reviews.append(review)
-        self._enter_card()
-        return review
+    @property
+    def shown(self) -> Shown | None:
+        """The current card as it stands on the screen."""
+        return self.asking.shown
 
-    def undo(self) -> Card | None:
-        """The card last rated or put aside today, asked again; None if none is left."""
-        card = super().undo()
-        del self.reviews[self.session.n_done :]
-        return card
+    @property
+    def grade(self) -> Grade | None:
+        """Of the current card, once it is revealed."""
+        return self.asking.grade
 
-    def hide(self, mark: Literal["suspended", "buried"]) -> Card:
-        """The current card, put aside; the next one is current."""
-        card = self.session.hide(mark)
-        self._enter_card()
-        return card
+    @property
+    def given(self) -> Given:
+        """The answer to the current card, or the prediction held."""
+        return self._hand.given
 
-    def look_elsewhere(self) -> frozenset[str]:
-        """The cards that another window has answered or put aside meanwhile.
+    @property
+    def confidence(self) -> Confidence | None:
+        """How sure the learner is of the answer, if that was said."""
+        return self._hand.confidence
 
-        The current one gives way if it is among them and was not answered here.
+    @property
+    def evidence(self) -> RunResult | None:
+        """What the current card is judged by."""
+        hand = self._hand
+        if not hand.has_evidence and self.card is not None:
+            hand.evidence, hand.has_evidence = self._services.evidence(self.card), True
+        return hand.evidence
+
+    @property
+    def phase(self) -> Phase:
+        """How far the learner is with the current card."""
+        card = self.asking.current
+        if card is None:
+            return "over"
+        if self.asking.revealed:
+            return "revealed"
+        if not self._hand.is_held:
+            return "asked"
+        return "predicted" if card.kind == "predict" else "answered"
+
+    @property
+    def is_asked(self) -> bool:
+        """True while the card waits for an answer."""
+        return self.phase == "asked"
+
+    @property
+    def asks_confidence(self) -> bool:
+        """True while the learner may say how sure the held answer is."""
+        return self._wants_confidence and self.phase in ("answered", "predicted")
+
+    @property
+    def can_show_result(self) -> bool:
+        """True if a held prediction can be looked at: it was measured, or the lab would not run."""
+        return self.phase == "predicted" and (self._hand.has_tried_lab or self.evidence is not None)
+
+    @property
+    def can_let_go(self) -> bool:
+        """True if the held answer can be taken back: nothing can have been seen of its outcome."""
+        return self.phase in ("answered", "predicted") and not self._hand.has_tried_lab
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What was predicted of the card, as a run of the lab stores it.
+
+        None if nothing was, or if a run of the learner's has judged it already.
         """
-        shown = self.shown
-        changed = self.session.look_elsewhere(keep=not self.is_asked)
-        if self.shown is not shown:
-            self._enter_card()
-        return changed
+        if self.card is None or self.shown is None or self.given is None:
+            return None
+        is_judged = self.asking.revealed and self.evidence and not self.evidence.recorded
+        if self.card.kind != "predict" or is_judged:
+            return None
+        if isinstance(self.given, int):
+            option = self.shown.options[self.given]
+            return Prediction(option.text, option.claim, confidence=self.confidence)
+        assert isinstance(self.card.body, Predict)
+        text = str(self.given)
+        value = parse_number(text, self.card.body.unit)
+        return Prediction(text, "", value=value, confidence=self.confidence)
 
-    def refresh(self) -> bool:
-        """Let in learning cards whose step has ended; True if one is current now."""
-        if self.card is not None:
+    def take(self, given: Given) -> None:
+        """Hold an answer that something comes before the grade of; else reveal the card.
+
+        Raises `AnswerError`, and changes nothing, if it cannot be an answer to the card.
+        """
+        assert self.card is not None and self.shown is not None
+        if given is not None and (self.card.kind == "predict" or self._wants_confidence):
+            grade(self.shown, given, None)
+            self._hand.given, self._hand.is_held = given, True
+        else:
+            self.asking.answer(given, self.evidence)
+            self._hand.given = given
+
+    def confide(self, confidence: Confidence) -> None:
+        """Note how sure the held answer is."""
+        self._hand.confidence = confidence
+
+    def let_go(self) -> None:
+        """Take the held answer back; the card waits for another one."""
+        hand = self._hand
+        hand.is_held, hand.given, hand.confidence = False, None, None
+
+    def show_result(self) -> None:
+        """Judge the held answer by what is known now."""
+        self.asking.answer(self.given, self.evidence, self.confidence)
+
+    def refresh_evidence(self) -> bool:
+        """Take up a run that has ended meanwhile; True if the card is judged by another one now.
+
+        A revealed card is judged again. A held prediction is revealed: the learner has bet and
+        has seen the outcome.
+        """
+        hand, card = self._hand, self.card
+        new = [stored.result for stored in self._services.runs[hand.n_runs :]]
+        if card is None or not new:
             return False
-        self.session.refresh()
-        self._enter_card()
-        return self.card is not None
+        hand.n_runs += len(new)
+        found = self._services.evidence(card)
+        if found is None or all(found.started_at != result.started_at for result in new):
+            return False
+        hand.evidence, hand.has_evidence = found, True
+        if self.phase == "revealed":
+            self.asking.judge_again(found)
+        elif self.phase == "predicted":
+            self.show_result()
+        return True
+
+    def lab_was_open(self) -> None:
+        """The learner has been to the card's lab, whatever came of it.
+
+        A prediction made there is the card's answer: its outcome may have been seen.
+        """
+        hand = self._hand
+        hand.has_tried_lab = True
+        run, card = self._services.lab_run, self.card
+        if not self.is_asked or card is None or self.shown is None:
+            return
+        if run is None or run is hand.run_before or run.card is None or run.prediction is None:
+            return
+        if run.card.id != card.id or run.knobs != {**run.header.defaults, **card.knobs}:
+            return
+        offered = [option.text for option in self.shown.options]
+        if card.kind == "predict" and run.prediction.text in offered:
+            self.take(offered.index(run.prediction.text))
+
+    def change_cards(self) -> None:
+        """Go on with the services' cards, which were read again."""
+        hand, cards = self._hand, self._services.cards
+        card = cards.get(self.card.id) if self.card else None
+        evidence = self._services.evidence(card) if card else None
+        self.asking.change_cards(cards, evidence)
+        if self.asking.revealed:
+            # The same answer, graded again: it stays in hand.
+            hand.shown, hand.evidence, hand.has_evidence = self.asking.shown, evidence, True
 
     def end(self) -> None:
-        """Note the end, if anything was rated."""
-        if self._is_stored and self._services.store is not None:
-            self._services.store.end_sitting(self._services.clock.now())
+        """The learner leaves."""
+        if self._services.store is not None:
+            self.asking.end()
 
 
 def next_time(review: Review) -> str:

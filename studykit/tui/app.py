@@ -160,14 +160,17 @@ class StudykitApp(App[None]):
 
     @on(OpenSitting)
     def _open_sitting(self, event: OpenSitting) -> None:
-        from studykit.study.practising import PracticeSitting
+        from studykit.review.practice import Practice
+        from studykit.review.session import Session
         from studykit.tui.screens.practice import PracticeScreen
         from studykit.tui.screens.review import ReviewScreen
 
         if event.by is self.screen:
-            sitting = event.sitting
-            is_practice = isinstance(sitting, PracticeSitting)
-            self._put_on_home(PracticeScreen(sitting) if is_practice else ReviewScreen(sitting))
+            match event.asking:
+                case Session() as session:
+                    self._put_on_home(ReviewScreen(session))
+                case Practice() as practice:
+                    self._put_on_home(PracticeScreen(practice))
 
     def _put_on_home(self, screen: Screen[None]) -> None:
         """Show `screen` in place of what lies on Home, so that leaving it leads there."""

@@ -14,10 +14,10 @@ from studykit.errors import StudykitError
 if TYPE_CHECKING:
     from studykit.course.cards import Card, Knobs, LabHeader
     from studykit.lab.results import Prediction
+    from studykit.review.asking import Asking
     from studykit.review.grading import Confidence, Given
     from studykit.review.marks import Marks
     from studykit.review.schedule import Memory, Rating
-    from studykit.study.card_sitting import CardSitting
     from studykit.study.finding import Entry
     from studykit.study.learner_stats import HomeStats, ProgressStats
     from studykit.study.overview import Overview
@@ -141,6 +141,6 @@ class OpenPractice(Opening):
 
 @dataclass
 class OpenSitting(Opening):
-    """The cards of the sitting are to be asked."""
+    """The cards of a review or of a practice are to be asked."""
 
-    sitting: CardSitting
+    asking: Asking

@@ -110,6 +110,16 @@ class MemoryJournal:
     reviews: list[Review] = field(default_factory=list)
     is_broken: bool = False
     markings: list[Marking] = field(default_factory=list)
+    sittings: list[tuple[datetime, date]] = field(default_factory=list)
+    ended: list[datetime] = field(default_factory=list)
+
+    def begin_sitting(self, at: datetime, day: date) -> None:
+        self._check()
+        self.sittings.append((at, day))
+
+    def end_sitting(self, at: datetime) -> None:
+        self._check()
+        self.ended.append(at)
 
     def record(self, review: Review, before: Memory | None = None) -> None:
         self._check()

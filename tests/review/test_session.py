@@ -103,6 +103,20 @@ def test_a_rating_is_recorded_with_all_that_the_log_needs() -> None:
     assert (session.n_done, session.last) == (1, review)
 
 
+def test_the_journal_learns_of_a_sitting_with_its_first_rating() -> None:
+    """When it began, and its end; a session that rates nothing leaves no trace."""
+    journal, clock = MemoryJournal(), FixedClock(MONDAY)
+    sit(make_cards("a"), journal, clock).end()
+    assert (journal.sittings, journal.ended) == ([], [])
+    session = sit(make_cards("a", "b"), journal, clock)
+    clock.advance(timedelta(minutes=1))
+    rate(session)
+    rate(session)
+    assert journal.sittings == [(MONDAY, MONDAY.date())]
+    session.end()
+    assert journal.ended == [MONDAY + timedelta(minutes=1)]
+
+
 def test_nobody_takes_longer_than_ten_minutes_or_less_than_no_time() -> None:
     clock = FixedClock(MONDAY)
     session = sit(make_cards("a", "b"), clock=clock)

@@ -73,9 +73,9 @@ def test_a_deck_that_is_gone_for_a_while(make_services: MakeServices, way: str) 
     """Its cards are not asked, and come back with all that is known of them."""
     services = make_services("recall", "numeric")
     services.open()
-    sitting = Sitting(services)
+    sitting = Sitting(services, services.open_session())
     sitting.take(None)
-    known = sitting.rate(Rating.EASY).after
+    known = sitting.asking.rate(Rating.EASY).after
     deck = deck_of(services)
     text, other = deck.read_text(encoding="utf-8"), deck.with_name("2-core.yaml")
     if way == "renamed":
@@ -91,5 +91,5 @@ def test_a_deck_that_is_gone_for_a_while(make_services: MakeServices, way: str) 
         deck.write_text(text, encoding="utf-8")
         assert services.reload_changed_decks() == "The decks were changed: 2 new"
     sitting.change_cards()
-    assert sitting.session.memories == {"stacks-recall": known}
+    assert sitting.asking.memories == {"stacks-recall": known}
     assert sitting.card is not None and sitting.card.id == "stacks-numeric"

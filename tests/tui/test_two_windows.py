@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 
 from studykit.review.schedule import NEW_MEMORY, Rating
-from studykit.review.session import ElsewhereError
+from studykit.review.session import ElsewhereError, Session
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from studykit.tui.app import StudykitApp
 from tests.tui.conftest import MakeServices, open_review, text_of, until
 
 
-def other_window(services: Services) -> Sitting:
+def other_window(services: Services) -> Sitting[Session]:
     """A sitting in another program on the same course and progress."""
     other = Services(
         services.course, services.settings, services.paths, services.clock, services._open_store
     )
     other.open()
-    return Sitting(other)
+    return Sitting(other, other.open_session())
 
 
-def rate(sitting: Sitting, rating: Rating) -> str:
+def rate(sitting: Sitting[Session], rating: Rating) -> str:
     sitting.take(None)
-    return sitting.rate(rating).card_id
+    return sitting.asking.rate(rating).card_id
 
 
 async def test_a_card_answered_in_another_window_gives_way(make_services: MakeServices) -> None:
@@ -79,9 +79,9 @@ def test_line_by_line_a_refused_rating_can_be_given_again(make_services: MakeSer
     """What the other window has answered is known then."""
     services = make_services("recall")
     services.open()
-    here, there = Sitting(services), other_window(services)
+    here, there = Sitting(services, services.open_session()), other_window(services)
     rate(there, Rating.GOOD)
     here.take(None)
     with pytest.raises(ElsewhereError, match="rate again to count both"):
-        here.rate(Rating.GOOD)
-    assert here.rate(Rating.GOOD).after.reps == 2
+        here.asking.rate(Rating.GOOD)
+    assert here.asking.rate(Rating.GOOD).after.reps == 2

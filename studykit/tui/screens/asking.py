@@ -1,4 +1,4 @@
-"""A card on the screen, whoever asks it: question, answer, evidence, and what comes after.
+"""A card on the screen: question, answer, evidence, and what comes after.
 
 The scheduled review and the practice are both such screens. They differ in what a card is marked
 with, in what the top line counts, and in their end.
@@ -18,9 +18,10 @@ from textual.containers import Center, Container
 from textual.content import Content
 
 from studykit.errors import StudykitError
+from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
 from studykit.review.schedule import Rating
-from studykit.study.card_sitting import CardSitting
+from studykit.study.sitting import Sitting
 from studykit.tui.messages import (
     Answered,
     AnswerUnclear,
@@ -57,9 +58,11 @@ class AskingScreen(StudyScreen):
     NOTHING_LEFT: ClassVar[str]
     """Said where there is nothing to take back."""
 
-    def __init__(self, sitting: CardSitting) -> None:
+    _sitting: Sitting[Asking]
+
+    def __init__(self, asking: Asking) -> None:
         super().__init__()
-        self._sitting = sitting
+        self._sitting = Sitting(self.services, asking)
         self._is_warm = False
         self._news = ""  # of the decks, not told yet
         self.is_painting = False
@@ -186,10 +189,10 @@ class AskingScreen(StudyScreen):
             return
         if self._news:
             self.say("")
-        if self._sitting.refresh():
-            await self.show_card()
-        elif self._sitting.card is not None:
+        if self._sitting.card is not None:
             await self._refresh_evidence()
+        elif self._sitting.asking.refresh():
+            await self.show_card()
         run = self.services.lab_run
         is_running = run is not None and not run.is_over
         done = f"lab {100 * run.fraction:.0f} %" if run and is_running else ""
@@ -315,7 +318,7 @@ class AskingScreen(StudyScreen):
             self.say("Your answer is taken back; its outcome was not shown yet")
             return
         try:
-            card = self._sitting.undo()
+            card = self._sitting.asking.undo()
         except StudykitError as error:
             self.warn(f"not taken back: {error}")
             return

@@ -123,8 +123,8 @@ class HomeScreen(StudyScreen):
         try:
             offer = find_offer(self.services, wish)
             if offer.ids:
-                sitting = open_offer(self.services, offer)
-                self.app.post_message(OpenSitting(self, sitting))
+                asking = open_offer(self.services, offer)
+                self.app.post_message(OpenSitting(self, asking))
             else:
                 self.say(f"There is no card now for: {clean(offer.title)}")
         except StudykitError as error:
@@ -232,16 +232,14 @@ class HomeScreen(StudyScreen):
         if self._overview is None:
             self._is_hurried = True
             return
-        from studykit.study.sitting import Sitting
-
         self.say("")
         self._look_at_decks()
         try:
-            sitting = Sitting(self.services)
+            session = self.services.open_session()
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
             return
-        self.app.post_message(OpenSitting(self, sitting))
+        self.app.post_message(OpenSitting(self, session))
 
     def action_labs(self) -> None:
         from studykit.tui.screens.labs import LabsScreen

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from studykit.errors import StudykitError
 from studykit.review.grading import Grade
+from studykit.review.practice import Practice
 from studykit.review.schedule import NEW_MEMORY, Rating
-from studykit.study.practising import PracticeSitting
+from studykit.study.practising import LABELS
+from studykit.study.sitting import Sitting
 from studykit.tui.screens.asking import AskingScreen
 from studykit.tui.screens.review_keys import PRACTICE_KEYS
 from studykit.tui.widgets.card_view import CardView, Evidence
@@ -24,19 +26,19 @@ class PracticeScreen(AskingScreen):
     BINDINGS = PRACTICE_KEYS
     NAMES = PRACTICE_NAMES
     NOTHING_LEFT: ClassVar = "Nothing answered in this practice is left to take back"
-    _sitting: PracticeSitting
+    _sitting: Sitting[Practice]
 
     def build_end(self) -> PracticeEnd:
-        return PracticeEnd(self._sitting, self.services)
+        return PracticeEnd(self._sitting.asking, self.services)
 
     def show_place(self) -> None:
-        sitting, practice = self._sitting, self._sitting.practice
+        sitting, practice = self._sitting, self._sitting.asking
         is_flagged = sitting.card is not None and sitting.card.id in practice.marks.flagged
         total = practice.n_settled + practice.n_left
         self.query_one(PlaceLine).show_place(
             self.services.course,
             sitting.card,
-            render_label(sitting.label, practice.n_left, is_flagged=is_flagged),
+            render_label(LABELS[practice.mode], practice.n_left, is_flagged=is_flagged),
             practice.n_settled / total if total else 1.0,
         )
 
@@ -46,18 +48,18 @@ class PracticeScreen(AskingScreen):
             sitting.given,
             grade,
             evidence,
-            sitting.confidence if sitting.practice.is_confident_error else None,
+            sitting.confidence if sitting.asking.is_confident_error else None,
             NEW_MEMORY,
             comes_back=False,
         )
         bar = self.query_one(RatingBar)
         bar.offer({}, grade.suggested)
-        bar.display = not sitting.is_pretest
+        bar.display = not sitting.asking.is_pretest
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("accept", "rate", "next"):
             is_next = action == "next"
-            return self._sitting.phase == "revealed" and is_next == self._sitting.is_pretest
+            return self._sitting.phase == "revealed" and is_next == self._sitting.asking.is_pretest
         return super().check_action(action, parameters)
 
     async def action_rate(self, value: int) -> None:
@@ -69,14 +71,14 @@ class PracticeScreen(AskingScreen):
         await self._keep(None)
 
     async def _keep(self, is_right: bool | None) -> None:
-        sitting = self._sitting
+        practice = self._sitting.asking
         try:
-            practised = sitting.go_on() if is_right is None else sitting.mark(is_right)
+            practised = practice.mark_as_graded() if is_right is None else practice.mark(is_right)
         except StudykitError as error:
             self.warn(f"not kept: {error}")
             return
         await self.show_card()
-        if sitting.is_pretest:
+        if practice.is_pretest:
             self.say("")
         elif is_right:
             self.say(self.undoable(f"✓ {practised.card_id} got"))

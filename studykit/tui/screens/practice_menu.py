@@ -93,11 +93,11 @@ class PracticeMenu(StudyScreen):
     def action_begin(self) -> None:
         """Open what is marked in place of this screen, so that Home lies below it."""
         try:
-            sitting = open_offer(self.services, self._offers[self.query_one(Rows).cursor])
+            asking = open_offer(self.services, self._offers[self.query_one(Rows).cursor])
         except StudykitError as error:
             self.say(Content.styled(f"! {error}", "$text-error"))
             return
-        self.app.post_message(OpenSitting(self, sitting))
+        self.app.post_message(OpenSitting(self, asking))
 
     @on(Rows.Clicked)
     def _begin_clicked(self) -> None:

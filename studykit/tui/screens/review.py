@@ -10,6 +10,7 @@ from textual.content import Content
 from studykit.errors import StudykitError
 from studykit.review.grading import Grade
 from studykit.review.schedule import Rating, describe_interval, turned_leech
+from studykit.review.session import Session
 from studykit.study.sitting import Sitting, next_time
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
@@ -29,14 +30,13 @@ class ReviewScreen(AskingScreen):
     BINDINGS = REVIEW_KEYS
     NAMES = NAMES
     NOTHING_LEFT: ClassVar = "Nothing rated today is left to take back"
-    _sitting: Sitting
+    _sitting: Sitting[Session]
 
     def build_end(self) -> SittingEnd:
-        sitting = self._sitting
-        return SittingEnd(sitting.session, sitting.reviews, self.services)
+        return SittingEnd(self._sitting.asking, self.services)
 
     def show_place(self) -> None:
-        session = self._sitting.session
+        session = self._sitting.asking
         counts = session.counts
         total = session.n_done + counts.total
         self.query_one(PlaceLine).show_place(
@@ -50,14 +50,14 @@ class ReviewScreen(AskingScreen):
         sitting = self._sitting
         intervals = {
             rating: describe_interval(after, now, self.services.today)
-            for rating, after in sitting.session.previews.items()
+            for rating, after in sitting.asking.previews.items()
         }
         await self.query_one(CardView).show_grade(
             sitting.given,
             grade,
             evidence,
-            sitting.confidence if sitting.session.is_confident_error else None,
-            sitting.memory,
+            sitting.confidence if sitting.asking.is_confident_error else None,
+            sitting.asking.memory,
         )
         self.query_one(RatingBar).offer(intervals, grade.suggested)
         self.query_one(RatingBar).display = True
@@ -73,9 +73,9 @@ class ReviewScreen(AskingScreen):
         """Save the rating, then go on; what cannot be saved leaves everything as it is."""
         if await self._look_elsewhere():
             return  # the learner has seen other intervals than there are now
-        before = self._sitting.memory
+        before = self._sitting.asking.memory
         try:
-            review = self._sitting.rate(Rating(value))
+            review = self._sitting.asking.rate(Rating(value))
         except StudykitError as error:
             self.warn(f"not saved: {error}")
             return
@@ -97,7 +97,7 @@ class ReviewScreen(AskingScreen):
         """Take up what another window has done, and say so; True if the current card was in it."""
         sitting, card, shown = self._sitting, self._sitting.card, self._sitting.shown
         try:
-            changed = sitting.look_elsewhere()
+            changed = sitting.asking.look_elsewhere(keep=not sitting.is_asked)
         except StudykitError as error:
             self.warn(str(error))
             return False
@@ -126,7 +126,7 @@ class ReviewScreen(AskingScreen):
 
     async def _hide(self, mark: Literal["suspended", "buried"], what: str) -> None:
         try:
-            card = self._sitting.hide(mark)
+            card = self._sitting.asking.hide(mark)
         except StudykitError as error:
             self.warn(f"not saved: {error}")
             return

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from textual.content import Content
 
+from studykit.review.practice import Practice
 from studykit.review.schedule import Rating
-from studykit.review.session import Review, Session
+from studykit.review.session import Session
 from studykit.review.study_queue import next_due, not_hidden
-from studykit.study.practising import PracticeSitting, sum_lines
+from studykit.study.practising import sum_lines
 from studykit.study.services import Services
 from studykit.study.words import minutes, outlook, percent, plural
 from studykit.text import clean
@@ -28,10 +28,9 @@ class SittingEnd(Static):
     }
     """
 
-    def __init__(self, session: Session, reviews: Sequence[Review], services: Services) -> None:
+    def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
         self._session = session
-        self._reviews = reviews
         self._services = services
 
     def on_mount(self) -> None:
@@ -52,11 +51,12 @@ class SittingEnd(Static):
         self.update(Content("\n").join(lines))
 
     def _sum(self) -> list[Content]:
-        n = len(self._reviews)
+        reviews = self._session.reviews
+        n = len(reviews)
         if not n:
             return []
-        taken = timedelta(milliseconds=sum(review.taken_ms for review in self._reviews))
-        n_again = sum(review.rating is Rating.AGAIN for review in self._reviews)
+        taken = timedelta(milliseconds=sum(review.taken_ms for review in reviews))
+        n_again = sum(review.rating is Rating.AGAIN for review in reviews)
         text = f"{plural(n, 'answer')} in {minutes(taken)}, {n_again} again ({percent(n_again, n)})"
         return [Content(text)]
 
@@ -95,12 +95,12 @@ class PracticeEnd(Static):
     }
     """
 
-    def __init__(self, sitting: PracticeSitting, services: Services) -> None:
-        title = "Pretest done" if sitting.is_pretest else "Practice done"
+    def __init__(self, practice: Practice, services: Services) -> None:
+        title = "Pretest done" if practice.is_pretest else "Practice done"
         lines = [
-            Content.styled(f"{title}: {clean(sitting.title)}", "bold $text-success"),
+            Content.styled(f"{title}: {clean(practice.title)}", "bold $text-success"),
             Content(""),
-            *(Content(clean(line)) for line in sum_lines(sitting, services)),
+            *(Content(clean(line)) for line in sum_lines(practice, services)),
             Content(""),
             render_ways_on("takes the last answer back"),
         ]
