@@ -1,217 +1,157 @@
 """Normalisation frees a deep stack from its initialisation and learning rate.
 
 A norm brings each token's vector to one size. It stands before each sublayer, on a copy (pre),
-behind each sum of sublayer and residual, on the stream itself (post), or nowhere. This lab puts
-the three through a range test: from the same starting weights, on the same letters, each is
-trained at four learning rates, 30-fold apart, without gradient clipping, which would hide part
-of the difference. What counts is less the best loss than at how many of the rates it learns.
+behind each sum of sublayer and residual, on the stream itself (post), or nowhere. The lab puts
+the three through a range test: from the same weights, on the same letters, each is trained at
+three learning rates, tenfold apart, without gradient clipping, which would hide part of the
+difference. What counts is less the best loss than at how many of the rates a model learns.
 
 How to read it. A model *learns* if it ends at least 0.1 nats below the entropy of the letters'
-frequencies. There are two ways to fail: *stuck*, within 0.1 nats of that entropy, is a model
-that ignores its context, or at the lowest rate one that is slow; *diverged*, above a uniform
-guess or not a number, is one that has blown up. What ends in between is *worse*. The first two
-charts show models before training. One is the size of the stream, layer by layer. The other
-follows a random change of 1 % of the embeddings through the layers, as a share of the stream: a
-flat line means that the layers scale stream and change alike. "None, uniform attention" has its
-queries set to 0, so that each token attends to all that it sees alike. The diversity of the
-tokens, at the end, is 0 when all tokens of a sequence have become the same.
+frequencies; *stuck* is within 0.1 nats of it: a model that ignores its context, or is slow.
+*Diverged* is one that ends above its own start, or not a number; *slow* is all else. The charts by
+layer show models before training: the size of the stream, and how large a random change of 1 % of
+the embeddings is as a share of the stream. "None, uniform attention" has queries of 0, so that a
+token attends to all that it sees alike. Token diversity is 0 once all tokens are equal.
 
-What the literature reports. Xiong et al. (2020) prove that post-norm has large gradients near
-its output at initialisation, and train pre-norm without the warm-up that post-norm needs. Takase
-et al. (2022) find post-norm better up to six layers and unstable from ten. Fixup (2019) and
-T-Fixup (2020) do without norms by starting from special weights.
+What the literature reports. Post-norm has large gradients near its output at initialisation, and
+needs a warm-up that pre-norm does not (Xiong et al. 2020). It is better up to six layers and
+unstable from ten (Takase et al. 2022). Fixup (2019) and T-Fixup (2020) do without norms by
+starting from special weights.
 
-Out of scope: what residual connections are for (core/residuals), RMSNorm, clipping, long
-training. How many rates work depends on depth, width and patience: at 2 layers all three learn
-at three rates or more. Turn the knobs before you quote a number.
+Out of scope: what residual connections are for (core/residuals), RMSNorm, clipping, and long
+training: at a lower rate, in many more steps, post-norm learns as well. How many rates work
+depends on depth, width and patience: turn the knobs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from typing import Literal, TypeAlias
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
-from labs.tasks import docstrings
-from labs.tasks.entropy import unigram_entropy
-from labs.tasks.windows import all_windows, random_windows
+from labs.kit.arms import train_arms
+from labs.kit.budget import Budget, generator, one_thread
+from labs.kit.charts import by_layer, results, watch
+from labs.kit.text import Letters
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Init, Norm
 from labs.transformer.norms import LayerNorm
 from labs.transformer.probes import change_by_layer, diversity, rms
-from labs.transformer.train import Evaluation, ModelStack, Recipe, lockstep, train
-from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Curve, Event, HeatMap, Measurement, Table
 
 QUESTION = "What do pre-norm, post-norm and no norm do to a deep stack, and to its learning rate?"
 POINTS = ("1.4.3", "1.4.4")
 CLAIMS = {
+    "amplifies": "Before training the stream grows more than tenfold from first to last layer "
+    "without norms, less than fivefold with pre-norm.",
     "sharpens": "Without norms a small change of the embeddings grows more than fivefold relative "
-    "to the stream, with pre- or post-norm it less than doubles; without norms and with uniform "
-    "attention it less than doubles as well.",
-    "multiplies": "Without norms a small change of the embeddings grows more than fivefold "
-    "relative to the stream, with uniform attention it still doubles or more.",
-    "keeps": "Without norms a small change of the embeddings stays below twice its share of the "
-    "stream.",
-    "post_stuck": "Post-norm learns letter frequencies only: it is stuck at three or more of the "
-    "four learning rates and diverges at none.",
-    "post_diverges": "Post-norm fails by diverging, at one or more of the four learning rates.",
-    "post_like_pre": "Post-norm is as easy to train as pre-norm: it learns at three or more of the "
-    "four learning rates and diverges at none.",
-    "post_collapses": "In training post-norm makes the tokens the same, in spite of its residual "
-    "connections: after the last layer their diversity is below 0.05 at three or more of the four "
-    "learning rates, with pre-norm at none.",
-    "better": "The best loss with pre-norm is more than 0.1 nats below the best without norms.",
+    "to the stream; with pre- or post-norm, or with uniform attention, it less than doubles.",
+    "post_stuck": "Pre-norm learns at all three learning rates; post-norm learns at none and "
+    "diverges at none.",
+    "post_collapses": "In training post-norm makes the tokens nearly equal, in spite of its "
+    "residual connections: diversity below 0.05 at two or more rates, with pre-norm at none.",
     "wider": "Pre-norm learns at more of the learning rates than no norm, but its best loss is at "
-    "most 0.1 nats below.",
-    "superfluous": "Without norms the model learns at least at as many rates as with pre-norm, and "
-    "its best loss is at most 0.1 nats above.",
+    "most 0.1 nats lower.",
     "outgrown": "At the highest learning rate the pre-norm stream grows beyond an RMS of 10 in "
     "training, and the model learns.",
-    "held": "At the highest learning rate the pre-norm stream keeps an RMS of at most 10 in "
-    "training.",
-    "burst": "At the highest learning rate the pre-norm stream grows beyond an RMS of 10 in "
-    "training, and the model does not learn.",
-    "alone": "What LayerNorm makes of a token does not depend on the rest of the batch (to within "
-    "0.000001); what BatchNorm makes of it does (by more than 0.01).",
+    "independent": "What LayerNorm makes of a token does not depend on the rest of the batch (to "
+    "within 0.000001); what BatchNorm makes of it does (by more than 0.1).",
 }
-KNOBS = {"n_layers": (8, 2, 4, 12), "init": ("xavier", "small"), "warmup_steps": (0, 60)}
+HOLDS_IF = {
+    "amplifies": "growth_none > 10 and growth_pre < 5",
+    "sharpens": "change_none > 5 and max(change_pre, change_post, change_uniform) < 2",
+    "post_stuck": "learns_pre == 3 and learns_post == 0 and diverged_post == 0",
+    "post_collapses": "collapsed_post >= 2 and collapsed_pre == 0",
+    "wider": "learns_pre > learns_none and loss_none <= loss_pre + 0.1",
+    "outgrown": "trained_size_pre > 10 and highest_rate_pre <= unigram_entropy - 0.1",
+    "independent": "batch_dependence_layer < 0.000001 and batch_dependence_batch > 0.1",
+}
+KNOBS = {"n_layers": (8, 2, 4, 12), "init": ("xavier", "small"), "warmup": (0.0, 0.3)}
 SEEDS = 3
-SECONDS = {"cpu": 24}
+SECONDS = {"cpu": 12}
 LITERATURE = {
+    "amplifies": "With pre-norm the mean square of the stream after l layers lies between "
+    "1 + l/2 and 1 + 3l/2 at initialisation, so its RMS grows 2.2 to 3.6 times over 8 layers "
+    "(Xiong et al. 2020, Lemma 2; one head, Xavier, query and key weights 0).",
     "post_stuck": "A post-norm translation model reached 8.45 BLEU without warm-up and about 34 "
     "with it, pre-norm about 34 without (Xiong et al. 2020, Sec. 3.2 and 4; IWSLT14 German-"
-    "English, Adam, 4,000 steps of warm-up).",
-    "post_like_pre": "Post-norm trains unstably with ten or more layers and performs better than "
-    "pre-norm with six or fewer (Takase et al. 2022, abstract).",
-    "superfluous": "With T-Fixup initialisation an encoder-decoder of 200 + 200 layers trains "
-    "without normalisation and without warm-up (Huang et al. 2020, abstract).",
+    "English, Adam, 4,000 steps of warm-up). Post-norm trains unstably with ten or more layers "
+    "and performs better than pre-norm with six or fewer (Takase et al. 2022, abstract).",
+    "wider": "With T-Fixup initialisation an encoder-decoder of 200 + 200 layers trains without "
+    "normalisation and without warm-up (Huang et al. 2020, abstract).",
 }
 
-LEARNING_RATES = (0.001, 0.003, 0.01, 0.03)
-COLUMNS = tuple(f"rate {rate:g}" for rate in LEARNING_RATES)
 NORMS: tuple[Norm, ...] = ("none", "pre", "post")
-Arm: TypeAlias = Norm | Literal["uniform"]
-LINES: dict[Arm, str] = {**{norm: norm for norm in NORMS}, "uniform": "none, uniform attention"}
-SHOWN = 2
-"""Place of the learning rate whose losses are drawn while training."""
-CHART_TOP = 6.0
-"""Losses above are drawn here, in nats: a model that explodes must not flatten the others."""
+LABELS: dict[str, str] = {norm: norm for norm in NORMS}
+UNTRAINED = {**LABELS, "uniform": "none, uniform attention"}
+BUDGET = Budget(n_steps=160, batch_size=8, n_held_out=512)
+RATES = (0.003, 0.01, 0.03)
+COLUMNS = tuple(f"rate {rate:g}" for rate in RATES)
+SEQ_LEN = 16
 CHANGE = 0.01
-"""Length of the change of the embeddings, as a share of the embeddings' length."""
+"""Norm of the change of the embeddings, as a share of the embeddings' norm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Sizes and length of the training: what a run costs, apart from the knobs."""
-
-    n_steps: int = 200
-    evaluate_every: int = 20
-    batch_size: int = 8
-    seq_len: int = 16
-    d_model: int = 32
-    d_ff: int = 64
-    n_held_out: int = 20_480
-    """Tokens that decide the final losses."""
-
-
-def run(*, n_layers: int, init: Init, warmup_steps: int, seed: int, device: str) -> Iterator[Event]:
-    """Events of one seed, which decides the starting weights, the text's order and the change."""
-    return measure(
-        Budget(), n_layers=n_layers, init=init, warmup_steps=warmup_steps, seed=seed, device=device
-    )
-
-
-def measure(
-    budget: Budget, *, n_layers: int, init: Init, warmup_steps: int, seed: int, device: str
+@one_thread
+def run(
+    *, n_layers: int, init: Init, warmup: float, seed: int, device: str, budget: float = 1.0
 ) -> Iterator[Event]:
-    """The experiment: the three placements before training, while they train, and at the end."""
-    yield Progress(0, budget.n_steps, "reading docstrings")
-    text = docstrings.load()
-    held_out_tokens = text.held_out[: budget.n_held_out + 1].to(device)
-    held_out = all_windows(held_out_tokens, seq_len=budget.seq_len)
-    letters, uniform = unigram_entropy(held_out_tokens), math.log(text.vocab_size)
-    yield Measurement("uniform_entropy", uniform, "nats", "uniform guess", yardstick=True)
-    yield Measurement("unigram_entropy", letters, "nats", "letter frequencies", yardstick=True)
+    """The three placements before training, while they train, and at the end."""
+    size = BUDGET.scaled(budget)
+    text = Letters(size, seq_len=SEQ_LEN, seed=seed, device=device)
+    yardsticks = list(text.yardsticks())
+    yield from yardsticks
+
+    base = TransformerConfig(
+        vocab_size=text.vocab_size, seq_len=SEQ_LEN, n_layers=n_layers, d_ff=64, init=init
+    )
 
     def build(norm: Norm) -> Transformer:
-        config = TransformerConfig(
-            vocab_size=text.vocab_size,
-            seq_len=budget.seq_len,
-            d_model=budget.d_model,
-            n_layers=n_layers,
-            d_ff=budget.d_ff,
-            norm=norm,
-            init=init,
-        )
-        # The same seed for every model: all start from the same weights.
-        return Transformer(config, Generator().manual_seed(3 * seed)).to(device)
+        # The same random numbers for every model: all start from the same weights.
+        return Transformer(replace(base, norm=norm), generator(seed, "weights")).to(device)
 
-    probe = held_out[0][:64]  # (64, seq_len)
-    untrained = {arm: build("none" if arm == "uniform" else arm) for arm in LINES}
-    attend_to_all_alike(untrained["uniform"])
-    yield from before_training(untrained, probe, noise_seed=3 * seed + 1)
-    yield from company(untrained["pre"].residual_stream(probe)[-1])
+    tokens = text.probe[0]
+    untrained: dict[str, Transformer] = {norm: build(norm) for norm in NORMS}
+    untrained["uniform"] = build("none")
+    attend_uniformly(untrained["uniform"])
+    yield from before_training(untrained, tokens, seed)
+    yield from batch_dependence(untrained["pre"].residual_stream(tokens)[-1])
 
-    recipe = Recipe(
-        n_steps=budget.n_steps,
-        warmup_steps=warmup_steps,
-        final_share=0.2,
-        clip_norm=math.inf,
-        evaluate_every=budget.evaluate_every,
-    )
-    models = {norm: [build(norm) for _ in LEARNING_RATES] for norm in NORMS}
-
-    def train_at_all_rates(norm: Norm) -> Iterator[Evaluation]:
-        batches = random_windows(
-            text.train.to(device),
-            batch_size=budget.batch_size,
-            seq_len=budget.seq_len,
-            generator=Generator().manual_seed(3 * seed + 2),
-        )
-        return train(ModelStack(models[norm]), LEARNING_RATES, batches, held_out, recipe)
-
-    for evaluations in lockstep(*map(train_at_all_rates, NORMS)):
-        losses = {norm: e.losses for norm, e in zip(NORMS, evaluations, strict=True)}
-        step = evaluations[0].step
-        chart = f"Held-out loss at learning rate {LEARNING_RATES[SHOWN]:g}"
-        for norm in NORMS:
-            shown = cut_off(losses[norm][SHOWN])
-            yield Curve(chart, norm, [step], [shown], "step", f"nats, cut off at {CHART_TOP:g}")
-        yield Progress(step, budget.n_steps, f"training {len(NORMS) * len(LEARNING_RATES)} models")
-
-    yield from range_test(losses, letters=letters, uniform=uniform)
-    yield from after_training(models, probe)
-    yield Measurement("loss_pre_highest", losses["pre"][-1], "nats", "pre-norm, highest rate")
+    models: dict[str, list[Transformer]] = {norm: [build(norm) for _ in RATES] for norm in NORMS}
+    recipe = size.recipe(warmup=warmup, final_share=0.2, clip_norm=math.inf)
+    training = train_arms(models, RATES, text.batches, text.held_out, recipe)
+    start, end = yield from watch(training, LABELS, RATES, size.n_steps)
+    yield from results(start, end, LABELS, RATES, text.source)
+    yield from range_test(start.of, end.of, letters=yardsticks[1].value)
+    yield from after_training(models, tokens)
+    label = "loss at the highest rate, pre"
+    yield Measurement("highest_rate_pre", end.of["pre"][-1], "nats", label)
 
 
 @torch.no_grad()
 def before_training(
-    models: Mapping[Arm, Transformer], tokens: Tensor, noise_seed: int
+    models: Mapping[str, Transformer], tokens: Tensor, seed: int
 ) -> Iterator[Event]:
     """Size of the stream and share of a small change in it, layer by layer."""
     for arm, model in models.items():
-        line = LINES[arm]
+        line = UNTRAINED[arm]
         sizes = [rms(resid) for resid in model.residual_stream(tokens)]  # n_layers + 1
-        noise = Generator().manual_seed(noise_seed)  # the same for all
-        shares = change_by_layer(model, tokens, CHANGE, noise)  # n_layers + 1
-        layers = list(range(len(sizes)))
-        chart = "Size of the stream before training"
-        yield Curve(chart, line, layers, sizes, "layer", "RMS", log_y=True)
+        shares = change_by_layer(model, tokens, CHANGE, generator(seed, "probe"))  # the same
+        yield by_layer("Size of the stream before training", line, sizes, "RMS")
         chart = f"A change of {CHANGE:.0%} of the embeddings, before training"
-        yield Curve(chart, line, layers, shares, "layer", "share of the stream", log_y=True)
-        label = f"RMS after the last layer before training, {line}"
-        yield Measurement(f"size_{arm}", sizes[-1], "", label)
+        yield by_layer(chart, line, shares, "share of the stream")
+        label = f"growth of the stream before training, {line}"
+        yield Measurement(f"growth_{arm}", sizes[-1] / sizes[0], "times", label)
         label = f"growth of a small change before training, {line}"
         yield Measurement(f"change_{arm}", shares[-1] / shares[0], "times", label)
 
 
-def attend_to_all_alike(model: Transformer) -> None:
+def attend_uniformly(model: Transformer) -> None:
     """Set the queries of a model that has not been trained to 0: all scores become equal."""
     for name, parameter in model.named_parameters():
         if name.endswith("attention.query.weight"):
@@ -219,104 +159,57 @@ def attend_to_all_alike(model: Transformer) -> None:
 
 
 @torch.no_grad()
-def company(resid: Tensor) -> Iterator[Event]:
-    """How much a token's normalised vector depends on the other tokens of its batch."""
+def batch_dependence(resid: Tensor) -> Iterator[Event]:
+    """How much a token's normalised vector depends on the rest of its batch."""
     layer_norm = LayerNorm(resid.shape[-1]).to(resid.device)
     batch_norm = partial(F.batch_norm, running_mean=None, running_var=None, training=True)
     for name, normalise in (("layer", layer_norm), ("batch", batch_norm)):
         # The first sequence among all sequences, and by itself.
         among_all = normalise(resid.flatten(0, 1))[: resid.shape[1]]
         difference = float((among_all - normalise(resid[0])).abs().max())
-        label = f"largest difference that company makes to a token after {name} norm"
-        yield Measurement(f"company_{name}", difference, "", label)
+        label = f"largest difference that the rest of the batch makes after {name} norm"
+        yield Measurement(f"batch_dependence_{name}", difference, "", label)
 
 
 def range_test(
-    losses: Mapping[Norm, Sequence[float]], *, letters: float, uniform: float
+    start: Mapping[str, Sequence[float]], end: Mapping[str, Sequence[float]], *, letters: float
 ) -> Iterator[Event]:
     """How each placement ends at each learning rate, and how many rates end how."""
     ends = {
-        norm: [outcome(loss, letters=letters, uniform=uniform) for loss in losses[norm]]
+        norm: [
+            outcome(before, after, letters=letters)
+            for before, after in zip(start[norm], end[norm], strict=True)
+        ]
         for norm in NORMS
     }
-    values = [[cut_off(loss) for loss in losses[norm]] for norm in NORMS]
-    unit = f"nats, cut off at {CHART_TOP:g}"
-    yield HeatMap("Held-out loss at the end", NORMS, COLUMNS, values, unit)
     yield Table("How it ends", ("norm", *COLUMNS), [(norm, *ends[norm]) for norm in NORMS])
     for norm in NORMS:
-        for end in ("learns", "stuck", "diverged"):
-            label = f"of {len(LEARNING_RATES)} learning rates, {norm}: {end}"
-            yield Measurement(f"{end}_{norm}", ends[norm].count(end), "", label)
-        finite = [loss for loss in losses[norm] if not math.isnan(loss)]
-        label = f"loss, {norm}, best of {len(LEARNING_RATES)} learning rates"
-        yield Measurement(f"best_{norm}", min(finite, default=math.nan), "nats", label)
+        for word in ("learns", "diverged"):
+            label = f"of {len(RATES)} learning rates, {norm}: {word}"
+            yield Measurement(f"{word}_{norm}", ends[norm].count(word), "", label)
+
+
+def outcome(before: float, after: float, *, letters: float) -> str:
+    """How a model ended, in a word; NaN has diverged."""
+    if not after <= before:
+        return "diverged"
+    if after <= letters - 0.1:
+        return "learns"
+    return "stuck" if after < letters + 0.1 else "slow"
 
 
 @torch.no_grad()
-def after_training(models: Mapping[Norm, Sequence[Transformer]], tokens: Tensor) -> Iterator[Event]:
+def after_training(models: Mapping[str, Sequence[Transformer]], tokens: Tensor) -> Iterator[Event]:
     """Diversity and size of the stream after the last layer, at each learning rate."""
     last = {norm: [m.residual_stream(tokens)[-1] for m in models[norm]] for norm in NORMS}
     diversities = {norm: [diversity(resid) for resid in last[norm]] for norm in NORMS}
-    title = "Diversity of the tokens after the last layer, at the end"
+    title = "Token diversity after the last layer, at the end"
     yield HeatMap(title, NORMS, COLUMNS, list(diversities.values()))
     for norm in NORMS:
         chart, sizes = "Size of the stream after the last layer, at the end", map(rms, last[norm])
-        yield Curve(chart, norm, LEARNING_RATES, list(sizes), "learning rate", "RMS", log_y=True)
+        yield Curve(chart, norm, RATES, list(sizes), "learning rate", "RMS", log_y=True)
         n_collapsed = sum(value < 0.05 for value in diversities[norm])
-        label = f"of {len(LEARNING_RATES)} learning rates, {norm}: tokens all the same"
+        label = f"of {len(RATES)} learning rates, {norm}: tokens nearly equal"
         yield Measurement(f"collapsed_{norm}", n_collapsed, "", label)
-    label = "RMS after the last layer and training, pre-norm, highest rate"
-    yield Measurement("size_pre_trained", rms(last["pre"][-1]), "", label)
-
-
-def cut_off(loss: float) -> float:
-    """The loss as it is drawn; NaN stays NaN."""
-    return loss if math.isnan(loss) else min(loss, CHART_TOP)
-
-
-def outcome(loss: float, *, letters: float, uniform: float) -> str:
-    """How a model ended, in a word; NaN has diverged."""
-    if not loss <= uniform:
-        return "diverged"
-    if loss <= letters - 0.1:
-        return "learns"
-    return "stuck" if loss < letters + 0.1 else "worse"
-
-
-def verdict(m: Mapping[str, float]) -> dict[str, bool | None]:
-    """Which claims the measurements of one seed bear out.
-
-    A model that diverged counts as such and cannot be compared: where pre-norm, the measure of
-    the others, has no loss or a stream is not a number, there is nothing to say.
-    """
-
-    def unless_nan(holds: bool, *names: str) -> bool | None:
-        return None if any(math.isnan(m[name]) for name in names) else holds
-
-    grows = m["change_none"] > 5
-    damped = m["change_pre"] < 2 and m["change_post"] < 2
-    changes = ("change_none", "change_uniform", "change_pre", "change_post")
-    level = m["best_none"] <= m["best_pre"] + 0.1  # False for NaN
-    more = m["learns_pre"] > m["learns_none"]
-    large = m["size_pre_trained"] > 10
-    learns = m["loss_pre_highest"] <= m["unigram_entropy"] - 0.1
-    return {
-        "sharpens": unless_nan(grows and damped and m["change_uniform"] < 2, *changes),
-        "multiplies": unless_nan(grows and m["change_uniform"] >= 2, *changes[:2]),
-        "keeps": unless_nan(m["change_none"] < 2, "change_none"),
-        "post_stuck": m["stuck_post"] >= 3 and m["diverged_post"] == 0,
-        "post_diverges": m["diverged_post"] >= 1,
-        "post_like_pre": m["learns_post"] >= 3 and m["diverged_post"] == 0,
-        "post_collapses": m["collapsed_post"] >= 3 and m["collapsed_pre"] == 0,
-        "better": unless_nan(not level, "best_pre"),
-        "wider": unless_nan(level and more, "best_pre"),
-        "superfluous": unless_nan(level and not more, "best_pre"),
-        "outgrown": unless_nan(large and learns, "size_pre_trained"),
-        "held": unless_nan(not large, "size_pre_trained"),
-        "burst": unless_nan(large and not learns, "size_pre_trained"),
-        "alone": unless_nan(
-            m["company_layer"] < 1e-6 and m["company_batch"] > 0.01,
-            "company_layer",
-            "company_batch",
-        ),
-    }
+    label = "RMS of the trained stream at the highest rate, pre"
+    yield Measurement("trained_size_pre", rms(last["pre"][-1]), "", label)

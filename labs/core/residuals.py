@@ -2,8 +2,8 @@
 
 A residual connection adds what a layer computes to what went in, so that one path from the
 embeddings to the output stays free of layers. The lab trains the 2 x 2 of residuals and
-(pre-)norms from the same weights on the same letters, each model at three learning rates of which
-the best counts. A fifth model asks for the cause of what happens without residuals: it has none
+(pre-)norms from the same weights on the same letters, each model at two learning rates of which
+the better counts. A fifth model asks for the cause of what happens without residuals: it has none
 either, but a bias of 8 on the diagonal of its attention scores, so that each token attends almost
 only to itself and tokens are mixed less.
 
@@ -92,8 +92,8 @@ LABELS = {
     "no_norm": "residual only",
     "bare": "neither",
 }
-BUDGET = Budget(n_steps=120, batch_size=8, n_held_out=512)
-RATES = (0.001, 0.003, 0.01)
+BUDGET = Budget(n_steps=180, batch_size=8, n_held_out=512)
+RATES = (0.001, 0.003)
 SEQ_LEN = 16
 SELF_BIAS = 8.0
 """Added to the score that a token gives itself: e⁸ times the weight of another."""

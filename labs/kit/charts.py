@@ -36,7 +36,7 @@ def watch(
     Losses far above a uniform guess are cut off in the chart; a second one, on a log scale, shows
     them all if an arm starts there.
     """
-    middle = len(rates) // 2
+    middle = (len(rates) - 1) // 2
     chart = f"Held-out loss at learning rate {rates[middle]:g}"
     start: Losses | None = None
     for losses in training:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from labs.kit.budget import Budget, generator
@@ -23,10 +24,13 @@ class Letters:
         self.source = text.source
         """For people: "docstrings of Python 3.11" or "a generated language"."""
         self.vocab_size = text.vocab_size
-        self._train = text.train.to(device)
-        self._tokens = text.held_out[: budget.n_held_out * seq_len + 1].to(device)
+        self._train, self._held_out = text.train.to(device), text.held_out
         self._budget, self._seq_len, self._seed = budget, seq_len, seed
-        self.held_out: Batch = all_windows(self._tokens, seq_len=seq_len)
+        inputs, targets = all_windows(text.held_out, seq_len=seq_len)
+        # The same sequences for every seed, from all over the text: what the yardsticks count.
+        chosen = torch.randperm(len(inputs), generator=generator(0, "held out"))
+        chosen = chosen[: budget.n_held_out]
+        self.held_out: Batch = (inputs[chosen].to(device), targets[chosen].to(device))
         """Letters and the letters after them, (n_held_out, seq_len) each."""
         self.probe: Batch = (self.held_out[0][:64], self.held_out[1][:64])
         """The first 64 of the held-out sequences, to look inside a model with."""
@@ -41,10 +45,10 @@ class Letters:
         )
 
     def yardsticks(self) -> Iterator[Measurement]:
-        """Losses of predictors of known strength, in nats a letter."""
+        """Losses of predictors of known strength on the whole held-out text, in nats a letter."""
         for name, value, label in (
             ("uniform_entropy", math.log(self.vocab_size), "uniform guess"),
-            ("unigram_entropy", unigram_entropy(self._tokens), "letter frequencies"),
-            ("bigram_entropy", bigram_entropy(self._tokens), "letter pairs"),
+            ("unigram_entropy", unigram_entropy(self._held_out), "letter frequencies"),
+            ("bigram_entropy", bigram_entropy(self._held_out), "letter pairs"),
         ):
             yield Measurement(name, value, "nats", label, yardstick=True)

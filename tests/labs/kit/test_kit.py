@@ -15,6 +15,7 @@ from labs.kit.budget import Budget, generator, one_thread
 from labs.kit.charts import CUT_OFF, results, watch
 from labs.kit.stages import stages
 from labs.kit.text import Letters
+from labs.tasks.entropy import unigram_entropy
 from labs.transformer import Transformer, TransformerConfig
 from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 
@@ -97,12 +98,14 @@ def test_patience_buys_steps_and_haste_saves_evaluation_too() -> None:
     assert recipe.lr_scale(8) == 1 and recipe.lr_scale(32) == 0.5
 
 
-def test_yardsticks_are_those_of_the_letters_that_judge() -> None:
-    few, many = letters(), letters(replace(BUDGET, n_held_out=2000))
-    assert few.held_out[0].shape == (70, 5) and few.probe[0].shape == (64, 5)
-    uniform, unigram, bigram = (mark.value for mark in many.yardsticks())
-    assert uniform == pytest.approx(math.log(many.vocab_size)) and uniform > unigram > bigram
-    assert next(iter(many.yardsticks())).yardstick
+def test_held_out_letters_are_like_those_that_the_yardsticks_count() -> None:
+    text = letters(replace(BUDGET, n_held_out=1000))
+    inputs, targets = text.held_out
+    assert inputs.shape == targets.shape == (1000, 5)
+    torch.testing.assert_close(inputs[:, 1:], targets[:, :-1])
+    uniform, unigram, bigram = (mark.value for mark in text.yardsticks())
+    assert uniform == pytest.approx(math.log(text.vocab_size)) and uniform > unigram > bigram
+    assert unigram_entropy(targets.flatten()) == pytest.approx(unigram, abs=0.05)
 
 
 @pytest.mark.parametrize("height", [3.0, 137.0])
