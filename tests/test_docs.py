@@ -56,7 +56,7 @@ def sections(page: str) -> dict[str, str]:
 def test_every_command_and_option_is_documented(command: str, options: set[str]) -> None:
     """A row each in the command's own section, and no row for what is no option."""
     text = sections("docs/commands.md")[f"`{command}`"]
-    assert set(re.findall(r"^\| `(--\w+)", text, re.M)) == options
+    assert set(re.findall(r"^\| `(--[\w-]+)", text, re.M)) == options
 
 
 def test_no_command_is_documented_that_does_not_exist() -> None:

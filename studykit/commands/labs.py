@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studykit.commands.environment import environment
-from studykit.commands.runs import find_lab, parse_knobs, run_with_progress, say_run
+from studykit.commands.runs import (
+    find_lab,
+    parse_knobs,
+    require_budget,
+    run_with_progress,
+    say_run,
+)
 from studykit.commands.terminal import say, say_beside, say_json, say_table
-from studykit.errors import StudykitError
+from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
 
 if TYPE_CHECKING:
@@ -100,6 +106,7 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     say(f"needs     {', '.join(header.needs) or 'nothing special'}")
     say(f"seeds     {header.seeds}")
     say(f"seconds   {_seconds(header)}")
+    say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
         say(f"knob      {name} = {', '.join(map(str, values))}")
     for claim, source in header.literature.items():
@@ -128,6 +135,15 @@ def run_lab(
     seeds: Annotated[
         int | None, typer.Option(min=1, max=100, help="How many seeds; default: the lab's.")
     ] = None,
+    first_seed: Annotated[int, typer.Option(min=0, max=1_000_000, help="The first of them.")] = 0,
+    budget: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=100,
+            help="Times the lab's training steps: 4 is patient, 0.25 a quick look with one seed.",
+        ),
+    ] = 1.0,
     device: Annotated[
         Device | None, typer.Option(help="Where to run; default: the setting lab.device.")
     ] = None,
@@ -146,9 +162,17 @@ def run_lab(
     env = environment(ctx)
     header = find_lab(env, lab)
     knobs = parse_knobs(header, settings or [])
+    require_budget(header, budget)
+    n_seeds = seeds or (1 if budget < 1 else header.seeds)
+    if record and (budget, first_seed, n_seeds) != (1, 0, header.seeds):
+        raise UsageError(
+            "only a run with the lab's own seeds and budget is recorded",
+            hint="leave out --budget, --seeds and --first-seed",
+        )
     env.require_trust(trusted=trust)
     chosen = env.settings.lab.device if device is None else device.value
-    result = run_with_progress(env, header, knobs, range(seeds or header.seeds), chosen)
+    which = range(first_seed, first_seed + n_seeds)
+    result = run_with_progress(env, header, knobs, which, chosen, budget)
     try:
         if not record:
             _keep(env, result)
@@ -198,6 +222,7 @@ def _header_document(header: LabHeader) -> dict[str, Any]:
         "seeds": header.seeds,
         "seconds": dict(header.seconds),
         "needs": list(header.needs),
+        "takes_budget": header.takes_budget,
         "literature": dict(header.literature),
         "code_hash": header.code_hash,
     }

@@ -49,6 +49,12 @@ def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobVal
     return knobs
 
 
+def require_budget(header: LabHeader, budget: float) -> None:
+    """Raise `UsageError` if the lab cannot be given `budget`."""
+    if budget != 1 and not header.takes_budget:
+        raise UsageError(f"{header.id} takes no budget", hint="it trains nothing: no --budget")
+
+
 def _is_written(text: str, value: KnobValue) -> bool:
     """True if a person who types `text` means `value`: ``1e-3`` and ``0.001`` are the same."""
     if isinstance(value, bool):
@@ -67,6 +73,7 @@ def run_with_progress(
     knobs: Mapping[str, KnobValue],
     seeds: Sequence[int],
     device: str,
+    budget: float = 1.0,
 ) -> RunResult:
     """The result of a run in the lab's own process; a terminal sees its progress on stderr."""
     from studykit.lab.process import run_lab
@@ -81,6 +88,7 @@ def run_with_progress(
             seeds,
             device,
             line.show,
+            budget=budget,
             threads=lab.threads,
             time_limit_s=lab.time_limit_seconds,
             clock=environment.clock,
@@ -136,7 +144,10 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     versions = " ".join(f"{name} {version}" for name, version in result.versions.items())
     origin = "recorded" if result.recorded else "own run"
     say(f"{origin} of {result.started_at:%Y-%m-%d %H:%M}, {result.status}: {result.seconds:.1f} s")
-    say(f"{knobs or 'no knobs'} · seeds {seeds} · {result.device} · {result.machine} · {versions}")
+    made = [knobs or "no knobs", f"seeds {seeds}", result.device, result.machine, versions]
+    if result.budget != 1:
+        made.insert(1, f"budget {result.budget:g}")
+    say(" · ".join(made))
     if result.message:
         say(result.message)
     say()

@@ -93,6 +93,7 @@ class Collector:
         self,
         header: LabHeader,
         knobs: Knobs,
+        budget: float,
         seeds: Sequence[int],
         device: str,
         started_at: datetime,
@@ -103,6 +104,7 @@ class Collector:
         """Of the process of the run, negative for a signal; None before it has ended."""
         self._header = header
         self._knobs = knobs
+        self._budget = budget
         self._asked = seeds
         self._started = Started("" if device == "auto" else device, "", {})
         self._started_at = started_at
@@ -158,6 +160,7 @@ class Collector:
         return RunResult(
             lab=self._header.id,
             knobs=self._knobs,
+            budget=self._budget,
             device=self._started.device,
             machine=self._started.machine,
             versions=self._started.versions,

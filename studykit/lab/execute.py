@@ -57,8 +57,11 @@ def _run(request: Document, outbox: Outbox) -> None:
     device = _resolve_device(request["device"])
     machine, versions = describe_machine(device), _versions(device)
     outbox.send({"type": "started", "device": device, "machine": machine, "versions": versions})
+    settings = {**request["knobs"], "device": device}
+    if request["budget"] is not None:
+        settings["budget"] = request["budget"]
     for seed in request["seeds"]:
-        events = lab.run(**request["knobs"], seed=seed, device=device)
+        events = lab.run(**settings, seed=seed)
         if not isinstance(events, Iterable):
             raise _RuleError(f"run returned {type(events).__name__}: make it a generator of events")
         measured = set()

@@ -40,6 +40,8 @@ __all__ = [
     "SeedEvent",
     "SeedJudged",
     "Started",
+    "follow",
+    "interruptible",
     "run_lab",
 ]
 
@@ -79,19 +81,28 @@ class LabRunner:
                     self._spare = await self._start()
 
     async def run(
-        self, header: LabHeader, *, knobs: Knobs, seeds: Sequence[int], device: str = "auto"
+        self,
+        header: LabHeader,
+        *,
+        knobs: Knobs,
+        seeds: Sequence[int],
+        device: str = "auto",
+        budget: float = 1.0,
     ) -> AsyncGenerator[LabMessage, None]:
         """Run a lab: `Started`, what each seed yields, and in any case `Finished` at the end.
 
-        Knobs that are not named have their defaults. Closing the iterator stops the lab.
-        Raises `LabError` if another run is under way.
+        Knobs that are not named have their defaults; `budget` multiplies the lab's training steps.
+        Closing the iterator stops the lab. Raises `LabError` if another run is under way, or if the
+        lab takes no budget and is given one.
         """
         if self._is_running:
             raise LabError("a lab is running already", hint="cancel it first")
+        if budget != 1 and not header.takes_budget:
+            raise LabError(f"{header.id} takes no budget", hint="it trains nothing")
         self._is_running = True
         self._broken_off = None
         all_knobs = header.defaults | dict(knobs)
-        collector = Collector(header, all_knobs, seeds, device, self._clock.now())
+        collector = Collector(header, all_knobs, budget, seeds, device, self._clock.now())
         began = time.monotonic()
         request = {
             "type": "run",
@@ -100,6 +111,7 @@ class LabRunner:
             "needs": header.needs,
             "measures": measured_names(header),
             "knobs": all_knobs,
+            "budget": budget if header.takes_budget else None,
             "seeds": [*seeds],
             "device": device,
         }
@@ -224,6 +236,44 @@ def _signal_name(number: int) -> str:
     return f"{name} ({signal.strsignal(number)})"
 
 
+async def follow(
+    runner: LabRunner,
+    header: LabHeader,
+    *,
+    knobs: Knobs,
+    seeds: Sequence[int],
+    device: str,
+    on_message: Callable[[LabMessage], None],
+    budget: float = 1.0,
+) -> RunResult:
+    """Run a lab to its end, give every message to `on_message`, return the result."""
+    messages = runner.run(header, knobs=knobs, seeds=seeds, device=device, budget=budget)
+    async with contextlib.aclosing(messages):
+        async for message in messages:
+            on_message(message)
+            if isinstance(message, Finished):
+                return message.result
+    raise AssertionError("a run ends with Finished")
+
+
+@contextlib.asynccontextmanager
+async def interruptible(*runners: LabRunner) -> AsyncGenerator[None, None]:
+    """Let Ctrl-C cancel what `runners` run, and end their children at the end."""
+
+    def cancel() -> None:
+        for runner in runners:
+            runner.cancel()
+
+    # Only a main thread hears signals; elsewhere nobody types Ctrl-C.
+    with contextlib.suppress(RuntimeError, ValueError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        for runner in runners:
+            await runner.close()
+
+
 def run_lab(
     root: Path,
     header: LabHeader,
@@ -232,6 +282,7 @@ def run_lab(
     device: str,
     on_message: Callable[[LabMessage], None],
     *,
+    budget: float = 1.0,
     threads: int = 0,
     time_limit_s: float,
     clock: Clock | None = None,
@@ -243,16 +294,15 @@ def run_lab(
         runner = LabRunner(
             root, threads=threads, time_limit_s=time_limit_s, clock=clock, preload=preload
         )
-        # Only a main thread hears signals; elsewhere nobody types Ctrl-C.
-        with contextlib.suppress(RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.cancel)
-        try:
-            async for message in runner.run(header, knobs=knobs, seeds=seeds, device=device):
-                on_message(message)
-                if isinstance(message, Finished):
-                    return message.result
-        finally:
-            await runner.close()
-        raise AssertionError("a run ends with Finished")
+        async with interruptible(runner):
+            return await follow(
+                runner,
+                header,
+                knobs=knobs,
+                seeds=seeds,
+                device=device,
+                on_message=on_message,
+                budget=budget,
+            )
 
     return asyncio.run(run())

@@ -2,8 +2,9 @@
 
 Parent to child, on stdin; end of file means "leave":
 
-- ``{"type": "run", "root", "lab", "needs", "measures", "knobs", "seeds", "device"}``; every seed
-  must yield the measurements that "measures" names
+- ``{"type": "run", "root", "lab", "needs", "measures", "knobs", "budget", "seeds", "device"}``;
+  every seed must yield the measurements that "measures" names; "budget" is null for a lab that
+  takes none
 - ``{"type": "cancel"}``
 
 Child to parent, on a private duplicate of stdout:

@@ -83,8 +83,13 @@ def find_evidence(
 
 
 def _is_evidence(run: RunResult, lab: LabHeader, knobs: Knobs) -> bool:
-    is_whole = run.status == "done" and run.budget == 1
-    return run.lab == lab.id and is_whole and run.knobs == knobs
+    return run.lab == lab.id and run.knobs == knobs and is_regular(run, lab)
+
+
+def is_regular(run: RunResult, lab: LabHeader) -> bool:
+    """Whether the run judges: complete, at the ordinary budget, with the lab's own seeds."""
+    seeds = [seed.seed for seed in run.seeds]
+    return run.status == "done" and run.budget == 1 and seeds == [*range(lab.seeds)]
 
 
 def record_run(root: Path, result: RunResult) -> None:

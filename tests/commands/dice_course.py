@@ -97,15 +97,16 @@ SECONDS = {"cpu": 0.1}
 LITERATURE = {"near": "law of large numbers"}
 
 
-def run(*, sides, weight, fair, seed, device):
+def run(*, sides, weight, fair, seed, device, budget):
     rng = random.Random(seed)
     hits = 0
-    for roll in range(1, 4001):
+    n_rolls = round(4000 * budget)
+    for roll in range(1, n_rolls + 1):
         hits += rng.random() < (weight if fair else 0.0) / sides
         if roll % 1000 == 0:
-            yield Progress(roll, 4000, "rolling")
+            yield Progress(roll, n_rolls, "rolling")
             yield Curve("share", "measured", [roll], [hits / roll], x_label="rolls")
-    yield Measurement("share", hits / 4000)
+    yield Measurement("share", hits / n_rolls)
     yield Measurement("probability", 1 / sides, yardstick=True)
 '''
 

@@ -59,7 +59,7 @@ def test_a_lab_that_lacks_what_it_needs_shows_the_recorded_result(run: Run, cour
 
 def test_values_that_json_lacks_are_still_json(run: Run, course: Path) -> None:
     """Divergence is an outcome: NaN is flagged, and shown."""
-    edit(lab_file(course), "hits / 4000)", "float('nan'))")
+    edit(lab_file(course), "hits / n_rolls)", "float('nan'))")
     document = run("lab", "run", LAB, "--trust", "--json").document
     assert document["seeds"][0]["measurements"]["share"]["value"] == {"$float": "nan"}
     assert "nan" in run("lab", "run", LAB, "--trust").out

@@ -75,6 +75,38 @@ def test_the_number_of_seeds_can_be_chosen(run: Run) -> None:
     assert [seed["seed"] for seed in document["seeds"]] == [0, 1, 2]
 
 
+def test_a_budget_and_the_first_seed_can_be_chosen(run: Run, home: Path) -> None:
+    """The run is kept, and is no evidence: the lab is shown with its recorded run as before."""
+    options = ["--trust", "--json", "--budget", "4", "--first-seed", "100"]
+    document = run("lab", "run", LAB, *options).document
+    assert document["budget"] == 4
+    assert document["seeds"][0]["curves"][0]["xs"][-1] == 16000
+    assert [seed["seed"] for seed in document["seeds"]] == [100, 101]
+    with closing(open_store(home)) as store:
+        assert [stored.result.budget for stored in store.runs(LAB)] == [4]
+    assert run("lab", "show", LAB, "--json").document["result"]["recorded"]
+    assert "· budget 4 · seeds 100 101 ·" in run("lab", "run", LAB, *options[:1], *options[2:]).out
+
+
+def test_a_quick_look_takes_one_seed(run: Run) -> None:
+    document = run("lab", "run", LAB, "--trust", "--json", "--budget", "0.25").document
+    assert [seed["seed"] for seed in document["seeds"]] == [0]
+
+
+def test_a_lab_that_trains_nothing_takes_no_budget(run: Run, course: Path) -> None:
+    edit(lab_file(course), "device, budget)", "device)")
+    outcome = run("lab", "run", LAB, "--trust", "--budget", "4")
+    assert outcome.code == 2
+    assert outcome.complaint == f"{LAB} takes no budget (it trains nothing: no --budget)"
+
+
+@pytest.mark.parametrize("option", [("--budget", "4"), ("--seeds", "3"), ("--first-seed", "7")])
+def test_only_the_ordinary_run_is_recorded(option: tuple[str, str], run: Run) -> None:
+    outcome = run("lab", "run", LAB, "--trust", "--record", *option)
+    assert outcome.code == 2
+    assert "only a run with the lab's own seeds and budget is recorded" in outcome.complaint
+
+
 def test_own_runs_are_kept_with_the_progress(run: Run, home: Path, course: Path) -> None:
     """A card shows them as evidence; the course's own files stay as they are."""
     before = (course / "data" / "results" / f"{LAB}.json").read_text()

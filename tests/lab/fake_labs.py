@@ -37,7 +37,7 @@ class FakeCourse:
 
     root: Path
 
-    def write(self, body: str, *, needs: tuple[str, ...] = ()) -> LabHeader:
+    def write(self, body: str, **fields: Any) -> LabHeader:
         """``labs/demo/probe.py``: imports and claims, then `body`; and its header."""
         path = self.root / "labs" / "demo" / "probe.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,16 +52,16 @@ class FakeCourse:
             claims=CLAIMS,
             holds_if=HOLDS_IF,
             knobs={"size": (8, 2), "norm": ("pre", "post")},
-            seeds=2,
             seconds={"cpu": 1.0},
-            needs=needs,
             code_hash="abc",
+            **{"seeds": 2, **fields},
         )
 
-    def write_run(self, body: str, **options: Any) -> LabHeader:
+    def write_run(self, body: str, **fields: Any) -> LabHeader:
         """As `write`, with the body of ``run`` alone."""
-        head = "def run(*, size, norm, seed, device):\n"
-        return self.write(head + textwrap.indent(textwrap.dedent(body), "    "), **options)
+        budget = ", budget" if fields.get("takes_budget") else ""
+        head = f"def run(*, size, norm, seed, device{budget}):\n"
+        return self.write(head + textwrap.indent(textwrap.dedent(body), "    "), **fields)
 
 
 async def run_to_end(

@@ -15,6 +15,7 @@ import pytest
 import studykit.lab
 from studykit.lab.child import Outbox
 from studykit.lab.events import MAX_PIECE_POINTS, Curve, HeatMap, Measurement, Progress
+from studykit.lab.handle import READY
 from studykit.lab.process import Finished, LabRunner, SeedEvent, Started
 from studykit.lab.protocol import MAX_LINE_BYTES
 from tests.lab.fake_labs import FakeCourse, is_alive, run_to_end, wait_until_dead
@@ -38,6 +39,7 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
         "needs": [],
         "measures": ["loss"],
         "knobs": {"size": 8, "norm": "pre"},
+        "budget": None,
         "seeds": [0],
         "device": "auto",
     }
@@ -54,11 +56,12 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
         assert child.stdout is not None
         child.stdin.write(json.dumps(request).encode() + b"\n")
         child.stdin.flush()
-        messages = [json.loads(child.stdout.readline()) for _ in range(7)]
+        assert json.loads(child.stdout.readline()) == {"type": "ready"}
+        messages = [json.loads(line) for line in iter(child.stdout.readline, READY + b"\n")]
 
     assert child.returncode == 0
     types = [message["type"] for message in messages]
-    assert types == ["ready", "started", "event", "measured", "done", "left", "ready"]
+    assert types == ["started", "event", "measured", "done", "left"]
 
 
 def test_the_child_leaves_when_nobody_asks(course: FakeCourse) -> None:

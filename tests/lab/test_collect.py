@@ -26,7 +26,7 @@ MEASURED: Document = {"type": "measured", "seed": 0}
 def test_what_breaks_the_protocol_is_refused(
     course: FakeCourse, documents: list[Document], why: str
 ) -> None:
-    collector = Collector(course.write_run("yield"), {}, [0], "cpu", NOON)
+    collector = Collector(course.write_run("yield"), {}, 1.0, [0], "cpu", NOON)
 
     with pytest.raises(ValueError, match=why):
         for document in documents:

@@ -358,6 +358,20 @@ async def test_a_run_that_does_not_end_after_its_last_word_costs_its_child(
     assert second.status == "done"
 
 
+async def test_a_budget_reaches_the_labs_that_take_one(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    header = course.write_run("yield Measurement('loss', 1.5 * budget)", takes_budget=True)
+
+    _, ordinary = await run_to_end(runner, header)
+    _, quick = await run_to_end(runner, header, budget=0.25)
+
+    assert (ordinary.budget, ordinary.values("loss")) == (1.0, (1.5,))
+    assert (quick.budget, quick.values("loss")) == (0.25, (0.375,))
+    with pytest.raises(LabError, match="demo/probe takes no budget"):
+        await anext(runner.run(course.write_run("yield"), knobs={}, seeds=[0], budget=4.0))
+
+
 async def test_a_spare_that_died_is_replaced(runner: LabRunner, course: FakeCourse) -> None:
     """The system may take a resting child's memory; the next run does not notice."""
     await runner.warm()

@@ -170,15 +170,17 @@ def test_a_run_of_another_lab_is_no_result(tmp_path: Path) -> None:
 
 
 def test_the_latest_complete_own_run_is_the_evidence(course: FakeCourse) -> None:
-    """With these knobs, defaults filled in, measured with the lab's code as it is."""
-    header = course.write_run("yield")
+    """With these knobs, defaults filled in, the lab's own seeds and its code as it is."""
+    header = course.write_run("yield", seeds=1)
     old = replace(RUN, started_at=NOON - timedelta(days=1))
     newer_knobs = replace(RUN, started_at=NOON + timedelta(days=1), knobs={"size": 2})
     broken = replace(RUN, started_at=NOON + timedelta(days=2), status="cancelled")
     other_code = replace(RUN, started_at=NOON + timedelta(days=3), code_hash="xyz")
     other_lab = replace(RUN, started_at=NOON + timedelta(days=4), lab="demo/other")
     longer = replace(RUN, started_at=NOON + timedelta(days=5), budget=4.0)
-    own = [RUN, old, newer_knobs, broken, other_code, other_lab, longer]
+    seeds = (replace(RUN.seeds[0], seed=100),)
+    other_seeds = replace(RUN, started_at=NOON + timedelta(days=6), seeds=seeds)
+    own = [RUN, old, newer_knobs, broken, other_code, other_lab, longer, other_seeds]
     recorded = [replace(RUN, recorded=True, machine="theirs")]
 
     assert find_evidence(header, {}, own, recorded) is RUN
@@ -189,7 +191,7 @@ def test_the_latest_complete_own_run_is_the_evidence(course: FakeCourse) -> None
 def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> None:
     """None of the lab's code runs; a claim is undecided if its test names what was not measured."""
     tests = {"low": "loss < 0.1", "high": "loss > 0.1 and gain > 0"}
-    header = replace(course.write_run("raise SystemExit"), holds_if=tests)
+    header = replace(course.write_run("raise SystemExit", seeds=1), holds_if=tests)
 
     for own, recorded in (([RUN], []), ([], [replace(RUN, recorded=True)])):
         found = find_evidence(header, {}, own, recorded)
@@ -200,7 +202,7 @@ def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> Non
 
 def test_without_an_own_run_the_recorded_one_is_the_evidence(course: FakeCourse) -> None:
     """Whatever code measured it: `check` says when it is out of date."""
-    header = course.write_run("yield")
+    header = course.write_run("yield", seeds=1)
     recorded = [
         replace(RUN, recorded=True, knobs={"size": 2, "norm": "pre"}),
         replace(RUN, recorded=True, code_hash="xyz"),

@@ -290,7 +290,7 @@ async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Se
             started_at=NOW,
             seconds=1.0,
             status="done",
-            seeds=(SeedResult(0, measured, claims),),
+            seeds=tuple(SeedResult(seed, measured, claims) for seed in range(2)),
             recorded=True,
             verdicts={"half": "confirmed", "none": "refuted"},
         ),
@@ -302,7 +302,7 @@ async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Se
         assert "Not run: " in text
         assert "no_such_module" in text
         assert "recorded on NVIDIA H200, 23 Nov 2026 · cuda" in text
-        assert "✓ confirmed ✓ Heads show in about half of all tosses." in text
+        assert "✓ confirmed ✓✓ Heads show in about half of all tosses." in text
         assert services.runs == []
 
 
