@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from studykit import __version__
-from studykit.commands import check, doctor, due, labs, report, review, verify
+from studykit.commands import check, doctor, due, labs, report, review, stability, verify
 from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
 from studykit.commands.screens import open_screens
@@ -38,6 +38,9 @@ lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs
 lab_app.command(
     "run", epilog="Example: studykit lab run core/residuals --set n_layers=2 --seeds 1"
 )(labs.run_lab)
+lab_app.command("stability", epilog="Example: studykit lab stability core/residuals --seeds 20")(
+    stability.stability
+)
 
 
 def _print_version(wanted: bool) -> None:

@@ -69,6 +69,18 @@ LabArgument = Annotated[
         metavar="LAB", help="Its id, folder/name, as lab list shows.", autocompletion=_complete_lab
     ),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KNOB=VALUE",
+        help="Set a knob; may be repeated.",
+        autocompletion=_complete_knob,
+    ),
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Do not ask before a foreign course's first run.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
 
 
@@ -123,15 +135,7 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
 def run_lab(
     ctx: typer.Context,
     lab: LabArgument,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KNOB=VALUE",
-            help="Set a knob; may be repeated.",
-            autocompletion=_complete_knob,
-        ),
-    ] = None,
+    settings: SetOption = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, max=100, help="How many seeds; default: the lab's.")
     ] = None,
@@ -151,9 +155,7 @@ def run_lab(
     record: Annotated[
         bool, typer.Option("--record", help="For authors: write the result to data/results/.")
     ] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Do not ask before a foreign course's first run.")
-    ] = False,
+    trust: TrustOption = False,
 ) -> None:
     """Run a lab here and keep its result with your progress."""
     from studykit.lab.recorded import record_run

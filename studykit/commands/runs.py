@@ -1,11 +1,11 @@
-"""One run of a lab from the command line: what was asked for, its progress, its outcome."""
+"""Runs of a lab from the command line: what was asked for, their progress, their outcome."""
 
 from __future__ import annotations
 
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import typer
 
@@ -15,9 +15,9 @@ from studykit.text import clean
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
-    from studykit.course.cards import KnobValue, LabHeader
+    from studykit.course.cards import Course, KnobValue, LabHeader
     from studykit.lab.events import Measurement
-    from studykit.lab.process import LabMessage
+    from studykit.lab.process import LabMessage, LabRunner
     from studykit.lab.results import RunResult
 
 
@@ -67,6 +67,35 @@ def _is_written(text: str, value: KnobValue) -> bool:
         return False
 
 
+PRELOAD = ("torch",)
+"""What a process imports once that runs many labs."""
+
+
+def used_settings(course: Course, header: LabHeader) -> list[dict[str, KnobValue]]:
+    """The knobs that the course rests on: the defaults, and those of each card, once each."""
+    settings = [header.defaults]
+    for deck in course.decks:
+        for card in deck.cards:
+            knobs = header.defaults | dict(card.knobs)
+            if card.lab == header.id and knobs not in settings:
+                settings.append(knobs)
+    return settings
+
+
+def build_runner(environment: Environment, preload: Sequence[str]) -> LabRunner:
+    """Runs labs of the course as the settings want it."""
+    from studykit.lab.process import LabRunner
+
+    lab = environment.settings.lab
+    return LabRunner(
+        environment.root,
+        threads=lab.threads,
+        time_limit_s=lab.time_limit_seconds,
+        clock=environment.clock,
+        preload=preload,
+    )
+
+
 def run_with_progress(
     environment: Environment,
     header: LabHeader,
@@ -76,36 +105,46 @@ def run_with_progress(
     budget: float = 1.0,
 ) -> RunResult:
     """The result of a run in the lab's own process; a terminal sees its progress on stderr."""
-    from studykit.lab.process import run_lab
+    import asyncio
 
-    line = _ProgressLine(header.id, len(seeds))
-    lab = environment.settings.lab
-    try:
-        return run_lab(
-            environment.root,
-            header,
-            knobs,
-            seeds,
-            device,
-            line.show,
-            budget=budget,
-            threads=lab.threads,
-            time_limit_s=lab.time_limit_seconds,
-            clock=environment.clock,
-            preload=(),  # nobody waits for a lab that is not there yet: it imports what it needs
-        )
-    finally:
-        line.clear()
+    from studykit.lab.process import follow, interruptible
+
+    async def run() -> RunResult:
+        # Nobody waits for a lab that is not there yet: it imports what it needs.
+        runner = build_runner(environment, ())
+        with ProgressLine(header.id, len(seeds)) as line:
+            async with interruptible(runner):
+                return await follow(
+                    runner,
+                    header,
+                    knobs=knobs,
+                    seeds=seeds,
+                    device=device,
+                    budget=budget,
+                    on_message=line.show,
+                )
+
+    return asyncio.run(run())
 
 
-class _ProgressLine:
-    """One line on stderr that is written over; nothing where stderr is no terminal."""
+class ProgressLine:
+    """One line on stderr that is written over; nothing where stderr is no terminal.
 
-    def __init__(self, lab_id: str, n_seeds: int) -> None:
-        self._lab_id = lab_id
+    Of `n_seeds` seeds `n_before` were measured before.
+    """
+
+    def __init__(self, label: str, n_seeds: int, n_before: int = 0) -> None:
+        self._label = label
         self._n_seeds = n_seeds
-        self._n_judged = 0
+        self._n_judged = n_before
         self._shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._write("")
 
     def show(self, message: LabMessage) -> None:
         """Write what `message` tells of the run's progress."""
@@ -114,18 +153,13 @@ class _ProgressLine:
 
         where = f"seed {min(self._n_judged + 1, self._n_seeds)} of {self._n_seeds}"
         if isinstance(message, Started):
-            self._write(f"{self._lab_id}  {where}  on {message.device}")
+            self._write(f"{self._label}  {where}  on {message.device}")
         elif isinstance(message, SeedJudged):
             self._n_judged += 1
         elif isinstance(message, SeedEvent) and isinstance(message.event, Progress):
             progress = message.event
             percent = 100 * progress.done / progress.total if progress.total > 0 else 0.0
-            self._write(f"{self._lab_id}  {where}  {percent:3.0f} %  {progress.note}")
-
-    def clear(self) -> None:
-        """Leave no trace of the line."""
-        if self._shown:
-            self._write("")
+            self._write(f"{self._label}  {where}  {percent:3.0f} %  {progress.note}")
 
     def _write(self, text: str) -> None:
         text = cut(clean(text).replace("\n", " "), terminal_width() - 1)

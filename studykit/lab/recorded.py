@@ -112,7 +112,7 @@ def record_run(root: Path, result: RunResult) -> None:
     }
     path = results_path(root, result.lab)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, _render(document) + "\n")
+    replace_file(path, render_json(document) + "\n")
 
 
 def _order(run: RunResult) -> tuple[str, str]:
@@ -150,7 +150,7 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def _render(value: Any, indent: int = 0) -> str:
+def render_json(value: Any, indent: int = 0) -> str:
     """JSON for people and for diffs: one line for what fits, and always for a row of numbers."""
     flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
     items = value.values() if isinstance(value, dict) else value
@@ -160,10 +160,12 @@ def _render(value: Any, indent: int = 0) -> str:
         return flat
     inner = " " * (indent + 1)
     if isinstance(value, dict):
-        lines = [f"{json.dumps(key)}: {_render(item, indent + 1)}" for key, item in value.items()]
+        lines = [
+            f"{json.dumps(key)}: {render_json(item, indent + 1)}" for key, item in value.items()
+        ]
         opening, closing = "{}"
     else:
-        lines = [_render(item, indent + 1) for item in value]
+        lines = [render_json(item, indent + 1) for item in value]
         opening, closing = "[]"
     body = ",\n".join(inner + line for line in lines)
     return f"{opening}\n{body}\n{' ' * indent}{closing}"

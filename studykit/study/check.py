@@ -20,6 +20,7 @@ from studykit.course.writing import card_writing_errors, hidden, repeated_answer
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
 from studykit.lab.recorded import results_path
+from studykit.lab.stability import stability_path
 from studykit.study.evidence import evidence_errors
 from studykit.text import first_suspect
 
@@ -116,7 +117,8 @@ def _unlisted_files(root: Path, manifest: Manifest) -> Iterator[CourseError]:
     for path in (root / "labs").rglob("*.py"):
         if is_lab(path) and path not in labs:
             yield _stray(path, "no place for a lab", "labs/<folder>/<name>.py")
-    results = {results_path(root, lab_id(path, root)) for path in labs}
+    ids = [lab_id(path, root) for path in labs]
+    results = {path(root, id_) for id_ in ids for path in (results_path, stability_path)}
     for path in (root / "data" / "results").rglob("*"):
         if path.is_file() and path not in results and not path.name.startswith("."):
             yield _stray(path, "no lab of the course recorded it", "delete it, or add its lab")

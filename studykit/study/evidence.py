@@ -9,7 +9,7 @@ from studykit.course.holds import parse_test
 from studykit.course.lab_file import LabFile
 from studykit.course.source import card_error
 from studykit.errors import CourseError, Place
-from studykit.lab.recorded import load_recorded, results_path
+from studykit.lab.recorded import is_regular, load_recorded, results_path
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import judge_again
 
@@ -22,7 +22,7 @@ def evidence_errors(course: Course) -> Iterator[CourseError]:
         except CourseError as error:
             yield error
             continue
-        runs = [judge_again(run, lab) for run in recorded if run.status == "done"]
+        runs = [judge_again(run, lab) for run in recorded if is_regular(run, lab)]
         if not _with_knobs(runs, lab.defaults):
             what = f"lab {lab.id} has no recorded run with its default knobs"
             place = Place(results_path(course.root, lab.id))

@@ -19,6 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STUDYKIT_HOME", str(folder))
     monkeypatch.setenv("STUDYKIT_NOW", AT.isoformat())
     monkeypatch.setenv("COLUMNS", "100")
+    # The course's lab needs no torch, which takes a second to import.
+    monkeypatch.setattr("studykit.commands.runs.PRELOAD", ())
     return folder
 
 

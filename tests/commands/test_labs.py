@@ -80,7 +80,8 @@ def test_a_budget_and_the_first_seed_can_be_chosen(run: Run, home: Path) -> None
     options = ["--trust", "--json", "--budget", "4", "--first-seed", "100"]
     document = run("lab", "run", LAB, *options).document
     assert document["budget"] == 4
-    assert document["seeds"][0]["curves"][0]["xs"][-1] == 16000
+    (curve,) = document["seeds"][0]["events"]
+    assert curve["xs"][-1] == 16000
     assert [seed["seed"] for seed in document["seeds"]] == [100, 101]
     with closing(open_store(home)) as store:
         assert [stored.result.budget for stored in store.runs(LAB)] == [4]
