@@ -18,8 +18,8 @@ import yaml
 
 from benchmarks.figures import Figure, environment_of, in_turn, ms
 from benchmarks.make_data import Data
+from studykit.course.cache import CourseReader
 from studykit.course.decks import load_course
-from studykit.course.kept import CourseReader
 
 
 def measure(data: Data, n_rounds: int) -> list[Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 # C0 controls have pictures of their own (U+2400 + code); tab and newline are text.
@@ -48,3 +49,31 @@ def unmarked(text: str) -> str:
         else:
             lines.append(SPAN.sub(lambda span: span["code"] or span["bold"], line.strip()))
     return "\n".join(lines)
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 card``, ``2 cards``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def format_value(value: float) -> str:
+    """`value` in three or four significant digits; NaN is how a diverged run measures."""
+    if math.isnan(value):
+        return "diverged"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    value = float(value)  # JSON may have made it an int
+    size = abs(value)
+    if value != 0 and not 1e-3 <= size < 1e6:
+        return format_exponent(value)
+    if value.is_integer() or size >= 1000:
+        return f"{value:.0f}"
+    if size < 0.1:
+        return f"{value:.3g}"
+    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
+
+
+def format_exponent(value: float) -> str:
+    """`value` as ``7.60e-9``."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"

@@ -135,11 +135,11 @@ def test_the_way_to_the_screens_loads_no_command_line(arguments: list[str], tmp_
     assert "typer" in packages(modules_after(program, tmp_path))
 
 
-def test_a_course_that_was_kept_needs_no_parser(tmp_path: Path) -> None:
+def test_a_cached_course_needs_no_parser(tmp_path: Path) -> None:
     """Neither of decks nor of labs."""
     program = (
         "from pathlib import Path\n"
-        "from studykit.course.kept import CourseReader\n"
+        "from studykit.course.cache import CourseReader\n"
         f"CourseReader(Path({str(REPOSITORY)!r}), Path({str(tmp_path)!r})).course"
     )
     parsers = {"yaml", "studykit.course.decks", "studykit.course.labs"}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studykit.commands.environment import course_folder, environment
-from studykit.commands.terminal import counted, say, say_json, say_table
+from studykit.commands.terminal import say, say_json, say_table
+from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.course.cards import Course
@@ -55,8 +56,8 @@ def check(
         if course:
             rows = [row for topic in topics for row in _rows(topic, course)]
             say_table(["point", "cards", "what it teaches"], rows, numbers=0)
-        found = counted(len(report.problems), "problem")
-        say(f"{counted(report.n_cards, 'card')}, {counted(report.n_labs, 'lab')}: {found}")
+        found = plural(len(report.problems), "problem")
+        say(f"{plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}: {found}")
     if report.problems:
         raise typer.Exit(1)
 

@@ -13,8 +13,9 @@ import typer
 
 from studykit import __version__
 from studykit.commands.environment import Environment, environment
-from studykit.commands.terminal import counted, say
+from studykit.commands.terminal import say
 from studykit.errors import StudykitError
+from studykit.text import plural
 
 PACKAGES = (
     "textual",
@@ -94,7 +95,7 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
             if rebuild:
                 say(f"rebuilt    {store.rebuild()} memories that differed from the review log")
             problems = store.check()
-            n_reviews = counted(len(store.reviews()), "review")
+            n_reviews = plural(len(store.reviews()), "review")
             say(f"progress   {path}: {n_reviews}, {path.stat().st_size} bytes")
     except StudykitError as error:
         say(f"progress   {path}: cannot be used")
@@ -109,7 +110,5 @@ def _course(env: Environment) -> list[str]:
         report = check_course(env.root)
     except StudykitError as error:
         return [str(error)]
-    say(
-        f"course     {env.root}: {counted(report.n_cards, 'card')}, {counted(report.n_labs, 'lab')}"
-    )
+    say(f"course     {env.root}: {plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}")
     return list(report.problems)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studykit.commands.environment import environment
-from studykit.commands.terminal import counted, say, say_json, say_table
+from studykit.commands.terminal import say, say_json, say_table
+from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.review.study_queue import Counts
@@ -66,7 +67,7 @@ def due(
     say_table(header, [*rows, _row("all", total)], numbers=4)
     if upcoming is not None:
         when, n_cards = upcoming
-        say(f"next: {counted(n_cards, 'card')} {_when(when, env.clock.now())}")
+        say(f"next: {plural(n_cards, 'card')} {_when(when, env.clock.now())}")
 
 
 def _row(title: str, counts: Counts) -> list[str]:

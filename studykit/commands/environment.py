@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from studykit.clock import Clock, clock_from_environment
 from studykit.errors import LabError, UsageError
 from studykit.settings import Paths, Settings, bundled_course_root, load_settings, user_paths
+from studykit.text import plural
 
 if TYPE_CHECKING:
     import typer
 
+    from studykit.course.cache import CourseReader
     from studykit.course.cards import Course
-    from studykit.course.kept import CourseReader
     from studykit.progress.store import Store
     from studykit.study.services import Services
 
@@ -43,14 +44,14 @@ class Environment:
     @cached_property
     def reader(self) -> CourseReader:
         """Gives the course; what could not be read of it is said on stderr, once."""
-        from studykit.commands.terminal import counted, warn
-        from studykit.course.kept import CourseReader
+        from studykit.commands.terminal import warn
+        from studykit.course.cache import CourseReader
 
         # Before the first sitting a mere look leaves no files.
-        may_keep = self.paths.database.exists()
-        reader = CourseReader(self.root, self.paths.data_dir, may_keep=may_keep)
+        may_write = self.paths.database.exists()
+        reader = CourseReader(self.root, self.paths.data_dir, may_write=may_write)
         if problems := reader.cover.problems:
-            warn(f"{counted(len(problems), 'problem')} in the course; studykit check lists them")
+            warn(f"{plural(len(problems), 'problem')} in the course; studykit check lists them")
         return reader
 
     @property
@@ -83,7 +84,7 @@ class Environment:
     def require_trust(self, *, trusted: bool) -> None:
         """Return if the course's labs may run here, after asking once for a foreign course.
 
-        Raises `LabError` when nobody can be asked and `trusted` is False.
+        Raises `LabError` where there is no terminal to ask on and `trusted` is False.
         """
         from studykit.lab.trust import is_trusted, remember
 

@@ -15,8 +15,7 @@ from studykit.study.evidence_words import (
     render_seconds,
     telling_numbers,
 )
-from studykit.study.numbers import format_value
-from studykit.text import unmarked
+from studykit.text import format_value, unmarked
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader

@@ -67,14 +67,14 @@ class _Progress:
 
     def __init__(self, run: LabRun) -> None:
         self._run = run
-        self._n_told = 0
+        self._n_reported = 0
 
     def take(self, message: LabMessage) -> None:
         """Let a message of the runner change the run, and say how far it is."""
         run = self._run
         run.take(message)
         n_quarters = int(4 * run.fraction)
-        if self._n_told < n_quarters < 4:
-            self._n_told = n_quarters
+        if self._n_reported < n_quarters < 4:
+            self._n_reported = n_quarters
             where = f"{25 * n_quarters} percent, seed {run.n_begun} of {run.header.seeds}"
             say(", ".join(part for part in (where, clean(run.progress.note)) if part))

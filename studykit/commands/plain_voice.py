@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from studykit.commands.plain_card import answer_lines, evidence_lines, question_lines
-from studykit.commands.terminal import counted, say, say_wrapped
+from studykit.commands.terminal import say, say_wrapped
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
 from studykit.study.practising import LABELS, sum_lines
 from studykit.study.words import minutes, outlook
+from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
@@ -58,7 +59,7 @@ class Voice(ABC):
             say_wrapped(self.end_words())
             return
         say()
-        n_left = counted(self._sitting.asking.n_left, "card")
+        n_left = plural(self._sitting.asking.n_left, "card")
         say_wrapped(f"{self._topic(shown.card)} {n_left} left.")
         say_wrapped(*question_lines(shown))
         if self._sitting.phase == "revealed":
@@ -98,7 +99,7 @@ class ReviewVoice(Voice):
         """The course, and what is due of it."""
         counts = self._sitting.asking.counts
         say_wrapped(
-            f"{self._services.course.title}. {counted(counts.total, 'card')} today:"
+            f"{self._services.course.title}. {plural(counts.total, 'card')} today:"
             f" {counts.new} new, {counts.learning} learning, {counts.review} to review."
         )
 
@@ -119,7 +120,7 @@ class ReviewVoice(Voice):
         reviews = self._sitting.asking.reviews
         n_again = sum(review.rating is Rating.AGAIN for review in reviews)
         again = f", {n_again} again" if reviews else ""
-        say_wrapped(f"{counted(len(reviews), 'card')} rated{again}; all of it is saved.")
+        say_wrapped(f"{plural(len(reviews), 'card')} rated{again}; all of it is saved.")
 
 
 class PracticeVoice(Voice):
@@ -130,7 +131,7 @@ class PracticeVoice(Voice):
     def say_begin(self) -> None:
         """The choice, and that nothing is scheduled by it."""
         practice = self._sitting.asking
-        n_cards = counted(practice.n_left, "card")
+        n_cards = plural(practice.n_left, "card")
         say_wrapped(f"{practice.title}: {n_cards}. {LABELS[practice.mode].capitalize()}.")
 
     def end_words(self) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from studykit.commands.terminal import cut, say, say_table, say_verdicts, terminal_width
 from studykit.errors import UsageError
-from studykit.text import clean
+from studykit.text import clean, format_value
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
@@ -110,7 +110,7 @@ def run_with_progress(
     from studykit.lab.process import follow, interruptible
 
     async def run() -> RunResult:
-        # Nobody waits for a lab that is not there yet: it imports what it needs.
+        # The lab imports what it needs, and nothing before it is known.
         runner = build_runner(environment, ())
         with ProgressLine(header.id, len(seeds)) as line:
             async with interruptible(runner):
@@ -208,4 +208,4 @@ def _say_measurements(result: RunResult) -> None:
 
 
 def _number(measurement: Measurement | None) -> str:
-    return "" if measurement is None else f"{measurement.value:.4g}"
+    return "" if measurement is None else format_value(measurement.value)

@@ -9,12 +9,12 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studykit.text import clean
 
-MARKS = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "skipped": "–"}
-"""Verdict -> its sign; the word always stands beside it."""
+if TYPE_CHECKING:
+    from studykit.lab.results import Verdict
 
 _COLOURS = {"confirmed": "green", "refuted": "red", "depends": "yellow"}
 
@@ -53,12 +53,14 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
         print("  ".join(padded).rstrip(), flush=True)
 
 
-def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, str]) -> None:
+def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> None:
     """Print mark, claim, verdict and text of each claim, the text wrapped beside them."""
+    from studykit.lab.results import VERDICT_MARKS
+
     name_width = max((len(name) for name in claims), default=0)
     for name, text in claims.items():
         verdict = verdicts.get(name, "undecided")
-        head = f"{MARKS[verdict]} {name:<{name_width}}  {verdict:<9}  "
+        head = f"{VERDICT_MARKS[verdict]} {name:<{name_width}}  {verdict:<9}  "
         say_beside(head, text, colour=_COLOURS.get(verdict, ""))
 
 
@@ -73,11 +75,6 @@ def say_beside(head: str, text: str, *, colour: str = "") -> None:
         print(head + lines[0], flush=True)
     for line in lines[1:]:
         print(" " * len(head) + line, flush=True)
-
-
-def counted(n: int, noun: str) -> str:
-    """``1 card``, ``2 cards``."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def terminal_width() -> int:

@@ -11,9 +11,10 @@ import typer
 
 from studykit.commands.environment import environment
 from studykit.commands.runs import run_with_progress
-from studykit.commands.terminal import MARKS, counted, say, say_json
+from studykit.commands.terminal import say, say_json
 from studykit.course.cards import Card, Course, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
+from studykit.text import format_value, plural
 
 if TYPE_CHECKING:
     from studykit.lab.results import RunResult
@@ -87,8 +88,8 @@ def verify(
             }
         )
     else:
-        found = counted(len(problems), "problem")
-        say(f"{counted(len(outcomes), 'run')} in {seconds:.0f} s: {found}")
+        found = plural(len(problems), "problem")
+        say(f"{plural(len(outcomes), 'run')} in {seconds:.0f} s: {found}")
     if problems:
         raise typer.Exit(1)
 
@@ -157,10 +158,14 @@ def _answers(body: Predict, result: RunResult) -> list[str]:
     if body.options:
         verdicts = result.verdicts
         return [option.text for option in body.options if verdicts.get(option.claim) == "confirmed"]
-    return [f"{value:.4g} {body.unit}".strip() for value in result.values(body.measurement)]
+    return [
+        f"{format_value(value)} {body.unit}".strip() for value in result.values(body.measurement)
+    ]
 
 
 def _say_outcome(outcome: Outcome) -> None:
+    from studykit.lab.results import VERDICT_MARKS
+
     result = outcome.result
     knobs = " ".join(f"{name}={value}" for name, value in outcome.trial.knobs.items())
     say(f"{result.lab}  {knobs}  {result.status} on {result.device}, {result.seconds:.1f} s")
@@ -168,7 +173,8 @@ def _say_outcome(outcome: Outcome) -> None:
         say(f"  {result.message}")
     recorded = outcome.recorded.verdicts if outcome.recorded else {}
     for claim, verdict in result.verdicts.items():
-        say(f"  {MARKS[verdict]} {claim}: {verdict} (recorded: {recorded.get(claim, 'never')})")
+        was = recorded.get(claim, "never")
+        say(f"  {VERDICT_MARKS[verdict]} {claim}: {verdict} (recorded: {was})")
     for card_id, answers in outcome.answers.items():
         say(f"  → {card_id}: {' · '.join(answers) or 'no answer'}")
     for problem in outcome.problems:

@@ -1,6 +1,6 @@
 """The header of a lab, read as data: the file is parsed, never imported or executed.
 
-The header is literals at module level, so browsing a course costs no torch and trusts nobody.
+The header is literals at module level, so browsing a course costs no torch and executes nothing.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _LATEX = re.compile(r"\\[A-Za-z]{2,}|\\[()\[\]]|\$(?! )[^$\n]*(?<! )\$(?![0-9])"
 
 
 def text_errors(document: Document) -> Iterator[CourseError]:
-    """Characters that nobody sees, and LaTeX, anywhere in a deck or manifest."""
+    """Invisible characters, and LaTeX, anywhere in a deck or manifest."""
     source = document.source
     if (index := first_suspect(source)) is not None:
         place = locate(document.path, source, index)

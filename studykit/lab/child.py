@@ -44,7 +44,7 @@ class Requests:
         self._buffer = b""
 
     def read(self, timeout_s: float | None = None) -> Document | None:
-        """The next request, or None after `timeout_s`. Raises `EOFError` when nobody asks."""
+        """The next request, or None after `timeout_s`. Raises `EOFError` at the end of requests."""
         while b"\n" not in self._buffer:
             if not select.select([self._fd], [], [], timeout_s)[0]:
                 return None
@@ -129,7 +129,7 @@ class Outbox:
 
 
 def main() -> None:
-    """Warm up, then run what is asked for until nobody asks any more."""
+    """Warm up, then run what is asked for until the requests end."""
     # The protocol gets descriptors of its own before anything else is imported: what a lab or a
     # C library prints goes to stderr, and there is nothing for it to read.
     outbox = Outbox(os.dup(1))
@@ -142,7 +142,7 @@ def main() -> None:
     faulthandler.enable()
     _behave()
     _warm_up(sys.argv[1:])
-    # Closed by the other side: nobody asks any more.
+    # Closed by the other side: no request follows.
     with contextlib.suppress(EOFError, OSError):
         while True:
             outbox.send({"type": "ready"})

@@ -20,7 +20,7 @@ from studykit.lab.protocol import checked
 MAX_TRACE_LINES = 40
 
 
-class Outbox(Protocol):
+class EventSink(Protocol):
     """Where the messages of a run go."""
 
     def put(self, seed: int, event: Event) -> None: ...
@@ -36,7 +36,7 @@ class _RuleError(Exception):
     """The lab or the request breaks the rules; the message says what to do."""
 
 
-def execute(request: Document, outbox: Outbox) -> Document:
+def execute(request: Document, outbox: EventSink) -> Document:
     """Run the lab that `request` names, whatever it does, and return the last message."""
     try:
         _run(request, outbox)
@@ -49,7 +49,7 @@ def execute(request: Document, outbox: Outbox) -> Document:
     return {"type": "done"}
 
 
-def _run(request: Document, outbox: Outbox) -> None:
+def _run(request: Document, outbox: EventSink) -> None:
     _check_needs(request["needs"], request["device"])
     lab = _import_lab(Path(request["root"]), request["lab"])
     if not callable(getattr(lab, "run", None)):

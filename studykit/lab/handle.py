@@ -18,7 +18,7 @@ from studykit.text import clean
 MAX_RUN_BYTES = 64_000_000
 """A run that sends more is broken off: its result could not be kept."""
 MAX_WAITING_LINES = 100
-"""Lines read ahead of whoever watches; the child waits when there are more."""
+"""Lines read ahead of what is shown; the child waits when there are more."""
 TERMINATE_AFTER_S = 0.1
 KILL_AFTER_S = 0.15
 """Seconds after a cancel; the child obeys at once unless it is stuck."""

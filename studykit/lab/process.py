@@ -264,7 +264,7 @@ async def interruptible(*runners: LabRunner) -> AsyncGenerator[None, None]:
         for runner in runners:
             runner.cancel()
 
-    # Only a main thread hears signals; elsewhere nobody types Ctrl-C.
+    # Only a main thread hears signals; elsewhere Ctrl-C does not come.
     with contextlib.suppress(RuntimeError, ValueError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancel)
     try:

@@ -17,6 +17,14 @@ from studykit.text import clean
 Verdict: TypeAlias = Literal["confirmed", "refuted", "depends", "undecided", "skipped"]
 """confirmed / refuted: every seed agrees; depends: seeds differ; undecided: some seed cannot say
 (diverged, too few seeds); skipped: the machine lacks what the lab needs."""
+VERDICT_MARKS: Mapping[Verdict, str] = {
+    "confirmed": "✓",
+    "refuted": "✗",
+    "depends": "◐",
+    "undecided": "?",
+    "skipped": "–",
+}
+"""Verdict -> its mark; the word always stands beside it."""
 
 Status: TypeAlias = Literal["done", "cancelled", "failed", "killed", "timed out", "skipped"]
 

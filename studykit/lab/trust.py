@@ -69,7 +69,7 @@ def remember(root: Path, data_dir: Path) -> None:
 
 
 def _load(data_dir: Path) -> dict[str, str]:
-    """Path of a course -> the hash that was trusted; a damaged file trusts nobody."""
+    """Path of a course -> the hash that was trusted; a damaged file trusts no course."""
     try:
         document = json.loads((data_dir / TRUST_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

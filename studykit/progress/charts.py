@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from html import escape
 
-from studykit.progress.markdown import count, percent
+from studykit.progress.markdown import percent
 from studykit.progress.stats import Retention, Sureness
-from studykit.text import clean
+from studykit.text import clean, plural
 
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 392.0, 12.0, 150.0
@@ -46,15 +46,15 @@ def calendar_chart(counts: Sequence[tuple[date, int]]) -> str:
             parts.append(_text(x, 12, f"{day:%b}"))
             last_label = week
         shade = 0 if n == 0 else 1 + (_N_SHADES - 1) * (n - 1) // max(1, most - 1)
-        tip = _title(f"{day:%a} {day_name(day)} {day.year}: {count(n, 'review')}")
+        tip = _title(f"{day:%a} {day_name(day)} {day.year}: {plural(n, 'review')}")
         parts.append(
             f'<rect class="day s{shade}" x="{x:.1f}" y="{y}" width="11.6" height="11.6" rx="2">'
             f"{tip}</rect>"
         )
     n_days = sum(n > 0 for _, n in counts)
     words = (
-        f"Calendar of {count(len(counts), 'day')}: {count(n_days, 'day')} with a review, at most"
-        f" {count(most, 'review')} on a day."
+        f"Calendar of {plural(len(counts), 'day')}: {plural(n_days, 'day')} with a review, at most"
+        f" {plural(most, 'review')} on a day."
     )
     return _chart(parts, 122, words)
 
@@ -107,10 +107,10 @@ def forecast_chart(forecast: Sequence[tuple[date, int]], overdue: int) -> str:
     parts = [_grid(y_of(tick), str(tick)) for tick in ticks]
     for index, (day, n) in enumerate(forecast):
         x = _LEFT + pitch * index + 0.1 * pitch
-        tip = _title(f"{day:%a} {day_name(day)}: {count(n, 'card')} due")
+        tip = _title(f"{day:%a} {day_name(day)}: {plural(n, 'card')} due")
         parts.append(_bar("due", x, y_of(n), 0.8 * pitch, _BOTTOM - y_of(n), tip))
         if index == 0 and overdue:
-            late = _title(f"{count(overdue, 'card')} of them overdue")
+            late = _title(f"{plural(overdue, 'card')} of them overdue")
             parts.append(
                 '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
                 ' patternTransform="rotate(45)"><rect class="hatch" width="2" height="5"/>'

@@ -5,10 +5,10 @@ It reads on a phone and prints; whatever the course or a lab says is text in it,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from studykit.lab.results import Prediction, Verdict
+from studykit.lab.results import VERDICT_MARKS, Prediction
 from studykit.progress.charts import (
     calendar_chart,
     calibration_chart,
@@ -17,9 +17,10 @@ from studykit.progress.charts import (
     share_bar,
     text_of,
 )
-from studykit.progress.markdown import count, duration, percent, shorten
+from studykit.progress.markdown import duration, percent, shorten
 from studykit.progress.report_data import PeriodStats, RunSummary, Trends
 from studykit.progress.stats import CALENDAR_WEEKS, Retention, TopicProgress
+from studykit.text import plural
 
 ENOUGH = 10
 """Fewer reviews of known cards than this say nothing about retention."""
@@ -27,18 +28,9 @@ ENOUGH = 10
 N_RUNS = 40
 """Runs of labs that the page describes, the latest."""
 
-MARKS: Mapping[Verdict, str] = {
-    "confirmed": "✓",
-    "refuted": "✗",
-    "depends": "±",
-    "undecided": "?",
-    "skipped": "–",
-}
-"""Verdict -> its sign; the word always stands beside it."""
-
 _LONGEST_QUESTION = 160
 
-# The second wall: were anything in the page markup after all, it could neither run nor load.
+# The last resort: were anything in the page markup after all, it could neither run nor load.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -47,7 +39,7 @@ def render_html(stats: PeriodStats, trends: Trends) -> str:
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     title = f"Study report: {text_of(stats.course_title)}"
     n_days = (stats.today - stats.since).days + 1
-    period = f"{stats.since} to {stats.today}, {count(max(0, n_days), 'day')}"
+    period = f"{stats.since} to {stats.today}, {plural(max(0, n_days), 'day')}"
     main = "\n".join(
         [
             _calendar(trends),
@@ -94,12 +86,12 @@ def _figures(stats: PeriodStats, trends: Trends) -> str:
     total = stats.total
     right = f"{percent(stats.right / stats.judged)} right" if stats.judged else "none judged"
     figures = [
-        ("Reviews", total.reviews, f"{count(stats.cards, 'card')}, {total.new} new"),
-        ("Time", duration(total.seconds), f"{count(len(stats.days), 'day')} with a review"),
+        ("Reviews", total.reviews, f"{plural(stats.cards, 'card')}, {total.new} new"),
+        ("Time", duration(total.seconds), f"{plural(len(stats.days), 'day')} with a review"),
         ("Judged answers", stats.judged, right),
         ("True retention", *_retained(stats.retention, trends.desired_retention)),
         ("Due today", stats.forecast[0][1], f"{stats.overdue} overdue"),
-        ("In a row", count(stats.streak_days, "day"), "with a review"),
+        ("In a row", plural(stats.streak_days, "day"), "with a review"),
     ]
     rows = (f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in figures)
     return f"<dl>{''.join(rows)}</dl>"
@@ -107,7 +99,7 @@ def _figures(stats: PeriodStats, trends: Trends) -> str:
 
 def _retained(seen: Retention, desired: float) -> tuple[str, str]:
     if seen.share is None or seen.n < ENOUGH:
-        return "–", f"{count(seen.n, 'review')} of known cards: too few to judge"
+        return "–", f"{plural(seen.n, 'review')} of known cards: too few to judge"
     return percent(seen.share), f"desired {percent(desired)}"
 
 
@@ -115,7 +107,7 @@ def _calendar(trends: Trends) -> str:
     studied = [n for _, n in trends.calendar if n]
     text = f"{len(studied)} of the last {len(trends.calendar)} days with a review"
     if studied:
-        text += f"; {count(round(sum(studied) / len(studied)), 'review')} on such a day"
+        text += f"; {plural(round(sum(studied) / len(studied)), 'review')} on such a day"
     caption = (
         f"Reviews a day in the last {CALENDAR_WEEKS} weeks; the stronger the colour, the more."
     )
@@ -128,7 +120,7 @@ def _retention(stats: PeriodStats, trends: Trends) -> str:
     seen = stats.retention
     if seen.low is None or seen.high is None or seen.share is None:
         return _section("True retention", "<p>No known card came up for review.</p>")
-    text = f"{seen.remembered} of {count(seen.n, 'review')} of known cards were remembered"
+    text = f"{seen.remembered} of {plural(seen.n, 'review')} of known cards were remembered"
     if seen.n < ENOUGH:
         text += ": too few to judge"
     else:
@@ -161,7 +153,7 @@ def _calibration(trends: Trends) -> str:
         return _section("Calibration", "<p>No answer was given with a confidence.</p>")
     stated = sum(each.stated * each.outcome.n for each in trends.calibration) / n
     right = sum(outcome.remembered for outcome in outcomes) / n
-    text = f"In {count(n, 'answer')} you were {stated:.0f} % sure on average, and right in"
+    text = f"In {plural(n, 'answer')} you were {stated:.0f} % sure on average, and right in"
     caption = "Share of right answers over the confidence stated; on the dashed line both agree."
     return _section(
         "Calibration",
@@ -183,7 +175,7 @@ def _topics(topics: Sequence[TopicProgress]) -> str:
 
 def _topic(topic: TopicProgress) -> str:
     words = (
-        f"{count(topic.cards, 'card')}: {topic.known} known, {topic.learning} learning,"
+        f"{plural(topic.cards, 'card')}: {topic.known} known, {topic.learning} learning,"
         f" {topic.unseen} not seen yet"
     )
     faded = max(0.0, topic.known / topic.cards - topic.mastery)
@@ -193,7 +185,7 @@ def _topic(topic: TopicProgress) -> str:
         ("learning", topic.learning / topic.cards),
     ]
     bar = share_bar(parts, f"Mastery {percent(topic.mastery)}")
-    studied = f"{count(topic.studied.reviews, 'review')}, {topic.studied.again} again"
+    studied = f"{plural(topic.studied.reviews, 'review')}, {topic.studied.again} again"
     return (
         f'<div class="topic"><div class="head"><h3>{text_of(topic.number)} {text_of(topic.title)}'
         f"</h3><span>{percent(topic.mastery)}</span></div>{bar}"
@@ -206,7 +198,7 @@ def _labs(runs: Sequence[RunSummary]) -> str:
         return _section("Labs", "<p>No lab was run in this period.</p>", name="wide")
     predicted = [run.prediction for run in runs if run.prediction is not None]
     judged = [item.correct for item in predicted if item.correct is not None]
-    text = f"{count(len(runs), 'run')}, {count(len(predicted), 'prediction')}"
+    text = f"{plural(len(runs), 'run')}, {plural(len(predicted), 'prediction')}"
     if judged:
         text += f", {sum(judged)} of {len(judged)} judged right"
     if len(runs) > N_RUNS:
@@ -228,7 +220,7 @@ def _run(run: RunSummary) -> str:
     if run.is_outdated and run.title:
         how.append("the lab has been changed since")
     verdicts = "".join(
-        f'<li><span class="{verdict}">{MARKS[verdict]} {verdict}</span>'
+        f'<li><span class="{verdict}">{VERDICT_MARKS[verdict]} {verdict}</span>'
         f"<span>{text_of(run.claims.get(claim, claim))}</span></li>"
         for claim, verdict in run.verdicts.items()
     )
@@ -274,7 +266,7 @@ def _hardest(stats: PeriodStats) -> list[str]:
 def _practice(stats: PeriodStats) -> list[str]:
     if not stats.practised:
         return []
-    told = f"{count(stats.practised, 'answer')} beside the schedule; nothing else counts them."
+    told = f"{plural(stats.practised, 'answer')} beside the schedule; nothing else counts them."
     rows = [
         (
             f"{score.topic_number} {score.title}",
@@ -301,7 +293,7 @@ def _days(stats: PeriodStats) -> str:
         for day, tally in reversed(stats.days)
     ]
     table = _table(("Day", "Reviews", "New", "Again", "Time"), rows)
-    shown = f"<details><summary>{count(len(rows), 'day')}</summary>{table}</details>"
+    shown = f"<details><summary>{plural(len(rows), 'day')}</summary>{table}</details>"
     return _section("Days", shown, name="wide long")
 
 

@@ -50,11 +50,6 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def count(n: int, what: str) -> str:
-    """A number of things: "1 day", "2 days"."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
 def percent(share: float) -> str:
     """A share of 1 in whole per cent."""
     return f"{100 * share:.0f} %"

@@ -10,10 +10,10 @@ from typing import Any
 
 from studykit.lab.protocol import encode
 from studykit.lab.results import Prediction
-from studykit.progress.markdown import count, duration, escape, percent, shorten, table
+from studykit.progress.markdown import duration, escape, percent, shorten, table
 from studykit.progress.report_data import PeriodStats, RunSummary
 from studykit.progress.stats import Retention, Tally
-from studykit.text import clean
+from studykit.text import clean, plural
 
 FORMAT = 1
 """Of the JSON report; a key may be added to it, none removed or given another meaning."""
@@ -144,18 +144,18 @@ def _period(stats: PeriodStats) -> str:
     total = stats.total
     n_days = max(0, (stats.today - stats.since).days + 1)
     lines = [
-        f"{stats.since} to {stats.today}, {count(n_days, 'day')}.",
+        f"{stats.since} to {stats.today}, {plural(n_days, 'day')}.",
         "",
-        f"- {count(total.reviews, 'review')} of {count(stats.cards, 'card')}"
+        f"- {plural(total.reviews, 'review')} of {plural(stats.cards, 'card')}"
         f" in {duration(total.seconds)}: {total.new} new, {total.again} rated Again",
     ]
     if stats.judged:
         share = percent(stats.right / stats.judged)
-        lines.append(f"- {stats.right} of {count(stats.judged, 'judged answer')} right ({share})")
+        lines.append(f"- {stats.right} of {plural(stats.judged, 'judged answer')} right ({share})")
     if stats.elsewhere:
-        n = count(stats.elsewhere, "review")
+        n = plural(stats.elsewhere, "review")
         lines.append(f"- {n} of cards that this course does not have")
-    lines.append(f"- {count(stats.streak_days, 'day')} in a row with a review")
+    lines.append(f"- {plural(stats.streak_days, 'day')} in a row with a review")
     return "\n".join(lines)
 
 
@@ -163,7 +163,7 @@ def _retention(retention: Retention) -> str:
     if retention.share is None or retention.low is None or retention.high is None:
         return "No known card came up for review."
     seen = (
-        f"{retention.remembered} of {count(retention.n, 'review')} of known cards"
+        f"{retention.remembered} of {plural(retention.n, 'review')} of known cards"
         " were remembered (not rated Again)"
     )
     if retention.n < ENOUGH:
@@ -200,7 +200,7 @@ def _days(stats: PeriodStats) -> list[str]:
     earlier, listed = stats.days[:-N_DAYS], stats.days[-N_DAYS:]
     rows = [_day_row(str(day), [tally]) for day, tally in listed]
     if earlier:
-        label = f"{count(len(earlier), 'earlier day')}"
+        label = f"{plural(len(earlier), 'earlier day')}"
         rows.insert(0, _day_row(label, [tally for _, tally in earlier]))
     return [table(("Day", "Reviews", "New", "Again", "Time"), rows)]
 
@@ -231,7 +231,7 @@ def _labs(stats: PeriodStats) -> list[str]:
         return ["No lab was run in this period."]
     predictions = _predictions(stats)
     judged = [item.correct for item in predictions if item.correct is not None]
-    text = f"{count(len(stats.runs), 'run')}, {count(len(predictions), 'prediction')}"
+    text = f"{plural(len(stats.runs), 'run')}, {plural(len(predictions), 'prediction')}"
     blocks = [f"{text}, {sum(judged)} of {len(judged)} judged right." if judged else f"{text}."]
     if len(stats.runs) > N_RUNS:
         blocks.append(f"The last {N_RUNS}:")
@@ -277,7 +277,9 @@ def _hardest(stats: PeriodStats) -> list[str]:
 def _practice(stats: PeriodStats) -> list[str]:
     if not stats.practised:
         return []
-    blocks = [f"{count(stats.practised, 'answer')} beside the schedule; nothing above counts them."]
+    blocks = [
+        f"{plural(stats.practised, 'answer')} beside the schedule; nothing above counts them."
+    ]
     rows = [
         (
             f"{score.topic_number} {escape(score.title)}",

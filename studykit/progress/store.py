@@ -186,7 +186,7 @@ class Store:
         with self._reading() as session:
             return [review_of(row) for row in session.connection().execute(query)]
 
-    def tip(self) -> Hashable:
+    def revision(self) -> Hashable:
         """Differs from an earlier one if anybody has answered, taken back or marked since."""
         with self._reading() as session:
             return tuple(session.connection().exec_driver_sql(_TIP).one())

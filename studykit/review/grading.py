@@ -29,7 +29,7 @@ from studykit.course.cards import (
 from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
 from studykit.review.schedule import Rating
-from studykit.text import clean
+from studykit.text import clean, format_value
 
 
 class Confidence(IntEnum):
@@ -171,7 +171,7 @@ def right_answer(card: Card, evidence: RunResult | None) -> str:
             return _join_pairs([left for left, _ in pairs], [right for _, right in pairs])
         case Predict(measurement=name, unit=unit) if name:
             measured = _measured(name, evidence)
-            return "" if measured is None else _with_unit(_render_measured(measured), unit)
+            return "" if measured is None else _with_unit(format_value(measured), unit)
         case Choice(options=options) | Predict(options=options):
             right = right_option(card, evidence)
             return "" if right is None else options[right].text
@@ -283,8 +283,3 @@ def _with_unit(text: str, unit: str) -> str:
 
 def _join_pairs(lefts: Iterable[str], rights: Iterable[str]) -> str:
     return "; ".join(f"{left} = {right}" for left, right in zip(lefts, rights, strict=True))
-
-
-def _render_measured(value: float) -> str:
-    """Four digits, or all before the point: "2.873", "131072"."""
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

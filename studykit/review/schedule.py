@@ -254,7 +254,7 @@ def is_due(memory: Memory, at: datetime, day: date) -> bool:
     if memory.state is State.REVIEW or memory.due_at is None:
         return memory.due_day <= day
     if memory.last_review_at is not None and is_behind(at, memory.last_review_at):
-        return True  # nobody knows how much of the step is over, and it is short
+        return True  # how much of the step is over is unknown, and it is short
     return memory.due_at <= at or memory.due_day < day
 
 

@@ -86,7 +86,7 @@ class Journal(MarkJournal, Protocol):
         Raises `ElsewhereError` if `expected` is given and is another one.
         """
 
-    def tip(self) -> Hashable:
+    def revision(self) -> Hashable:
         """Differs from an earlier one if something was answered, taken back or marked since."""
 
     def memory(self, card_id: str) -> Memory:
@@ -127,7 +127,7 @@ class Session(Asking):
         """Card id -> memory, of the cards that were reviewed at least once."""
         self.done = done
         self._journal = journal
-        self._tip = journal.tip()
+        self._revision = journal.revision()
         self._remember(memories)
         self._scheduler = scheduler
         self._limits = limits
@@ -335,13 +335,13 @@ class Session(Asking):
 
         The current card stays, unless it is one of them and `keep` is False.
         """
-        tip = self._journal.tip()
-        if tip == self._tip:
+        revision = self._journal.revision()
+        if revision == self._revision:
             return frozenset()
         at, before, was_hidden = self._now(), self.memories, self.marks.hidden
         memories, marks = self._journal.memories(), self._journal.marks(self._day)
         self.done = self._journal.done(self._day, self.cards)
-        self._tip, self.marks = tip, marks
+        self._revision, self.marks = revision, marks
         self._remember(memories)
         ids = before.keys() | self.memories.keys()
         changed = {id_ for id_ in ids if before.get(id_) != self.memories.get(id_)}
@@ -370,7 +370,7 @@ class Session(Asking):
     def _touched(self) -> None:
         """What the journal holds now is known here; if it cannot be read, it is looked up later."""
         with suppress(StudykitError):
-            self._tip = self._journal.tip()
+            self._revision = self._journal.revision()
 
     def _remember(self, memories: Mapping[str, Memory]) -> None:
         known = {id_: memory for id_, memory in memories.items() if memory.state is not State.NEW}

@@ -154,7 +154,7 @@ def _unasked_points(document: Document, cards: Iterable[Card]) -> Iterator[Cours
 
 
 def _hidden_in_lab(file: LabFile) -> Iterator[CourseError]:
-    """Characters that nobody sees, in the file or by an escape in its header."""
+    """Invisible characters, in the file or by an escape in its header."""
     if (index := first_suspect(file.source)) is not None:
         yield hidden(file.source[index], locate(file.path, file.source, index))
     for name, value in file.assigned.items():

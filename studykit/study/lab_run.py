@@ -45,7 +45,7 @@ class LabRun:
     """Why the result could not be stored or the run not be started, in one line."""
     is_seen: bool
     """A screen has shown how it ended."""
-    n_told: int
+    n_reported: int
     """Grows with every message that is neither progress nor a point of a curve."""
 
     def __init__(
@@ -69,7 +69,7 @@ class LabRun:
         self.stored = None
         self.problem = ""
         self.is_seen = False
-        self.n_told = 0
+        self.n_reported = 0
         self._seeds: dict[int, SeedSoFar] = {}
         self._timer = timer
         self._started_s = timer()
@@ -132,12 +132,12 @@ class LabRun:
             self.problem = str(error)
         finally:
             self.state = "finished"
-            self.n_told += 1
+            self.n_reported += 1
 
     def take(self, message: LabMessage) -> None:
         """Let one message of the runner change the state."""
         if not (isinstance(message, SeedEvent) and isinstance(message.event, Progress | Curve)):
-            self.n_told += 1
+            self.n_reported += 1
         match message:
             case Started():
                 self.device = message.device

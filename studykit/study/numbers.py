@@ -9,30 +9,7 @@ from statistics import median
 
 from studykit.lab.events import Measurement
 from studykit.lab.results import SeedResult
-from studykit.text import clean
-
-
-def format_value(value: float) -> str:
-    """`value` in three or four significant digits; NaN is how a diverged run measures."""
-    if math.isnan(value):
-        return "diverged"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    value = float(value)  # JSON may have made it an int
-    size = abs(value)
-    if value != 0 and not 1e-3 <= size < 1e6:
-        return format_exponent(value)
-    if value.is_integer() or size >= 1000:
-        return f"{value:.0f}"
-    if size < 0.1:
-        return f"{value:.3g}"
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
-
-
-def format_exponent(value: float) -> str:
-    """`value` as ``7.60e-9``."""
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+from studykit.text import clean, format_value
 
 
 @dataclass(frozen=True, slots=True)

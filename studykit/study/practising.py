@@ -24,8 +24,8 @@ from studykit.review.offers import (
 )
 from studykit.review.practice import Mode, Practice, Practised
 from studykit.study.services import Services
-from studykit.study.words import percent, plural, short_day
-from studykit.text import clean
+from studykit.study.words import percent, short_day
+from studykit.text import clean, plural
 
 LABELS: Mapping[Mode, str] = {
     "ahead": "study ahead · schedule untouched",

@@ -13,7 +13,7 @@ FAILS = "It does not hold"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Bet:
     """One answer to choose: a bet on a claim, or against it."""
 
     text: str
@@ -21,20 +21,20 @@ class Offer:
 
     @property
     def prediction(self) -> Prediction:
-        """The offer as it is stored, before it is known to be right."""
+        """The bet as it is stored, before it is known to be right."""
         return Prediction(self.text, self.claim, value=None, confidence=None, correct=None)
 
 
-def build_offers(header: LabHeader, card: Card | None, reps: int) -> tuple[Offer, ...]:
+def build_bets(header: LabHeader, card: Card | None, reps: int) -> tuple[Bet, ...]:
     """The options of a `predict` card as they are shown at `reps`, else whether the claim holds."""
     if card is not None and (options := present(card, reps).options) and card.kind == "predict":
-        return tuple(Offer(option.text, option.claim) for option in options)
+        return tuple(Bet(option.text, option.claim) for option in options)
     claim = main_claim(header, card)
-    return (Offer(HOLDS, claim), Offer(FAILS, claim)) if claim else ()
+    return (Bet(HOLDS, claim), Bet(FAILS, claim)) if claim else ()
 
 
 def build_question(header: LabHeader, card: Card | None) -> str:
-    """What the offers answer."""
+    """What the bets answer."""
     if card is not None and isinstance(card.body, Predict) and card.body.options:
         return card.question
     return header.claims.get(main_claim(header, card), "")

@@ -67,7 +67,7 @@ class Contrast:
 
     @property
     def is_apart(self) -> bool:
-        """The ranges of the seeds do not overlap; from one seed alone nobody can tell.
+        """The ranges of the seeds do not overlap; one seed alone has no range.
 
         A run whose seeds all diverged is apart from one in which none did.
         """

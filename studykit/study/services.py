@@ -17,10 +17,10 @@ from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
 from studykit.course.source import stamp_decks
 from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
-from studykit.study.words import plural
+from studykit.text import plural
 
 if TYPE_CHECKING:
-    from studykit.course.kept import CourseReader
+    from studykit.course.cache import CourseReader
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
     from studykit.progress.store import Store, StoredRun

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-
-def plural(n: int, noun: str) -> str:
-    """``1 card``, ``2 cards``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+from studykit.text import plural
 
 
 def short_day(day: date, today: date) -> str:

@@ -87,7 +87,7 @@ class StudykitApp(App[None]):
         """What to begin with, in place of Home."""
         self.last_words = ""
         """What to say once the terminal is the shell's again: why the app ended by itself."""
-        self._wall = NoControls()
+        self._no_controls = NoControls()
         self._is_interrupted = False
         for theme in THEMES:
             self.register_theme(theme)
@@ -116,8 +116,8 @@ class StudykitApp(App[None]):
         return {"rule": self.current_theme.to_color_system().generate()["border-blurred"]}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, and the wall against control characters behind them."""
-        return [*super().get_line_filters(), self._wall]
+        """Textual's filters, and behind them the last-resort filter of control characters."""
+        return [*super().get_line_filters(), self._no_controls]
 
     def notify(
         self,

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from studykit.progress.markdown import count, duration, escape, percent, shorten, table
-from studykit.text import clean
+from studykit.progress.markdown import duration, escape, percent, shorten, table
+from studykit.text import clean, plural
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -61,7 +61,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_small_words() -> None:
-    assert (count(1, "day"), count(0, "day"), count(2, "day")) == ("1 day", "0 days", "2 days")
+    assert (plural(1, "day"), plural(0, "day"), plural(2, "day")) == ("1 day", "0 days", "2 days")
     assert percent(0.934) == "93 %"
     assert shorten("a  long\nquestion", 8) == "a long…"
     assert shorten("short", 5) == "short"

@@ -135,7 +135,7 @@ class MemoryJournal:
             raise ElsewhereError("given in another window")
         return self.reviews.pop()
 
-    def tip(self) -> Hashable:
+    def revision(self) -> Hashable:
         return (tuple(review.at for review in self.reviews), tuple(self.markings))
 
     def memory(self, card_id: str) -> Memory:

@@ -194,9 +194,9 @@ def test_a_prediction_without_one_confirmed_claim_is_not_judged(evidence: RunRes
 @pytest.mark.parametrize(
     ("text", "losses", "correct", "answer"),
     [
-        ("2.5", (2.4, 2.6, 9.0), True, "2.6 nats"),
-        ("2.4", (2.4, 2.6, 9.0), False, "2.6 nats"),
-        ("2.4", (2.4, math.nan, 2.3), True, "2.4 nats"),
+        ("2.5", (2.4, 2.6, 9.0), True, "2.600 nats"),
+        ("2.4", (2.4, 2.6, 9.0), False, "2.600 nats"),
+        ("2.4", (2.4, math.nan, 2.3), True, "2.400 nats"),
         ("2.4", (math.inf, 2.4, math.nan), None, ""),
         ("2.4", (), None, ""),
         ("131072", (131072.04,), True, "131072 nats"),

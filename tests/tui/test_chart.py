@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 
 from studykit.lab.events import Curve
 from studykit.study.numbers import Summary
-from studykit.tui.widgets.chart import MARKERS, Chart, Picture
+from studykit.tui.widgets.chart import MARKERS, Chart, ChartFigure
 from studykit.tui.widgets.chart_data import build_axis, build_trace, levels
 from studykit.tui.widgets.safe import Static
 from tests.tui.conftest import text_of, until
@@ -115,12 +115,12 @@ class ChartApp(App[None]):
         yield Chart()
 
 
-async def drawn(picture: Picture, size: tuple[int, int] = (80, 20)) -> str:
+async def drawn(figure: ChartFigure, size: tuple[int, int] = (80, 20)) -> str:
     """The text of a screen with nothing but the chart."""
     app = ChartApp()
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        await app.query_one(Chart).show(picture)
+        await app.query_one(Chart).show(figure)
         await pilot.pause()
         return text_of(app)
 
@@ -128,7 +128,7 @@ async def drawn(picture: Picture, size: tuple[int, int] = (80, 20)) -> str:
 async def test_lines_can_be_told_apart_without_colour() -> None:
     """Each line has a marker of its own, in the chart and in the legend; levels are dashed."""
     curves = (curve(*range(30), name="up"), curve(*range(30, 0, -1), name="down"))
-    text = await drawn(Picture("loss", curves, (yardstick(9.5),), caption="seed 0"))
+    text = await drawn(ChartFigure("loss", curves, (yardstick(9.5),), caption="seed 0"))
 
     for marker, name in zip(MARKERS, ("up", "down"), strict=False):
         assert f"{marker} {name}" in text
@@ -145,7 +145,7 @@ async def test_lines_can_be_told_apart_without_colour() -> None:
 )
 async def test_no_curve_is_too_odd_to_draw(ys: tuple[float, ...], log_y: bool) -> None:
     """Empty, diverged, constant and enormous lines: the chart shows its legend all the same."""
-    text = await drawn(Picture("loss", (curve(*ys),), log_y=log_y))
+    text = await drawn(ChartFigure("loss", (curve(*ys),), log_y=log_y))
 
     assert f"{MARKERS[0]} base" in text
 
@@ -157,7 +157,7 @@ async def test_a_chart_out_of_sight_is_drawn_when_it_comes_into_sight() -> None:
         chart = app.query_one(Chart)
         chart.display = False
         await pilot.pause()
-        await chart.show(Picture("loss", (curve(*range(50)),)))
+        await chart.show(ChartFigure("loss", (curve(*range(50)),)))
         assert str(chart.query_one("#chart-title", Static).content) == ""
         chart.display = True
         first_seen = ""
@@ -175,7 +175,7 @@ async def test_a_chart_out_of_sight_is_drawn_when_it_comes_into_sight() -> None:
 async def test_names_are_text_and_never_markup() -> None:
     """A bracket in a lab's own words is a bracket, and a control character is made visible."""
     odd = Curve("[b]loss[/nope]", "[red]\x1b[31m", (0, 1), (1.0, 2.0), x_label="[x", y_label="[/]")
-    text = await drawn(Picture(odd.chart, (odd,)))
+    text = await drawn(ChartFigure(odd.chart, (odd,)))
 
     assert "[b]loss[/nope]" in text
     assert "[red]␛[31m" in text
@@ -185,4 +185,4 @@ async def test_names_are_text_and_never_markup() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (20, 5), (9, 2), (1, 1)])
 async def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
     """A window shrunk in mid-lab must not end the program."""
-    await drawn(Picture("loss", (curve(*range(50)),), (yardstick(20.0),)), size)
+    await drawn(ChartFigure("loss", (curve(*range(50)),), (yardstick(20.0),)), size)

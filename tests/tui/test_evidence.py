@@ -13,7 +13,8 @@ from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
 from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
-from studykit.study.numbers import format_value, ladder, summarise
+from studykit.study.numbers import ladder, summarise
+from studykit.text import format_value
 from studykit.tui.widgets.evidence import deciding_rows, render_claims, render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table
 

@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 
 from studykit.lab.events import HeatMap
-from studykit.tui.widgets.heat_map import SMOOTH, HeatMapView, Plate
+from studykit.tui.widgets.heat_map import SMOOTH, HeatMapFigure, HeatMapView
 from studykit.tui.widgets.heat_scale import (
     OF_256,
     SHADES,
@@ -159,7 +159,7 @@ async def drawn(
     app = MapApp()
     async with app.run_test(size=size) as pilot:
         view = app.query_one(HeatMapView)
-        view.show(Plate(shown, "map 1/2 · seed 0"))
+        view.show(HeatMapFigure(shown, "map 1/2 · seed 0"))
         for move in moves:
             view.move(*move)
         await pilot.pause()
@@ -211,7 +211,7 @@ async def test_a_click_puts_the_cursor_on_its_cell() -> None:
     """From the first moment on, and after the window was resized."""
     app = MapApp()
     async with app.run_test(size=(80, 20)) as pilot:
-        app.query_one(HeatMapView).show(Plate(heat_map([[0.1, 0.2], [0.3, 0.4]])))
+        app.query_one(HeatMapView).show(HeatMapFigure(heat_map([[0.1, 0.2], [0.3, 0.4]])))
         await pilot.pause()
         for size in ((80, 20), (60, 16)):
             await pilot.resize_terminal(*size)

@@ -113,7 +113,7 @@ async def test_the_key_is_answered_before_the_lab_answers(services: Services) ->
 
         assert screen.phase == "run"
         assert services.lab_run is not None
-        assert services.lab_run.n_told == 0
+        assert services.lab_run.n_reported == 0
 
 
 async def test_options_stand_as_the_card_shows_them(services: Services) -> None:

@@ -126,7 +126,7 @@ async def test_maps_of_a_run_that_goes_on(services: Services) -> None:
 
 
 async def test_a_window_resized_loses_nothing(services: Services) -> None:
-    """Below the minimum one line says so; grown again, cursor, exhibit and outcome are there."""
+    """Below the minimum one line says so; grown again, cursor, figure and outcome are there."""
     async with opened(services) as pilot:
         await pilot.press("tab", "tab", "j")
         before = text_of(pilot.app)

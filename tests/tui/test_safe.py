@@ -53,7 +53,7 @@ def test_lists_hang_and_code_keeps_its_spaces() -> None:
 
 
 @given(st.text(max_size=60))
-def test_the_second_wall(text: str) -> None:
+def test_the_last_resort_filter(text: str) -> None:
     """The filter lets harmless segments be and makes controls visible in the others."""
     style = Style(bold=True)
     (segment,) = NoControls().apply([Segment(text, style)], Color(0, 0, 0))

@@ -11,7 +11,7 @@ from studykit.lab.events import Curve, HeatMap, Measurement, Table
 from studykit.lab.results import SeedResult
 from studykit.study.numbers import summarise
 from studykit.tui.app import StudykitApp
-from studykit.tui.widgets.chart import Chart, Picture
+from studykit.tui.widgets.chart import Chart, ChartFigure
 from studykit.tui.widgets.deck_table import DeckTable
 from studykit.tui.widgets.heat_scale import build_grid, build_scale
 from studykit.tui.widgets.knobs import KnobRows
@@ -93,7 +93,7 @@ async def test_legends_and_knobs_fit_their_screen() -> None:
     app = Wall()
     async with app.run_test(size=(30, 24)) as pilot:
         app.query_one(KnobRows).cursor = 0
-        await app.query_one(Chart).show(Picture("loss", curves))
+        await app.query_one(Chart).show(ChartFigure("loss", curves))
         await pilot.pause()
         screen = text_of(app)
         assert all(f" {name}" in screen for name in ODD)

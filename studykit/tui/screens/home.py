@@ -12,8 +12,8 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.study.overview import Overview, build_overview
-from studykit.study.words import long_day, outlook, plural
-from studykit.text import clean
+from studykit.study.words import long_day, outlook
+from studykit.text import clean, plural
 from studykit.tui.messages import (
     HomeStatsRead,
     OpenPractice,

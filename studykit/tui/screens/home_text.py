@@ -9,8 +9,8 @@ from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.study.overview import Overview
-from studykit.study.words import about, plural
-from studykit.text import clean
+from studykit.study.words import about
+from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
 if TYPE_CHECKING:

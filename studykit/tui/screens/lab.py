@@ -202,18 +202,18 @@ class LabScreen(StagedScreen):
         self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
 
     @property
-    def _exhibits(self) -> tuple[object, ...]:
+    def _figures(self) -> tuple[object, ...]:
         """What decides which keys are live on the stage."""
-        return self._stage.has_exhibits, self._stage.shows
+        return self._stage.has_figures, self._stage.shows
 
     async def _tick(self) -> None:
         run = self._lab_run
         self._n_looks += 1
         if run is None or not (run.is_over or self._n_looks % LOOKS_PER_DRAWING == 0):
             return
-        had = self._exhibits
+        had = self._figures
         await self._stage.look()
-        if had != self._exhibits:
+        if had != self._figures:
             self.refresh_bindings()
         if run.is_over:
             if self._ticker is not None:

@@ -13,8 +13,7 @@ from studykit.course.cards import Card, LabHeader
 from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
 from studykit.study.run_history import compare, pair_at, past_runs
-from studykit.study.words import plural
-from studykit.text import clean
+from studykit.text import clean, plural
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
 from studykit.tui.widgets.card_text import Fitted

@@ -15,8 +15,7 @@ from studykit.errors import StudykitError
 from studykit.review.offers import Offer, OfferKind
 from studykit.review.practice import Practised
 from studykit.study.practising import last_pretests, open_offer, read_offers, taken_before
-from studykit.study.words import plural
-from studykit.text import clean
+from studykit.text import clean, plural
 from studykit.tui.messages import OpenSitting
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.widgets.rows import Row, Rows

@@ -1,4 +1,4 @@
-"""A screen with a run on its stage: the keys that look at exhibits, whatever else it is for."""
+"""A screen with a run on its stage: the keys that look at figures, whatever else it is for."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StagedScreen(StudyScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         stage = self._stage
         if action == "turn":
-            return stage.has_exhibits
+            return stage.has_figures
         if action == "log_scale":
             return stage.shows == "chart"
         if action == "change":
@@ -84,7 +84,7 @@ class StagedScreen(StudyScreen):
         self.refresh_bindings()
 
     async def action_turn(self, step: int) -> None:
-        """Show the next exhibit, or the one before."""
+        """Show the next figure, or the one before."""
         await self._stage.turn(step)
         self.refresh_bindings()
 

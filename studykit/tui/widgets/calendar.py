@@ -13,7 +13,8 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from studykit.study.words import long_day, plural
+from studykit.study.words import long_day
+from studykit.text import plural
 
 DAY_NAMES = ("Mon", "", "Wed", "", "Fri", "", "Sun")
 _LEAD = 4

@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from studykit.lab.events import Curve
-from studykit.study.numbers import Summary, format_value
-from studykit.text import clean
+from studykit.study.numbers import Summary
+from studykit.text import clean, format_value
 from studykit.tui.widgets.chart_data import Axis, Trace, build_axis, build_trace, levels
 from studykit.tui.widgets.measurements import YARDSTICK
 from studykit.tui.widgets.safe import Static
@@ -28,7 +28,7 @@ _COLOURS = ("primary", "warning", "success", "accent", "secondary", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ChartFigure:
     """What a chart is to show."""
 
     title: str
@@ -50,7 +50,7 @@ class _Labels:
 
 
 class Chart(Vertical):
-    """Shows one `Picture`; the plotting library is imported with the first one."""
+    """Shows one `ChartFigure`; the plotting library is imported with the first one."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(f"chart--{colour}" for colour in _COLOURS),
@@ -79,16 +79,16 @@ class Chart(Vertical):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
         super().__init__(id=id)
         self._plot: PlotWidget | None = None
-        self._picture = Picture("")
+        self._figure = ChartFigure("")
         self._legend = Content("")
 
     def compose(self) -> ComposeResult:
         yield Static(id="chart-title")
         yield Static(id="chart-legend")
 
-    async def show(self, picture: Picture) -> None:
-        """Draw `picture` in place of the last one."""
-        self._picture = picture
+    async def show(self, figure: ChartFigure) -> None:
+        """Draw `figure` in place of the last one."""
+        self._figure = figure
         if self._plot is None:
             from textual_plot import PlotWidget
 
@@ -115,19 +115,18 @@ class Chart(Vertical):
         from textual_hires_canvas import Canvas
         from textual_plot import HiResMode
 
-        picture, plot = self._picture, self._plot
+        figure, plot = self._figure, self._plot
         if plot is None or not plot.is_mounted or not self.size:
             return  # not laid out yet: its size will come
         width, height = max(20, self.size.width - _MARGIN), self.size.height
         traces = [
-            build_trace(curve, log_y=picture.log_y, n_buckets=width // 2)
-            for curve in picture.curves
+            build_trace(curve, log_y=figure.log_y, n_buckets=width // 2) for curve in figure.curves
         ]
-        y_label = next((curve.y_label for curve in picture.curves if curve.y_label), "")
-        lines = levels(picture.yardsticks, y_label, traces, log_y=picture.log_y)
+        y_label = next((curve.y_label for curve in figure.curves if curve.y_label), "")
+        lines = levels(figure.yardsticks, y_label, traces, log_y=figure.log_y)
         x = build_axis((x for trace in traces for x in trace.xs), n_ticks=width // 10)
         heights = [y for trace in traces for y in trace.ys] + [at for _, at in lines]
-        y = build_axis(heights, n_ticks=max(3, height // 4), log=picture.log_y, pad=0.05)
+        y = build_axis(heights, n_ticks=max(3, height // 4), log=figure.log_y, pad=0.05)
         plot.visible = True
         plot.clear()
         plot.set_xlimits(x.low, x.high)
@@ -155,24 +154,24 @@ class Chart(Vertical):
     def _write(
         self, traces: Sequence[Trace], lines: Sequence[tuple[str, float]], y_label: str
     ) -> None:
-        picture = self._picture
-        x_label = next((curve.x_label for curve in picture.curves if curve.x_label), "")
+        figure = self._figure
+        x_label = next((curve.x_label for curve in figure.curves if curve.x_label), "")
         scale = ", ".join(
             part
             for part in (
                 y_label,
                 f"by {x_label}" if x_label else "",
-                "log" if picture.log_y else "",
+                "log" if figure.log_y else "",
             )
             if part
         )
         title = Content.assemble(
-            (clean(picture.title), "bold"), (f"  {clean(scale)}" if scale else "", "$text-muted")
+            (clean(figure.title), "bold"), (f"  {clean(scale)}" if scale else "", "$text-muted")
         )
-        room = max(1, self.size.width - len(picture.caption) - 2)
+        room = max(1, self.size.width - len(figure.caption) - 2)
         title = title.truncate(room, ellipsis=True, pad=True)
         self.query_one("#chart-title", Static).update(
-            Content.assemble(title, (f"  {picture.caption}", "$text-muted")), layout=False
+            Content.assemble(title, (f"  {figure.caption}", "$text-muted")), layout=False
         )
         items = [
             Content.assemble(
@@ -183,7 +182,7 @@ class Chart(Vertical):
             for n, trace in enumerate(traces)
         ]
         for label, at in lines:
-            value = format_value(10**at if picture.log_y else at)
+            value = format_value(10**at if figure.log_y else at)
             items.append(Content.styled(f"{YARDSTICK} {label} {value}", "$text-muted"))
         legend = _flow(items, self.size.width)
         if not legend.is_same(self._legend):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from studykit.lab.events import Curve
-from studykit.study.numbers import Summary, format_value
+from studykit.study.numbers import Summary
+from studykit.text import format_value
 
 _LARGEST = 1e30
 """Beyond it a value is drawn nowhere: the difference of two such values is not a float."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader, Predict
-from studykit.lab.results import RunResult, Verdict
+from studykit.lab.results import VERDICT_MARKS, RunResult, Verdict
 from studykit.lab.verdicts import deciding_names
 from studykit.study.evidence_words import (
     claims_of,
@@ -20,13 +20,14 @@ from studykit.study.numbers import Summary, ladder, summarise
 from studykit.tui.widgets.card_text import Line, lay_out
 from studykit.tui.widgets.measurements import measurement_lines, render_measurements
 
-MARKS: Mapping[Verdict, tuple[str, str]] = {
-    "confirmed": ("✓", "$text-success"),
-    "refuted": ("✗", "$text-error"),
-    "depends": ("◐", "$text-warning"),
-    "undecided": ("?", "$text-warning"),
-    "skipped": ("–", "$text-muted"),
+_STYLES: Mapping[Verdict, str] = {
+    "confirmed": "$text-success",
+    "refuted": "$text-error",
+    "depends": "$text-warning",
+    "undecided": "$text-warning",
+    "skipped": "$text-muted",
 }
+MARKS = {verdict: (mark, _STYLES[verdict]) for verdict, mark in VERDICT_MARKS.items()}
 """Verdict -> its mark and its colour; the word always stands beside them."""
 
 

@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from studykit.lab.events import HeatMap
-from studykit.study.numbers import format_value
+from studykit.text import format_value
 from studykit.tui.widgets.heat_scale import (
     MASKED,
     NOT_A_NUMBER,
@@ -41,7 +41,7 @@ SMOOTH = tuple(Gradient.from_colors(*VIRIDIS).get_color(n / 63).hex for n in ran
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class HeatMapFigure:
     """A heat map and what stands at the right of its title: which of how many, which seed."""
 
     heat_map: HeatMap
@@ -49,7 +49,7 @@ class Plate:
 
 
 class HeatMapView(Widget):
-    """Shows one `Plate`; the screen moves the cursor, so that no key depends on the focus."""
+    """Shows one `HeatMapFigure`; the screen moves the cursor: no key depends on the focus."""
 
     DEFAULT_CSS = """
     HeatMapView { height: auto; max-height: 100%; width: 1fr; }
@@ -57,7 +57,7 @@ class HeatMapView(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
         super().__init__(id=id)
-        self._plate = Plate(HeatMap("", (), (), ()))
+        self._heat_map_figure = HeatMapFigure(HeatMap("", (), (), ()))
         self._scale = build_scale(())
         self._grid: Grid | None = None
         """None: to be laid out anew, for other values, colours or another width."""
@@ -66,27 +66,27 @@ class HeatMapView(Widget):
         self._first = (0, 0)
         """Row and column of the cell that is shown at the top left."""
 
-    def show(self, plate: Plate) -> None:
-        """Draw `plate` in place of the last one."""
-        if plate == self._plate:
+    def show(self, figure: HeatMapFigure) -> None:
+        """Draw `figure` in place of the last one."""
+        if figure == self._heat_map_figure:
             return
-        is_as_high = len(plate.heat_map.rows) == len(self._plate.heat_map.rows)
-        self._plate = plate
-        self._scale = build_scale(plate.heat_map.values)
+        is_as_high = len(figure.heat_map.rows) == len(self._heat_map_figure.heat_map.rows)
+        self._heat_map_figure = figure
+        self._scale = build_scale(figure.heat_map.values)
         self._grid = None
         self.refresh(layout=not is_as_high)
 
     @property
     def cursor(self) -> tuple[int, int]:
         """Row and column of the marked cell."""
-        return self._cursors.get(self._plate.heat_map.title, (0, 0))
+        return self._cursors.get(self._heat_map_figure.heat_map.title, (0, 0))
 
     def move(self, n_rows: int, n_columns: int) -> None:
         """Move the cursor, never beyond an edge."""
         self._point_at(self.cursor[0] + n_rows, self.cursor[1] + n_columns)
 
     def _point_at(self, row: int, column: int) -> None:
-        heat_map = self._plate.heat_map
+        heat_map = self._heat_map_figure.heat_map
         self._cursors[heat_map.title] = (
             max(0, min(row, len(heat_map.rows) - 1)),
             max(0, min(column, len(heat_map.columns) - 1)),
@@ -108,10 +108,10 @@ class HeatMapView(Widget):
         self._grid = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return _HEAD + len(self._plate.heat_map.rows) + _FOOT
+        return _HEAD + len(self._heat_map_figure.heat_map.rows) + _FOOT
 
     def render(self) -> Content:
-        heat_map = self._plate.heat_map
+        heat_map = self._heat_map_figure.heat_map
         width, height = self.content_size
         lines = [self._title()]
         if heat_map.rows and heat_map.columns:
@@ -130,14 +130,14 @@ class HeatMapView(Widget):
     def _laid_out(self) -> Grid:
         if self._grid is None:
             room, lead = self.content_size.width - 1, 0 if self._ramp else 1
-            self._grid = build_grid(self._plate.heat_map, self._scale, room, lead=lead)
+            self._grid = build_grid(self._heat_map_figure.heat_map, self._scale, room, lead=lead)
         return self._grid
 
     @property
     def _n_rows(self) -> int:
         """Rows of the map that fit."""
         room = self.content_size.height - _HEAD - _FOOT
-        return max(1, min(room, len(self._plate.heat_map.rows)))
+        return max(1, min(room, len(self._heat_map_figure.heat_map.rows)))
 
     def _margin(self, grid: Grid) -> int:
         """Columns before the first cell: the cursor's mark, a row's label, a blank."""
@@ -151,7 +151,7 @@ class HeatMapView(Widget):
         return {"truecolor": SMOOTH, "256": OF_256}.get(self.app.console.color_system or "", ())
 
     def _title(self) -> Content:
-        heat_map, caption = self._plate.heat_map, self._plate.caption
+        heat_map, caption = self._heat_map_figure.heat_map, self._heat_map_figure.caption
         title = Content.assemble(
             (one_line(heat_map.title), "bold"), (f"  {one_line(heat_map.unit)}", "$text-muted")
         )
@@ -186,7 +186,7 @@ class HeatMapView(Widget):
 
     def _cell(self, grid: Grid, row: int, column: int, ramp: tuple[str, ...]) -> tuple[str, str]:
         """Text and style of one cell: a masked one is bare ground, never a colour or a number."""
-        value = self._plate.heat_map.values[row][column]
+        value = self._heat_map_figure.heat_map.values[row][column]
         text = f"{grid.texts[row][column]}{' ' * grid.pad}".rjust(grid.cell_width)
         if value is None:
             return text, ""
@@ -200,7 +200,7 @@ class HeatMapView(Widget):
 
     def _words(self, grid: Grid) -> Content:
         """The cursor's cell in full, and which part of the map is in sight if it is not all."""
-        heat_map, (row, column) = self._plate.heat_map, self.cursor
+        heat_map, (row, column) = self._heat_map_figure.heat_map, self.cursor
         value = heat_map.values[row][column]
         told = "masked" if value is None else format_value(value)
         unit = one_line(heat_map.unit) if value is not None and math.isfinite(value) else ""
@@ -221,7 +221,7 @@ class HeatMapView(Widget):
     def _legend(self, grid: Grid) -> Content:
         """What the colours and the numbers in the cells stand for."""
         scale, ramp = self._scale, self._ramp
-        unit = one_line(self._plate.heat_map.unit)
+        unit = one_line(self._heat_map_figure.heat_map.unit)
         shares = [n / (_BAR - 1) for n in range(_BAR)]
         bar = (
             [(" ", f"on {pick(share, ramp)}") for share in shares]

@@ -13,9 +13,8 @@ from textual.message import Message
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_knobs, render_seconds
-from studykit.study.prediction import build_offers, build_question
-from studykit.study.words import plural
-from studykit.text import clean
+from studykit.study.prediction import build_bets, build_question
+from studykit.text import clean, plural
 from studykit.tui.widgets.card_text import Fitted, parse_inline
 from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
@@ -23,7 +22,7 @@ from studykit.tui.widgets.outcome import render_prediction
 from studykit.tui.widgets.rows import Rows, row
 
 
-class _Offers(Rows, can_focus=False):
+class _Bets(Rows, can_focus=False):
     """What may be predicted; the cursor is moved from outside, so no key depends on the focus."""
 
     def watch_is_live(self, is_live: bool) -> None:
@@ -50,11 +49,11 @@ class LabSetup(Vertical):
         self._card = card
         self._opening_knobs = {**header.defaults, **knobs}
         self._prediction = prediction
-        self._choices = build_offers(header, card, reps)
+        self._choices = build_bets(header, card, reps)
         self._knobs = KnobRows(header.knobs, self._opening_knobs)
-        self._offers = _Offers()
-        self._offers.rows = tuple(
-            row(chr(ord("a") + n), offer.text) for n, offer in enumerate(self._choices)
+        self._bets = _Bets()
+        self._bets.rows = tuple(
+            row(chr(ord("a") + n), bet.text) for n, bet in enumerate(self._choices)
         )
 
     def compose(self) -> ComposeResult:
@@ -62,7 +61,7 @@ class LabSetup(Vertical):
             yield self._knobs
         with VerticalScroll(id="bet", can_focus=False):
             yield Fitted(self._render_ask, id="ask")
-            yield self._offers
+            yield self._bets
             yield Fitted(self._render_cost, id="cost")
 
     def on_mount(self) -> None:
@@ -86,12 +85,12 @@ class LabSetup(Vertical):
     @property
     def is_predicting(self) -> bool:
         """The cursor stands on a prediction."""
-        return self._offers.is_live
+        return self._bets.is_live
 
     @property
     def pointed_prediction(self) -> Prediction:
         """The prediction under the cursor."""
-        return self._choices[self._offers.cursor].prediction
+        return self._choices[self._bets.cursor].prediction
 
     def predict(self) -> None:
         """Go from the knobs to the predictions."""
@@ -99,7 +98,7 @@ class LabSetup(Vertical):
 
     def move(self, step: int) -> None:
         """Move the cursor over the knobs and on to the predictions."""
-        at = self._n_knobs + self._offers.cursor if self.is_predicting else self._knobs.cursor
+        at = self._n_knobs + self._bets.cursor if self.is_predicting else self._knobs.cursor
         n_rows = self._n_knobs + (len(self._choices) if self.needs_prediction else 0)
         self._point_at(max(0, min(at + step, n_rows - 1)))
 
@@ -127,12 +126,12 @@ class LabSetup(Vertical):
         """Put the cursor on a row, counted over the knobs and the predictions below them."""
         is_knob = index < self._n_knobs
         self._knobs.cursor = index if is_knob else -1
-        self._offers.is_live = not is_knob and self.needs_prediction
-        self._offers.cursor = 0 if is_knob else index - self._n_knobs
+        self._bets.is_live = not is_knob and self.needs_prediction
+        self._bets.cursor = 0 if is_knob else index - self._n_knobs
         self._refresh()
 
     def _refresh(self) -> None:
-        self._offers.display = self.needs_prediction
+        self._bets.display = self.needs_prediction
         self.query_one("#ask", Fitted).show(self._render_ask)
         self.post_message(self.Changed())
 
@@ -170,6 +169,6 @@ class LabSetup(Vertical):
             self._point_at(event.index)
 
     @on(Rows.Clicked)
-    def _offer_clicked(self, event: Rows.Clicked) -> None:
+    def _bet_clicked(self, event: Rows.Clicked) -> None:
         event.stop()
         self._point_at(self._n_knobs + event.index)

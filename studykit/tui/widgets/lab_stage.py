@@ -14,9 +14,9 @@ from studykit.lab.results import RunResult, SeedResult
 from studykit.study.lab_run import LabRun
 from studykit.study.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
-from studykit.tui.widgets.chart import Chart, Picture
+from studykit.tui.widgets.chart import Chart, ChartFigure
 from studykit.tui.widgets.gauges import render_meter
-from studykit.tui.widgets.heat_map import HeatMapView, Plate
+from studykit.tui.widgets.heat_map import HeatMapFigure, HeatMapView
 from studykit.tui.widgets.outcome import (
     render_numbers,
     render_outcome,
@@ -30,18 +30,18 @@ _E = TypeVar("_E", bound=Event)
 Kind: TypeAlias = Literal["chart", "map", "walk"]
 
 
-class Exhibit(NamedTuple):
+class Figure(NamedTuple):
     """One picture of a run."""
 
     title: str
     kind: Kind
 
 
-def exhibits_of(seeds: Sequence[SeedResult]) -> tuple[Exhibit, ...]:
+def figures_of(seeds: Sequence[SeedResult]) -> tuple[Figure, ...]:
     """Charts in the order in which the lab begins them, then heat maps, then walks."""
-    charts = (Exhibit(curve.chart, "chart") for seed in seeds for curve in seed.all(Curve))
-    maps = (Exhibit(heat_map.title, "map") for seed in seeds for heat_map in seed.all(HeatMap))
-    walks = (Exhibit(walk.title, "walk") for seed in seeds for walk in seed.all(Walk))
+    charts = (Figure(curve.chart, "chart") for seed in seeds for curve in seed.all(Curve))
+    maps = (Figure(heat_map.title, "map") for seed in seeds for heat_map in seed.all(HeatMap))
+    walks = (Figure(walk.title, "walk") for seed in seeds for walk in seed.all(Walk))
     return tuple(dict.fromkeys([*charts, *maps, *walks]))
 
 
@@ -53,21 +53,21 @@ def _find(kind: type[_E], title: str, seeds: Iterable[SeedResult]) -> tuple[Seed
 
 
 class LabStage(Vertical):
-    """Shows one `LabRun`; in a narrow terminal the outcome and the exhibits take turns."""
+    """Shows one `LabRun`; in a narrow terminal the outcome and the figures take turns."""
 
     def __init__(self) -> None:
         super().__init__(id="stage")
         self._lab_run: LabRun | None = None
         self._known: RunResult | None = None
-        self._exhibits: tuple[Exhibit, ...] = ()
+        self._figures: tuple[Figure, ...] = ()
         self._panel: int | None = None
-        """Index of the exhibit that was asked for, or None: the chart that grows. In a narrow
+        """Index of the figure that was asked for, or None: the chart that grows. In a narrow
         terminal the outcome follows behind the last."""
-        self._shown: Exhibit | None = None
+        self._shown: Figure | None = None
         """None: the outcome has the place."""
         self._is_log: dict[str, bool] = {}
         self._drawn: object = None
-        self._n_told = -1
+        self._n_reported = -1
 
     def compose(self) -> ComposeResult:
         yield Static(id="meter")
@@ -80,9 +80,9 @@ class LabStage(Vertical):
             yield Fitted(self._render_numbers, id="numbers")
 
     @property
-    def has_exhibits(self) -> bool:
+    def has_figures(self) -> bool:
         """There is something to look at beside the outcome."""
-        return bool(self._exhibits)
+        return bool(self._figures)
 
     @property
     def shows(self) -> Kind | None:
@@ -98,7 +98,7 @@ class LabStage(Vertical):
         """Begin to show `run`, wherever it is by now; `known` stands in if it is skipped."""
         self._lab_run, self._known = run, known
         self._panel, self._is_log, self._drawn = None, {}, None
-        self._n_told = -1
+        self._n_reported = -1
         self.walk.forget()
         await self.look()
 
@@ -108,26 +108,26 @@ class LabStage(Vertical):
         if run is None:
             return
         if run.is_over and not self.has_class("-over"):
-            self._panel = len(exhibits_of(self._seeds))
+            self._panel = len(figures_of(self._seeds))
         self.set_class(run.is_over, "-over")
         meter = render_meter(run, self.size.width)
         self.query_one("#meter", Static).update(meter, layout=False)
-        if run.n_told != self._n_told:
-            self._n_told = run.n_told
+        if run.n_reported != self._n_reported:
+            self._n_reported = run.n_reported
             self.query_one("#side", Fitted).show(self._render_side)
             self.query_one("#numbers", Fitted).show(self._render_numbers)
         await self._draw()
 
     async def turn(self, step: int) -> None:
-        """Go to the next exhibit, or to the outcome where it has no place beside them."""
-        n_panels = len(self._exhibits) + self._takes_turns
+        """Go to the next figure, or to the outcome where it has no place beside them."""
+        n_panels = len(self._figures) + self._takes_turns
         self._panel = (self._shown_panel + step) % max(1, n_panels)
         await self._draw()
 
     async def toggle_log(self) -> None:
         """Draw the chart's y axis logarithmic, or linear again."""
         if self._shown is not None and self.shows == "chart":
-            picture = self._picture(self._shown.title, self._seeds)
+            picture = self._chart_figure(self._shown.title, self._seeds)
             self._is_log[picture.title] = not picture.log_y
             await self._draw()
 
@@ -175,16 +175,16 @@ class LabStage(Vertical):
 
     @property
     def _shown_panel(self) -> int:
-        if self._panel is not None and self._panel < len(self._exhibits) + self._takes_turns:
+        if self._panel is not None and self._panel < len(self._figures) + self._takes_turns:
             return self._panel
-        latest = Exhibit(self._lab_run.latest_chart if self._lab_run else "", "chart")
-        return self._exhibits.index(latest) if latest in self._exhibits else 0
+        latest = Figure(self._lab_run.latest_chart if self._lab_run else "", "chart")
+        return self._figures.index(latest) if latest in self._figures else 0
 
     async def _draw(self) -> None:
         seeds = self._seeds
-        self._exhibits = exhibits_of(seeds)
+        self._figures = figures_of(seeds)
         at = self._shown_panel
-        shown = self._shown = self._exhibits[at] if at < len(self._exhibits) else None
+        shown = self._shown = self._figures[at] if at < len(self._figures) else None
         self.set_class(shown is None, "-no-chart")
         self.set_class(self.shows == "map", "-map")
         self.set_class(self.shows == "walk", "-walk")
@@ -192,12 +192,12 @@ class LabStage(Vertical):
         if shown is None:
             return
         if shown.kind == "map":
-            self.query_one(HeatMapView).show(self._plate(shown.title, seeds))
+            self.query_one(HeatMapView).show(self._heat_map_figure(shown.title, seeds))
             return
         if shown.kind == "walk":
             self._show_walk(shown.title, seeds)
             return
-        picture = self._picture(shown.title, seeds)
+        picture = self._chart_figure(shown.title, seeds)
         drawn = (
             picture.title,
             picture.caption,
@@ -209,14 +209,14 @@ class LabStage(Vertical):
             self._drawn = drawn
             await self.query_one(Chart).show(picture)
 
-    def _picture(self, title: str, seeds: Sequence[SeedResult]) -> Picture:
+    def _chart_figure(self, title: str, seeds: Sequence[SeedResult]) -> ChartFigure:
         """A chart, of the newest seed that has it."""
         seed, curves = next(
             (seed, curves)
             for seed in reversed(seeds)
             if (curves := tuple(curve for curve in seed.all(Curve) if curve.chart == title))
         )
-        return Picture(
+        return ChartFigure(
             title,
             curves,
             tuple(row for row in summarise([seed]) if row.yardstick),
@@ -224,10 +224,10 @@ class LabStage(Vertical):
             self._caption("chart", seed),
         )
 
-    def _plate(self, title: str, seeds: Sequence[SeedResult]) -> Plate:
+    def _heat_map_figure(self, title: str, seeds: Sequence[SeedResult]) -> HeatMapFigure:
         """A heat map, of the newest seed that has it."""
         seed, heat_map = _find(HeatMap, title, reversed(seeds))
-        return Plate(heat_map, self._caption("map", seed))
+        return HeatMapFigure(heat_map, self._caption("map", seed))
 
     def _show_walk(self, title: str, seeds: Sequence[SeedResult]) -> None:
         """A walk, of the first seed that has it: it must not change below who goes through it."""
@@ -235,8 +235,8 @@ class LabStage(Vertical):
         self.walk.show(walk, self._caption("walk", seed))
 
     def _caption(self, what: Kind, seed: SeedResult) -> str:
-        """Which exhibit of how many, of which seed, and whether it was measured elsewhere."""
-        n = len(self._exhibits)
+        """Which figure of how many, of which seed, and whether it was measured elsewhere."""
+        n = len(self._figures)
         parts = [f"{what} {self._shown_panel + 1}/{n}"] if n > 1 else []
         if self._is_recorded:
             parts.append("recorded")

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from studykit.lab.events import Table
-from studykit.study.numbers import Summary, format_value
-from studykit.text import clean
+from studykit.study.numbers import Summary
+from studykit.text import clean, format_value
 
 YARDSTICK = "┄"
 """Marks a level to compare with, in tables and legends as in charts."""

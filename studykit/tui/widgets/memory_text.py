@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from textual.content import Content
 
 from studykit.review.schedule import Memory, Scheduler, State
-from studykit.study.words import plural, short_day
+from studykit.study.words import short_day
+from studykit.text import plural
 
 STATES = {
     State.NEW: "new",

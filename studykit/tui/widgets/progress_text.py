@@ -7,8 +7,8 @@ from textual.content import Content
 from studykit.progress.markdown import shorten
 from studykit.progress.stats import HardCard, Retention, TopicProgress
 from studykit.study.learner_stats import ENOUGH, LabRecord, ProgressStats
-from studykit.study.words import plural, short_day
-from studykit.text import clean
+from studykit.study.words import short_day
+from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_bar, render_columns, render_interval, render_scale
 from studykit.tui.widgets.rows import Row
 

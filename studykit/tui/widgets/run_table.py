@@ -14,7 +14,7 @@ from textual.content import Content
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import RunResult
 from studykit.study.evidence_words import claims_of, render_knobs
-from studykit.study.numbers import Summary, format_value
+from studykit.study.numbers import Summary
 from studykit.study.run_history import (
     Contrast,
     PastRun,
@@ -22,8 +22,7 @@ from studykit.study.run_history import (
     changed_verdicts,
     compare,
 )
-from studykit.study.words import plural
-from studykit.text import clean
+from studykit.text import clean, format_value, plural
 from studykit.tui.widgets.evidence import MARKS, hang
 from studykit.tui.widgets.measurements import YARDSTICK
 

@@ -26,7 +26,7 @@ class Static(widgets.Static, inherit_bindings=False):
 
 
 class NoControls(LineFilter):
-    """The second wall: no control character reaches the terminal, whatever let it pass before."""
+    """The last-resort filter: no control character reaches the terminal, whatever let it pass."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments, with control characters made visible."""

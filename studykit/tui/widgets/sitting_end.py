@@ -12,8 +12,8 @@ from studykit.review.session import Session
 from studykit.review.study_queue import next_due, not_hidden
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
-from studykit.study.words import minutes, outlook, percent, plural
-from studykit.text import clean
+from studykit.study.words import minutes, outlook, percent
+from studykit.text import clean, plural
 from studykit.tui.widgets.safe import Static
 
 

@@ -10,8 +10,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from studykit.lab.events import HeatMap, Walk
-from studykit.study.numbers import format_value
-from studykit.text import clean
+from studykit.text import clean, format_value
 from studykit.tui.widgets.heat_scale import Grid, build_grid, build_scale, one_line
 
 CellState: TypeAlias = Literal["done", "now", "to come", "left out"]

@@ -55,7 +55,7 @@ class WalkView(Widget):
         self._layouts: dict[int, WalkLayout] = {}
         """Width -> layout of this walk."""
         self._places: dict[str, _Place] = {}
-        """Title -> place, kept while other exhibits are shown."""
+        """Title -> place, kept while other figures are shown."""
         self._first = (0, 0)
         """Row and column of the cell that is shown at the top left."""
         self._n_rows = 0

@@ -1,4 +1,4 @@
-"""A course as it was read last time, kept so that a start need not read its YAML again.
+"""A cache of the course as it was read last time, so that a start need not read its YAML again.
 
 It is used for the very bytes that it was read from and no others: its name for them is a hash of
 every deck and lab, of where they lie, and of the program that reads them. It is plain JSON with
@@ -34,14 +34,14 @@ _BROKEN = (OSError, ValueError, TypeError, KeyError, RecursionError)
 class CourseReader:
     """The course below `root`, from what was kept in `data_dir` or else from its files.
 
-    It writes there only if it `may_keep`. Both properties raise `CourseError` as `load_course`
+    It writes there only if it `may_write`. Both properties raise `CourseError` as `load_course`
     does.
     """
 
-    def __init__(self, root: Path, data_dir: Path, *, may_keep: bool = True) -> None:
+    def __init__(self, root: Path, data_dir: Path, *, may_write: bool = True) -> None:
         self.root = root
         self._data_dir = data_dir
-        self._may_keep = may_keep
+        self._may_write = may_write
 
     @cached_property
     def cover(self) -> Cover:
@@ -55,7 +55,7 @@ class CourseReader:
     def course(self) -> Course:
         """All of it."""
         # Imported here, as the parser below: the first paint waits for neither.
-        from studykit.course.packing import unpack_course
+        from studykit.course.serialisation import unpack_course
 
         with suppress(*_BROKEN):
             return unpack_course(self._kept(2), self.root)
@@ -95,9 +95,9 @@ class CourseReader:
 
     def _keep(self, course: Course) -> None:
         """Keep what was just read, where that is possible and nothing was changed meanwhile."""
-        if not self._key or not self._may_keep:
+        if not self._key or not self._may_write:
             return
-        from studykit.course.packing import pack_course
+        from studykit.course.serialisation import pack_course
 
         cover = course.cover
         decks = [(deck.id, deck.title, deck.n_cards) for deck in cover.decks]

@@ -1,4 +1,4 @@
-"""A course that was kept is the course that would be read, or it is not used."""
+"""A course that was cached is the course that would be read, or it is not used."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from studykit.course import decks, kept
+from studykit.course import cache, decks
+from studykit.course.cache import FOLDER, CourseReader
 from studykit.course.cards import Course
 from studykit.course.decks import load_course
-from studykit.course.kept import FOLDER, CourseReader
 from studykit.errors import CourseError
 from studykit.settings import bundled_course_root
 from tests.course.mini_course import MiniCourse
@@ -114,9 +114,9 @@ def test_another_course_and_another_program_have_their_own(
     moved = mini.root.rename(tmp_path / "moved")
     assert CourseReader(moved, home).course == load_course(moved)
 
-    key = kept.course_key(moved)
-    monkeypatch.setattr(kept, "__version__", "0.0.0")
-    assert kept.course_key(moved) != key
+    key = cache.course_key(moved)
+    monkeypatch.setattr(cache, "__version__", "0.0.0")
+    assert cache.course_key(moved) != key
 
 
 @pytest.mark.parametrize("n_line", [0, 1, 2])
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(
 
 
 def test_nothing_is_kept_unless_it_may_be(mini: MiniCourse, home: Path) -> None:
-    assert CourseReader(mini.root, home, may_keep=False).course == load_course(mini.root)
+    assert CourseReader(mini.root, home, may_write=False).course == load_course(mini.root)
     assert not home.exists()
 
 
