@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -46,26 +47,27 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def build_idle_services(folder: Path, *names: str, settings: Settings | None = None) -> Services:
+    """Services on the course of `screen_course`, with the cards of these names; no lab runs."""
+    course = load_course(write_course(folder / "course", *names))
+    assert course.problems == ()
+    paths = Paths(folder / "home", folder / "home" / "settings.toml")
+    services = Services(
+        course,
+        settings or Settings(screen=ScreenSettings(theme="studykit-dark")),
+        paths,
+        FixedClock(NOW),
+        lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
+    )
+    # `runner` is made when first asked for; here it is there already.
+    services.__dict__["runner"] = cast("LabRunner", IdleRunner())
+    return services
+
+
 @pytest.fixture
 def make_services(tmp_path: Path) -> MakeServices:
-    """Services on the course of `screen_course`, with the cards of these names."""
-
-    def make(*names: str, settings: Settings | None = None) -> Services:
-        course = load_course(write_course(tmp_path / "course", *names))
-        assert course.problems == ()
-        paths = Paths(tmp_path / "home", tmp_path / "home" / "settings.toml")
-        services = Services(
-            course,
-            settings or Settings(screen=ScreenSettings(theme="studykit-dark")),
-            paths,
-            FixedClock(NOW),
-            lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
-        )
-        # `runner` is made when first asked for; here it is there already.
-        services.__dict__["runner"] = cast("LabRunner", IdleRunner())
-        return services
-
-    return make
+    """`build_idle_services` in a folder of its own."""
+    return partial(build_idle_services, tmp_path)
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
