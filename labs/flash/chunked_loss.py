@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labs.kernels.cross_entropy import chunked_cross_entropy
 from labs.kernels.reference import relative_error
-from labs.machine.allocated import peak_allocated
+from labs.machine.peak_memory import peak_allocated
 from studykit.lab.events import Curve, Event, Measurement, Progress
 
 QUESTION = "What does a cross-entropy that never stores its logits save, and what does it cost?"

@@ -1,286 +1,155 @@
-"""Without the matrix of scores, the same memory holds a context many times longer.
+"""Without the matrix of scores the same memory holds a longer context, and time becomes the limit.
 
-A process is given a fixed amount of memory on top of what it has, and not a byte more. What is
-the longest context whose attention it can compute? Queries, keys, values and outputs count, too:
-they grow with the context in any case. The lab asks this of attention as separate operations, in
-tiles (the specification of FlashAttention, a loop in Python) and of PyTorch's fused kernel, for
-the forward pass and for forward and backward together, and asks again under twice the cap. Then it
-times the fused kernel on ever longer contexts, since what fits still has to be computed.
+What is the longest context whose attention gets by with a given amount of memory, forward, with
+naive attention and with PyTorch's fused FlashAttention kernel? The lab asks under one cap and under
+twice as much. Then it times the fused kernel on longer contexts, since what fits still has to be
+computed.
 
-How to read it. The longest context is found by trial: a length is tried, and it fits or the system
-refuses the memory; the search ends when the two are within 3 %, and a trial is good to a few
-hundred KiB. N² numbers fill a memory when N is the root of its size: twice the cap buys √2 times
-the context. What grows with N itself doubles. The slope of the time is fitted to logarithms: 1
-means proportional to the context, 2 to its square.
+How to read it. The longest context is found by trial: a length is computed, and the peak of what
+torch's allocator handed out is below the cap or above it; the search ends when the longest that
+fits and the shortest that does not are within 3 %. It can be predicted: naive attention holds two
+matrices of N² numbers and, as the fused kernel does, queries, keys, values and outputs of
+N · head_dim numbers each; a kernel also has buffers of its own. The *advantage* is the ratio of the
+two longest contexts. Times are processor times of one core, the least of a few rounds.
 
-What the literature reports. See the notes beside the claims.
+What the literature reports. See the note beside the claim.
 
-Out of scope: everything of a model but its attention; there are weights, activations of other
-layers and a cache of keys and values to be stored as well, which grow with the context, too, and
-often decide. What a model makes of a longer context is another question. The seed decides the
-numbers in q, k and v, on which memory does not depend: seeds repeat the measurement. Only Linux
-and CUDA refuse memory in time; on other systems the claims about it stay open.
+Out of scope: everything of a model but its attention. Weights, activations of other layers and the
+cache of keys and values grow with the context, too, and often decide. What a model makes of a
+longer context is another question. The seed decides the numbers in q, k and v: no count depends on
+it, and times are taken again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import torch
+from torch import Tensor
 
 from labs.kernels.three_ways import LABELS, attention, fused, random_inputs
-from labs.machine import malloc
-from labs.machine.forked import run_apart
-from labs.machine.growth import log_slope
-from labs.machine.memory_cap import can_cap, fits
-from labs.machine.stopwatch import fastest
+from labs.machine.peak_memory import peak_allocated
+from labs.machine.stopwatch import fastest, one_core
 from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 
 QUESTION = "How much longer a context fits into the same memory without the matrix of scores?"
 POINTS = ("4.4.1", "4.2.2")
 CLAIMS = {
-    "longer": "Under the same cap, tiles and the fused kernel take at least 4 times the context of "
-    "separate operations, and at least 3 times with the backward pass.",
-    "root_two": "Twice the memory gives separate operations about √2 times the context: 1.25 to "
-    "1.6 times.",
-    "twice": "Twice the memory gives the fused kernel about twice the context: at least 1.8 times.",
-    "no_more": "Twice the memory gives separate operations hardly any more context: less than 1.25 "
-    "times.",
-    "separate_twice": "Twice the memory gives separate operations twice the context, too: at least "
-    "1.8 times.",
-    "fixed_factor": "The fused kernel's advantage is a fixed factor: under twice the memory it is "
-    "the same, within 15 %.",
-    "growing_factor": "The fused kernel's advantage grows with the memory: under twice as much it "
-    "is at least 1.15 times as large.",
-    "shrinking_factor": "The fused kernel's advantage shrinks with more memory: under twice as "
-    "much it is less than 0.85 times as large.",
-    "linear_time": "With memory linear in the context, time is linear, too: the fused kernel's "
-    "slope is below 1.4.",
-    "quadratic_time": "Time still grows with the square of the context: the fused kernel's slope "
-    "is between 1.6 and 2.4.",
-    "steeper_time": "Time grows faster than the square of the context: the fused kernel's slope is "
-    "2.4 or more.",
+    "predicted": "Counting its two matrices and its rows predicts the longest context of naive "
+    "attention, within 10 %.",
+    "fixed_advantage": "Under twice the memory the fused kernel's advantage in context is the "
+    "same, within a tenth.",
+    "growing_advantage": "Under twice the memory the fused kernel's advantage in context is about "
+    "√2 times as large: 1.25 to 1.6 times.",
+    "shrinking_advantage": "Under twice the memory the fused kernel's advantage in context is at "
+    "most 0.9 times as large.",
+    "linear_time": "At twice the context the fused kernel takes about twice the time: less than "
+    "2.6 times.",
+    "quadratic_time": "At twice the context the fused kernel takes about four times the time: 3 to "
+    "5.2 times.",
+    "cubic_time": "At twice the context the fused kernel takes more than 5.2 times the time.",
 }
-KNOBS = {"head_dim": (64, 128), "cap_mib": (6, 12)}
+HOLDS_IF = {
+    "predicted": "0.9 <= longest_naive / predicted_naive <= 1.1",
+    "fixed_advantage": "0.9 < advantage_growth < 1.1",
+    "growing_advantage": "1.25 <= advantage_growth <= 1.6",
+    "shrinking_advantage": "advantage_growth <= 0.9",
+    "linear_time": "time_growth < 2.6 if not 2.6 < time_growth < 3 else unknown",
+    "quadratic_time": "3 <= time_growth <= 5.2 if not 2.6 < time_growth < 3 else unknown",
+    "cubic_time": "time_growth > 5.2",
+}
+KNOBS = {"head_dim": (64, 128), "cap_mib": (6, 3)}
 SEEDS = 3
-SECONDS = {"cpu": 17}
+SECONDS = {"cpu": 8}
 LITERATURE = {
-    "longer": "With FlashAttention a transformer reached 61.4 % on Path-X, sequences of 16 K "
-    "tokens, where guessing gives 50 % (Dao et al. 2022, Table 6).",
-    "growing_factor": "FlashAttention's authors report 10 times less memory at 2,048 tokens and 20 "
-    "times less at 4,096 (official README).",
+    "growing_advantage": "FlashAttention's authors report 10 times less memory at 2,048 tokens and "
+    "20 times less at 4,096 (official README).",
 }
 
-Search: TypeAlias = tuple[str, bool, int]
-"""Name of the attention, whether with its backward pass, cap in bytes."""
-
+TIMED_LENS = (1024, 2048, 4096)
+PRECISION = 1.03
+"""The search ends when the longest that fits and the shortest that does not are this close."""
 MIB = 2**20
-TIMEOUT_S = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a run costs, apart from the knobs."""
+class Shape(NamedTuple):
+    """What is the same in all trials."""
 
-    n_heads: int = 1
-    block: int = 128
-    cap_factor: int = 1
-    """Of the knob's cap: a GPU has more memory, and takes it in larger pieces."""
-    precision: float = 1.03
-    """The search ends when the longest that fits and the shortest that does not are this close."""
-    timed_lens: tuple[int, ...] = (1024, 2048, 4096, 8192)
-    n_rounds: int = 2
-
-
-class Trial(NamedTuple):
-    """A search for the longest context, in a process of its own."""
-
-    way: str
-    with_backward: bool
-    cap_bytes: int
     n_heads: int
     head_dim: int
-    block: int
-    precision: float
+    number_bytes: int
     seed: int
     device: str
 
 
 def run(*, head_dim: int, cap_mib: int, seed: int, device: str) -> Iterator[Event]:
-    """Events of one seed, which decides the numbers in queries, keys and values."""
-    return measure(Budget(), head_dim=head_dim, cap_mib=cap_mib, seed=seed, device=device)
+    """The searches under one cap and under twice as much, then the times."""
+    if device == "cpu":
+        shape = Shape(1, head_dim, 4, seed, device)
+    else:
+        # In fp16 and under 384 and 768 MiB by default: a GPU needs more to be busy.
+        shape, cap_mib = Shape(32, head_dim, 2, seed, device), 64 * cap_mib
+    caps = cap_mib, 2 * cap_mib
+    found: dict[tuple[str, int], float] = {}
+    with one_core():
+        for mib in caps:
+            for way in ("naive", "fused"):
+                yield Progress(len(found), 5, f"{LABELS[way]} under {mib} MiB")
+                longest = found[way, mib] = longest_context(way, mib * MIB, shape)
+                yield Curve("Longest context", LABELS[way], [mib], [longest], "MiB", "tokens")
+        yield Progress(len(found), 5, "timing the fused kernel")
+        attends = [partial(fused, *inputs(n_tokens, shape)) for n_tokens in TIMED_LENS]
+        seconds = fastest(attends, device, n_rounds=3)
+    ms = [1000 * each for each in seconds]
+    yield Curve("Time, forward", LABELS["fused"], TIMED_LENS, ms, "tokens", "ms", log_y=True)
+
+    foreseen = {(way, mib): predicted(way, mib * MIB, shape) for way, mib in found}
+    rows = [(LABELS[way], f"{mib}", found[way, mib], foreseen[way, mib]) for way, mib in found]
+    yield Table("The longest context", ("attention", "MiB", "tokens", "predicted"), rows)
+    advantage, doubled = (found["fused", mib] / found["naive", mib] for mib in caps)
+    half, longest = TIMED_LENS[-2:]
+    for name, value, unit, meaning in (
+        ("longest_naive", found["naive", cap_mib], "tokens", f"naive attention, {cap_mib} MiB"),
+        ("predicted_naive", foreseen["naive", cap_mib], "tokens", "by its matrices and rows"),
+        ("advantage", advantage, "", f"longest context, fused / naive, {cap_mib} MiB"),
+        ("advantage_growth", doubled / advantage, "", f"advantage, {caps[1]} MiB / {caps[0]} MiB"),
+        ("time_growth", seconds[-1] / seconds[-2], "", f"time, {longest:,} tokens / {half:,}"),
+    ):
+        yield Measurement(name, value, unit, meaning)
+    yield Progress(5, 5)
 
 
-def measure(
-    budget: Budget, *, head_dim: int, cap_mib: int, seed: int, device: str
-) -> Iterator[Event]:
-    """The searches under one cap, those under twice the cap, and the times."""
-    if device != "cpu":
-        # Caps of 384 and 768 MiB by default: 12 and 24 for each of 32 heads, in fp16.
-        budget = replace(budget, n_heads=32, cap_factor=64, block=256)
-    single, double = (n * cap_mib * budget.cap_factor * MIB for n in (1, 2))
-    # Tiles under twice the cap would only take more time to say what the fused kernel says.
-    searches: list[Search] = [(way, back, single) for back in (False, True) for way in LABELS]
-    searches += [("separate", False, double), ("fused", False, double)]
-    longest: dict[Search, float] = {}
-    n_steps = len(searches) + 1
-    for number, (way, back, cap) in enumerate(searches):
-        yield Progress(number, n_steps, f"{LABELS[way]} under {cap // MIB} MiB")
-        trial = Trial(
-            way, back, cap, budget.n_heads, head_dim, budget.block, budget.precision, seed, device
-        )
-        found = math.nan
-        if can_cap(device):
-            found = run_apart(longest_context, trial, device=device, timeout_s=TIMEOUT_S)
-        longest[way, back, cap] = found
-        if not back:
-            title = "Longest context, forward"
-            yield Curve(title, LABELS[way], [cap / MIB], [found], "MiB", "tokens")
-
-    yield Progress(len(searches), n_steps, "timing the fused kernel")
-    lens, sizes = budget.timed_lens, (budget.n_heads, head_dim, budget.n_rounds)
-    times_s = run_apart(
-        times_of_fused, lens, *sizes, seed, device, device=device, timeout_s=TIMEOUT_S
-    )
-    milliseconds = [1000 * time_s for time_s in times_s]
-    yield Curve("Time, forward", LABELS["fused"], lens, milliseconds, "tokens", "ms", log_y=True)
-    yield Measurement(
-        "slope_time", log_slope(lens, times_s), "", "slope of the fused kernel's time"
-    )
-    yield from summary(longest, single, double)
-    alone = single / row_bytes(budget.n_heads, head_dim, device, with_backward=False)
-    label = "where q, k, v and out alone fill the memory"
-    yield Measurement("rows_alone", alone, "tokens", label, yardstick=True)
-    yield Progress(n_steps, n_steps, "done")
+def predicted(way: str, cap_bytes: int, shape: Shape) -> float:
+    """Tokens whose tensors fill `cap_bytes`: q, k, v and out, and two matrices if they are kept."""
+    per_token = 4 * shape.n_heads * shape.head_dim * shape.number_bytes
+    if way == "fused":
+        return cap_bytes / per_token
+    square = 2 * shape.n_heads * shape.number_bytes
+    # square · N² + per_token · N = cap_bytes
+    return (math.sqrt(per_token**2 + 4 * square * cap_bytes) - per_token) / (2 * square)
 
 
-def longest_context(trial: Trial) -> float:
-    """The most tokens whose attention fits under the cap; NaN if none does that was tried.
+def longest_context(way: str, cap_bytes: int, shape: Shape) -> float:
+    """The most tokens whose attention fits under the cap; NaN if none does that was tried."""
+    attend = attention(way, block=0)
 
-    Run it in a process of its own, since it changes how the process takes memory.
-    """
-    if trial.device == "cpu":
-        torch.set_num_threads(1)
-        malloc.keep_no_large_block()
-    way = attention(trial.way, block=trial.block)
+    def compute(n_tokens: int) -> Tensor:
+        return attend(*inputs(n_tokens, shape))
 
-    def compute(n_tokens: int) -> None:
-        q, k, v = random_inputs(
-            trial.n_heads,
-            n_tokens,
-            trial.head_dim,
-            seed=trial.seed,
-            device=trial.device,
-            trained=trial.with_backward,
-        )
-        out = way(q, k, v)
-        if trial.with_backward:
-            torch.autograd.backward(out, torch.ones_like(out))
-
-    # The first call loads code and makes buffers that stay.
-    compute(3 * trial.block)
-    most = most_tokens(trial)
-    low, high = most / 2, 1.1 * most
-    found = math.nan
-    while high / low > trial.precision:
-        middle = math.sqrt(low * high)
-        if fits(partial(compute, int(middle)), trial.cap_bytes, trial.device):
-            low, found = middle, int(middle)
+    expected = predicted(way, cap_bytes, shape)
+    low, high, found = expected / 2, 1.1 * expected, math.nan
+    while high / low > PRECISION:
+        n_tokens = int(math.sqrt(low * high))
+        if peak_allocated(partial(compute, n_tokens), shape.device) <= cap_bytes:
+            low = found = n_tokens
         else:
-            high = middle
+            high = n_tokens
     return found
 
 
-def most_tokens(trial: Trial) -> float:
-    """The longest context by the ledger: as many tokens as if nothing else took memory.
-
-    Separate operations hold two matrices at their peak and three with the backward pass.
-    """
-    per_token = row_bytes(
-        trial.n_heads, trial.head_dim, trial.device, with_backward=trial.with_backward
-    )
-    if trial.way != "separate":
-        return trial.cap_bytes / per_token
-    n_matrices = 3 if trial.with_backward else 2
-    square = n_matrices * trial.n_heads * number_bytes(trial.device)
-    # square · N² + per_token · N = cap
-    return (math.sqrt(per_token**2 + 4 * square * trial.cap_bytes) - per_token) / (2 * square)
-
-
-def row_bytes(n_heads: int, head_dim: int, device: str, *, with_backward: bool) -> int:
-    """What a token takes in any case: q, k, v and out, with the backward pass their gradients."""
-    return (8 if with_backward else 4) * n_heads * head_dim * number_bytes(device)
-
-
-def number_bytes(device: str) -> int:
-    """fp32 on the CPU, fp16 on a GPU."""
-    return 4 if device == "cpu" else 2
-
-
-def times_of_fused(
-    lens: Sequence[int], n_heads: int, head_dim: int, n_rounds: int, seed: int, device: str
-) -> list[float]:
-    """Seconds of a forward pass for each length."""
-    if device == "cpu":
-        torch.set_num_threads(1)
-    inputs = [
-        random_inputs(n_heads, n_tokens, head_dim, seed=seed, device=device, trained=False)
-        for n_tokens in lens
-    ]
-    return fastest([partial(fused, *qkv) for qkv in inputs], device, n_rounds=n_rounds)
-
-
-def summary(longest: Mapping[Search, float], single: int, double: int) -> Iterator[Event]:
-    """The longest contexts, and how much longer than that of separate operations they are."""
-    for (way, back, cap), n_tokens in longest.items():
-        name = f"longest_{way}{'_backward' if back else ''}{'_double' if cap == double else ''}"
-        passes = "forward and backward" if back else "forward"
-        yield Measurement(name, n_tokens, "tokens", f"{LABELS[way]}, {passes}, {cap // MIB} MiB")
-    rows: list[tuple[str | float, ...]] = []
-    for back, cap in ((False, single), (True, single), (False, double)):
-        base = longest["separate", back, cap]
-        for way in LABELS:
-            if (way, back, cap) in longest:
-                n_tokens, passes = longest[way, back, cap], "both" if back else "forward"
-                rows.append((LABELS[way], passes, f"{cap // MIB}", n_tokens, n_tokens / base))
-    columns = ("attention", "passes", "MiB", "tokens", "times separate operations")
-    yield Table("The longest context that fits", columns, rows)
-
-
-def verdict(m: Mapping[str, float]) -> dict[str, bool | None]:
-    """Which claims the measurements of one seed bear out; None where memory was not capped."""
-
-    def between(low: float, value: float, high: float) -> bool | None:
-        return None if math.isnan(value) else low <= value < high
-
-    separate, fused = m["longest_separate"], m["longest_fused"]
-    factor = smaller(m["longest_tiled"], fused) / separate
-    factor_backward = (
-        smaller(m["longest_tiled_backward"], m["longest_fused_backward"])
-        / m["longest_separate_backward"]
-    )
-    more_separate = m["longest_separate_double"] / separate
-    more_fused = m["longest_fused_double"] / fused
-    growth = more_fused / more_separate
-    return {
-        "longer": between(1, smaller(factor / 4, factor_backward / 3), math.inf),
-        "root_two": between(1.25, more_separate, 1.6),
-        "twice": between(1.8, more_fused, math.inf),
-        "no_more": between(0, more_separate, 1.25),
-        "separate_twice": between(1.8, more_separate, math.inf),
-        "fixed_factor": between(0.85, growth, 1.15),
-        "growing_factor": between(1.15, growth, math.inf),
-        "shrinking_factor": between(0, growth, 0.85),
-        "linear_time": between(-math.inf, m["slope_time"], 1.4),
-        "quadratic_time": between(1.6, m["slope_time"], 2.4),
-        "steeper_time": between(2.4, m["slope_time"], math.inf),
-    }
-
-
-def smaller(a: float, b: float) -> float:
-    """The smaller of two; NaN if either is."""
-    return math.nan if math.isnan(a + b) else min(a, b)
+def inputs(n_tokens: int, shape: Shape) -> list[Tensor]:
+    """Queries, keys and values."""
+    sizes = shape.n_heads, n_tokens, shape.head_dim
+    return random_inputs(*sizes, seed=shape.seed, device=shape.device, trained=False)

@@ -22,7 +22,7 @@ from labs.kernels.reference import Attended
 
 Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-LABELS = {"separate": "separate operations", "tiled": "tiles", "fused": "fused kernel"}
+LABELS = {"naive": "naive attention", "tiled": "tiled attention", "fused": "fused kernel"}
 """The names of the three, and what people call them."""
 
 
@@ -30,7 +30,7 @@ def attention(name: str, *, block: int) -> Attention:
     """One of the three by its name; block is the side of a tile, in queries and in keys."""
     if name == "tiled":
         return partial(tiled, block=block)
-    return {"separate": separate, "fused": fused}[name]
+    return {"naive": naive, "fused": fused}[name]
 
 
 def random_inputs(
@@ -46,8 +46,8 @@ def random_inputs(
     ]
 
 
-def separate(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention as three operations, of which two write a matrix of n_tokens² for every head."""
+def naive(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention as three operations, two of which write a matrix of n_tokens² for every head."""
     scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
     weights = scores.softmax(dim=-1)
     return weights @ v

@@ -1,4 +1,9 @@
-"""What glibc's malloc does with memory that is free again; elsewhere these functions do nothing."""
+"""What glibc's malloc does with freed memory: keep it for the next request, or return it.
+
+By default malloc returns a block larger than a threshold, at most 32 MiB, and keeps a smaller one.
+A block that was returned comes back as new pages, which the system clears one by one. Each function
+says whether there is a glibc to listen; call it before memory worth counting is requested.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +13,36 @@ import sys
 LARGE_BLOCK_BYTES = 2**16
 """More than Python's small objects, less than any tensor whose memory is worth counting."""
 
-MOST_LEARNT_BYTES = 2**25
-"""Up to this size glibc learns to keep free blocks, on 64-bit systems."""
-
+# Of glibc's ``mallopt``.
 M_TRIM_THRESHOLD = -1
+"""How much free memory is kept at the end of the heap."""
 M_MMAP_THRESHOLD = -3
-"""Of glibc's ``mallopt``: how much free memory is kept at the end of the heap, and the size from
-which on a block is mapped by itself, to be unmapped when it is free."""
+"""From this size on a block is mapped by itself, and unmapped when it is freed."""
+M_MMAP_MAX = -4
+"""How many blocks may be mapped by themselves."""
 
 
-def give_back() -> None:
-    """Return the free blocks that malloc has kept to the system."""
-    trim = _function("malloc_trim")
-    if trim is not None:
-        trim(0)
+def reuse_freed_blocks() -> bool:
+    """Keep every freed block, whatever its size: after some calls, no pages are new."""
+    mallopt = _function("mallopt")
+    if mallopt is None:
+        return False
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    return True
 
 
-def keep_no_large_block() -> None:
-    """Let blocks of `LARGE_BLOCK_BYTES` or more go back to the system as soon as they are free.
+def return_freed_blocks() -> bool:
+    """Return blocks of `LARGE_BLOCK_BYTES` or more as soon as they are freed.
 
-    By default malloc learns to keep ever larger ones, and need not use them for the next request:
-    a program becomes faster, and what it needs is hard to say. Call it before any large request,
-    since what has been kept is still used.
+    What a program needs is then what it holds, not what malloc has kept; every large block is made
+    of new pages.
     """
     mallopt = _function("mallopt")
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
-
-
-def keep_large_blocks() -> None:
-    """Let free blocks be kept as malloc does by default, when it has learnt all that it can."""
-    mallopt = _function("mallopt")
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, MOST_LEARNT_BYTES)
-        mallopt(M_TRIM_THRESHOLD, 2 * MOST_LEARNT_BYTES)
+    if mallopt is None:
+        return False
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+    return True
 
 
 def _function(name: str) -> ctypes._NamedFuncPointer | None:

@@ -1,45 +1,35 @@
-"""The most memory that a computation held at once, and what it leaves for the backward pass."""
+"""The most memory that a computation held at once, and what it keeps for its backward pass."""
 
 from __future__ import annotations
 
-import gc
-import math
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-
-from labs.machine import malloc
-
-STATUS = Path("/proc/self/status")
-CLEAR_REFS = Path("/proc/self/clear_refs")
-RESET_PEAK = "5"
-"""Written to `CLEAR_REFS`: the peak (VmHWM) falls to what is resident now."""
+from torch.autograd.profiler import profile
 
 
-def peak_bytes(function: Callable[[], object], device: str = "cpu") -> float:
-    """How far memory rose above where it stood, at most, while `function()` ran.
+def peak_allocated(function: Callable[[], object], device: str = "cpu") -> float:
+    """The most bytes that tensors created by `function()` took up at once.
 
-    On the CPU this is resident memory as Linux counts it, good to a few hundred KiB if asked in a
-    process of its own, once the code is warm, and if malloc keeps no large blocks that are free.
-    On CUDA it is what torch's allocator handed out, exactly. NaN where neither can be asked.
+    On the CPU it is the sum over torch's own record of every allocation and release, in this
+    process and the same on every run; temporary tensors inside an operation are in it, memory that
+    libraries take for themselves is not. On CUDA the allocator keeps this count itself.
     """
-    gc.collect()
     if device.startswith("cuda"):
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         function()
         torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    if not _reset_peak():
-        return math.nan
-    resident = _status_bytes("VmRSS")
-    function()
-    return _status_bytes("VmHWM") - resident
+        return float(torch.cuda.max_memory_allocated() - before)
+    with profile(profile_memory=True) as recorded:
+        function()
+    assert recorded.kineto_results is not None
+    changes = [e.nbytes() for e in recorded.kineto_results.events() if e.name() == "[memory]"]
+    return float(max(accumulate(changes, initial=0)))
 
 
 def saved_bytes(function: Callable[[], Tensor]) -> int:
@@ -61,24 +51,3 @@ def saved_bytes(function: Callable[[], Tensor]) -> int:
     total = sum(storages.values())
     del result
     return total
-
-
-def _reset_peak() -> bool:
-    """Let the peak fall to what is in use now; False where the system cannot do that."""
-    if sys.platform != "linux":
-        return False
-    # What malloc has kept of freed blocks would be filled again without any rise.
-    malloc.give_back()
-    try:
-        CLEAR_REFS.write_text(RESET_PEAK)
-    except OSError:
-        return False
-    return True
-
-
-def _status_bytes(field: str) -> int:
-    """A size that the kernel reports of this process, such as VmRSS."""
-    for line in STATUS.read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024  # reported in KiB
-    raise ValueError(f"{STATUS} has no {field}")

@@ -24,7 +24,7 @@ from labs.kernels.online_softmax import (
     tiles,
 )
 from labs.kernels.reference import Attended, Causal, reference_attention, visible_keys
-from labs.machine.allocated import peak_allocated
+from labs.machine.peak_memory import peak_allocated
 
 CAUSAL: tuple[Causal, ...] = ("none", "top-left", "bottom-right")
 

@@ -34,7 +34,7 @@ def test_the_seed_decides_the_inputs() -> None:
 
 def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(KeyError):
-        attention("naive", block=32)
+        attention("sparse", block=32)
 
 
 def test_the_fused_kernel_is_the_one_that_it_is_called() -> None:

@@ -9,28 +9,48 @@ import torch
 from labs.machine.stopwatch import fastest, one_core
 
 
-def test_the_least_of_the_rounds_counts() -> None:
-    naps = iter([0, 0, 0.05, 0.002, 0.05])
-    (seconds,) = fastest([lambda: time.sleep(next(naps))], "cpu", n_rounds=3)
-    assert 0.002 <= seconds < 0.04
+class Clock:
+    """A processor clock that goes on only when something is done."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "process_time", lambda: clock.now)
+    return clock
+
+
+def test_the_least_of_the_rounds_counts(clock: Clock) -> None:
+    works = iter([100, 5, 2, 5])  # the first is the call that does not count
+    assert fastest([lambda: clock.work(next(works))], "cpu", n_rounds=3) == [2]
 
 
 def test_actions_take_turns() -> None:
     calls: list[str] = []
     fastest([partial(calls.append, name) for name in "ab"], "cpu", n_rounds=2)
-    assert calls == [*"aabb", *"abab"]  # first each is warmed up and timed once
+    assert calls == [*"ab", *"abab"]  # first each is called once
 
 
-def test_a_short_action_is_repeated_and_its_time_is_that_of_one_call() -> None:
+def test_a_short_action_is_repeated_and_its_time_is_that_of_one_call(clock: Clock) -> None:
     calls: list[None] = []
 
-    def nap() -> None:
+    def work() -> None:
         calls.append(None)
-        time.sleep(0.001)
+        clock.work(0.001)
 
-    (seconds,) = fastest([nap], "cpu", n_rounds=1, at_least_s=0.01)
-    assert len(calls) > 3
-    assert 0.001 <= seconds < 0.01
+    assert fastest([work], "cpu", n_rounds=1, at_least_s=0.01) == [pytest.approx(0.001)]
+    assert len(calls) == 12  # once, once more to see how long it takes, then ten times
+
+
+def test_waiting_is_not_counted() -> None:
+    (seconds,) = fastest([partial(time.sleep, 0.02)], "cpu", n_rounds=1)
+    assert seconds < 0.01
 
 
 def test_one_core_ends_with_its_block() -> None:
