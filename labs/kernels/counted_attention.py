@@ -1,7 +1,7 @@
-"""Attention of one head on a machine with a slow memory, as separate operations and in tiles.
+"""Attention of one head on an instrumented memory: naive attention, and attention in tiles.
 
-Both programs are what a GPU's kernels do, one tile after the other: `SlowMemory` counts the bytes
-that they ask for, `FlopCounter` the arithmetic. `Ledger` says beforehand what the counts will be.
+Both programs do what a GPU's kernels do, one tile after the other. `InstrumentedMemory` counts the
+bytes that they load and store, `FlopCounter` their arithmetic; `CostModel` has the formulas.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from labs.kernels.online_softmax import tiles
-from labs.machine.slow_memory import SlowMemory
+from labs.machine.instrumented_memory import InstrumentedMemory
 
 
-def memory_of(q: Tensor, k: Tensor, v: Tensor) -> SlowMemory:
-    """A slow memory with q, k and v, (seq_len, head_dim) each, and room for the output."""
-    memory = SlowMemory({"q": q, "k": k, "v": v})
+def memory_of(q: Tensor, k: Tensor, v: Tensor) -> InstrumentedMemory:
+    """A memory with q, k and v, (seq_len, head_dim) each, and room for the output."""
+    memory = InstrumentedMemory({"q": q, "k": k, "v": v})
     memory.allocate("out", *q.shape)
     return memory
 
 
-def separate_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
+def naive_attention(memory: InstrumentedMemory, block_q: int, block_k: int) -> None:
     """Three operations, each of which reads what the one before has written.
 
     The two matrix products work in tiles of block_q × block_k scores, as those of a library do.
@@ -54,7 +54,7 @@ def separate_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
         memory.store("out", acc, rows)
 
 
-def tiled_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
+def tiled_attention(memory: InstrumentedMemory, block_q: int, block_k: int) -> None:
     """One operation: a tile of queries stays, the keys and values pass by, no score is stored.
 
     `labs.kernels.online_softmax` explains the running maximum and sum.
@@ -74,51 +74,50 @@ def tiled_attention(memory: SlowMemory, block_q: int, block_k: int) -> None:
         memory.store("out", acc / row_sum, rows)
 
 
-class Account(NamedTuple):
-    """Bytes of one program, of one head."""
+class Bytes(NamedTuple):
+    """What one program costs in bytes, for one head."""
 
     requested: int
-    """What its tiles ask for, in both directions."""
-    crossed: int
-    """What crosses to and from slow memory behind a cache with room for all keys and values and
-    not for the scores: each operation reads its inputs once and writes its output once."""
+    """What its tiles load and store, wherever it is found: the HBM traffic without a cache."""
+    hbm: int
+    """The HBM traffic behind a cache that holds the head's keys and values and not its scores: each
+    operation reads its inputs once and writes its outputs once."""
     held: int
-    """What lies in slow memory."""
+    """What lies in HBM."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """The accounts of both programs beforehand, by arithmetic."""
+class CostModel:
+    """The bytes of both programs as formulas."""
 
     seq_len: int
     head_dim: int
     block_q: int
     block_k: int
-    n_bytes: int
-    """Bytes of one number."""
+    number_bytes: int
 
     @property
     def rows(self) -> int:
         """Bytes of one matrix of queries, keys, values or outputs."""
-        return self.seq_len * self.head_dim * self.n_bytes
+        return self.seq_len * self.head_dim * self.number_bytes
 
     @property
-    def separate(self) -> Account:
-        """Scores and weights are written once and read once. Each of their tiles asks for queries
-        and keys to be made, and for values to be used."""
-        scores = self.seq_len**2 * self.n_bytes
+    def naive(self) -> Bytes:
+        """Scores and weights are each written once and read once. Each of their tiles also loads
+        queries and keys to be made, and values to be used."""
+        scores = self.seq_len**2 * self.number_bytes
         n_rows, n_columns = ceil(self.seq_len / self.block_q), ceil(self.seq_len / self.block_k)
-        return Account(
+        return Bytes(
             requested=4 * scores + (n_columns + 2 * n_rows + 1) * self.rows,
-            crossed=4 * scores + 4 * self.rows,
+            hbm=4 * scores + 4 * self.rows,
             held=2 * scores + 4 * self.rows,
         )
 
     @property
-    def tiles(self) -> Account:
-        """Each tile of queries asks for all keys and values."""
+    def tiled(self) -> Bytes:
+        """Each tile of queries loads all keys and values."""
         n_rows = ceil(self.seq_len / self.block_q)
-        return Account((2 * n_rows + 2) * self.rows, 4 * self.rows, 4 * self.rows)
+        return Bytes((2 * n_rows + 2) * self.rows, 4 * self.rows, 4 * self.rows)
 
 
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -4,32 +4,32 @@ import pytest
 import torch
 
 from labs.kernels.counted_attention import (
+    CostModel,
     FlopCounter,
-    Ledger,
     memory_of,
-    separate_attention,
+    naive_attention,
     tiled_attention,
 )
 from labs.kernels.reference import reference_attention
 
 
 @pytest.mark.parametrize(("block_q", "block_k"), [(16, 16), (16, 32), (32, 8), (64, 64)])
-def test_both_programs_compute_attention_and_request_what_the_ledger_says(
+def test_both_programs_compute_attention_and_cost_what_the_formulas_say(
     block_q: int, block_k: int
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(50, 8, generator=generator, dtype=torch.float64) for _ in range(3))
     expected = reference_attention(q[None, None], k[None, None], v[None, None]).out[0, 0]
-    ledger = Ledger(50, 8, block_q, block_k, n_bytes=8)
-    for program, account in (
-        (separate_attention, ledger.separate),
-        (tiled_attention, ledger.tiles),
+    model = CostModel(50, 8, block_q, block_k, number_bytes=8)
+    for program, cost in (
+        (naive_attention, model.naive),
+        (tiled_attention, model.tiled),
     ):
         memory = memory_of(q, k, v)
         program(memory, block_q, block_k)
         torch.testing.assert_close(memory.arrays["out"], expected)
-        assert memory.requested_bytes == account.requested
-        assert memory.held_bytes == account.held
+        assert memory.requested_bytes == cost.requested
+        assert memory.held_bytes == cost.held
 
 
 def test_the_arithmetic_of_known_operations() -> None:

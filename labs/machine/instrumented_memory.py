@@ -1,7 +1,8 @@
-"""A slow memory that counts what a program asks of it, and what a cache in between would spare it.
+"""An instrumented memory: it logs the tiles that a program loads and stores.
 
-A program on such a machine computes on tiles that it loads and stores explicitly. What it asks for
-is logged tile by tile; `fetched_bytes` replays the log against a cache.
+The program computes on tiles in fast memory and asks the slow memory for each of them. The log
+says how many bytes it requested; `hbm_bytes`, replaying the log against a cache, how many of
+them the slow memory had to move.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 
 class Request(NamedTuple):
-    """One tile that crossed, or would have without a cache."""
+    """One tile loaded or stored."""
 
     tile: tuple[str, int, int]
     """The array, and the first row and column of the tile."""
@@ -23,8 +24,8 @@ class Request(NamedTuple):
     is_write: bool
 
 
-class SlowMemory:
-    """Matrices by name, and a log of the tiles that were asked for."""
+class InstrumentedMemory:
+    """Matrices by name, and a log of the tiles that were requested."""
 
     def __init__(self, arrays: Mapping[str, Tensor]) -> None:
         self.arrays = dict(arrays)
@@ -66,10 +67,10 @@ def _n_bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def fetched_bytes(log: Iterable[Request], cache_bytes: int) -> int:
-    """What crosses between slow memory and a cache that forgets the tile unused for longest.
+def hbm_bytes(log: Iterable[Request], cache_bytes: int) -> int:
+    """What crosses between slow memory and a cache that evicts the least recently used tile.
 
-    A tile that is written stays in the cache and crosses when it is forgotten, or at the end.
+    A tile that is written stays in the cache and crosses when it is evicted, or at the end.
     """
     cache: OrderedDict[tuple[str, int, int], tuple[int, bool]] = OrderedDict()
     used = crossed = 0

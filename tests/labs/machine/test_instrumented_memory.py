@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from labs.machine.slow_memory import Request, SlowMemory, fetched_bytes
+from labs.machine.instrumented_memory import InstrumentedMemory, Request, hbm_bytes
 
 
 def read(name: str, n_bytes: int = 8) -> Request:
@@ -15,7 +15,7 @@ def write(name: str, n_bytes: int = 8) -> Request:
 
 
 def test_loads_and_stores_are_counted_and_carried_out() -> None:
-    memory = SlowMemory({"a": torch.arange(12.0).view(3, 4)})
+    memory = InstrumentedMemory({"a": torch.arange(12.0).view(3, 4)})
     memory.allocate("b", 3, 4)
     tile = memory.load("a", slice(1, 3), slice(2, 4))
     memory.store("b", tile, slice(0, 2), slice(0, 2))
@@ -43,4 +43,4 @@ def test_loads_and_stores_are_counted_and_carried_out() -> None:
     ],
 )
 def test_what_crosses_behind_a_cache(log: list[Request], cache_bytes: int, crossed: int) -> None:
-    assert fetched_bytes(log, cache_bytes) == crossed
+    assert hbm_bytes(log, cache_bytes) == crossed
