@@ -9,6 +9,7 @@ from pathlib import Path
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating, Scheduler, ScheduleSettings
 from studykit.review.session import Review
+from tests.files import write_files
 
 LAB = "dice/rolls"
 
@@ -120,11 +121,7 @@ def write_course(root: Path) -> Path:
         "labs/dice/__init__.py": "",
         "labs/dice/rolls.py": SOURCE,
     }
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return root
+    return write_files(root, files)
 
 
 def lab_file(root: Path) -> Path:

@@ -11,6 +11,7 @@ from studykit.lab.trust import remember
 from studykit.progress.store import Store
 from studykit.settings import Paths, Settings
 from studykit.study.services import Services
+from tests.files import write_files
 from tests.tui.conftest import NOW
 
 MANIFEST = """\
@@ -119,11 +120,7 @@ def write_course(root: Path) -> Path:
         "labs/coins/toss.py": LAB,
         "labs/coins/absent.py": ABSENT,
     }
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return root
+    return write_files(root, files)
 
 
 def build_services(folder: Path, *, trusted: bool = True) -> Services:

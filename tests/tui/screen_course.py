@@ -9,6 +9,7 @@ from studykit.course.decks import load_course
 from studykit.lab.events import Measurement
 from studykit.lab.recorded import record_run
 from studykit.lab.results import RunResult, SeedResult
+from tests.files import write_files
 
 LAB_ID = "core/stacks"
 
@@ -207,10 +208,7 @@ def write_course(root: Path, *names: str, extra: str = "") -> Path:
         "labs/core/__init__.py": "",
         "labs/core/stacks.py": LAB,
     }
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_files(root, files)
     record_run(root, build_result(root, n_layers=8))
     return root
 

@@ -56,6 +56,10 @@ class StudyScreen(Screen[None]):
         """Put `text` in the status line, to be noticed."""
         self.say(Content.styled(f"! {text}", "$text-warning"))
 
+    def fail(self, text: str) -> None:
+        """Put `text` in the status line: what was wanted was not done."""
+        self.say(Content.styled(f"! {text}", "$text-error"))
+
     def edit_deck(self, card: Card) -> str | None:
         """Open the card's deck in the learner's editor and take it up; says what became of it.
 

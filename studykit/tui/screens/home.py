@@ -8,11 +8,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
-from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.study.overview import Overview, build_overview
-from studykit.study.words import long_day, outlook
+from studykit.study.words import long_day
 from studykit.text import clean, plural
 from studykit.tui.messages import (
     HomeStatsRead,
@@ -26,9 +25,9 @@ from studykit.tui.messages import (
 from studykit.tui.pace import freeze_heap
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.screens.home_text import (
-    KEY,
     render_ahead,
     render_labs,
+    render_next,
     render_pretest,
     render_problems,
     render_today,
@@ -110,7 +109,7 @@ class HomeScreen(StudyScreen):
     def _fill(self, event: ProgressOpened) -> None:
         self._show(event.overview)
         if self.services.warning:
-            self.say(Content.styled(f"! {self.services.warning}", "$text-warning"))
+            self.warn(self.services.warning)
         if self.is_current and self._wish is not None:
             self._grant(self._wish)
         elif self._is_hurried and self.is_current and event.overview.n_due:
@@ -128,7 +127,7 @@ class HomeScreen(StudyScreen):
             else:
                 self.say(f"There is no card now for: {clean(offer.title)}")
         except StudykitError as error:
-            self.say(Content.styled(f"! {error}", "$text-error"))
+            self.fail(str(error))
 
     @work(thread=True, exclusive=True, group="stats")
     def _read_stats(self) -> None:
@@ -175,7 +174,7 @@ class HomeScreen(StudyScreen):
             self._show(build_overview(self.services))
             self._read_stats()
         except StudykitError as error:
-            self.say(Content.styled(f"! {error}", "$text-error"))
+            self.fail(str(error))
 
     def _look_at_decks(self) -> None:
         """Take up decks that were changed on the disk, and say so."""
@@ -185,7 +184,11 @@ class HomeScreen(StudyScreen):
     def _show(self, overview: Overview) -> None:
         self._overview = overview
         self.query_one("#today", Static).update(render_today(overview))
-        self.query_one("#next", Static).update(self._next(overview))
+        rollover_hour = self.services.settings.review.rollover_hour
+        following = render_next(
+            overview, len(self.services.cards), self.services.today, rollover_hour
+        )
+        self.query_one("#next", Static).update(following)
         waiting = self.query_one("#waiting", Static)
         waiting.update(render_waiting(overview.waiting))
         waiting.display = bool(overview.waiting)
@@ -198,25 +201,6 @@ class HomeScreen(StudyScreen):
         self.query_one(DeckTable).fill(self.services.cover.decks, overview.decks)
         self.query_one("#problems", Static).update(render_problems(self.services.course.problems))
         self.refresh_bindings()
-
-    def _next(self, overview: Overview) -> Content:
-        enter = ("Enter", KEY)
-        if not self.services.cards:
-            return Content("This course has no cards that can be read; studykit check says why")
-        if overview.n_due and not overview.n_known:
-            return Content.assemble(
-                "Welcome! ",
-                enter,
-                " asks the first cards; on a card, ",
-                ("x", KEY),
-                " runs the lab behind it.",
-            )
-        if overview.n_due:
-            return Content.assemble(enter, " goes on with the review")
-        n_unseen = len(self.services.cards) - overview.n_known
-        rollover = self.services.settings.review.rollover_hour
-        ahead = outlook(overview.coming, n_unseen, self.services.today, rollover)
-        return Content.assemble(f"{ahead}. ", ("c", KEY), " practises more")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
@@ -237,7 +221,7 @@ class HomeScreen(StudyScreen):
         try:
             session = self.services.open_session()
         except StudykitError as error:
-            self.say(Content.styled(f"! {error}", "$text-error"))
+            self.fail(str(error))
             return
         self.app.post_message(OpenSitting(self, session))
 
@@ -264,7 +248,7 @@ class HomeScreen(StudyScreen):
         try:
             card = self.services.open_session().undo()
         except StudykitError as error:
-            self.say(Content.styled(f"! not taken back: {error}", "$text-error"))
+            self.fail(f"not taken back: {error}")
             return
         self._refresh()
         self.say(f"Taken back: {card.id} is asked again" if card else "Nothing to take back")
@@ -293,4 +277,4 @@ class HomeScreen(StudyScreen):
 
     @on(ReportFailed)
     def _blame_report(self, event: ReportFailed) -> None:
-        self.say(Content.styled(f"! no report: {clean(event.reason)}", "$text-error"))
+        self.fail(f"no report: {clean(event.reason)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.study.overview import Overview
-from studykit.study.words import about
+from studykit.study.words import about, outlook
 from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
@@ -42,6 +43,25 @@ def render_today(overview: Overview) -> Content:
         " · ".join(f"{n} {name}" for n, name in counts if n),
         (done, "$text-muted"),
     )
+
+
+def render_next(overview: Overview, n_cards: int, today: date, rollover_hour: int) -> Content:
+    """What Enter does, or when the next of the course's `n_cards` come."""
+    if not n_cards:
+        return Content("This course has no cards that can be read; studykit check says why")
+    enter = ("Enter", KEY)
+    if overview.n_due and not overview.n_known:
+        return Content.assemble(
+            "Welcome! ",
+            enter,
+            " asks the first cards; on a card, ",
+            ("x", KEY),
+            " runs the lab behind it.",
+        )
+    if overview.n_due:
+        return Content.assemble(enter, " goes on with the review")
+    ahead = outlook(overview.coming, n_cards - overview.n_known, today, rollover_hour)
+    return Content.assemble(f"{ahead}. ", ("c", KEY), " practises more")
 
 
 def render_waiting(waiting: Sequence[LabHeader]) -> Content:

@@ -63,7 +63,7 @@ class PracticeMenu(StudyScreen):
             self._offers = read_offers(self.services)
             pretests = last_pretests(self.services)
         except StudykitError as error:
-            self.say(Content.styled(f"! {error}", "$text-error"))
+            self.fail(str(error))
             return
         rows = self.query_one(Rows)
         rows.rows = tuple(self._row(offer, pretests) for offer in self._offers)
@@ -94,7 +94,7 @@ class PracticeMenu(StudyScreen):
         try:
             asking = open_offer(self.services, self._offers[self.query_one(Rows).cursor])
         except StudykitError as error:
-            self.say(Content.styled(f"! {error}", "$text-error"))
+            self.fail(str(error))
             return
         self.app.post_message(OpenSitting(self, asking))
 

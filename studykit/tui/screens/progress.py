@@ -97,7 +97,7 @@ class ProgressScreen(StudyScreen):
 
     @on(ProgressFailed)
     def _blame(self, event: ProgressFailed) -> None:
-        self.say(Content.styled(f"! {event.error}", "$text-error"))
+        self.fail(str(event.error))
 
     @property
     def _panels(self) -> list[Panel]:
