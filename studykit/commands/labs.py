@@ -34,7 +34,8 @@ class Device(enum.StrEnum):
     CUDA = "cuda"
 
 
-def _complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of labs that begin so, for the shell."""
     from studykit.course.labs import find_labs
 
     root = _completed_root(ctx)
@@ -66,7 +67,7 @@ def _completed_root(ctx: typer.Context) -> Path:
 LabArgument = Annotated[
     str,
     typer.Argument(
-        metavar="LAB", help="Its id, folder/name, as lab list shows.", autocompletion=_complete_lab
+        metavar="LAB", help="Its id, folder/name, as lab list shows.", autocompletion=complete_lab
     ),
 ]
 SetOption = Annotated[

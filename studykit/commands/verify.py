@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from studykit.commands import runs
 from studykit.commands.environment import environment
-from studykit.commands.runs import run_with_progress
+from studykit.commands.labs import TrustOption, complete_lab
+from studykit.commands.runs import ProgressLine, build_runner, find_lab
 from studykit.commands.terminal import say, say_json
 from studykit.course.cards import Card, Course, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
 from studykit.text import format_value, plural
 
 if TYPE_CHECKING:
+    from studykit.commands.environment import Environment
+    from studykit.lab.process import LabRunner
     from studykit.lab.results import RunResult
 
 
@@ -45,37 +50,28 @@ class Outcome:
 
 def verify(
     ctx: typer.Context,
+    lab: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LAB]", help="Only this lab; default: all.", autocompletion=complete_lab
+        ),
+    ] = None,
     deck: Annotated[
         str | None, typer.Option(metavar="DECK", help="Only the labs behind this deck's cards.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Do not ask before a foreign course's first run.")
-    ] = False,
+    trust: TrustOption = False,
 ) -> None:
     """Run the labs as the cards use them and compare.
 
     Each verdict is set beside the recorded one, each predict card beside its answer. Exit code 1
     if a lab fails, a verdict differs or a predict card has not exactly one right answer.
     """
-    from studykit.lab.recorded import load_recorded
-    from studykit.lab.verdicts import judge_again
-
     env = environment(ctx)
-    trials = plan(env.course, deck)
+    trials = plan(env.course, deck, None if lab is None else find_lab(env, lab))
     env.require_trust(trusted=trust)
     started = time.monotonic()
-    outcomes = []
-    for trial in trials:
-        header = trial.header
-        device = env.settings.lab.device
-        result = run_with_progress(env, header, trial.knobs, range(header.seeds), device)
-        if result.status == "cancelled":
-            raise KeyboardInterrupt
-        recorded = [judge_again(run, header) for run in load_recorded(env.root, header.id)]
-        outcomes.append(judge_trial(trial, result, recorded))
-        if not json:
-            _say_outcome(outcomes[-1])
+    outcomes = _run_all(env, trials, (lambda _: None) if json else _say_outcome)
     seconds = time.monotonic() - started
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     if json:
@@ -94,8 +90,63 @@ def verify(
         raise typer.Exit(1)
 
 
-def plan(course: Course, deck_id: str | None) -> list[Trial]:
-    """The runs that the cards rest on: each lab at its defaults and at every card's knobs."""
+def _run_all(
+    env: Environment, trials: Sequence[Trial], tell: Callable[[Outcome], object]
+) -> list[Outcome]:
+    """The outcome of each trial; `tell` gets it as soon as it is there.
+
+    Labs that train run side by side, two at a time; all others alone, because they may time
+    something. Raises `KeyboardInterrupt` if a run was cancelled.
+    """
+    import asyncio
+
+    from studykit.lab.process import follow, interruptible
+    from studykit.lab.recorded import load_recorded
+
+    outcomes: dict[int, Outcome] = {}
+    # The longest first, so that the last two end at about the same time.
+    numbered = sorted(enumerate(trials), key=lambda each: -each[1].header.seconds.get("cpu", 0))
+    training = deque(each for each in numbered if each[1].header.takes_budget)
+    others = deque(each for each in numbered if not each[1].header.takes_budget)
+
+    async def work(runner: LabRunner, waiting: deque[tuple[int, Trial]]) -> None:
+        while waiting:
+            number, trial = waiting.popleft()
+            header = trial.header
+            with ProgressLine(header.id, header.seeds) as line:
+                result = await follow(
+                    runner,
+                    header,
+                    knobs=trial.knobs,
+                    seeds=range(header.seeds),
+                    device=env.settings.lab.device,
+                    on_message=line.show,
+                )
+            if result.status == "cancelled":
+                training.clear()
+                others.clear()
+                return
+            outcomes[number] = judge_trial(trial, result, load_recorded(env.root, header.id))
+            tell(outcomes[number])
+
+    async def run() -> None:
+        first, second = (build_runner(env, runs.PRELOAD) for _ in range(2))
+        async with interruptible(first, second):
+            await asyncio.gather(work(first, training), work(second, training))
+            await second.close()
+            await work(first, others)
+
+    asyncio.run(run())
+    if len(outcomes) < len(trials):
+        raise KeyboardInterrupt
+    return [outcomes[number] for number in range(len(trials))]
+
+
+def plan(course: Course, deck_id: str | None, only: LabHeader | None) -> list[Trial]:
+    """The runs that the cards rest on: each lab at its defaults and at every card's knobs.
+
+    Those of the deck, if one is named, and of the lab `only`, if there is one.
+    """
     decks = {deck.id: deck for deck in course.decks}
     if deck_id is not None and deck_id not in decks:
         raise UsageError(f"there is no deck {deck_id!r}", hint=f"decks: {', '.join(decks)}")
@@ -103,7 +154,7 @@ def plan(course: Course, deck_id: str | None) -> list[Trial]:
     used = {card.lab for card in cards}
     trials = []
     for header in course.labs.values():
-        if deck_id is None or header.id in used:
+        if (deck_id is None or header.id in used) and only in (None, header):
             trials += _trials(header, [card for card in cards if card.lab == header.id])
     return trials
 

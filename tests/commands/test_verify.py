@@ -22,6 +22,39 @@ def test_verify_compares_every_setting_that_a_card_uses(run: Run) -> None:
     assert outcome.out.splitlines()[-1].startswith("2 runs in ")
 
 
+def test_verify_of_one_lab(run: Run, course: Path) -> None:
+    other = lab_file(course).with_name("coins.py")
+    other.write_text(lab_file(course).read_text())
+    assert len(run("verify", "--trust", "--json").document["runs"]) == 3
+    document = run("verify", "dice/coins", "--trust", "--json").document
+    assert [one["lab"] for one in document["runs"]] == ["dice/coins"]
+    outcome = run("verify", "dice/roll")
+    assert outcome.code == 2
+    assert outcome.complaint == "there is no lab 'dice/roll' (did you mean dice/rolls?)"
+
+
+def test_only_labs_that_train_run_side_by_side(run: Run, course: Path, tmp_path: Path) -> None:
+    """Two at a time; a lab that may time something has the machine to itself."""
+    log = tmp_path / "log"
+    noted = f"""
+    import time
+    with open({str(log)!r}, "a") as file:
+        file.write("(")
+    time.sleep(0.3)
+    with open({str(log)!r}, "a") as file:
+        file.write(")")
+"""
+    edit(lab_file(course), "    hits = 0", noted + "    hits = 0")
+    edit(lab_file(course), "SEEDS = 2", "SEEDS = 1")
+    run("verify", "--trust")
+    assert log.read_text() == "(())"
+    log.unlink()
+    edit(lab_file(course), "device, budget)", "device)")
+    edit(lab_file(course), "4000 * budget", "4000")
+    run("verify", "--trust")
+    assert log.read_text() == "()()"
+
+
 def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
     """Here the world changed: the claim's own measurement comes out otherwise."""
     edit(lab_file(course), "(weight if fair else 0.0) / sides", "(4 if fair else 0.0) / sides")
