@@ -44,7 +44,7 @@ from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress
 QUESTION = "What passes from the encoder to the decoder?"
 POINTS = ("1.3.1", "1.3.2", "1.3.3", "1.3.4")
 CLAIMS = {
-    "anywhere": "With encoder and cross-attention at least 95 % of the symbols are right at every "
+    "anywhere": "With encoder and cross-attention at least 90 % of the symbols are right at every "
     "output position, wherever in the source their letter stands.",
     "severed": "Handed zeros, the decoder gets fewer than 30 % right, whether the bridge is cut "
     "after training or there was none from the start.",
@@ -62,7 +62,7 @@ CLAIMS = {
     "90 % right, at least 90 % of the letters are right, but 10 points fewer of the symbols.",
 }
 HOLDS_IF = {
-    "anywhere": "right_worst >= 0.95",
+    "anywhere": "right_worst >= 0.9",
     "severed": "right_severed < 0.3 and right_none < 0.3 if right_base >= 0.9 else unknown",
     "obeys": "obeyed >= 0.7 if right_base >= 0.9 else unknown",
     "unordered": "same_shuffled >= 0.999 and right_moved < 0.5 if right_base >= 0.9 else unknown",
@@ -158,7 +158,7 @@ def run(
     alone = {arm: [model] for arm, model in models.items()}
     recipe = cost.recipe(warmup=0.1, final_share=0.1)
     then = dict.fromkeys(ARMS, (math.nan, math.nan))
-    for losses in train_arms(alone, [LEARNING_RATE], batches, held_out, recipe):
+    for losses in train_arms(alone, [LEARNING_RATE], batches, preview, recipe):
         now = {arm: score(task, model, preview) for arm, model in models.items()}
         if now["base"][0] >= 0.9 and math.isnan(then["base"][0]):
             then = now

@@ -65,7 +65,7 @@ LITERATURE = {
     "32: 25.4 (Vaswani et al. 2017, Table 3 A, newstest2013; equal computation, single runs).",
 }
 
-BUDGET = Budget(n_steps=160, batch_size=6, n_held_out=128)
+BUDGET = Budget(n_steps=160, batch_size=6, n_held_out=64)
 LEARNING_RATE = 0.015
 N_STARTS = 8
 ARMS = {1: "1 head", 4: "4 heads", 8: "8 heads"}
