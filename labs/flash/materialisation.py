@@ -18,7 +18,7 @@ What the literature reports. See the note beside the claim.
 
 Out of scope: time, which flash/recomputation measures; masks and dropout, which naive attention
 stores as matrices, too; compilers that fuse some of its operations. Memory that a library takes for
-itself, past torch's allocator, is not counted; flash/longer_contexts caps a whole process instead.
+itself, past torch's allocator, is not counted: a maths library may add a buffer of its own.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A processor has a little fast memory close by and much slow memory further away: on a GPU registers,
 SRAM, a cache and DRAM, on a CPU caches and DRAM. FLOP per byte of slow memory is an operation's
 *arithmetic intensity*; FLOP/s over bytes/s is the machine's *ridge*. Below the ridge an operation
-waits for its bytes and more arithmetic on them is free; above it the arithmetic decides, and bytes
-saved are time not saved. The lab measures this machine, one core of a CPU or a GPU, in four
-experiments, and then asks what the ridge says of attention.
+waits for its bytes, and more arithmetic on them is free; above it the arithmetic decides, and
+moving fewer bytes saves no time. The lab measures this machine, one core of a CPU or a GPU, in
+three experiments, and then asks what the ridge says of attention.
 
 How to read it. The bandwidth of a copy is drawn against its working set: the steps are where a
 cache ends. The chart of the roofline multiplies one matrix with more and more vectors; each number
