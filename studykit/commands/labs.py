@@ -102,6 +102,8 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
 
     What it asks, its knobs and claims; the result is your own with default knobs, or the recorded.
     """
+    from studykit.study.evidence_words import render_claim_test
+
     env = environment(ctx)
     header = find_lab(env, lab)
     evidence = _evidence(env, header, header.defaults)
@@ -117,11 +119,13 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
         say(f"\n{header.about}")
     say(f"\npoints    {', '.join(header.points)}")
     say(f"needs     {', '.join(header.needs) or 'nothing special'}")
-    say(f"seeds     {header.seeds}")
+    say(f"seeds     {'one: it is deterministic' if header.deterministic else header.seeds}")
     say(f"seconds   {_seconds(header)}")
     say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
         say(f"knob      {name} = {', '.join(map(str, values))}")
+    for claim in header.claims:
+        say_beside("test      ", f"{claim}: {render_claim_test(header, claim)}")
     for claim, source in header.literature.items():
         say_beside("reported  ", f"{claim}: {source}")
     if evidence is None:

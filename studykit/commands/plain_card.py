@@ -133,7 +133,8 @@ def evidence_lines(
     yield f"Measured by {render_origin(header, result, now).replace(' · ', ', ')}."
     for claim in claims_of(header, card):
         said = [seed.claims.get(claim) for seed in result.seeds]
-        votes = f"{sum(one is True for one in said)} of {len(said)} seeds say so"
+        n_so = sum(one is True for one in said)
+        votes = "deterministic" if header.deterministic else f"{n_so} of {len(said)} seeds say so"
         verdict = result.verdicts.get(claim, "undecided").capitalize()
         yield f"{verdict}, {votes}: {unmarked(header.claims[claim])}"
         if reported := header.literature.get(claim):

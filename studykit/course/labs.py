@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from studykit.course.cards import KnobValue, LabHeader
-from studykit.course.holds import ClaimTestError, parse_test
+from studykit.course.holds import ClaimTestError, names_in, parse_test
 from studykit.course.lab_file import LabFile
 from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
 from studykit.course.source import in_order, read_source
@@ -144,7 +144,8 @@ def _parse_tests(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str,
             raise lab.fail(key, f"HOLDS_IF names no claim {name!r}", f"of {', '.join(claims)}")
         tests[name] = lab.plain_text(node)
         try:
-            parse_test(tests[name])
+            if not names_in(parse_test(tests[name])):
+                raise lab.fail(node, "the test compares no measurement", "name what decides")
         except ClaimTestError as error:
             place = lab.place_in_text(node, error.column)
             raise CourseError(error.what, place=place, hint=error.hint) from None

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from studykit.course.cards import Card, KnobValue, LabHeader, Predict
+from studykit.course.holds import parse_test, render_test
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
 from studykit.study.numbers import Summary, ladder, summarise
-from studykit.text import clean
-
-_N_ROWS = 4
-"""Measurements shown on a card, yardsticks not counted."""
+from studykit.text import clean, format_value, plural
 
 
 def render_knobs(knobs: Mapping[str, KnobValue]) -> str:
@@ -52,22 +50,31 @@ def render_origin(header: LabHeader, result: RunResult, now: datetime) -> str:
         at = result.started_at.astimezone(now.tzinfo)
         year = "" if at.year == now.year else f" {at.year}"
         whose = f"your run of {at.day} {at:%b}{year} {at:%H:%M}"
-    n = len(result.seeds)
     parts = [header.id, whose, result.device, render_knobs(result.knobs)]
-    parts.append(f"{n} seed{'' if n == 1 else 's'}")
+    parts.append("deterministic" if header.deterministic else plural(len(result.seeds), "seed"))
     return " · ".join(part for part in parts if part)
 
 
 def telling_numbers(header: LabHeader, card: Card | None, result: RunResult) -> tuple[Summary, ...]:
-    """The numbers that decide the card's claims, else the lab's first, and the levels beside."""
-    deciding = {name for claim in claims_of(header, card) for name in deciding_names(header, claim)}
+    """What the tests of the card's claims compare, and the number that the card asks for."""
+    names = {name for claim in claims_of(header, card) for name in deciding_names(header, claim)}
     if card is not None and isinstance(card.body, Predict):
-        deciding.add(card.body.measurement)
-    rows = summarise(result.seeds)
-    measured = [row for row in rows if not row.yardstick]
-    told = [row for row in measured if row.name in deciding] or measured
-    told = told[:_N_ROWS]
-    units = {row.unit for row in told}
-    levels = [row for row in rows if row.yardstick and row.unit in units]
-    levels = [row for row in levels if row.name in deciding] or levels
-    return ladder([*told, *levels])
+        names.add(card.body.measurement)
+    return ladder([row for row in summarise(result.seeds) if row.name in names])
+
+
+def render_claim_test(header: LabHeader, claim: str) -> str:
+    """When the claim holds: ``|loss_base − unigram_entropy| ≤ 0.05``."""
+    return render_test(parse_test(header.holds_if[claim]))
+
+
+def render_compared(header: LabHeader, claim: str, result: RunResult) -> str:
+    """What each seed measured of what the test names: ``loss_base 1.72 1.74 · ratio 0.2``.
+
+    One number where all seeds measured the same.
+    """
+    parts = []
+    for name in deciding_names(header, claim):
+        values = [format_value(value) for value in result.values(name)] or ["not measured"]
+        parts.append(f"{name} {' '.join(values if len(set(values)) > 1 else values[:1])}")
+    return " · ".join(parts)

@@ -45,6 +45,8 @@ class Services:
     """What went wrong as the progress was opened without keeping it from being used, or empty."""
     lab_run: LabRun | None
     """The run of a lab that goes on, or the last one; it outlives the screen that started it."""
+    shows_tests: bool
+    """Evidence is shown with the tests of its claims."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Services:
         self.runs = []
         self.warning = ""
         self.lab_run = None
+        self.shows_tests = False
         self._deck_stamp = stamp_decks(course.root)
         self._open_store = open_store
         self._recorded: dict[str, tuple[RunResult, ...]] = {}

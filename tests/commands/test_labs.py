@@ -21,7 +21,9 @@ def test_labs_are_listed(run: Run) -> None:
 
 def test_a_lab_shows_its_recorded_result_until_it_was_run(run: Run) -> None:
     """Labelled as such; afterwards the learner's own."""
-    assert "recorded of" in run("lab", "show", LAB).out
+    shown = run("lab", "show", LAB).out
+    assert "recorded of" in shown
+    assert "test      near: |share / probability − 1| < 0.25" in shown
     assert run("lab", "show", LAB, "--json").document["result"]["recorded"] is True
     run("lab", "run", LAB, "--trust")
     assert "own run of 2026-11-23 09:00, done" in run("lab", "show", LAB).out

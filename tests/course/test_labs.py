@@ -149,6 +149,7 @@ BROKEN = [
     (TESTS_TEXT, "", "has no HOLDS_IF"),
     ('"scales": "loss_with', '@@"scale": "loss_with', "HOLDS_IF names no claim 'scale'"),
     ('"loss_with < 2"', "@@2", "must be text, not int"),
+    ('"loss_with < 2"', '@@"1 < 2"', "the test compares no measurement"),
     ('"loss_with < 2"', '"@@loss_with"', "a comparison must stand here"),
     ('"loss_with < 2"', "r'loss_with < @@$'", "no expression"),
     ('"loss_with < 2"', '"loss_with < 2 and @@any(loss)"', "a comparison must stand here"),

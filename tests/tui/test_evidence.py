@@ -191,11 +191,43 @@ def test_a_number_that_was_asked_for_is_shown(header: LabHeader) -> None:
     assert "    with residuals      1.720 nats" in shown
 
 
-def test_a_verdict_that_names_no_measurement_shows_the_first_ones(header: LabHeader) -> None:
-    shown = text(card(claim="always"), header, run_of(2.94))
+def test_a_card_shows_what_its_claim_compares_and_nothing_else(header: LabHeader) -> None:
+    """Levels that no test names are of no help; of a prediction the numbers of all options."""
+    numbers = text(card(claim="slower"), header, run_of(2.94)).split("\n\n")[1]
+    assert [line.split("  ")[-2].strip() for line in numbers.splitlines()] == [
+        "without residuals",
+        "┄ letter frequencies",
+    ]
 
-    assert "with residuals" in shown
-    assert "uniform guess" in shown
+    assert "gradient" in text(card(options=("stuck", "vanishes")), header, run_of(2.94))
+    assert "\n\n" not in text(card(claim="always"), header, run_of(2.94))
+
+
+def test_a_claim_is_told_with_its_test_and_what_each_seed_measured(header: LabHeader) -> None:
+    run = run_of(2.94, 2.96)
+    lines = render_evidence(card(claim="stuck"), header, run, NOW, width=78, with_tests=True)
+    shown = [line.strip() for line in lines.plain.splitlines()]
+
+    assert shown[3:6] == [
+        "Test: |loss_without − unigram| < 0.05",
+        "loss_without 2.940 2.960 · unigram 2.951",
+        "Literature: Tokens collapse with depth (Dong et al. 2021).",
+    ]
+
+
+def test_a_number_of_the_test_that_an_older_run_lacks_is_missed(header: LabHeader) -> None:
+    asks = replace(header, holds_if={**header.holds_if, "stuck": "loss_gone < 1"})
+    shown = render_evidence(card(claim="stuck"), asks, run_of(2.94), NOW, with_tests=True).plain
+
+    assert "loss_gone not measured" in shown
+
+
+def test_a_deterministic_lab_has_no_seeds_to_agree(header: LabHeader) -> None:
+    shown = text(card(claim="stuck"), replace(header, deterministic=True), run_of(2.94))
+
+    assert "init xavier · deterministic" in " ".join(shown.split())
+    assert "✓ confirmed  Without residuals" in shown
+    assert "seed" not in shown
 
 
 def test_published_figures_stand_beside_the_verdict(header: LabHeader) -> None:
@@ -295,11 +327,11 @@ def test_each_claim_has_its_numbers_its_levels_and_the_literature(header: LabHea
 
 
 def test_beside_the_cards_own_claim_stands_the_number_that_it_asks_for(header: LabHeader) -> None:
-    asked = replace(card(claim="always"), body=Predict(measurement="loss_with", unit="nats"))
+    asked = replace(card(claim="slower"), body=Predict(measurement="loss_with", unit="nats"))
     rows = summarise(run_of(2.94).seeds)
 
-    names = [row.name for row in deciding_rows(header, asked, "always", rows)]
-    assert names == ["loss_with", "unigram", "ln_v"]
+    names = [row.name for row in deciding_rows(header, asked, "slower", rows)]
+    assert names == ["loss_with", "loss_without", "unigram"]
     assert deciding_rows(header, None, "always", rows) == ()
 
 

@@ -170,6 +170,22 @@ async def test_rating_keys_are_dead_before_the_answer(make_services: MakeService
         assert saved.rating is Rating.HARD
 
 
+async def test_the_test_of_a_claim_is_shown_on_a_key(make_services: MakeServices) -> None:
+    """Not before the answer, which it would tell."""
+    services = make_services("recall")
+    shown = "Test: |loss_without − unigram_entropy| ≤ 0.05"
+    async with StudykitApp(services).run_test(size=(100, 40)) as pilot:
+        await open_review(pilot)
+        await pilot.press("t")
+        assert not services.shows_tests
+        await pilot.press("space")
+        assert "Test: " not in text_of(pilot.app)
+        await pilot.press("t")
+        assert shown in text_of(pilot.app)
+        await pilot.press("t")
+        assert shown not in text_of(pilot.app)
+
+
 async def test_pairs_stand_in_columns(make_services: MakeServices) -> None:
     """All arrows below one another, and what is too long goes on below itself."""
     services = make_services("match")

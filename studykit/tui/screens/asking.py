@@ -17,6 +17,7 @@ from textual.app import ComposeResult
 from textual.containers import Center, Container
 from textual.content import Content
 
+from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
@@ -34,6 +35,7 @@ from studykit.tui.messages import (
 from studykit.tui.pace import collect_young
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.answer_text import AnswerInput
+from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
 from studykit.tui.widgets.confidence_bar import ConfidenceBar
 from studykit.tui.widgets.place_line import PlaceLine
@@ -159,13 +161,26 @@ class AskingScreen(StudyScreen):
         sitting, grade = self._sitting, self._sitting.grade
         if sitting.card is None or grade is None:
             return
-        now = self.services.clock.now()
-        header = self.services.lab_of(sitting.card)
-        evidence = fit_evidence(sitting.card, header, sitting.evidence, now)
         with self._painting():
-            await self.show_grade(grade, evidence, now)
+            await self.show_grade(
+                grade, self._fit_evidence(sitting.card), self.services.clock.now()
+            )
             self.query_one(ConfidenceBar).display = False
             self.set_focus(None)
+
+    def _fit_evidence(self, card: Card) -> Evidence:
+        services = self.services
+        return fit_evidence(
+            card,
+            services.lab_of(card),
+            self._sitting.evidence,
+            services.clock.now(),
+            with_tests=services.shows_tests,
+        )
+
+    def show_tests(self) -> None:
+        if (card := self._sitting.card) is not None:
+            self.query_one(".evidence", Fitted).show(self._fit_evidence(card))
 
     @contextmanager
     def _painting(self) -> Iterator[None]:
@@ -217,6 +232,8 @@ class AskingScreen(StudyScreen):
                 return phase == "asked" and self.focused is None and bool(self.query(AnswerInput))
             case "accept" | "rate" | "next":
                 return phase == "revealed"
+            case "tests":
+                return phase == "revealed" and self._sitting.evidence is not None
             case "show_result":
                 return self._sitting.can_show_result
             case "confide":

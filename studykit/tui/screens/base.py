@@ -21,6 +21,9 @@ NO_UNDO = Binding(
 )
 """For screens that only show: the key answers there, too."""
 
+TESTS = Binding("t", "tests", "test", id="tests", tooltip="Show or hide when the claims hold")
+"""For screens with evidence."""
+
 
 class HasServices(Protocol):
     """The app, as far as its screens know it."""
@@ -47,6 +50,14 @@ class StudyScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """Everything above the status line."""
         yield from ()
+
+    def action_tests(self) -> None:
+        """Show the tests of claims, or hide them, here and on every other screen."""
+        self.services.shows_tests = not self.services.shows_tests
+        self.show_tests()
+
+    def show_tests(self) -> None:
+        """Draw the evidence anew, with tests or without; for screens that have `TESTS`."""
 
     def say(self, text: str | Content) -> None:
         """Put `text` in the status line."""

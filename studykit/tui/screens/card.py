@@ -18,9 +18,9 @@ from studykit.review.grading import right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
-from studykit.tui.screens.base import NO_UNDO, StudyScreen
+from studykit.tui.screens.base import NO_UNDO, TESTS, StudyScreen
 from studykit.tui.widgets.card_text import Fitted, fit_text
-from studykit.tui.widgets.card_view import fit_evidence
+from studykit.tui.widgets.card_view import Evidence, fit_evidence
 from studykit.tui.widgets.memory_text import render_memory
 from studykit.tui.widgets.safe import Static
 
@@ -32,6 +32,7 @@ class CardScreen(StudyScreen):
     BINDING_GROUP_TITLE = "Card"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "lab", "lab", id="lab", tooltip="Open the card's lab"),
+        TESTS,
         NO_UNDO,
         Binding("q,escape,enter", "back", "back", key_display="q", id="back", tooltip="Back"),
         Binding("down,j", "scroll_body(1)", "scroll down", show=False, id="scroll-down"),
@@ -56,13 +57,22 @@ class CardScreen(StudyScreen):
         evidence = self.services.evidence(card)
         yield Fitted(fit_text(answer_text(card, evidence)), classes="answer")
         yield Fitted(fit_text(card.explain), classes="explain")
-        header = self.services.lab_of(card)
-        now = self.services.clock.now()
-        yield Fitted(fit_evidence(card, header, evidence, now), classes="evidence")
+        yield Fitted(self._fit_evidence(evidence), classes="evidence")
         if card.source:
             yield Fitted(fit_text(f"Source: {card.source}"), classes="source")
         memory = render_memory(self._memory, self.services.scheduler, self.services.today)
         yield Static(memory, classes="source")
+
+    def _fit_evidence(self, evidence: RunResult | None) -> Evidence:
+        services = self.services
+        header = services.lab_of(self._card)
+        return fit_evidence(
+            self._card, header, evidence, services.clock.now(), with_tests=services.shows_tests
+        )
+
+    def show_tests(self) -> None:
+        evidence = self.services.evidence(self._card)
+        self.query_one(".evidence", Fitted).show(self._fit_evidence(evidence))
 
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)

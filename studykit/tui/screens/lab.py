@@ -198,7 +198,11 @@ class LabScreen(StagedScreen):
         self._lab_run = run
         self.say("")
         self.phase = "run"
-        await self._stage.show(run, self.services.evidence_at(run.header, run.knobs))
+        await self._stage.show(
+            run,
+            self.services.evidence_at(run.header, run.knobs),
+            with_tests=self.services.shows_tests,
+        )
         self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
 
     @property

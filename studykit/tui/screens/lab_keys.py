@@ -38,6 +38,7 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "log": ("outcome",),
     "turn": ("run", "outcome"),
     "log_scale": ("run", "outcome"),
+    "tests": ("outcome",),
     "uncover": ("run", "outcome"),
     "step": ("run", "outcome"),
     "edge": ("run", "outcome"),

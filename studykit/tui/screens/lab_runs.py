@@ -187,5 +187,5 @@ class PastRunScreen(StagedScreen):
         yield self._stage
 
     async def on_mount(self) -> None:
-        await self._stage.show(self._run, None)
+        await self._stage.show(self._run, None, with_tests=self.services.shows_tests)
         self.refresh_bindings()

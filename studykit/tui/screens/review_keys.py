@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from textual.binding import Binding, BindingType
 
 from studykit.review.schedule import Rating
+from studykit.tui.screens.base import TESTS
 from studykit.tui.widgets import confidence_bar
 from studykit.tui.widgets.rating_bar import NAMES, PRACTICE_NAMES, binding_id
 
@@ -39,6 +40,7 @@ _ANSWERING: list[BindingType] = [
     _key("enter", "write", "write", "write", "Back into the text field"),
     _key("n", "give_up", "don't know", "give-up", "Give up: show the answer"),
     _key("x", "lab", "lab", "lab", "Run the card's lab"),
+    TESTS,
 ]
 
 _ACCEPT = _key("enter,space", "accept", "as suggested", "accept", "Mark as suggested", "Enter")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.binding import Binding, BindingType
 
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import TESTS, StudyScreen
 from studykit.tui.widgets.lab_stage import LabStage
 from studykit.tui.widgets.walk_view import WalkView
 
@@ -19,6 +19,7 @@ STAGE_KEYS: list[BindingType] = [
     ),
     Binding("shift+tab", "turn(-1)", "previous chart", show=False, id="lab-previous"),
     Binding("g", "log_scale", "log y", id="lab-log-scale", tooltip="A logarithmic y axis"),
+    TESTS,
 ]
 """What is shown, and how."""
 
@@ -66,6 +67,8 @@ class StagedScreen(StudyScreen):
             return stage.has_figures
         if action == "log_scale":
             return stage.shows == "chart"
+        if action == "tests":
+            return stage.has_claims
         if action == "change":
             return stage.shows in ("map", "walk")
         if action in ("step", "uncover", "edge"):
@@ -87,6 +90,9 @@ class StagedScreen(StudyScreen):
         """Show the next figure, or the one before."""
         await self._stage.turn(step)
         self.refresh_bindings()
+
+    def show_tests(self) -> None:
+        self._stage.show_tests(self.services.shows_tests)
 
     async def action_log_scale(self) -> None:
         await self._stage.toggle_log()

@@ -203,13 +203,20 @@ def build_offer(header: LabHeader | None, evidence: RunResult | None) -> Content
 
 
 def fit_evidence(
-    card: Card, header: LabHeader | None, result: RunResult | None, now: datetime
+    card: Card,
+    header: LabHeader | None,
+    result: RunResult | None,
+    now: datetime,
+    *,
+    with_tests: bool,
 ) -> Evidence:
     """What was measured for `card`, or why nothing is known."""
     if header is None:
         missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
         return lambda width: missing.truncate(width, ellipsis=True)
-    return lambda width: render_evidence(card, header, result, now, width=width)
+    return lambda width: render_evidence(
+        card, header, result, now, width=width, with_tests=with_tests
+    )
 
 
 def _fit_verdict(

@@ -12,6 +12,8 @@ from studykit.lab.results import VERDICT_MARKS, RunResult, Verdict
 from studykit.lab.verdicts import deciding_names
 from studykit.study.evidence_words import (
     claims_of,
+    render_claim_test,
+    render_compared,
     render_origin,
     render_seconds,
     telling_numbers,
@@ -40,25 +42,24 @@ def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) 
     """One claim: mark, word, what each seed said, the claim."""
     verdict = result.verdicts.get(claim, "undecided")
     mark, style = MARKS[verdict]
-    said = [seed.claims.get(claim) for seed in result.seeds]
+    said = [] if header.deterministic else [seed.claims.get(claim) for seed in result.seeds]
     votes = "".join("?" if one is None else "✓" if one else "✗" for one in said)
-    lead = Content.styled(f"{mark} {verdict:<9} {votes}  ", f"bold {style}")
+    lead = Content.styled(f"{mark} {verdict:<9} {votes}".rstrip() + "  ", f"bold {style}")
     return hang(lead, Content(header.claims.get(claim, claim)), width)
 
 
-def render_literature(header: LabHeader, claim: str) -> Content | None:
-    """What the literature reports of a claim, if the lab says so."""
-    reported = header.literature.get(claim)
-    return Content.styled(f"Literature: {reported}", "$text-muted") if reported else None
-
-
-def render_verdict(header: LabHeader, claim: str, result: RunResult, width: int) -> Content:
-    """One claim as it was judged, and what the literature reports of it."""
-    judged = render_judged(header, claim, result, width)
-    if (reported := render_literature(header, claim)) is None:
-        return judged
-    n_votes = len(result.seeds)
-    return Content("\n").join([judged, hang(Content(" " * (14 + n_votes)), reported, width)])
+def render_notes(
+    header: LabHeader, claim: str, result: RunResult, indent: int, width: int, *, with_test: bool
+) -> list[Content]:
+    """What is said below a claim: its test with what was measured, and the literature."""
+    notes = []
+    if with_test and claim in header.holds_if:
+        test = Content.assemble(("Test: ", "$text-muted"), render_claim_test(header, claim))
+        compared = Content.styled(render_compared(header, claim, result), "$text-muted")
+        notes += [test, compared]
+    if reported := header.literature.get(claim):
+        notes.append(Content.styled(f"Literature: {reported}", "$text-muted"))
+    return [hang(Content(" " * indent), note, width) for note in notes]
 
 
 def render_evidence(
@@ -68,10 +69,11 @@ def render_evidence(
     now: datetime,
     *,
     width: int = 76,
+    with_tests: bool = False,
 ) -> Content:
     """The MEASURED block of a card: whose run, under which conditions, verdicts and numbers.
 
-    Without a card it speaks of every claim of the lab.
+    Without a card it speaks of every claim of the lab; `with_tests` also of when each holds.
     """
     title = ("MEASURED  ", "bold $text-accent")
     if result is None:
@@ -84,7 +86,11 @@ def render_evidence(
     if card is not None:
         # What holds comes first: else "refuted" may be the first word below a right answer.
         claims = tuple(sorted(claims, key=lambda c: result.verdicts.get(c) != "confirmed"))
-    blocks += [render_verdict(header, claim, result, width) for claim in claims]
+    for claim in claims:
+        blocks.append(render_judged(header, claim, result, width))
+        # Below the claim, behind the mark, the verdict and the votes.
+        indent = 13 if header.deterministic else 14 + len(result.seeds)
+        blocks += render_notes(header, claim, result, indent, width, with_test=with_tests)
     if rows := telling_numbers(header, card, result):
         table = render_measurements(rows, width - 2)
         blocks += [Content(""), *(line.pad_left(2) for line in table.split("\n"))]
@@ -102,24 +108,21 @@ _INDENT = 4
 def deciding_rows(
     header: LabHeader, card: Card | None, claim: str, rows: Sequence[Summary]
 ) -> tuple[Summary, ...]:
-    """The numbers that decide `claim`, and the levels that it compares with, as a ladder.
-
-    Beside a claim of the card stand the levels of its unit if the verdict names none, and the
-    number that the card asks for.
-    """
+    """What the test of `claim` compares; beside a claim of the card the number that it asks for."""
     names = set(deciding_names(header, claim))
-    is_own = card is not None and claim in claims_of(header, card)
-    if is_own and card is not None and isinstance(card.body, Predict):
+    if card is not None and claim in claims_of(header, card) and isinstance(card.body, Predict):
         names.add(card.body.measurement)
-    found = [row for row in rows if row.name in names]
-    if is_own and not any(row.yardstick for row in found):
-        units = {row.unit for row in found}
-        found += [row for row in rows if row.yardstick and row.unit in units]
-    return ladder(found)
+    return ladder([row for row in rows if row.name in names])
 
 
 def render_claims(
-    header: LabHeader, card: Card | None, claims: Sequence[str], result: RunResult, width: int
+    header: LabHeader,
+    card: Card | None,
+    claims: Sequence[str],
+    result: RunResult,
+    width: int,
+    *,
+    with_tests: bool = False,
 ) -> Content:
     """Each of `claims` as a block; the numbers of all blocks are aligned with each other."""
     rows = summarise(result.seeds)
@@ -130,7 +133,6 @@ def render_claims(
         own, numbers = numbers[: len(some)], numbers[len(some) :]
         lines.append(render_judged(header, claim, result, width))
         lines += [line.pad_left(_INDENT) for row in own for line in row.split("\n")]
-        if reported := render_literature(header, claim):
-            # Below the labels of the numbers.
-            lines.append(hang(Content(" " * (_INDENT + 2)), reported, width))
+        # Below the labels of the numbers.
+        lines += render_notes(header, claim, result, _INDENT + 2, width, with_test=with_tests)
     return Content("\n").join(lines)

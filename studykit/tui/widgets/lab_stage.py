@@ -68,6 +68,7 @@ class LabStage(Vertical):
         self._is_log: dict[str, bool] = {}
         self._drawn: object = None
         self._n_reported = -1
+        self._with_tests = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="meter")
@@ -85,6 +86,11 @@ class LabStage(Vertical):
         return bool(self._figures)
 
     @property
+    def has_claims(self) -> bool:
+        """The outcome tells of claims."""
+        return self._lab_run is not None and self._lab_run.is_over
+
+    @property
     def shows(self) -> Kind | None:
         """What is on the stage: curves, a map whose cursor moves, a walk; None: the outcome."""
         return None if self._shown is None else self._shown.kind
@@ -94,9 +100,13 @@ class LabStage(Vertical):
         """The walk that is on the stage when `shows` says so."""
         return self.query_one(WalkView)
 
-    async def show(self, run: LabRun, known: RunResult | None) -> None:
-        """Begin to show `run`, wherever it is by now; `known` stands in if it is skipped."""
+    async def show(self, run: LabRun, known: RunResult | None, *, with_tests: bool) -> None:
+        """Begin to show `run`, wherever it is by now; `known` stands in if it is skipped.
+
+        `with_tests`: the outcome says when each claim holds.
+        """
         self._lab_run, self._known = run, known
+        self._with_tests = with_tests
         self._panel, self._is_log, self._drawn = None, {}, None
         self._n_reported = -1
         self.walk.forget()
@@ -123,6 +133,11 @@ class LabStage(Vertical):
         n_panels = len(self._figures) + self._takes_turns
         self._panel = (self._shown_panel + step) % max(1, n_panels)
         await self._draw()
+
+    def show_tests(self, with_tests: bool) -> None:
+        """Let the outcome say when each claim holds, or not."""
+        self._with_tests = with_tests
+        self.query_one("#numbers", Fitted).show(self._render_numbers)
 
     async def toggle_log(self) -> None:
         """Draw the chart's y axis logarithmic, or linear again."""
@@ -257,5 +272,5 @@ class LabStage(Vertical):
         if run is None:
             return Content("")
         if run.is_over:
-            return render_outcome(run, self._known, width)
+            return render_outcome(run, self._known, width, with_tests=self._with_tests)
         return render_numbers(run.seeds, width)

@@ -31,10 +31,13 @@ _MEASURE = 88
 """Columns of running text: longer lines are hard to read."""
 
 
-def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
+def render_outcome(
+    run: LabRun, known: RunResult | None, width: int, *, with_tests: bool
+) -> Content:
     """Everything that a finished run says, from how it ended to its last number.
 
     Where this machine could not run the lab, what is `known` from elsewhere is shown instead.
+    `with_tests`: each claim is told with the test that it passed or failed.
     """
     result = run.result
     blocks = [_ending(run.header, result, width)] if result is not None else []
@@ -57,7 +60,8 @@ def render_outcome(run: LabRun, known: RunResult | None, width: int) -> Content:
     for title, claims in (("", own), ("ALSO MEASURED", others)):
         if claims:
             blocks += [Content(""), *([Content.styled(title, "bold")] if title else [])]
-            blocks.append(render_claims(run.header, run.card, claims, shown, width))
+            told = render_claims(run.header, run.card, claims, shown, width, with_tests=with_tests)
+            blocks.append(told)
     if numbers.plain:
         blocks += [Content(""), Content.styled("ALL NUMBERS", "bold"), numbers]
     # Not before the run: it tells what comes out.
@@ -104,11 +108,11 @@ def render_votes(
 
 def _ending(header: LabHeader, result: RunResult, width: int) -> Content:
     n = len(result.seeds)
-    seeds = f"{n} seed{'' if n == 1 else 's'}"
+    seeds = "deterministic:" if header.deterministic else f"{n} seed{'' if n == 1 else 's'} in"
     if result.status == "done":
         torch = result.versions.get("torch", "")
         parts = [
-            f"{seeds} in {result.seconds:.1f} s",
+            f"{seeds} {result.seconds:.1f} s",
             result.device,
             clean(result.machine),
             f"torch {clean(torch)}" if torch else "",
