@@ -41,6 +41,7 @@ from studykit.lab.events import Measurement
 QUESTION = "What does a deep stack lose?"
 POINTS = ("1.1.1",)
 CLAIMS = {"stuck": "It gets stuck.", "slower": "It is slower.", "alike": "Tokens become alike."}
+HOLDS_IF = {"stuck": "loss > 2", "slower": "loss > 3", "alike": "loss > 1"}
 KNOBS = {"n_layers": (8, 2)}
 SEEDS = 1
 SECONDS = {"cpu": 1}
@@ -48,10 +49,6 @@ SECONDS = {"cpu": 1}
 
 def run(*, n_layers, seed, device):
     yield Measurement("loss", 2.87, "nats")
-
-
-def verdict(m):
-    return {"stuck": m["loss"] > 2.0, "slower": False, "alike": True}
 '''
 
 _TEXT = """

@@ -24,6 +24,8 @@ from studykit.text import clean
 T = TypeVar("T")
 
 DEVICES = ("cpu", "cuda")
+MAX_CLAIMS = 8
+"""A lab that says more is two labs."""
 _WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "SECONDS", "LITERATURE")
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
 
@@ -130,6 +132,10 @@ def _parse_claims(lab: LabFile) -> Mapping[str, str]:
     claims = lab.mapping("CLAIMS")
     if not claims:
         raise lab.fail(lab.assigned["CLAIMS"], "CLAIMS is empty", "a lab makes at least one")
+    if len(claims) > MAX_CLAIMS:
+        key, _ = [*claims.values()][MAX_CLAIMS]
+        hint = f"at most {MAX_CLAIMS}: a lab that says more is two labs"
+        raise lab.fail(key, f"CLAIMS has {len(claims)} entries", hint)
     for name, (key, _) in claims.items():
         _check_name(lab, key, name)
     return {name: lab.text(node) for name, (_, node) in claims.items()}

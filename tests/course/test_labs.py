@@ -118,6 +118,8 @@ CLAIMS_TEXT = LAB[LAB.index("CLAIMS = ") : LAB.index("HOLDS_IF")]
 TESTS_TEXT = LAB[LAB.index("HOLDS_IF") : LAB.index("KNOBS")]
 RUN_LINE = "def run(*, n_layers, norm, rate, tied, seed, device):"
 
+NINE_CLAIMS = ", ".join(f'{"@@" * (n == 8)}"claim_{n}": "x"' for n in range(9))
+
 BROKEN = [
     ("QUESTION = ", "QUESTIONS = ", "has no QUESTION (a lab assigns QUESTION at module level)"),
     (CLAIMS_TEXT, "", "has no CLAIMS"),
@@ -140,6 +142,7 @@ BROKEN = [
     ('POINTS = ("1.1.1", "1.1.2")', 'POINTS = ("1.1.1", @@"1.1.1")', "point 1.1.1 stands twice"),
     # claims
     (CLAIMS_TEXT, "CLAIMS = @@{}\n", "CLAIMS is empty"),
+    (CLAIMS_TEXT, f"CLAIMS = {{{NINE_CLAIMS}}}\n", "CLAIMS has 9 entries (at most 8"),
     (CLAIMS_TEXT, "CLAIMS = @@[1]\n", "CLAIMS must be a dict"),
     (CLAIMS_TEXT, "CLAIMS = {**@@other}\n", "CLAIMS must be a literal"),
     ('"slower":', '@@"Slower down":', "'Slower down' is not of the right form"),
