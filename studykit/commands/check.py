@@ -47,12 +47,15 @@ def check(
                 "cards": report.n_cards,
                 "labs": report.n_labs,
                 "problems": list(report.problems),
+                "notes": list(report.notes),
                 "coverage": [_document(topic) for topic in topics] if coverage else None,
             }
         )
     else:
         for problem in report.problems:
             say(problem)
+        for note in report.notes:
+            say(f"note: {note}")
         if course:
             rows = [row for topic in topics for row in _rows(topic, course)]
             say_table(["point", "cards", "what it teaches"], rows, numbers=0)

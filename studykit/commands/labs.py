@@ -209,10 +209,12 @@ def _keep(env: Environment, result: RunResult) -> None:
 
 def _evidence(env: Environment, header: LabHeader, knobs: Knobs) -> RunResult | None:
     from studykit.lab.recorded import find_evidence, recorded_runs
+    from studykit.lab.stability import samples_or_none, with_patience
 
     with env.existing_store() as store:
         own = [] if store is None else [stored.result for stored in store.runs(header.id)]
-    return find_evidence(header, knobs, own, recorded_runs(env.root, header.id))
+    found = find_evidence(header, knobs, own, recorded_runs(env.root, header.id))
+    return with_patience(found, header, samples_or_none(env.root, header.id))
 
 
 def _header_document(header: LabHeader) -> dict[str, Any]:

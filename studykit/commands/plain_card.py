@@ -137,6 +137,8 @@ def evidence_lines(
         votes = "deterministic" if header.deterministic else f"{n_so} of {len(said)} seeds say so"
         verdict = result.verdicts.get(claim, "undecided").capitalize()
         yield f"{verdict}, {votes}: {unmarked(header.claims[claim])}"
+        if note := result.patience.get(claim):
+            yield f"This {note}."
         if reported := header.literature.get(claim):
             yield f"Literature: {unmarked(reported)}"
     for row in telling_numbers(header, card, result):

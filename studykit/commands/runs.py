@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from studykit.commands.terminal import cut, say, say_table, say_verdicts, terminal_width
+from studykit.commands.terminal import cut, say, say_beside, say_table, say_verdicts, terminal_width
 from studykit.errors import UsageError
 from studykit.text import clean, format_value
 
@@ -186,6 +186,8 @@ def say_run(header: LabHeader, result: RunResult) -> None:
         say(result.message)
     say()
     say_verdicts(header.claims, result.verdicts)
+    for claim, note in result.patience.items():
+        say_beside(f"! {claim}  ", note)
     if result.seeds:
         say()
         _say_measurements(result)

@@ -75,6 +75,8 @@ class RunResult:
     """True: shipped with the course, measured on `machine`; False: the learner's own."""
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     """Claim -> verdict, from `verdicts.judge`."""
+    patience: Mapping[str, str] = field(default_factory=dict)
+    """Claim that patience turns -> how, in words; known of evidence only, and never stored."""
 
     def values(self, measurement: str) -> tuple[float, ...]:
         """The measurement of every seed that has it, in seed order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -174,15 +174,27 @@ def tally(header: LabHeader, samples: Sequence[Sample]) -> dict[str, Tally]:
     return tallies
 
 
-def depends_on_patience(
-    header: LabHeader, samples: Iterable[Sample], knobs: Knobs
-) -> tuple[str, ...]:
-    """Claims of which most seeds say something else at the patient budget than at the ordinary."""
-    samples = tuple(samples)
+def patience_notes(header: LabHeader, samples: Sequence[Sample], knobs: Knobs) -> dict[str, str]:
+    """Claim that depends on patience -> how it fares at both budgets, in words."""
     ordinary, patient = (
         tally(header, at(samples, header, knobs, budget)) for budget in (1.0, PATIENT)
     )
-    return tuple(claim for claim in header.claims if flips(ordinary[claim], patient[claim]))
+    return {
+        claim: f"depends on patience: holds on {ordinary[claim].holds} of {ordinary[claim].n} "
+        f"fresh seeds, with {PATIENT:g} times the steps on {patient[claim].holds} of "
+        f"{patient[claim].n}"
+        for claim in header.claims
+        if flips(ordinary[claim], patient[claim])
+    }
+
+
+def with_patience(
+    evidence: RunResult | None, header: LabHeader, samples: Sequence[Sample]
+) -> RunResult | None:
+    """`evidence`, which says of its claims whether patience turns them."""
+    if evidence is None or not samples:
+        return evidence
+    return replace(evidence, patience=patience_notes(header, samples, evidence.knobs))
 
 
 def flips(*tallies: Tally) -> bool:

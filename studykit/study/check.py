@@ -21,7 +21,7 @@ from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
 from studykit.lab.recorded import results_path
 from studykit.lab.stability import stability_path
-from studykit.study.evidence import evidence_errors
+from studykit.study.evidence import evidence_errors, evidence_notes
 from studykit.text import first_suspect
 
 
@@ -31,6 +31,8 @@ class Report:
 
     problems: tuple[str, ...]
     """One line each, ``file:line:column: what (what to do)``, by place."""
+    notes: tuple[str, ...] = ()
+    """Of the same form: what is no fault, but to be known."""
     n_decks: int = 0
     n_cards: int = 0
     n_labs: int = 0
@@ -79,6 +81,7 @@ def check_course(root: Path) -> Report:
     errors += evidence_errors(course)
     return Report(
         problems=tuple(one_line(error) for error in in_order(errors)),
+        notes=tuple(one_line(note) for note in in_order(list(evidence_notes(course)))),
         n_decks=len(course.decks),
         n_cards=len(cards),
         n_labs=len(course.labs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from studykit.course.cards import Card, Course, Knobs, LabHeader, Predict
@@ -11,6 +12,12 @@ from studykit.course.source import card_error
 from studykit.errors import CourseError, Place
 from studykit.lab.recorded import is_regular, load_recorded, results_path
 from studykit.lab.results import RunResult
+from studykit.lab.stability import (
+    load_samples,
+    patience_notes,
+    samples_or_none,
+    stability_path,
+)
 from studykit.lab.verdicts import judge_again
 
 
@@ -22,6 +29,10 @@ def evidence_errors(course: Course) -> Iterator[CourseError]:
         except CourseError as error:
             yield error
             continue
+        try:
+            load_samples(course.root, lab.id)
+        except CourseError as error:
+            yield error
         runs = [judge_again(run, lab) for run in recorded if is_regular(run, lab)]
         if not _with_knobs(runs, lab.defaults):
             what = f"lab {lab.id} has no recorded run with its default knobs"
@@ -32,6 +43,27 @@ def evidence_errors(course: Course) -> Iterator[CourseError]:
             if card.lab == lab.id and isinstance(card.body, Predict):
                 knobs = lab.defaults | dict(card.knobs)
                 yield from _prediction_errors(card, card.body, _with_knobs(runs, knobs), knobs)
+
+
+def evidence_notes(course: Course) -> Iterator[CourseError]:
+    """What is no fault, but to be known: cards on claims that patience turns, stale fresh seeds."""
+    for lab in course.labs.values():
+        samples = samples_or_none(course.root, lab.id)
+        if samples and all(sample.code_hash != lab.code_hash for sample in samples):
+            place = Place(stability_path(course.root, lab.id))
+            hint = f"studykit lab stability {lab.id}"
+            yield CourseError("measured with an older version of the lab", place=place, hint=hint)
+        for card in course.cards.values():
+            if card.lab == lab.id and not _NAMES_BUDGET.search(card.question):
+                notes = patience_notes(lab, samples, card.knobs)
+                for claim in card.claims:
+                    if claim in notes:
+                        what = f"claim {claim} {notes[claim]}"
+                        yield card_error(card, what, "say in the question how long it trains")
+
+
+_NAMES_BUDGET = re.compile(r"\b(steps?|budgets?)\b", re.IGNORECASE)
+"""A question that says how long the models train asks for what patience cannot turn."""
 
 
 def _unmeasured_names(lab: LabHeader, runs: Sequence[RunResult]) -> Iterator[CourseError]:

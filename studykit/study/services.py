@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from studykit.course.cache import CourseReader
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
+    from studykit.lab.stability import Sample
     from studykit.progress.store import Store, StoredRun
     from studykit.review.practice import Mode, Practice
     from studykit.review.schedule import Scheduler
@@ -68,6 +69,7 @@ class Services:
         self._deck_stamp = stamp_decks(course.root)
         self._open_store = open_store
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
+        self._samples: dict[str, tuple[Sample, ...]] = {}
 
     @cached_property
     def course(self) -> Course:
@@ -225,9 +227,13 @@ class Services:
     def evidence_at(self, header: LabHeader, knobs: Knobs) -> RunResult | None:
         """As `evidence`, for a lab at any knobs; those not named have their defaults."""
         from studykit.lab.recorded import find_evidence
+        from studykit.lab.stability import samples_or_none, with_patience
 
         own = [stored.result for stored in self.runs if stored.result.lab == header.id]
-        return find_evidence(header, knobs, own, self.recorded(header.id))
+        found = find_evidence(header, knobs, own, self.recorded(header.id))
+        if header.id not in self._samples:
+            self._samples[header.id] = samples_or_none(self.course.root, header.id)
+        return with_patience(found, header, self._samples[header.id])
 
     def recorded(self, lab_id: str) -> tuple[RunResult, ...]:
         """The runs that ship with the course, read once."""

@@ -60,6 +60,33 @@ def test_a_claim_that_patience_turns_says_so(run: Run, course: Path) -> None:
     ] == ["rare", "common", "near"]
 
 
+def test_cards_on_such_a_claim_say_so(run: Run, course: Path) -> None:
+    """Where the lab is shown, and to the author, unless the question says how long it trains."""
+    edit(lab_file(course), "hits / n_rolls)", "hits / n_rolls * (3 if budget < 2 else 1))")
+    run(*SMALL, "--set", "sides=20")
+
+    how = "depends on patience: holds on 0 of 3 fresh seeds, with 4 times the steps on 2 of 2"
+    shown = " ".join(run("lab", "show", LAB).out.split())
+    assert f"! rare {how}" in shown
+    outcome = run("check")
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note: ")]
+    assert outcome.code == 0
+    assert len(notes) == 3  # both options of one card and the claim of another
+    what = f": claim rare {how} (say in the question how long it trains)"
+    assert sum(what in note for note in notes) == 1
+    edit(course / "decks" / "1-dice.yaml", "rolls 4000 times", "rolls 4000 steps")
+    assert len(run("check", "--json").document["notes"]) == 1
+
+    edit(lab_file(course), "hits = 0", "hits = 0.0")
+    (note,) = run("check", "--json").document["notes"]
+    assert note.endswith(
+        "rolls.stability.json:1:1: measured with an older version of the lab "
+        f"(studykit lab stability {LAB})"
+    )
+    stability_path(course, LAB).write_text("{")
+    assert run("check").code == 1
+
+
 def test_a_lab_without_a_budget_is_measured_at_the_ordinary_one(run: Run, course: Path) -> None:
     edit(lab_file(course), "device, budget)", "device)")
     edit(lab_file(course), "4000 * budget", "4000")

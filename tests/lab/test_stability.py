@@ -17,9 +17,9 @@ from studykit.lab.stability import (
     Tally,
     add_sample,
     at,
-    depends_on_patience,
     flips,
     load_samples,
+    patience_notes,
     samples_or_none,
     stability_path,
     tally,
@@ -126,9 +126,11 @@ def test_patience_flips_what_most_seeds_say(one: Tally, other: Tally, is_flip: b
 def test_which_claims_depend_on_patience(header: LabHeader) -> None:
     """The loss falls from 3 to 1.5: low turns, high stays."""
     known = samples(3.0, 3.1, 2.9) + samples(1.5, 1.4, budget=PATIENT)
-    assert depends_on_patience(header, known, {}) == ("low",)
-    assert depends_on_patience(header, known, {"size": 2}) == ()
-    assert depends_on_patience(replace(header, code_hash="new"), known, {}) == ()
+    assert patience_notes(header, known, {}) == {
+        "low": "depends on patience: holds on 0 of 3 fresh seeds, with 4 times the steps on 2 of 2"
+    }
+    assert patience_notes(header, known, {"size": 2}) == {}
+    assert patience_notes(replace(header, code_hash="new"), known, {}) == {}
 
 
 @pytest.mark.parametrize(

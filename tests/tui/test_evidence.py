@@ -126,6 +126,18 @@ def test_a_recorded_run_names_the_machine_and_never_says_yours(header: LabHeader
     assert "your" not in shown
 
 
+def test_a_claim_that_depends_on_patience_says_so(header: LabHeader) -> None:
+    """Below the claim, and beside no other."""
+    evidence = replace(run_of(2.94), patience={"stuck": "depends on patience: a note"})
+    lines = text(card(claim="stuck"), header, evidence).splitlines()
+
+    (note,) = (line for line in lines if "depends on patience" in line)
+    claim = next(line for line in lines if line.startswith("✓ confirmed"))
+    assert lines.index(note) == lines.index(claim) + 1
+    assert note.index("depends") == claim.index(header.claims["stuck"][:8])
+    assert "patience" not in text(card(claim="slower"), header, evidence)
+
+
 def test_what_was_not_measured_says_how_to(header: LabHeader) -> None:
     assert text(card(claim="stuck"), header, None) == (
         "MEASURED  not measured yet: x runs it (≈ 25 s)"

@@ -51,12 +51,14 @@ def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) 
 def render_notes(
     header: LabHeader, claim: str, result: RunResult, indent: int, width: int, *, with_test: bool
 ) -> list[Content]:
-    """What is said below a claim: its test with what was measured, and the literature."""
+    """What is said below a claim: its test with what was measured, patience, the literature."""
     notes = []
     if with_test and claim in header.holds_if:
         test = Content.assemble(("Test: ", "$text-muted"), render_claim_test(header, claim))
         compared = Content.styled(render_compared(header, claim, result), "$text-muted")
         notes += [test, compared]
+    if note := result.patience.get(claim):
+        notes.append(Content.styled(note, "$text-warning"))
     if reported := header.literature.get(claim):
         notes.append(Content.styled(f"Literature: {reported}", "$text-muted"))
     return [hang(Content(" " * indent), note, width) for note in notes]
