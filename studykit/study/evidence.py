@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 from studykit.course.cards import Card, Course, Knobs, LabHeader, Predict
 from studykit.course.holds import parse_test
@@ -76,7 +77,8 @@ def _unmeasured_names(lab: LabHeader, runs: Sequence[RunResult]) -> Iterator[Cou
         for name, column in parse_test(test).names.items() if runs else ():
             if name not in known:
                 what = f"no recorded run measured {name}"
-                hint = f"mend the name or record again; there are {', '.join(known)}"
+                near = " or ".join(get_close_matches(name, known))
+                hint = f"record again, or did you mean {near}?" if near else "record again"
                 place = file.place_in_text(entries[claim][1], column)
                 yield CourseError(what, place=place, hint=hint)
 

@@ -304,11 +304,11 @@ def test_a_run_that_broke_off_is_no_evidence(mini: MiniCourse) -> None:
 
 
 def test_a_test_names_what_the_recorded_runs_measured(mini: MiniCourse) -> None:
-    place = mini.change(mini.lab, '"loss_with < 2"', '"loss_with < @@loss_base"')
+    place = mini.change(mini.lab, '"loss_with < 2"', '"loss_with < @@loss_wiht"')
 
     assert the_problem_of(mini) == (
-        f"{place}: no recorded run measured loss_base "
-        "(mend the name or record again; there are loss_with, loss_without)"
+        f"{place}: no recorded run measured loss_wiht "
+        "(record again, or did you mean loss_with or loss_without?)"
     )
 
 
