@@ -35,8 +35,7 @@ def judge_again(result: RunResult, header: LabHeader) -> RunResult:
     """A stored run with the claims and verdicts of the header as it is now.
 
     A verdict always belongs to the test that stands beside it: a claim whose test names what the
-    run did not measure is undecided, whatever an earlier test said. `result` itself if nothing
-    else comes out.
+    run did not measure is undecided, whatever an earlier test said.
     """
     seeds = tuple(
         # A seed that was broken off has no claims, and gets none.
@@ -44,9 +43,6 @@ def judge_again(result: RunResult, header: LabHeader) -> RunResult:
         for seed in result.seeds
     )
     verdicts = judge(seeds, header.claims, result.status, len(seeds))
-    said = [seed.claims for seed in seeds]
-    if verdicts == result.verdicts and said == [seed.claims for seed in result.seeds]:
-        return result
     return replace(result, seeds=seeds, verdicts=verdicts)
 
 

@@ -183,8 +183,8 @@ def test_the_latest_complete_own_run_is_the_evidence(course: FakeCourse) -> None
     own = [RUN, old, newer_knobs, broken, other_code, other_lab, longer, other_seeds]
     recorded = [replace(RUN, recorded=True, machine="theirs")]
 
-    assert find_evidence(header, {}, own, recorded) is RUN
-    assert find_evidence(header, {"size": 8}, own, recorded) is RUN
+    assert find_evidence(header, {}, own, recorded) == RUN
+    assert find_evidence(header, {"size": 8}, own, recorded) == RUN
     assert find_evidence(header, {"norm": "post"}, own, recorded) is None
 
 
@@ -208,6 +208,6 @@ def test_without_an_own_run_the_recorded_one_is_the_evidence(course: FakeCourse)
         replace(RUN, recorded=True, code_hash="xyz"),
     ]
 
-    assert find_evidence(header, {}, [], recorded) is recorded[1]
-    assert find_evidence(header, {"size": 2}, [], recorded) is recorded[0]
+    assert find_evidence(header, {}, [], recorded) == recorded[1]
+    assert find_evidence(header, {"size": 2}, [], recorded) == recorded[0]
     assert find_evidence(header, {}, [], []) is None
