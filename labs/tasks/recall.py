@@ -39,12 +39,19 @@ class RecallTask:
     n_cells: int
     n_fillers: int = 0
     n_filler_names: int = 8
+    nearest: int = 1
+    """How many tokens before the question a cell stands at least."""
 
     def __post_init__(self) -> None:
         if self.n_cells > self.n_names:
             raise ValueError(
                 f"n_cells is {self.n_cells} and n_names is {self.n_names}: "
                 "give as many names as cells, since no two cells share one"
+            )
+        if self.nearest > self.n_fillers + 1:
+            raise ValueError(
+                f"nearest is {self.nearest} and n_fillers is {self.n_fillers}: "
+                "give fillers for all the places that no cell may take"
             )
 
     @property
@@ -75,10 +82,12 @@ class RecallTask:
     def draw(self, n: int, generator: Generator) -> Questions:
         """Random sequences. Short distances are as frequent as long ones, octave by octave.
 
-        A distance d is drawn with a probability in proportion to 1/d, without replacement.
+        A distance d, `nearest` or more, is drawn with a probability in proportion to 1/d, without
+        replacement.
         """
         row = torch.arange(n)
         closeness = 1 / torch.arange(1, self.seq_len)  # (seq_len - 1,), by distance - 1
+        closeness[: self.nearest - 1] = 0
         distances = 1 + torch.multinomial(
             closeness.expand(n, -1), self.n_cells, generator=generator
         )  # (n, n_cells)

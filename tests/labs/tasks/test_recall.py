@@ -47,6 +47,13 @@ def test_each_octave_of_distances_is_about_as_frequent() -> None:
     assert octaves.tolist() == pytest.approx([0.21, 0.18, 0.16, 0.15, 0.15, 0.15], abs=0.03)
 
 
+def test_no_cell_is_nearer_than_asked_for() -> None:
+    task = RecallTask(n_names=3, n_values=2, n_cells=3, n_fillers=12, nearest=10)
+    tokens = task.draw(200, generator()).tokens
+    places = (tokens[..., 1] != task.nothing).nonzero()[:, 1]
+    assert set(places.tolist()) == set(range(6))  # distances 10 to 15 of a question at 15
+
+
 def test_the_generator_decides_everything() -> None:
     one, same, other = (TASK.draw(10, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.tokens, same.tokens)
@@ -59,3 +66,8 @@ def test_the_generator_decides_everything() -> None:
 def test_more_cells_than_names_are_refused() -> None:
     with pytest.raises(ValueError, match="n_cells is 3 and n_names is 2"):
         RecallTask(n_names=2, n_values=4, n_cells=3)
+
+
+def test_more_places_left_empty_than_there_are_fillers_are_refused() -> None:
+    with pytest.raises(ValueError, match="nearest is 4 and n_fillers is 2"):
+        RecallTask(n_names=2, n_values=4, n_cells=1, n_fillers=2, nearest=4)
