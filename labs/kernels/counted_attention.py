@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from labs.kernels.online_softmax import tiles
 from labs.machine.instrumented_memory import InstrumentedMemory
@@ -120,20 +120,20 @@ class CostModel:
         return Bytes((2 * n_rows + 2) * self.rows, 4 * self.rows, 4 * self.rows)
 
 
-class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the arithmetic of what runs inside it.
+class FlopCounter(TorchFunctionMode):
+    """Counts the arithmetic of the two programs above while they run inside it.
 
-    A matrix product of (m, k) and (k, n) is 2 m k n FLOPs; any other operation that computes
-    counts one for each number of its largest operand.
+    A matrix product of (m, k) and (k, n) is 2 m k n FLOPs; another operation of `ARITHMETIC` is one
+    for each number of its largest operand.
     """
 
-    _MOVES = frozenset(("permute", "slice", "cat", "copy_", "empty", "zeros_like", "full_like"))
+    ARITHMETIC = frozenset(("add", "sub", "mul", "div", "exp", "maximum", "amax", "sum"))
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.n_flops = 0
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self,
         func: Any,
         types: Any,
@@ -142,10 +142,9 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run the operation and count it."""
         result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        if name == "mm":
+        if func.__name__ == "matmul":
             self.n_flops += 2 * args[0].numel() * args[1].shape[1]
-        elif name not in self._MOVES:
+        elif func.__name__ in self.ARITHMETIC:
             operands = [x for x in (*args, result) if isinstance(x, Tensor)]
             self.n_flops += max(x.numel() for x in operands)
         return result

@@ -48,6 +48,14 @@ def test_traffic_falls_when_keys_and_values_fit_in_the_cache(runs: list[list[Eve
     assert naive[20] == 4 * rows + 2 * scores
 
 
+def test_a_program_that_computes_something_else_counts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(lab.PROGRAMS, "tiled", lambda *_: None)
+    with pytest.raises(ArithmeticError, match="tiled program is not attention"):
+        lab.count("tiled", CostModel(16, 8, 4, 4, number_bytes=4), seed=0)
+
+
 def test_the_table_is_that_of_the_arithmetic() -> None:
     """One head of 16,384 tokens in fp16 with head_dim 128, by hand."""
     table = lab.table(CostModel(16_384, 128, 128, 128, number_bytes=2))

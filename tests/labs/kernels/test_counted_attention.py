@@ -34,7 +34,8 @@ def test_both_programs_compute_attention_and_cost_what_the_formulas_say(
 
 def test_the_arithmetic_of_known_operations() -> None:
     a, b = torch.ones(2, 3), torch.ones(3, 5)
-    with FlopCounter() as counter:
+    counter = FlopCounter()
+    with counter:
         product = a @ b  # 2 · 2 · 3 · 5
         product = product[:, 1:3].exp() + 1  # 4 numbers, twice
         product.sum()  # 4 numbers in
