@@ -165,12 +165,13 @@ def run_lab(
     """Run a lab here and keep its result with your progress."""
     from studykit.lab.recorded import record_run
     from studykit.lab.results import result_to_json
+    from studykit.study.lab_run import seeds_at
 
     env = environment(ctx)
     header = find_lab(env, lab)
     knobs = parse_knobs(header, settings or [])
     require_budget(header, budget)
-    n_seeds = seeds or (1 if budget < 1 else header.seeds)
+    n_seeds = seeds or seeds_at(header, budget)
     if record and (budget, first_seed, n_seeds) != (1, 0, header.seeds):
         raise UsageError(
             "only a run with the lab's own seeds and budget is recorded",

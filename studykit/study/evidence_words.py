@@ -18,6 +18,11 @@ def render_knobs(knobs: Mapping[str, KnobValue]) -> str:
     return ", ".join(f"{name} {clean(format_knob(value))}" for name, value in knobs.items())
 
 
+def render_budget(budget: float) -> str:
+    """``0.25 × the training``; empty for the ordinary budget."""
+    return "" if budget == 1 else f"{budget:g} × the training"
+
+
 def format_knob(value: KnobValue) -> str:
     """One value of a knob; switches are on or off."""
     if isinstance(value, bool):

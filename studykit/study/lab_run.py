@@ -30,6 +30,10 @@ class LabRun:
     """The card that it was started from."""
     prediction: Prediction | None
     """What the learner expects; None: skipped."""
+    budget: float
+    """Times the lab's training steps."""
+    n_seeds: int
+    """How many seeds the run has: the lab's own number, one for a quick look."""
     state: RunState
     device: str
     """"cpu" or "cuda"; empty until the child says."""
@@ -55,12 +59,15 @@ class LabRun:
         card: Card | None,
         prediction: Prediction | None,
         *,
+        budget: float = 1.0,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.header = header
         self.knobs = {**header.defaults, **knobs}
         self.card = card
         self.prediction = prediction
+        self.budget = budget
+        self.n_seeds = seeds_at(header, budget)
         self.state = "starting"
         self.device = ""
         self.progress = Progress(0, 1)
@@ -81,6 +88,7 @@ class LabRun:
         """A run that has long ended, to be looked at as if it had ended just now."""
         run = cls(header, dict(result.knobs), card, prediction)
         run.device, run.result, run.stored = result.device, result, result
+        run.budget, run.n_seeds = result.budget, len(result.seeds)
         run.state, run.is_seen = "finished", True
         return run
 
@@ -99,7 +107,7 @@ class LabRun:
         n_before = max(0, len(self._seeds) - 1)
         total = self.progress.total
         within = min(1.0, max(0.0, self.progress.done / total)) if total > 0 else 0.0
-        return min(1.0, (n_before + within) / max(1, self.header.seeds))
+        return min(1.0, (n_before + within) / max(1, self.n_seeds))
 
     @property
     def n_begun(self) -> int:
@@ -158,6 +166,15 @@ class LabRun:
 
     def _seed(self, seed: int) -> SeedSoFar:
         return self._seeds.setdefault(seed, SeedSoFar(seed))
+
+
+QUICK_LOOK = 0.25
+"""The budget of a run that only shows what it is about."""
+
+
+def seeds_at(header: LabHeader, budget: float) -> int:
+    """How many seeds a run has if nobody says: one if its budget is below the ordinary one."""
+    return 1 if budget < 1 else header.seeds
 
 
 def is_worth_keeping(result: RunResult) -> bool:

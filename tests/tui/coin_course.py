@@ -90,16 +90,17 @@ SEEDS = 2
 SECONDS = {"cpu": 1}
 
 
-def run(*, bias, mood, seed, device):
+def run(*, bias, mood, seed, device, budget):
     rng = random.Random(seed)
     heads = 0
-    for toss in range(1, 401):
+    n_tosses = round(400 * budget)
+    for toss in range(1, n_tosses + 1):
         heads += rng.random() < bias
         if toss % 100 == 0:
-            yield Progress(toss, 400, "tossing")
+            yield Progress(toss, n_tosses, "tossing")
             yield Curve("share of heads", "coin", [toss], [heads / toss], x_label="toss")
             yield Curve("heads", "coin", [toss], [heads], x_label="toss")
-    yield Measurement("share", heads / 400)
+    yield Measurement("share", heads / n_tosses)
     yield Measurement("chance", bias, yardstick=True)
     if mood == "angry":
         raise RuntimeError("no more tosses [/nope]")
@@ -107,7 +108,11 @@ def run(*, bias, mood, seed, device):
         time.sleep(60)
 '''
 
-ABSENT = LAB.replace("SEEDS = 2", 'SEEDS = 2\nNEEDS = ("no_such_module",)')
+ABSENT = (
+    LAB.replace("SEEDS = 2", 'SEEDS = 2\nNEEDS = ("no_such_module",)')
+    .replace(", budget)", ")")
+    .replace("400 * budget", "400")
+)
 
 
 def write_course(root: Path) -> Path:

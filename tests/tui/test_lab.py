@@ -105,6 +105,24 @@ async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
         assert services.evidence(services.cards["coin-share"]) == stored.result
 
 
+async def test_a_quick_look_is_kept_and_is_no_evidence(services: Services) -> None:
+    """One seed with a quarter of the training; a lab without a budget has no such key."""
+    async with opened(services) as pilot:
+        assert "1 quick" in text_of(pilot.app)
+        await pilot.press("enter", "1")
+        text = words(await finished(pilot))
+
+        assert "1 seed in" in text and "0.25 × the training" in text
+        assert "saved as a quick look; it is no evidence for a card" in text
+        assert "YOU SAID" not in text
+        (stored,) = services.progress.runs("coins/toss")
+        assert (stored.result.budget, len(stored.result.seeds)) == (0.25, 1)
+        assert stored.prediction is None
+        assert services.evidence(services.cards["coin-share"]) is None
+        await show(pilot, services, "coin-absent")
+        assert "1 quick" not in text_of(pilot.app)
+
+
 async def test_the_key_is_answered_before_the_lab_answers(services: Services) -> None:
     """The screen changes with the key itself: no child process has said anything yet."""
     async with opened(services) as pilot:

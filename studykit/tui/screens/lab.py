@@ -17,8 +17,8 @@ from textual.timer import Timer
 from studykit.course.cards import Card, Knobs, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
-from studykit.study.evidence_words import render_knobs
-from studykit.study.lab_run import LabRun
+from studykit.study.evidence_words import render_budget, render_knobs
+from studykit.study.lab_run import QUICK_LOOK, LabRun
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -78,6 +78,7 @@ class LabScreen(StagedScreen):
         parts = [self._header.id]
         if self._lab_run is not None:
             parts.append(render_knobs(self._lab_run.knobs))
+            parts.append(render_budget(self._lab_run.budget))
         elif self._header.points:
             parts.append(f"measures {', '.join(self._header.points)}")
         if self._card is not None:
@@ -99,6 +100,8 @@ class LabScreen(StagedScreen):
             return self._setup.needs_prediction
         if action == "run":
             return self._setup.is_predicting or not self._setup.needs_prediction
+        if action == "quick_look":
+            return self._header.takes_budget
         if action == "log":
             return self._trace != ""
         if action == "change" and self.phase == "knobs":
@@ -148,9 +151,13 @@ class LabScreen(StagedScreen):
     async def action_skip(self) -> None:
         await self._start_if_trusted(None)
 
+    async def action_quick_look(self) -> None:
+        """Run one seed with a quarter of the training, which judges no prediction."""
+        await self._start_if_trusted(None, QUICK_LOOK)
+
     # The run.
 
-    async def _start_if_trusted(self, prediction: Prediction | None) -> None:
+    async def _start_if_trusted(self, prediction: Prediction | None, budget: float = 1.0) -> None:
         """Start the run, after asking once for a course that is not our own."""
         from studykit.lab.trust import is_trusted, remember
         from studykit.tui.screens.dialogs import TrustScreen
@@ -163,28 +170,29 @@ class LabScreen(StagedScreen):
                     remember(root, data_dir)
                 except (StudykitError, OSError) as error:
                     self.say(f"! it will be asked again: {error}")
-                await self._start(prediction)
+                await self._start(prediction, budget)
 
         try:
             if is_trusted(root, data_dir):
-                await self._start(prediction)
+                await self._start(prediction, budget)
             else:
                 self.app.push_screen(TrustScreen(root), answered)
         except StudykitError as error:
             self.say(f"! {error}")
 
-    async def _start(self, prediction: Prediction | None) -> None:
+    async def _start(self, prediction: Prediction | None, budget: float) -> None:
         services = self.services
         other = services.lab_run
         if other is not None and not other.is_over:
             self.say(f"{other.header.id} is still running: wait, or cancel it in its own lab")
             return
-        run = LabRun(self._header, self._setup.knobs, self._card, prediction)
+        run = LabRun(self._header, self._setup.knobs, self._card, prediction, budget=budget)
         messages = services.runner.run(
             run.header,
             knobs=run.knobs,
-            seeds=range(run.header.seeds),
+            seeds=range(run.n_seeds),
             device=services.settings.lab.device,
+            budget=budget,
         )
         services.lab_run = run
         # The app's worker, not the screen's: it outlives the screen.
@@ -232,6 +240,8 @@ class LabScreen(StagedScreen):
             return ""
         if run.stored.status != "done":
             return f"saved as {run.stored.status}; it is no evidence for a card"
+        if run.budget != 1:
+            return "✓ saved as a quick look; it is no evidence for a card"
         if self._card is None:
             return "✓ saved"
         if run.knobs == {**self._header.defaults, **self._card.knobs}:

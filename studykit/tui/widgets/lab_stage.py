@@ -261,7 +261,7 @@ class LabStage(Vertical):
         run = self._lab_run
         if run is None:
             return Content("")
-        votes = render_votes(run.header, run.card, run.seeds, width)
+        votes = render_votes(run, width)
         if run.prediction is None:
             return votes
         said = render_prediction(run.header, run.prediction, width)

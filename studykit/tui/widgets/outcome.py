@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from studykit.course.cards import Card, LabHeader
+from studykit.course.cards import LabHeader
 from studykit.lab.events import Table
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
-from studykit.study.evidence_words import claims_of, render_origin
+from studykit.study.evidence_words import claims_of, render_budget, render_origin
 from studykit.study.lab_run import LabRun
 from studykit.study.numbers import ladder, summarise
 from studykit.study.prediction import FAILS, HOLDS
@@ -40,7 +40,7 @@ def render_outcome(
     `with_tests`: each claim is told with the test that it passed or failed.
     """
     result = run.result
-    blocks = [_ending(run.header, result, width)] if result is not None else []
+    blocks = [_ending(run, result, width)] if result is not None else []
     if run.problem:
         blocks.append(hang(Content("! "), Content.styled(clean(run.problem), "$text-error"), width))
     if run.prediction is not None:
@@ -93,33 +93,32 @@ def render_prediction(
     return hang(Content.styled("YOU SAID  ", "bold $text-accent"), text, width)
 
 
-def render_votes(
-    header: LabHeader, card: Card | None, seeds: Sequence[SeedResult], width: int
-) -> Content:
+def render_votes(run: LabRun, width: int) -> Content:
     """The claims while the run goes on: what each seed that was judged says."""
     marks = {True: "✓", False: "✗", None: "?"}
     lines = []
-    for claim in claims_of(header, card):
-        votes = "".join(marks[seed.claims[claim]] for seed in seeds if claim in seed.claims)
-        lead = Content.styled(f"{votes.ljust(header.seeds, '·')} ", "bold")
-        lines.append(hang(lead, Content.styled(header.claims[claim], "$text-muted"), width))
+    for claim in claims_of(run.header, run.card):
+        votes = "".join(marks[seed.claims[claim]] for seed in run.seeds if claim in seed.claims)
+        lead = Content.styled(f"{votes.ljust(run.n_seeds, '·')} ", "bold")
+        lines.append(hang(lead, Content.styled(run.header.claims[claim], "$text-muted"), width))
     return Content("\n").join(lines)
 
 
-def _ending(header: LabHeader, result: RunResult, width: int) -> Content:
+def _ending(run: LabRun, result: RunResult, width: int) -> Content:
     n = len(result.seeds)
-    seeds = "deterministic:" if header.deterministic else f"{n} seed{'' if n == 1 else 's'} in"
+    seeds = "deterministic:" if run.header.deterministic else f"{n} seed{'' if n == 1 else 's'} in"
     if result.status == "done":
         torch = result.versions.get("torch", "")
         parts = [
             f"{seeds} {result.seconds:.1f} s",
+            render_budget(result.budget),
             result.device,
             clean(result.machine),
             f"torch {clean(torch)}" if torch else "",
         ]
         done = Content.styled(" · ".join(part for part in parts if part), "$text-muted")
         return hang(Content.styled("DONE  ", "bold"), done, width)
-    where = f" in seed {n} of {header.seeds}" if n else ""
+    where = f" in seed {n} of {run.n_seeds}" if n else ""
     why = f": {clean(result.message)}" if result.message else ""
     more = " · v shows the log" if result.trace else ""
     style = "bold" if result.status in ("skipped", "cancelled") else "bold $text-error"

@@ -13,7 +13,7 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import RunResult
-from studykit.study.evidence_words import claims_of, render_knobs
+from studykit.study.evidence_words import claims_of, render_budget, render_knobs
 from studykit.study.numbers import Summary
 from studykit.study.run_history import (
     Contrast,
@@ -80,7 +80,8 @@ def render_run(
 
 
 def _knobs(header: LabHeader, result: RunResult) -> str:
-    return render_knobs(changed_knobs(header, result))
+    parts = (render_knobs(changed_knobs(header, result)), render_budget(result.budget))
+    return ", ".join(part for part in parts if part)
 
 
 def when_of(result: RunResult, now: datetime) -> str:
