@@ -21,6 +21,8 @@ from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
+from studykit.tui.screens.home import HomeScreen
+from studykit.tui.screens.review import ReviewScreen
 from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_of, until
 from tests.tui.past import daily, study
 
@@ -136,6 +138,22 @@ async def test_nothing_due_says_what_comes(make_services: MakeServices) -> None:
         assert "Next: 1 card on 25 Nov; 1 new card still to meet" in screen
         await pilot.press("enter")
         assert text_of(pilot.app) == screen
+
+
+async def test_a_key_typed_ahead_opens_nothing_twice(make_services: MakeServices) -> None:
+    """Home hears a second Enter before the review stands on it; leaving that leads Home."""
+    services = make_services("recall", "numeric")
+    async with StudykitApp(services).run_test() as pilot:
+        await open_home(pilot)
+        home = pilot.app.screen
+        assert isinstance(home, HomeScreen)
+        home.action_review()
+        home.action_review()
+        home.action_practise()
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        assert len(pilot.app.screen_stack) == 2
+        await pilot.press("q")
+        assert pilot.app.screen is home
 
 
 async def test_undo_on_home(make_services: MakeServices) -> None:
