@@ -1,4 +1,4 @@
-"""Text from outside, made safe to show, and the few marks that a card's text may have."""
+"""Text for people: from outside, made safe to show; a card's few marks; numbers as words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as rows of the tables, and back: the only place that knows both."""
+"""Values as rows of the tables, and back: the only place that knows both; log and memories."""
 
 from __future__ import annotations
 

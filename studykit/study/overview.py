@@ -1,4 +1,4 @@
-"""What Home knows of the progress: a value, computed from the store."""
+"""What Home shows of today, computed from the store, and the report that it writes."""
 
 from __future__ import annotations
 

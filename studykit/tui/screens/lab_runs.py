@@ -1,4 +1,4 @@
-"""The learner's own runs of a lab and the recorded ones, two of them side by side."""
+"""The learner's own runs of a lab and the recorded ones: two side by side, or one as it ended."""
 
 from __future__ import annotations
 

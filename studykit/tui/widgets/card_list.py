@@ -1,4 +1,4 @@
-"""A list of cards of which only the rows in sight are drawn, so that its length does not matter."""
+"""A list of cards and the line to search in; only the rows in sight are drawn."""
 
 from __future__ import annotations
 
