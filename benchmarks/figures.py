@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import platform
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.make_data import NOW, Data
+from studykit.lab.execute import describe_machine
+
+PACKAGES = ("textual", "sqlmodel", "sqlalchemy", "pyyaml", "fsrs", "torch", "typer")
+TABLE_HEAD = "| figure | measured | beside | wanted | met |\n|---|---|---|---|---|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +86,28 @@ def environment_of(data: Data) -> dict[str, str]:
     for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL", "TEXTUAL_THEME"):
         environment.pop(name, None)
     return environment
+
+
+def row(figure: Figure) -> str:
+    """One line of the table, as Markdown."""
+    baseline = ""
+    if figure.baseline is not None and figure.ratio is not None:
+        baseline = f"{figure.against}: {figure.baseline:.3g} {figure.unit} (× {figure.ratio:.2g})"
+    wanted = [f"< {figure.below:g} {figure.unit}"] if figure.below is not None else []
+    wanted += [f"× {figure.ratio_below:g} at most"] if figure.ratio_below is not None else []
+    met = {True: "✓", False: "✗", None: ""}[figure.is_met]
+    value = f"{figure.value:.3g} {figure.unit}"
+    return f"| {figure.name} | {value} | {baseline} | {', '.join(wanted)} | {met} |"
+
+
+def conditions(figures: Iterable[Figure]) -> dict[str, object]:
+    """What is kept of a run: its figures, and under which conditions they were measured."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "format": 1,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine("cpu"),
+        "system": platform.system(),
+        "versions": {"python": platform.python_version(), **versions},
+        "figures": [{**asdict(figure), "ratio": figure.ratio} for figure in figures],
+    }

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chart, parsing, rating, start, study_queue
+from benchmarks import chart, labs, parsing, rating, start, study_queue
 from benchmarks.figures import Figure
 from benchmarks.make_data import Data, make_data
+from tests.commands.dice_course import LAB, write_course
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,20 @@ def test_every_benchmark_measures_something(data: Data) -> None:
         *study_queue.measure(data, 500, 1),
         *parsing.measure(data, 1),
         *chart.measure(data, 0.3),
+    ]
+    assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:
+    """Which is this one here; the lab needs no torch."""
+    course = write_course(tmp_path)
+    options = ["--preload"]
+    figures = [*labs.measure(LAB, labs.HERE, 1, courses=(course, course), options=options)]
+    assert [figure.name.partition(": ")[2] for figure in figures] == [
+        "a default run, processor time",
+        "a default run, wall time",
+        "warm child, first verdict",
+        "quick look",
     ]
     assert all(figure.value > 0 and figure.ratio for figure in figures)
 
