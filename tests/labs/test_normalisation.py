@@ -32,7 +32,7 @@ def test_uniform_attention_is_uniform_and_changes_nothing_else() -> None:
     ("before", "after", "word"),
     [
         (4.7, 3.1, "learns"),
-        (4.7, 3.2, "stuck"),
+        (4.7, 3.22, "stuck"),
         (4.7, 3.4, "slow"),
         (137.0, 18.0, "slow"),  # far above a uniform guess, and on its way down
         (4.7, 4.8, "diverged"),
