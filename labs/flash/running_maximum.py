@@ -37,7 +37,8 @@ from labs.kernels.online_softmax import (
     tiles,
 )
 from labs.kernels.reference import reference_attention, relative_error
-from studykit.lab.events import Curve, Event, Measurement, Progress
+from labs.kit.stages import stages
+from studykit.lab.events import Curve, Event, Measurement
 
 QUESTION = "What is the running maximum of a softmax in tiles for?"
 POINTS = ("4.3.2",)
@@ -80,13 +81,12 @@ def run(*, n_keys: int, block_k: int, seed: int, device: str) -> Iterator[Event]
         torch.randn(1, N_HEADS, n, HEAD_DIM, dtype=torch.float64, generator=generator).to(device)
         for n in (N_QUERIES, n_keys, n_keys)
     )
-    yield Progress(0, 3, "leaving out the factor")
-    yield from without_factor(q, k, v, block_k)
-    yield Progress(1, 3, "counting how often a maximum rises")
-    yield from rises(q, k, v, block_k)
-    yield Progress(2, 3, "leaving out the maximum")
-    yield from without_maximum(q, k, v, block_k)
-    yield Progress(3, 3, "done")
+    parts = {
+        "leaving out the factor": without_factor(q, k, v, block_k),
+        "counting how often a maximum rises": rises(q, k, v, block_k),
+        "leaving out the maximum": without_maximum(q, k, v, block_k),
+    }
+    yield from stages(parts)
 
 
 def partials(q: Tensor, k: Tensor, v: Tensor, block_k: int) -> list[Partial]:

@@ -32,7 +32,8 @@ from torch import Generator, Tensor
 from labs.kernels.online_softmax import online_attention, online_attention_backward, tiles
 from labs.kernels.reference import Causal, relative_error, visible_keys
 from labs.kernels.tile_walk import causal_walk
-from studykit.lab.events import Event, HeatMap, Measurement, Progress, Table, Walk
+from labs.kit.stages import stages
+from studykit.lab.events import Event, HeatMap, Measurement, Table, Walk
 
 QUESTION = "Is a softmax in tiles an approximation?"
 POINTS = ("4.3.1", "4.3.2", "4.3.3", "4.3.4")
@@ -75,14 +76,13 @@ def run(*, n_keys: int, causal: Causal, seed: int, device: str) -> Iterator[Even
         torch.randn(1, N_HEADS, n, HEAD_DIM, dtype=torch.float64, generator=generator).to(device)
         for n in (N_QUERIES, n_keys, n_keys)
     ]
-    yield Progress(0, 3, "tiles of every size and order")
     yield walk_of_twelve(seed)
-    yield from exactness(inputs, causal, generator)
-    yield Progress(1, 3, "the backward pass")
-    yield from gradients(inputs, causal, generator)
-    yield Progress(2, 3, "accuracy in float32")
-    yield from accuracy(inputs, causal)
-    yield Progress(3, 3, "done")
+    parts = {
+        "tiles of every size and order": exactness(inputs, causal, generator),
+        "the backward pass": gradients(inputs, causal, generator),
+        "accuracy in float32": accuracy(inputs, causal),
+    }
+    yield from stages(parts)
 
 
 def walk_of_twelve(seed: int) -> Walk:
