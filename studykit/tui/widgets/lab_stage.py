@@ -31,7 +31,7 @@ Kind: TypeAlias = Literal["chart", "map", "walk"]
 
 
 class Figure(NamedTuple):
-    """One picture of a run."""
+    """One figure of a run."""
 
     title: str
     kind: Kind
@@ -142,8 +142,8 @@ class LabStage(Vertical):
     async def toggle_log(self) -> None:
         """Draw the chart's y axis logarithmic, or linear again."""
         if self._shown is not None and self.shows == "chart":
-            picture = self._chart_figure(self._shown.title, self._seeds)
-            self._is_log[picture.title] = not picture.log_y
+            figure = self._chart_figure(self._shown.title, self._seeds)
+            self._is_log[figure.title] = not figure.log_y
             await self._draw()
 
     def move(self, n_rows: int, n_columns: int) -> None:
@@ -212,17 +212,17 @@ class LabStage(Vertical):
         if shown.kind == "walk":
             self._show_walk(shown.title, seeds)
             return
-        picture = self._chart_figure(shown.title, seeds)
+        figure = self._chart_figure(shown.title, seeds)
         drawn = (
-            picture.title,
-            picture.caption,
-            picture.log_y,
-            tuple(len(curve.xs) for curve in picture.curves),
-            len(picture.yardsticks),
+            figure.title,
+            figure.caption,
+            figure.log_y,
+            tuple(len(curve.xs) for curve in figure.curves),
+            len(figure.yardsticks),
         )
         if drawn != self._drawn:
             self._drawn = drawn
-            await self.query_one(Chart).show(picture)
+            await self.query_one(Chart).show(figure)
 
     def _chart_figure(self, title: str, seeds: Sequence[SeedResult]) -> ChartFigure:
         """A chart, of the newest seed that has it."""
