@@ -65,7 +65,7 @@ def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> 
 
 
 def say_beside(head: str, text: str, *, colour: str = "") -> None:
-    """Print `head`, coloured where somebody wants that, and `text` wrapped to the right of it."""
+    """Print `head`, in `colour` where colours are wanted, and `text` wrapped to the right of it."""
     lines = wrap(clean(text), max(terminal_width() - len(head), 24))
     if colour and _wants_colour():
         import typer  # the screens, too, come here for `warn`, and need no parser

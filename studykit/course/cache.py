@@ -32,7 +32,7 @@ _BROKEN = (OSError, ValueError, TypeError, KeyError, RecursionError)
 
 
 class CourseReader:
-    """The course below `root`, from what was kept in `data_dir` or else from its files.
+    """The course below `root`, from the cache in `data_dir` or else from its files.
 
     It writes there only if it `may_write`. Both properties raise `CourseError` as `load_course`
     does.
@@ -45,9 +45,9 @@ class CourseReader:
 
     @cached_property
     def cover(self) -> Cover:
-        """What is shown first; of a course that was kept it takes no more than a look."""
+        """What is shown first; of a cached course it takes no more than a look."""
         with suppress(*_BROKEN):
-            title, decks, problems = self._kept(1)
+            title, decks, problems = self._cached(1)
             return Cover(title, tuple(DeckCover(*deck) for deck in decks), tuple(problems))
         return self.course.cover
 
@@ -58,16 +58,16 @@ class CourseReader:
         from studykit.course.serialisation import unpack_course
 
         with suppress(*_BROKEN):
-            return unpack_course(self._kept(2), self.root)
+            return unpack_course(self._cached(2), self.root)
         from studykit.course.decks import load_course
 
         course = load_course(self.root)
-        self._keep(course)
+        self._write(course)
         return course
 
     @cached_property
     def _key(self) -> str:
-        """The name of the course's present content; empty if it cannot be kept."""
+        """The name of the course's present content; empty if it cannot be cached."""
         try:
             return course_key(self.root)
         except OSError:
@@ -78,12 +78,12 @@ class CourseReader:
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         return self._data_dir / FOLDER / f"{name}.json"
 
-    def _kept(self, n: int) -> Any:
-        """What the kept file's line `n` holds, 1 the cover, 2 the course.
+    def _cached(self, n: int) -> Any:
+        """What line `n` of the cache file holds, 1 the cover, 2 the course.
 
         Raises one of `_BROKEN` if there is none of the present content or it is damaged.
         """
-        key = self._key  # before anything is read: `_keep` asks whether it is still the same
+        key = self._key  # before anything is read: `_write` asks whether it is still the same
         with self._path.open("rb") as file:
             if not key or file.readline().rstrip() != key.encode():
                 raise ValueError("of another content")
@@ -93,8 +93,8 @@ class CourseReader:
             raise ValueError("damaged")
         return json.loads(text)
 
-    def _keep(self, course: Course) -> None:
-        """Keep what was just read, where that is possible and nothing was changed meanwhile."""
+    def _write(self, course: Course) -> None:
+        """Cache what was just read, where that is possible and nothing was changed meanwhile."""
         if not self._key or not self._may_write:
             return
         from studykit.course.serialisation import pack_course

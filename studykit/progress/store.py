@@ -57,7 +57,7 @@ from studykit.review.study_queue import Done
 from studykit.text import clean
 
 # As text: it is asked before and after each rating, and building the query takes longer.
-_TIP = """\
+_REVISION = """\
 SELECT id, card_id, at_ms, n_marks, marked_at_ms
 FROM (SELECT count(*) AS n_marks, max(at_ms) AS marked_at_ms FROM marks)
 LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
@@ -187,9 +187,9 @@ class Store:
             return [review_of(row) for row in session.connection().execute(query)]
 
     def revision(self) -> Hashable:
-        """Differs from an earlier one if anybody has answered, taken back or marked since."""
+        """Differs from an earlier one if something was answered, taken back or marked since."""
         with self._reading() as session:
-            return tuple(session.connection().exec_driver_sql(_TIP).one())
+            return tuple(session.connection().exec_driver_sql(_REVISION).one())
 
     def latest_answer_at(self) -> datetime | None:
         """When the last answer was given by the clock of then, of whichever course."""

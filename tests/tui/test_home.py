@@ -27,7 +27,7 @@ from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_o
 from tests.tui.past import daily, study
 
 
-async def open_standing(pilot: Pilot[None]) -> None:
+async def open_with_stats(pilot: Pilot[None]) -> None:
     """Wait until Home has the numbers that come after those of the day."""
     await until(pilot, lambda: "TRUE RETENTION" in text_of(pilot.app))
 
@@ -48,7 +48,7 @@ async def test_home_shows_the_longer_run(make_services: MakeServices) -> None:
     services = make_services("recall", "cloze", "predict")
     study(services, [*daily("stacks-recall", 24), *daily("stacks-cloze", 1)])
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
-        await open_standing(pilot)
+        await open_with_stats(pilot)
         screen = text_of(pilot.app)
         assert "24 days in a row" in screen
         row = next(line for line in screen.splitlines() if "Core transformer" in line)
@@ -68,7 +68,7 @@ async def test_few_reviews_are_not_judged(make_services: MakeServices) -> None:
     services = make_services("recall")
     study(services, daily("stacks-recall", 4))
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
-        await open_standing(pilot)
+        await open_with_stats(pilot)
         assert "too few to judge" in text_of(pilot.app)
         assert "2 reviews of known cards" in text_of(pilot.app)
 
@@ -78,7 +78,7 @@ async def test_the_calendar_has_a_cursor_only_with_the_focus(make_services: Make
     services = make_services("recall")
     study(services, daily("stacks-recall", 3))
     async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
-        await open_standing(pilot)
+        await open_with_stats(pilot)
         assert "today: no answer" in text_of(pilot.app)
         await pilot.press("h", "k")
         assert "today: no answer" in text_of(pilot.app)
@@ -100,7 +100,7 @@ async def test_the_calendar_needs_no_colour(
     services = make_services("recall", "cloze")
     study(services, [*daily("stacks-recall", 3), *[("stacks-cloze", 2, Rating.GOOD)] * 6])
     async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
-        await open_standing(pilot)
+        await open_with_stats(pilot)
         screen = text_of(pilot.app)
         assert re.search(r"Fri .*░ *\n.* █ *\n", screen)
         assert "1 ░ ▒ ▓ █ 7" in screen and "■" not in screen
