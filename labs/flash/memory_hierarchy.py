@@ -57,7 +57,7 @@ HOLDS_IF = {
     "tiles_in_cache": "tiles_gain >= 1.5 if not 1.2 < tiles_gain < 1.5 else unknown",
     "gain_follows_ridge": "(intensity < ridge and fused_gain >= 2) or "
     "(intensity > ridge and fused_gain < 2) "
-    "if not (1.7 < fused_gain < 2.3 or 0.7 < intensity / ridge < 1.4) else unknown",
+    "if not (1.8 < fused_gain < 2.2 or 0.7 < intensity / ridge < 1.4) else unknown",
 }
 KNOBS = {"head_dim": (128, 64)}
 SEEDS = 3
