@@ -35,8 +35,8 @@ from studykit.lab.events import Curve, Event, HeatMap, Measurement, Progress
 QUESTION = "What gives each head its job, and what does removing one show?"
 POINTS = ("1.2.1", "1.2.2", "1.2.3", "1.2.4", "1.2.5")
 CLAIMS = {
-    "equal": "Eight heads that start equal stay equal, and read at most one and a half of the "
-    "four places in the mean.",
+    "equal": "Eight heads that start equal stay equal, and read at most two of the four places "
+    "in the mean.",
     "distinct": "Eight heads with two different starts read at least one place fewer than eight "
     "heads with eight, in the mean.",
     "covered": "Eight heads with two different starts read some places, and none hangs on a "
@@ -45,7 +45,7 @@ CLAIMS = {
     "in the mean.",
 }
 HOLDS_IF = {
-    "equal": "differ_equal < 0.01 and read_equal <= 1.5 if read_different >= 3 else unknown",
+    "equal": "differ_equal < 0.01 and read_equal <= 2 if read_different >= 3 else unknown",
     "distinct": "read_different - read_two >= 1",
     "covered": "hangs_two == 0 and read_two > 0 if read_different >= 3 else unknown",
     "hangs": "hangs_different >= 1 if read_different >= 3 else unknown",

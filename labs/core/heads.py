@@ -43,9 +43,9 @@ CLAIMS = {
     "one_head_few": "The best start of one head reads two of the four places at most.",
     "one_head_all": "The best start of one head reads all four places.",
     "four_always": "Four heads read all four places from every start.",
-    "four_sometimes": "From some starts four heads miss a place; in the mean they read at least "
-    "one and a half.",
-    "four_few": "Four heads read fewer than one and a half places, in the mean of their starts.",
+    "four_sometimes": "From some starts four heads miss a place; in the mean they read more than "
+    "one.",
+    "four_few": "Four heads read one place at most, in the mean of their starts.",
     "same_size": "Layers with one, four and eight heads have the same number of parameters.",
 }
 HOLDS_IF = {
@@ -53,8 +53,8 @@ HOLDS_IF = {
     "one_head_few": "best_h1 <= 2 if read_h8 >= 3 else unknown",
     "one_head_all": "best_h1 == 4",
     "four_always": "worst_h4 == 4",
-    "four_sometimes": "worst_h4 < 4 and read_h4 >= 1.5",
-    "four_few": "read_h4 < 1.5",
+    "four_sometimes": "worst_h4 < 4 and read_h4 > 1",
+    "four_few": "read_h4 <= 1",
     "same_size": "parameters_h1 == parameters_h4 == parameters_h8",
 }
 KNOBS = {"places": ("offsets", "marks")}
