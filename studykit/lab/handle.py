@@ -188,6 +188,9 @@ async def start_child(preload: Sequence[str], threads: int) -> ChildProcess:
         environment["PYTHONPATH"] = os.pathsep.join(paths)
     if threads > 0:
         environment["OMP_NUM_THREADS"] = str(threads)
+    # Threads that wait for each other sleep: by default they spin, and on a busy machine an
+    # operation on two of them costs several times the processor of one. Read when torch loads.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # -P: no file in the learner's folder may pass for a module; -u: no print is lost.
     command = [sys.executable, "-u", "-P", "-m", "studykit.lab.child", *preload]
     _, child = await asyncio.get_running_loop().subprocess_exec(

@@ -247,11 +247,12 @@ async def test_events_arrive_while_the_lab_computes_in_silence(
 
 
 async def test_torch_is_warm_and_limited_to_the_threads_allowed(course: FakeCourse) -> None:
-    """The spare child has torch, but not what only a compiler needs."""
+    """The spare child has torch, without what only a compiler needs, and its threads sleep."""
     runner = LabRunner(course.root, threads=1, time_limit_s=60.0)
     header = course.write_run(
         """
         assert "torch" in sys.modules and "torch._dynamo" not in sys.modules
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
         import torch
         yield Measurement("loss", torch.tensor(1.5))
         yield Measurement("threads", torch.get_num_threads())

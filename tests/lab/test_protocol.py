@@ -36,7 +36,7 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True, max_examples=40)
 @given(values)
 def test_anything_survives_strict_json(value: Any) -> None:
     """Infinities and NaN too, and one line stays one line."""

@@ -82,7 +82,7 @@ results = st.builds(
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True, max_examples=40)
 @given(results)
 def test_a_result_survives_strict_json(result: RunResult) -> None:
     """NaN and infinity included; compared as text, since NaN equals nothing."""
