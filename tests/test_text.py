@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from studykit.text import clean, first_suspect
+from studykit.text import clean, first_suspect, format_value
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,15 @@ def test_the_first_suspect_is_the_first_character_that_cleaning_changes(text: st
 
 
 _OVERRIDES = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (2.9512, "2.951"), (0.3324, "0.332"), (0.0123, "0.0123"), (7.6e-9, "7.60e-9"),
+        (12.345, "12.35"), (123.45, "123.5"), (32768.0, "32768"), (3, "3"), (0.0, "0"),
+        (1.5e9, "1.50e9"), (math.nan, "diverged"), (math.inf, "∞"), (-math.inf, "-∞"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_or_four_digits(value: float, shown: str) -> None:
+    assert format_value(value) == shown

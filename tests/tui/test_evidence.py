@@ -14,7 +14,6 @@ from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.study.numbers import ladder, summarise
-from studykit.text import format_value
 from studykit.tui.widgets.evidence import deciding_rows, render_claims, render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
@@ -278,18 +277,6 @@ def test_no_line_is_wider_than_the_card(header: LabHeader, width: int) -> None:
     content = render_evidence(None, header, run_of(2.94, 2.96), NOW, width=width)
 
     assert max(line.cell_length for line in content.split("\n")) <= width
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (2.9512, "2.951"), (0.3324, "0.332"), (0.0123, "0.0123"), (7.6e-9, "7.60e-9"),
-        (12.345, "12.35"), (123.45, "123.5"), (32768.0, "32768"), (3, "3"), (0.0, "0"),
-        (1.5e9, "1.50e9"), (math.nan, "diverged"), (math.inf, "∞"), (-math.inf, "-∞"),
-    ],
-)  # fmt: skip
-def test_numbers_have_three_or_four_digits(value: float, shown: str) -> None:
-    assert format_value(value) == shown
 
 
 def test_a_number_stands_between_the_levels_it_lies_between() -> None:

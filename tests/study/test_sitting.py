@@ -1,0 +1,97 @@
+"""The card in hand: what is held of it, and when it lets go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from studykit.review.grading import AnswerError, Confidence
+from studykit.review.schedule import Rating
+from studykit.review.session import Session
+from studykit.study.services import Services
+from studykit.study.sitting import Sitting
+from tests.tui.conftest import NOW, build_idle_services
+from tests.tui.screen_course import build_result
+
+
+def sit(services: Services) -> Sitting[Session]:
+    """A sitting on today's cards; the progress is opened."""
+    services.open()
+    return Sitting(services, services.open_session())
+
+
+def run_lab(services: Services, *, n_layers: int, minutes: int = 1) -> None:
+    """Store a run of the learner's, some minutes from now."""
+    at = NOW + timedelta(minutes=minutes)
+    result = build_result(services.course.root, n_layers=n_layers, at=at)
+    services.record_run(result, None, None)
+
+
+def test_an_answer_is_held_until_it_is_said_how_sure_it_is(tmp_path: Path) -> None:
+    """Until then it can be taken back; what cannot be an answer changes nothing."""
+    sitting = sit(build_idle_services(tmp_path, "numeric"))
+    with pytest.raises(AnswerError):
+        sitting.take("many")
+    assert (sitting.phase, sitting.given) == ("asked", None)
+    sitting.take("3.3")
+    assert (sitting.phase, sitting.given) == ("answered", "3.3")
+    assert sitting.asks_confidence and sitting.can_let_go
+    sitting.let_go()
+    assert (sitting.phase, sitting.given) == ("asked", None)
+    sitting.take("3.3")
+    sitting.confide(Confidence.SURE)
+    sitting.show_result()
+    assert sitting.phase == "revealed" and sitting.grade is not None
+    assert (sitting.given, sitting.confidence) == ("3.3", Confidence.SURE)
+
+
+def test_the_next_card_comes_with_an_empty_hand(tmp_path: Path) -> None:
+    """And so does the same one, taken back: nothing has to announce it."""
+    sitting = sit(build_idle_services(tmp_path, "numeric", "cloze"))
+    sitting.take("3.3")
+    sitting.confide(Confidence.SURE)
+    sitting.lab_was_open()
+    sitting.show_result()
+    sitting.asking.rate(Rating.GOOD)
+    assert (sitting.phase, sitting.given, sitting.confidence) == ("asked", None, None)
+    sitting.asking.undo()
+    assert (sitting.phase, sitting.given, sitting.confidence) == ("asked", None, None)
+    sitting.take("3.3")
+    assert sitting.can_let_go
+
+
+def test_a_run_at_the_cards_knobs_is_taken_up_once(tmp_path: Path) -> None:
+    """A run at others is no evidence for it."""
+    services = build_idle_services(tmp_path, "predict")
+    sitting = sit(services)
+    assert sitting.evidence is not None and sitting.evidence.recorded
+    assert not sitting.refresh_evidence()
+    run_lab(services, n_layers=2)
+    assert not sitting.refresh_evidence()
+    run_lab(services, n_layers=8, minutes=2)
+    assert sitting.refresh_evidence()
+    assert sitting.evidence == services.runs[-1].result
+    assert not sitting.refresh_evidence()
+
+
+def test_a_held_prediction_is_revealed_by_a_run(tmp_path: Path) -> None:
+    """The learner has bet and has seen the outcome."""
+    services = build_idle_services(tmp_path, "predict")
+    sitting = sit(services)
+    sitting.take(0)
+    assert (sitting.phase, sitting.given) == ("predicted", 0)
+    run_lab(services, n_layers=8)
+    assert sitting.refresh_evidence()
+    assert sitting.phase == "revealed"
+
+
+def test_runs_from_before_the_card_are_not_news(tmp_path: Path) -> None:
+    """Though they are what it is judged by."""
+    services = build_idle_services(tmp_path, "predict")
+    services.open()
+    run_lab(services, n_layers=8)
+    sitting = Sitting(services, services.open_session())
+    assert not sitting.refresh_evidence()
+    assert sitting.evidence == services.runs[-1].result
