@@ -67,7 +67,7 @@ HOLDS_IF = {
     "sharpens": "change_none > 5 and max(change_pre, change_post, change_uniform) < 2",
     "post_stuck": "learns_pre == 3 and learns_post <= 1 and collapsed_post >= 2"
     " and collapsed_pre == 0",
-    "better": "loss_pre < loss_none - 0.1",
+    "better": "diverged(loss_none) or loss_pre < loss_none - 0.1",
     "wider": "learns_pre > learns_none and loss_none <= loss_pre + 0.1",
     "superfluous": "learns_none >= learns_pre and loss_none <= loss_pre + 0.1",
     "independent": "batch_dependence_layer < 0.000001 and batch_dependence_batch > 0.1",

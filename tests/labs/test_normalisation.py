@@ -47,10 +47,10 @@ def test_a_model_has_diverged_if_it_ends_above_its_own_start(
 
 
 def test_a_run_measures_what_theory_says_of_norms() -> None:
-    arguments = {"n_layers": 8, "init": "xavier", "warmup": 0.0, "seed": 0, "device": "cpu"}
+    arguments = {"n_layers": 4, "init": "xavier", "warmup": 0.0, "seed": 0, "device": "cpu"}
     events = list(normalisation.run(**arguments, budget=0.02))
     m = {event.name: event.value for event in events if isinstance(event, Measurement)}
-    assert 2 < m["growth_pre"] < 5 < 10 < m["growth_none"]  # a sum against a product
+    assert 2 * m["growth_pre"] < m["growth_none"]  # a sum against a product
     sizes = {e.name: e.ys for e in events if isinstance(e, Curve) and e.chart.startswith("Size")}
     assert list(sizes["post"]) == pytest.approx([1] * 3, abs=0.05)  # whatever the rate
     assert m["batch_dependence_layer"] < 1e-6 < 0.1 < m["batch_dependence_batch"]
