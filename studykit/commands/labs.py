@@ -111,7 +111,9 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
         from studykit.lab.results import result_to_json
 
         result = None if evidence is None else result_to_json(evidence)
-        say_json({"format": 1, **_header_document(header), "result": result})
+        patience = {} if evidence is None else dict(evidence.patience)
+        document = {"format": 1, **_header_document(header), "result": result}
+        say_json(document | {"patience": patience})
         return
     say(f"{header.id}: {header.question}")
     say(header.title)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from studykit.commands.plain_card import evidence_lines
+from studykit.course.decks import load_course
+from studykit.lab.recorded import load_recorded
 from studykit.lab.stability import load_samples, stability_path
 from tests.commands.dice_course import LAB, edit, lab_file
-from tests.commands.runner import PROGRAM, Run, wait_for
+from tests.commands.runner import AT, PROGRAM, Run, wait_for
 
 SMALL = ["lab", "stability", LAB, "--trust", "--seeds", "3", "--patient-seeds", "2"]
 
@@ -68,6 +72,7 @@ def test_cards_on_such_a_claim_say_so(run: Run, course: Path) -> None:
     how = "depends on patience: holds on 0 of 3 fresh seeds, with 4 times the steps on 2 of 2"
     shown = " ".join(run("lab", "show", LAB).out.split())
     assert f"! rare {how}" in shown
+    assert run("lab", "show", LAB, "--json").document["patience"]["rare"] == how
     outcome = run("check")
     notes = [line for line in outcome.out.splitlines() if line.startswith("note: ")]
     assert outcome.code == 0
@@ -85,6 +90,16 @@ def test_cards_on_such_a_claim_say_so(run: Run, course: Path) -> None:
     )
     stability_path(course, LAB).write_text("{")
     assert run("check").code == 1
+
+
+def test_a_review_line_by_line_says_so(course: Path) -> None:
+    known = load_course(course)
+    card, header = known.cards["dice-probability"], known.labs[LAB]
+    (evidence,) = (run for run in load_recorded(course, LAB) if run.knobs == header.defaults)
+    told = replace(evidence, patience={"near": "depends on patience: a note"})
+    lines = [*evidence_lines(card, header, told, AT)]
+    (at,) = (n for n, line in enumerate(lines) if line.endswith(header.claims["near"]))
+    assert lines[at + 1] == "This depends on patience: a note."
 
 
 def test_a_lab_without_a_budget_is_measured_at_the_ordinary_one(run: Run, course: Path) -> None:
