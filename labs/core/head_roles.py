@@ -52,7 +52,7 @@ HOLDS_IF = {
 }
 KNOBS = {"places": ("offsets", "marks")}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 10}
 LITERATURE = {
     "covered": "38 of 48 encoder heads of a translation model could be pruned for 0.15 BLEU, with "
     "gates and further training (Voita et al. 2019); without retraining 20 % of the heads of "
