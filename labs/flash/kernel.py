@@ -4,22 +4,22 @@ FlashAttention is an algorithm before it is a kernel. This lab computes the same
 times. (1) A loop over tiles in NumPy. (2) The specification in PyTorch, tile by tile, forward and
 backward. (3) The Triton kernel, run by Triton's interpreter: the real source, program after
 program, on the CPU. (4) The same source compiled for a GPU that need not be here, and what the
-compiler reports. (5) The kernel on this machine's GPU, if it has one. Beside them stands ordinary
+compiler reports. (5) The kernel on this machine's GPU, if it has one. Beside them stands naive
 attention, which computes and keeps all scores, in the same precision. The levels' code is in
 `labs/kernels/five_levels.py`.
 
-How to read it. "Error" is the root of the mean square of the difference to ordinary attention in
-float64, on the same inputs. In float16 ordinary attention rounds scores and weights, and the tiles
+How to read it. "Error" is the root of the mean square of the difference to naive attention in
+float64, on the same inputs. In float16 naive attention rounds scores and weights, and the tiles
 in PyTorch round their accumulators, too; the kernel has scores and accumulators in float32. A "tile
 product" is a multiplication of one tile by another, counted while it happens: forward there are two
-for each tile of scores, q kᵀ and weights · v. For the backward pass ordinary attention reads the
+for each tile of scores, q kᵀ and weights · v. For the backward pass naive attention reads the
 weights that it kept. The kernel kept none and computes q kᵀ again: once if it makes one pass over
 the tiles, in which all programs add to the same dq, or twice in two passes, of which one sums up dk
 and dv and the other dq. How much the order of an addition matters is measured by adding up the same
 parts of dq from the first tile of keys to the last, and backwards.
 
 What the literature reports. Dao et al. (2022) count 75.2 GFLOPs for FlashAttention and 66.6 for
-ordinary attention, forward and backward, and 4.4 against 40.3 GB of memory traffic, in 7.3 against
+naive attention, forward and backward, and 4.4 against 40.3 GB of memory traffic, in 7.3 against
 41.7 ms (Fig. 2, left: GPT-2 medium, sequence length 1024, an A100).
 
 Out of scope: bfloat16, which the interpreter does not compute; races between programs, which it
@@ -44,8 +44,8 @@ from labs.kernels.five_levels import (
     by_hand,
     compile_kernels,
     interpret_all,
+    naive,
     on_gpu,
-    ordinary,
     query_gradient_parts,
     rms,
     tiled,
@@ -58,27 +58,27 @@ QUESTION = "What does a GPU kernel compute differently from the formula?"
 POINTS = ("4.2.4", "4.3.4", "4.4.3", "4.4.4")
 CLAIMS = {
     "agree": "In float32 the loop, the tiles and the interpreted kernel err at most twice as much "
-    "as ordinary attention does, in the output and in the gradients.",
-    "approximates": "In float16 the kernel's output is less exact than that of ordinary attention: "
+    "as naive attention does, in the output and in the gradients.",
+    "approximates": "In float16 the kernel's output is less exact than that of naive attention: "
     "its error is more than 1.5 times as large.",
-    "as_exact": "In float16 the kernel's output is about as exact as that of ordinary attention: "
+    "as_exact": "In float16 the kernel's output is about as exact as that of naive attention: "
     "its error is between 1 / 1.5 and 1.5 times as large.",
-    "more_exact": "In float16 the kernel's output is more exact than that of ordinary attention: "
+    "more_exact": "In float16 the kernel's output is more exact than that of naive attention: "
     "its error is less than 1 / 1.5 times as large.",
     "skips": "With causality the loop, the tiles and the kernel each visit (T² + T) / 2 of the T² "
     "tiles.",
     "recomputes": "Forward and backward, the kernel multiplies 7 tiles for each tile of scores in "
-    "one pass and 9 in two, where ordinary attention multiplies 6.",
+    "one pass and 9 in two, where naive attention multiplies 6.",
     "order_changes": "Adding the same parts of dq in the reverse order changes the bits of more "
     "than a tenth of its numbers, and its error by at most a factor of 1.5.",
 }
 HOLDS_IF = {
     "agree": "worst_error_ratio <= 2",
-    "approximates": "half_error_kernel / half_error_ordinary > 1.5",
-    "as_exact": "1 / 1.5 <= half_error_kernel / half_error_ordinary <= 1.5",
-    "more_exact": "half_error_kernel / half_error_ordinary < 1 / 1.5",
+    "approximates": "half_error_kernel / half_error_naive > 1.5",
+    "as_exact": "1 / 1.5 <= half_error_kernel / half_error_naive <= 1.5",
+    "more_exact": "half_error_kernel / half_error_naive < 1 / 1.5",
     "skips": "tiles_loop == tiles_pytorch == tiles_kernel == (tiles_of_row**2 + tiles_of_row) / 2",
-    "recomputes": "products_ordinary == 6 and products_one_pass == 7 and products_two_passes == 9",
+    "recomputes": "products_naive == 6 and products_one_pass == 7 and products_two_passes == 9",
     "order_changes": "order_changed > 0.1"
     " and 1 / 1.5 <= order_error_backwards / order_error_forwards <= 1.5",
 }
@@ -87,14 +87,14 @@ SEEDS = 3
 SECONDS = {"cpu": 9}
 NEEDS = ("triton",)
 LITERATURE = {
-    "recomputes": "75.2 GFLOPs against 66.6 for ordinary attention, 1.13 times as many, forward "
+    "recomputes": "75.2 GFLOPs against 66.6 for naive attention, 1.13 times as many, forward "
     "and backward (Dao et al. 2022, Fig. 2 left; GPT-2 medium, sequence length 1024, an A100).",
 }
 
 N_TOKENS, HEAD_DIM = 256, 32
 TIMEOUT_S = 300
 LABELS = {
-    "ordinary": "ordinary attention",
+    "naive": "naive attention",
     "loop": "1 loop in NumPy",
     "pytorch": "2 tiles in PyTorch",
     "kernel": "3 Triton kernel, interpreted",
@@ -103,7 +103,7 @@ LABELS = {
 
 def run(*, causal: Causal, block: int, seed: int, device: str) -> Iterator[Event]:
     """All levels on the same inputs, which the seed draws, then what was counted on the way."""
-    yield Progress(0, 4, "ordinary attention, and tile by tile")
+    yield Progress(0, 4, "naive attention, and tile by tile")
     generator = Generator().manual_seed(seed)
     shape = (1, 1, N_TOKENS, HEAD_DIM)
     single = Inputs(*(torch.randn(shape, generator=generator) for _ in Inputs._fields))
@@ -121,11 +121,11 @@ def run(*, causal: Causal, block: int, seed: int, device: str) -> Iterator[Event
         compiling = pool.submit(ask_compiler)
         yield from rounding(single, causal, block)
         in_single = {
-            "ordinary": ordinary(single, causal, block),
+            "naive": naive(single, causal, block),
             "loop": by_hand(single, causal, block),
             "pytorch": tiled(single, causal, block),
         }
-        in_half = {"ordinary": ordinary(half, causal, block), "pytorch": tiled(half, causal, block)}
+        in_half = {"naive": naive(half, causal, block), "pytorch": tiled(half, causal, block)}
         yield Progress(1, 4, "interpreting the kernel")
         in_single["kernel"], in_half["kernel"] = interpreting.result()
         yield from accuracy(errors(single, causal, in_single), errors(half, causal, in_half))
@@ -149,8 +149,8 @@ Errors: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
 def errors(inputs: Inputs, causal: Causal, levels: Mapping[str, Level]) -> Errors:
-    """Root mean squares of the differences to ordinary attention in float64."""
-    exact = ordinary(inputs.to(torch.float64), causal, 1)
+    """Root mean squares of the differences to naive attention in float64."""
+    exact = naive(inputs.to(torch.float64), causal, 1)
     found = {name: {"output": rms(level.out - exact.out)} for name, level in levels.items()}
     for name, level in levels.items():
         if level.gradients:
@@ -165,13 +165,13 @@ def accuracy(single: Errors, half: Errors) -> Iterator[Event]:
         rows = [(LABELS[name], e["output"], e.get("gradients", "")) for name, e in found.items()]
         yield Table(f"Error in {precision} (RMS)", ("level", "output", "gradients"), rows)
     worst = max(
-        error / single["ordinary"][what]
+        error / single["naive"][what]
         for name in ("loop", "pytorch", "kernel")
         for what, error in single[name].items()
     )
-    label = "largest error of a level in float32, as a multiple of ordinary attention's"
+    label = "largest error of a level in float32, as a multiple of naive attention's"
     yield Measurement("worst_error_ratio", worst, "", label)
-    for name in ("ordinary", "kernel"):
+    for name in ("naive", "kernel"):
         label = f"error of the output in float16, {LABELS[name]}"
         yield Measurement(f"half_error_{name}", half[name]["output"], "", label)
 
@@ -188,7 +188,7 @@ def work(tiles_of_row: int, levels: Mapping[str, Level]) -> Iterator[Event]:
         rows.append((LABELS[name], visited, *("" if math.isnan(x) else x for x in both)))
         products[name] = both
     for name, value in (
-        ("ordinary", products["ordinary"][1]),
+        ("naive", products["naive"][1]),
         ("one_pass", products["kernel"][0]),
         ("two_passes", products["kernel"][1]),
     ):
@@ -203,7 +203,7 @@ def work(tiles_of_row: int, levels: Mapping[str, Level]) -> Iterator[Event]:
 
 def rounding(inputs: Inputs, causal: Causal, block: int) -> Iterator[Event]:
     """The same parts of dq added up from the first tile of keys to the last, and backwards."""
-    exact = ordinary(inputs.to(torch.float64), causal, block).gradients[0]
+    exact = naive(inputs.to(torch.float64), causal, block).gradients[0]
     parts = query_gradient_parts(inputs, causal, block)
     forwards, backwards = (sum(order, torch.zeros_like(inputs.q)) for order in (parts, parts[::-1]))
     changed = float((forwards != backwards).double().mean())

@@ -2,14 +2,14 @@
 
 A softmax divides by a sum over the whole row, so it seems to need the whole row at once. It does
 not: a maximum, a sum and an accumulator, three things that any set of keys has, are enough to merge
-it with any other set. This lab compares attention that is merged tile by tile with ordinary
+it with any other set. This lab compares attention that is merged tile by tile with naive
 attention, which holds all scores: in float64 for tiles of many sizes in several orders, forward and
 backward, and in float32 for accuracy.
 
 How to read it. The walk goes through one small causal example, a tile of three queries against a
 tile of three keys at a time: see how the maximum rises, what the factor does to the sums, and that
 acc / row_sum is at every step the attention over the keys so far. In the heat map each cell is the
-largest difference from ordinary attention in float64, whose own rounding is about 1e-15. Errors in
+largest difference from naive attention in float64, whose own rounding is about 1e-15. Errors in
 float32 are root mean squares, relative to that of the exact output.
 
 What the literature reports. Milakov and Gimelshein (2018) compute the softmax with a running
@@ -38,20 +38,20 @@ from studykit.lab.events import Event, HeatMap, Measurement, Table, Walk
 QUESTION = "Is a softmax in tiles an approximation?"
 POINTS = ("4.3.1", "4.3.2", "4.3.3", "4.3.4")
 CLAIMS = {
-    "exact": "In float64, tiles of any size in any order give ordinary attention to 12 decimals.",
+    "exact": "In float64, tiles of any size in any order give naive attention to 12 decimals.",
     "gradients": "The lse of each row is all that the backward pass needs of the softmax: in "
-    "float64 it gives the gradients of ordinary attention to 12 decimals.",
+    "float64 it gives the gradients of naive attention to 12 decimals.",
     "approximates": "In float32 tiles cost accuracy: the error against float64 is more than twice "
-    "that of ordinary attention.",
+    "that of naive attention.",
     "rounds_alike": "In float32 tiles round differently, but no worse: not the same bits, and an "
-    "error against float64 of at most twice that of ordinary attention.",
-    "bitwise": "In float32 tiles give bit for bit the result of ordinary attention.",
+    "error against float64 of at most twice that of naive attention.",
+    "bitwise": "In float32 tiles give bit for bit the result of naive attention.",
 }
 HOLDS_IF = {
     "exact": "difference_out < 1e-12",
     "gradients": "difference_gradients < 1e-12",
-    "approximates": "error_tiled > 2 * error_ordinary",
-    "rounds_alike": "error_tiled <= 2 * error_ordinary and equal_bits < 1",
+    "approximates": "error_tiled > 2 * error_naive",
+    "rounds_alike": "error_tiled <= 2 * error_naive and equal_bits < 1",
     "bitwise": "equal_bits == 1",
 }
 KNOBS = {"n_keys": (1000, 256, 4000), "causal": ("none", "bottom-right")}
@@ -92,7 +92,7 @@ def walk_of_twelve(seed: int) -> Walk:
     return causal_walk("Twelve tokens, tile by tile", 2 * q, k, v, block=3)
 
 
-def ordinary_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: Causal) -> Tensor:
+def naive_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: Causal) -> Tensor:
     """Attention as its formula says, with all scores of a row at hand."""
     visible = visible_keys(q.shape[-2], k.shape[-2], causal=causal, device=q.device)
     scores = (q @ k.transpose(-2, -1) / math.sqrt(HEAD_DIM)).masked_fill(~visible, -math.inf)
@@ -100,8 +100,8 @@ def ordinary_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: Causal) -> Te
 
 
 def exactness(inputs: list[Tensor], causal: Causal, generator: Generator) -> Iterator[Event]:
-    """The largest difference from ordinary attention in float64, by tile size and order."""
-    n_keys, ordinary = inputs[1].shape[-2], ordinary_attention(*inputs, causal=causal)
+    """The largest difference from naive attention in float64, by tile size and order."""
+    n_keys, naive = inputs[1].shape[-2], naive_attention(*inputs, causal=causal)
     sizes = [size for size in TILE_SIZES if size < n_keys] + [n_keys]
     differences: dict[str, list[float]] = {}
     for size in sizes:
@@ -115,9 +115,9 @@ def exactness(inputs: list[Tensor], causal: Causal, generator: Generator) -> Ite
             merged = online_attention(
                 *inputs, causal=causal, block_q=N_QUERIES, block_k=size, order=order
             ).out
-            differences.setdefault(name, []).append(float((merged - ordinary).abs().max()))
+            differences.setdefault(name, []).append(float((merged - naive).abs().max()))
     yield HeatMap(
-        "Largest difference from ordinary attention, float64",
+        "Largest difference from naive attention, float64",
         list(differences),
         [f"{size}" if n_keys % size == 0 else f"{size} (ragged)" for size in sizes],
         list(differences.values()),
@@ -131,7 +131,7 @@ def gradients(inputs: list[Tensor], causal: Causal, generator: Generator) -> Ite
     q, k, v = inputs
     dout = torch.randn(q.shape, dtype=q.dtype, generator=generator).to(q.device)
     leaves = [x.clone().requires_grad_() for x in inputs]
-    expected = torch.autograd.grad(ordinary_attention(*leaves, causal=causal), leaves, dout)
+    expected = torch.autograd.grad(naive_attention(*leaves, causal=causal), leaves, dout)
     attended = online_attention(q, k, v, causal=causal)
     found = online_attention_backward(q, k, v, attended, dout, causal=causal)
     worst = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
@@ -142,14 +142,14 @@ def gradients(inputs: list[Tensor], causal: Causal, generator: Generator) -> Ite
 
 def accuracy(inputs: list[Tensor], causal: Causal) -> Iterator[Event]:
     """How far float32 is from float64, three ways, and how many outputs agree in every bit."""
-    exact = ordinary_attention(*inputs, causal=causal)
+    exact = naive_attention(*inputs, causal=causal)
     q, k, v = single = [x.float() for x in inputs]
     mask = visible_keys(N_QUERIES, k.shape[-2], causal=causal, device=k.device)
-    ordinary = ordinary_attention(*single, causal=causal)
+    naive = naive_attention(*single, causal=causal)
     tiled = online_attention(*single, causal=causal, block_k=BLOCK_K).out
     rows: list[tuple[str, float]] = []
     for name, label, out in (
-        ("ordinary", "all scores at once", ordinary),
+        ("naive", "all scores at once", naive),
         ("tiled", f"tiles of {BLOCK_K} keys", tiled),
         ("sdpa", "PyTorch's own", F.scaled_dot_product_attention(q, k, v, attn_mask=mask)),
     ):
@@ -157,7 +157,5 @@ def accuracy(inputs: list[Tensor], causal: Causal) -> Iterator[Event]:
         rows.append((label, error))
         yield Measurement(f"error_{name}", error, "", f"float32 error, {label}")
     yield Table("Error in float32, against float64", ("computed from", "relative error"), rows)
-    equal = float((tiled == ordinary).double().mean())
-    yield Measurement(
-        "equal_bits", equal, "share", "outputs equal to ordinary attention's, float32"
-    )
+    equal = float((tiled == naive).double().mean())
+    yield Measurement("equal_bits", equal, "share", "outputs equal to naive attention's, float32")

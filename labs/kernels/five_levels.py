@@ -56,7 +56,7 @@ class Level(NamedTuple):
     """Of the backward pass, if all programs add to the same dq."""
 
 
-def ordinary(inputs: Inputs, causal: Causal, block: int) -> Level:
+def naive(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Attention as three operations, and its gradients from the weights that autograd kept."""
     q, k, v = (x.clone().requires_grad_() for x in inputs[:3])
     with FlopCounterMode(display=False) as forward:
@@ -241,7 +241,7 @@ def on_gpu(device: str) -> list[tuple[str, str | float]]:
         assert isinstance(out, Tensor)
         return out.detach(), *torch.autograd.grad(out, (q, k, v), inputs.dout)
 
-    exact = ordinary(inputs.to(torch.float64), "top-left", 1).out
+    exact = naive(inputs.to(torch.float64), "top-left", 1).out
     first = once()
     same = all(torch.equal(a, b) for _ in range(20) for a, b in zip(first, once(), strict=True))
     return [

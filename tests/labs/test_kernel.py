@@ -32,16 +32,16 @@ def measured() -> dict[str, float]:
 def test_what_is_counted_is_known_from_theory() -> None:
     found = measured()
     assert found["tiles_of_row"] == 4
-    assert found["tiles_ordinary"] == 16
+    assert found["tiles_naive"] == 16
     assert {found[f"tiles_{level}"] for level in ("loop", "pytorch", "kernel")} == {10}
-    products = [found[f"products_{name}"] for name in ("ordinary", "one_pass", "two_passes")]
+    products = [found[f"products_{name}"] for name in ("naive", "one_pass", "two_passes")]
     assert products == [2 + 4, 2 + 5, 2 + 7]
 
 
 def test_errors_are_those_of_their_precision() -> None:
     found = measured()
     assert 0.1 < found["worst_error_ratio"] < 2
-    for name in ("ordinary", "kernel"):
+    for name in ("naive", "kernel"):
         assert 1e-5 < found[f"half_error_{name}"] < 1e-3
     for name in ("forwards", "backwards"):
         assert 1e-9 < found[f"order_error_{name}"] < 1e-6
@@ -78,17 +78,17 @@ def test_the_first_levels_agree_with_the_reference(causal: Causal) -> None:
     expected = reference_attention(*inputs[:3], causal=causal).out
     levels = [
         level(inputs, causal, 16)
-        for level in (five_levels.ordinary, five_levels.by_hand, five_levels.tiled)
+        for level in (five_levels.naive, five_levels.by_hand, five_levels.tiled)
     ]
     for level in levels:
         assert_close(level.out, expected, atol=1e-7, rtol=0)  # the loop's scale is a float32
-    ordinary, _, tiled = (level.gradients for level in levels)
-    assert_close(tuple(tiled), tuple(ordinary))
+    naive, _, tiled = (level.gradients for level in levels)
+    assert_close(tuple(tiled), tuple(naive))
 
 
 def test_parts_of_the_gradient_add_up_to_it() -> None:
     inputs = draw()
     parts = five_levels.query_gradient_parts(inputs, "top-left", 16)
     assert len(parts) == 4
-    dq = five_levels.ordinary(inputs, "top-left", 16).gradients[0]
+    dq = five_levels.naive(inputs, "top-left", 16).gradients[0]
     assert_close(torch.stack(parts).sum(dim=0), dq)

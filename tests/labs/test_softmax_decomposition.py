@@ -35,17 +35,17 @@ def test_a_small_run_is_exact_in_float64_and_rounds_in_float32(causal: Causal) -
     found = measured(causal)
     assert 0 < found["difference_out"] < 1e-13
     assert 0 < found["difference_gradients"] < 1e-13
-    for name in ("ordinary", "tiled", "sdpa"):
+    for name in ("naive", "tiled", "sdpa"):
         assert 5e-8 < found[f"error_{name}"] < 1e-6
     assert 0 < found["equal_bits"] < 0.9
 
 
-def test_ordinary_attention_is_the_reference() -> None:
+def test_naive_attention_is_the_reference() -> None:
     generator = Generator().manual_seed(2)
     q, k, v = (torch.randn(1, 2, n, 64, generator=generator) for n in (20, 90, 90))
     for causal in ("none", "bottom-right"):
         expected = reference_attention(q, k, v, causal=causal).out
-        assert_close(lab.ordinary_attention(q, k, v, causal=causal), expected)
+        assert_close(lab.naive_attention(q, k, v, causal=causal), expected)
 
 
 def test_each_tile_size_is_tried_in_three_orders(monkeypatch: pytest.MonkeyPatch) -> None:
