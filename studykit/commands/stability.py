@@ -1,4 +1,4 @@
-"""``studykit lab stability``: how often the claims of a lab hold on fresh seeds, and for whom."""
+"""``studykit lab stability``: how often the claims of a lab hold on fresh seeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def stability(
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Run a lab on fresh seeds, also with more patience, and count how often each claim holds.
+    """Run a lab on fresh seeds, also with four times the training, and count how claims fare.
 
     Without --set, at every setting of knobs that a card uses. What is measured is written to
     data/results/ seed by seed, and what is there is not measured again unless the lab has changed:
@@ -61,10 +61,11 @@ def stability(
     wanted = {budget: range(first_seed, first_seed + n) for budget, n in plan.items()}
     documents = []
     for knobs in chosen:
-        samples = _measure(env, header, knobs, wanted)
-        documents.append(_document(header, knobs, samples, wanted))
-        if not json:
-            _say_setting(header, knobs, samples, wanted)
+        tallies = _tallies(header, knobs, _measure(env, header, knobs, wanted), wanted)
+        if json:
+            documents.append(_document(header, knobs, tallies, wanted))
+        else:
+            _say_setting(header, knobs, tallies, wanted)
     if json:
         say_json({"format": 1, "lab": header.id, "settings": documents})
 
@@ -144,12 +145,11 @@ def _tallies(
 def _say_setting(
     header: LabHeader,
     knobs: dict[str, KnobValue],
-    samples: Sequence[Sample],
+    tallies: dict[float, dict[str, Tally]],
     wanted: dict[float, range],
 ) -> None:
     from studykit.lab.stability import flips
 
-    tallies = _tallies(header, knobs, samples, wanted)
     say(" ".join([header.id, *(f"{name}={value}" for name, value in knobs.items())]))
     head = ["claim", "patience"]
     for budget, seeds in wanted.items():
@@ -168,12 +168,11 @@ def _say_setting(
 def _document(
     header: LabHeader,
     knobs: dict[str, KnobValue],
-    samples: Sequence[Sample],
+    tallies: dict[float, dict[str, Tally]],
     wanted: dict[float, range],
 ) -> dict[str, Any]:
     from studykit.lab.stability import flips
 
-    tallies = _tallies(header, knobs, samples, wanted)
     return {
         "knobs": knobs,
         "budgets": [
