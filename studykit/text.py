@@ -77,3 +77,8 @@ def format_exponent(value: float) -> str:
     """`value` as ``7.60e-9``."""
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in whole per cent."""
+    return f"{100 * share:.0f} %"

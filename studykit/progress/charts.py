@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from html import escape
 
-from studykit.progress.markdown import percent
 from studykit.progress.stats import Retention, Sureness
-from studykit.text import clean, plural
+from studykit.text import clean, percent, plural
 
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 392.0, 12.0, 150.0

@@ -17,13 +17,10 @@ from studykit.progress.charts import (
     share_bar,
     text_of,
 )
-from studykit.progress.markdown import duration, percent, shorten
+from studykit.progress.markdown import duration, shorten
 from studykit.progress.report_data import PeriodStats, RunSummary, Trends
-from studykit.progress.stats import CALENDAR_WEEKS, Retention, TopicProgress
-from studykit.text import plural
-
-ENOUGH = 10
-"""Fewer reviews of known cards than this say nothing about retention."""
+from studykit.progress.stats import CALENDAR_WEEKS, ENOUGH, Retention, TopicProgress
+from studykit.text import percent, plural
 
 N_RUNS = 40
 """Runs of labs that the page describes, the latest."""

@@ -50,11 +50,6 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def percent(share: float) -> str:
-    """A share of 1 in whole per cent."""
-    return f"{100 * share:.0f} %"
-
-
 def duration(seconds: float) -> str:
     """A time as people say it: "45 s", "12 min", "1 h 5 min"."""
     if seconds < 60:

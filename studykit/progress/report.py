@@ -10,16 +10,13 @@ from typing import Any
 
 from studykit.lab.protocol import encode
 from studykit.lab.results import Prediction
-from studykit.progress.markdown import duration, escape, percent, shorten, table
+from studykit.progress.markdown import duration, escape, shorten, table
 from studykit.progress.report_data import PeriodStats, RunSummary
-from studykit.progress.stats import Retention, Tally
-from studykit.text import clean, plural
+from studykit.progress.stats import ENOUGH, Retention, Tally
+from studykit.text import clean, percent, plural
 
 FORMAT = 1
 """Of the JSON report; a key may be added to it, none removed or given another meaning."""
-
-ENOUGH = 10
-"""Fewer reviews of known cards than this say nothing about retention."""
 
 N_DAYS = 14
 """Study days that the Markdown report lists one by one."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from studykit.course.cards import Course
     from studykit.review.schedule import Memory
 
+ENOUGH = 10
+"""Fewer answers than this say nothing about a share."""
+
 FORECAST_DAYS = 30
 """Days that the forecast looks ahead, today included."""
 

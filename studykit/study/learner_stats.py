@@ -51,9 +51,6 @@ RETENTION_DAYS = 30
 PERIODS_DAYS = (7, 30, 90, 365)
 """Days up to today whose true retention is told, each with what came before it left out."""
 
-ENOUGH = 10
-"""Fewer answers than this say nothing about a share."""
-
 
 @dataclass(frozen=True, slots=True)
 class HomeStats:

@@ -24,8 +24,8 @@ from studykit.review.offers import (
 )
 from studykit.review.practice import Mode, Practice, Practised
 from studykit.study.services import Services
-from studykit.study.words import percent, short_day
-from studykit.text import clean, plural
+from studykit.study.words import short_day
+from studykit.text import clean, percent, plural
 
 LABELS: Mapping[Mode, str] = {
     "ahead": "study ahead · schedule untouched",
@@ -45,7 +45,7 @@ def sum_lines(practice: Practice, services: Services) -> Iterator[str]:
         n_right = sum(practised.correct is True for practised in firsts)
         yield (
             f"{plural(len(firsts), 'card')} practised, {n_right} right at the first try"
-            f" ({percent(n_right, len(firsts))})"
+            f" ({percent(n_right / len(firsts))})"
         )
         yield "The schedule is as it was; what falls due is asked all the same"
         return

@@ -38,11 +38,6 @@ def about(duration: timedelta) -> str:
     return text if text.startswith("under") else f"≈ {text}"
 
 
-def percent(part: int, whole: int) -> str:
-    """A share as all screens write it: ``7 %``."""
-    return f"{100 * part / whole:.0f} %"
-
-
 def outlook(
     coming: tuple[date | datetime, int] | None, n_unseen: int, today: date, rollover_hour: int
 ) -> str:

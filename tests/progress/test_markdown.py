@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from studykit.progress.markdown import duration, escape, percent, shorten, table
-from studykit.text import clean, plural
+from studykit.progress.markdown import duration, escape, shorten, table
+from studykit.text import clean, percent, plural
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 
 from studykit.progress.markdown import shorten
-from studykit.progress.stats import HardCard, Retention, TopicProgress
-from studykit.study.learner_stats import ENOUGH, LabRecord, ProgressStats
+from studykit.progress.stats import ENOUGH, HardCard, Retention, TopicProgress
+from studykit.study.learner_stats import LabRecord, ProgressStats
 from studykit.study.words import short_day
-from studykit.text import clean, plural
+from studykit.text import clean, percent, plural
 from studykit.tui.widgets.gauges import render_bar, render_columns, render_interval, render_scale
 from studykit.tui.widgets.rows import Row
 
@@ -43,12 +43,11 @@ def render_share(retention: Retention) -> Content | None:
 
 def verdict(retention: Retention, wanted: float) -> Content:
     """Whether the interval holds what is wanted."""
-    percent = f"{100 * wanted:.0f} %"
     if retention.high is not None and retention.high < wanted:
-        return Content.styled(f"below the wanted {percent}", "$text-warning")
+        return Content.styled(f"below the wanted {percent(wanted)}", "$text-warning")
     if retention.low is not None and retention.low > wanted:
-        return Content.styled(f"above the wanted {percent}", "$text-success")
-    return Content.styled(f"as wanted: {percent}", "$text-success")
+        return Content.styled(f"above the wanted {percent(wanted)}", "$text-success")
+    return Content.styled(f"as wanted: {percent(wanted)}", "$text-success")
 
 
 def render_retention_panel(stats: ProgressStats, width: int) -> Content:

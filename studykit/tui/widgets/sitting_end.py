@@ -12,8 +12,8 @@ from studykit.review.session import Session
 from studykit.review.study_queue import next_due, not_hidden
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
-from studykit.study.words import minutes, outlook, percent
-from studykit.text import clean, plural
+from studykit.study.words import minutes, outlook
+from studykit.text import clean, percent, plural
 from studykit.tui.widgets.safe import Static
 
 
@@ -57,7 +57,9 @@ class SittingEnd(Static):
             return []
         taken = timedelta(milliseconds=sum(review.taken_ms for review in reviews))
         n_again = sum(review.rating is Rating.AGAIN for review in reviews)
-        text = f"{plural(n, 'answer')} in {minutes(taken)}, {n_again} again ({percent(n_again, n)})"
+        text = (
+            f"{plural(n, 'answer')} in {minutes(taken)}, {n_again} again ({percent(n_again / n)})"
+        )
         return [Content(text)]
 
     def _outlook(self) -> str:
