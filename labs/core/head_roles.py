@@ -6,10 +6,10 @@ back in a row of coin flips, and changes nothing but these weights: all eight he
 differently, or four start as copies of one head and four as copies of another, or all are equal.
 Then it silences one head at a time, without further training.
 
-How to read it. A place is read when more than 95 % of its bits are right. It hangs on a head if
+How to read it. A place is read when more than 95 % of its bits are right. It depends on a head if
 at most 60 % are right without that head, which is little more than guessing. The first heat map
-shows where each head of one trained layer looks, the second what is right without it. A place
-that hangs on no single head may be read by several, which cover for each other.
+shows where each head of one trained layer looks, the second what is right without it. A place that
+depends on no single head may be read by several, which cover for each other.
 
 What the literature reports. In BERT, single heads follow single relations of grammar: in one of
 them 86.8 % of the direct objects attend most to their verb, where always looking the same
@@ -39,10 +39,10 @@ CLAIMS = {
     "in the mean.",
     "distinct": "Eight heads with two different starts read at least one place fewer than eight "
     "heads with eight, in the mean.",
-    "covered": "Eight heads with two different starts read some places, and none hangs on a "
+    "covered": "Eight heads with two different starts read some places, and none depends on a "
     "single head, in any trained layer.",
-    "hangs": "Of the places that eight different heads read, at least one hangs on a single head, "
-    "in the mean.",
+    "hangs": "Of the places that eight different heads read, at least one depends on a single "
+    "head, in the mean.",
 }
 HOLDS_IF = {
     "equal": "differ_equal < 0.01 and read_equal <= 2 if read_different >= 3 else unknown",
@@ -117,7 +117,7 @@ def copy_starts(reader: Reader, n_different: int) -> None:
 
 
 def without_one_head(question: Question, arms: Mapping[str, Sequence[Reader]]) -> Iterator[Event]:
-    """Places read with all heads, and how many hang on a single head."""
+    """Places read with all heads, and how many depend on a single head."""
     for arm, readers in arms.items():
         read, hangs = [], []
         for reader in readers:
@@ -128,7 +128,7 @@ def without_one_head(question: Question, arms: Mapping[str, Sequence[Reader]]) -
             hangs.append(sum(min(right[place] for right in after) <= LOST for place in places))
         for name, values, unit, what in (
             ("read", read, "places", "places read"),
-            ("hangs", hangs, "places", "places that hang on a single head"),
+            ("hangs", hangs, "places", "places that depend on a single head"),
         ):
             mean = sum(values) / len(values)
             yield Measurement(f"{name}_{arm}", mean, unit, f"{what}, {ARMS[arm]}, mean")

@@ -35,7 +35,7 @@ def test_equal_heads_stay_equal_while_they_are_trained() -> None:
     assert measured["differ_equal"] < 1e-6
 
 
-def test_a_place_hangs_on_the_only_head_that_reads_it() -> None:
+def test_a_place_depends_on_the_only_head_that_reads_it() -> None:
     arms = {arm: [previous_bit_reader(n_heads=8, head=5)] for arm in head_roles.ARMS}
     events = head_roles.without_one_head(question(), arms)
     measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
