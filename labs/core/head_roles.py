@@ -46,7 +46,7 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "equal": "differ_equal < 0.01 and read_equal <= 2 if read_different >= 3 else unknown",
-    "distinct": "read_different - read_two >= 1",
+    "distinct": "read_different - read_two >= 1 if read_different >= 3 else unknown",
     "covered": "hangs_two == 0 and read_two > 0 if read_different >= 3 else unknown",
     "hangs": "hangs_different >= 1 if read_different >= 3 else unknown",
 }

@@ -49,12 +49,12 @@ CLAIMS = {
     "same_size": "Layers with one, four and eight heads have the same number of parameters.",
 }
 HOLDS_IF = {
-    "several": "read_h8 - read_h1 >= 2",
+    "several": "read_h8 - read_h1 >= 2 if read_h8 >= 3 else unknown",
     "one_head_few": "best_h1 <= 2 if read_h8 >= 3 else unknown",
     "one_head_all": "best_h1 == 4",
-    "four_always": "worst_h4 == 4",
-    "four_sometimes": "worst_h4 < 4 and read_h4 > 1",
-    "four_few": "read_h4 <= 1",
+    "four_always": "worst_h4 == 4 if read_h8 >= 3 else unknown",
+    "four_sometimes": "worst_h4 < 4 and read_h4 > 1 if read_h8 >= 3 else unknown",
+    "four_few": "read_h4 <= 1 if read_h8 >= 3 else unknown",
     "same_size": "parameters_h1 == parameters_h4 == parameters_h8",
 }
 KNOBS = {"places": ("offsets", "marks")}
