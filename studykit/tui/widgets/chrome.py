@@ -12,6 +12,10 @@ from textual.widget import Widget
 
 from studykit.tui.widgets.safe import Static
 
+MINIMUM = (60, 18)
+"""Columns and rows that the screens need; the app's breakpoints hide them below."""
+HELP_ACTION = "help"
+
 
 class StatusLine(Static):
     """One line, more if need be; the next thing said replaces it."""
@@ -36,9 +40,6 @@ class StatusLine(Static):
         self.update(text)
         if seconds is not None:
             self._fading = self.set_timer(seconds, self.update)
-
-
-HELP_ACTION = "help"
 
 
 class Hint(NamedTuple):
@@ -100,10 +101,6 @@ class KeyHints(Widget):
                 break
             shown.append(hint)
         return shown + last
-
-
-MINIMUM = (60, 18)
-"""Columns and rows that the screens need; the app's breakpoints hide them below."""
 
 
 class TooSmall(Static):

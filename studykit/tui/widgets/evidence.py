@@ -31,6 +31,8 @@ _STYLES: Mapping[Verdict, str] = {
 }
 MARKS = {verdict: (mark, _STYLES[verdict]) for verdict, mark in VERDICT_MARKS.items()}
 """Verdict -> its mark and its colour; the word always stands beside them."""
+_INDENT = 4
+"""Of what stands below a claim."""
 
 
 def hang(lead: Content, text: Content, width: int) -> Content:
@@ -101,10 +103,6 @@ def render_evidence(
             Content.styled("  measured with an older version of the lab", "$text-warning")
         )
     return Content("\n").join(blocks)
-
-
-_INDENT = 4
-"""Of what stands below a claim."""
 
 
 def deciding_rows(
