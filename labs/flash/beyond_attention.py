@@ -11,7 +11,7 @@ How to read it. Every merged result stands beside the one from all values at onc
 the question is which of the values read so far can still become the answer, depending on what
 follows: whatever can must be kept.
 
-What the literature reports. A running maximum and sum were proposed for the softmax at large
+What the literature reports. A running maximum and sum were proposed for the softmax in general
 (Milakov and Gimelshein 2018), before they were used for attention.
 
 Out of scope: time; the same merge in the loss of a language model (`flash/chunked_loss`).

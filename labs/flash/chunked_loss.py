@@ -1,4 +1,4 @@
-"""The loss of a language model in chunks of the vocabulary: attention's bargain, made once more.
+"""The loss of a language model in chunks of the vocabulary: attention's trade, made once more.
 
 A cross-entropy takes the log-sum-exp of a token's logits, which are scores of its hidden vector
 against the rows of the unembedding. With hidden vectors as queries and these rows as keys it is the
@@ -9,7 +9,7 @@ How to read it. Peak memory is what torch allocates at most at one time in a for
 pass of the loss, to the byte; the chart shows how it grows with the vocabulary. Floating-point
 operations are those of the matrix products, counted as they run.
 
-What the literature reports. A running maximum and sum were proposed for the softmax at large
+What the literature reports. A running maximum and sum were proposed for the softmax in general
 (Milakov and Gimelshein 2018), before they were used for attention.
 
 Out of scope: time; the accuracy of logits in low precision; kernels that compute the gradients in

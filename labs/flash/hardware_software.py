@@ -21,8 +21,8 @@ written anew for it: FlashAttention reached 25–40 % of an A100's, FlashAttenti
 75 % in float16 (Shah et al. 2024, arXiv version 1).
 
 Out of scope: speed. Spills and few blocks cost time, but how much only a GPU can say. Other
-versions of the compiler give somewhat other registers and spills. A GPU of capability 80 has no
-unit that copies whole tiles: its threads work out every address, which takes registers, too.
+versions of the compiler use slightly different numbers of registers. A GPU of capability 80 has no
+unit that copies whole tiles: its threads compute every address, which takes registers, too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CLAIMS = {
     "nothing_helps": "A tile of 128 × 128 spills more than 64 bytes a thread with 4 warps, with 8 "
     "warps, and with 1 stage.",
     "fullest_requests": "The tiles with the most warps on a multiprocessor request more than 1.5 "
-    "times the bytes that the most sparing tile requests.",
+    "times the bytes of the tile that requests least.",
     "rows_decide": "With 32 queries in a tile the code has none of the matrix instructions that "
     "four warps issue together; with 64 it has no others.",
 }
