@@ -11,8 +11,8 @@ and the stages, which is how many tiles of keys and values are in shared memory 
 there. "Spilled" are the bytes of a thread that found no register and lie in slow memory. "Blocks"
 is how many fit on one multiprocessor at once, limited by registers or by shared memory, and "warps
 at once" is what these add up to; with more of them, one can compute while another waits.
-"Requested" is how often queries, keys and values are asked for, be it from a cache or from slow
-memory, on average and at the sequence length that is given; once would be the least. The map shows
+"Requested" is how often queries, keys and values are loaded, from a cache or from slow memory,
+on average and at the sequence length that is given; once would be the least. The map shows
 what share of a multiprocessor one block takes of each resource.
 
 What the literature reports. The algorithm came closer to the hardware's peak each time that it was

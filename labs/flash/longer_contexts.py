@@ -1,6 +1,6 @@
 """Without the matrix of scores the same memory holds a longer context, and time becomes the limit.
 
-What is the longest context whose attention gets by with a given amount of memory, forward, with
+What is the longest context whose attention fits into a given amount of memory, forward, with
 naive attention and with PyTorch's fused FlashAttention kernel? The lab asks under one cap and under
 twice as much. Then it times the fused kernel on longer contexts, since what fits still has to be
 computed.
