@@ -24,7 +24,7 @@ from studykit.study.words import short_day
 Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]
 """Of the current card; "answered", "predicted": the answer is held; "over": there is no card."""
 
-A = TypeVar("A", bound=Asking, covariant=True)
+AskingT = TypeVar("AskingT", bound=Asking, covariant=True)
 
 
 @dataclass(slots=True)
@@ -46,13 +46,13 @@ class _Hand:
     """Whether `evidence` was looked for."""
 
 
-class Sitting(Generic[A]):
+class Sitting(Generic[AskingT]):
     """One card after the other, graded by the evidence of the moment of its reveal."""
 
-    asking: A
+    asking: AskingT
     """What decides which card comes."""
 
-    def __init__(self, services: Services, asking: A) -> None:
+    def __init__(self, services: Services, asking: AskingT) -> None:
         self.asking = asking
         self._services = services
         self._wants_confidence = services.settings.review.ask_confidence

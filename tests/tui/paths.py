@@ -17,17 +17,21 @@ from contextlib import contextmanager
 from inspect import CO_NEWLOCALS
 from pathlib import Path
 from types import FrameType
+from unittest.mock import patch
+
+from textual.pilot import Pilot
 
 import studykit
 from studykit.tui.app import StudykitApp
+from studykit.tui.screens import asking
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.review import ReviewScreen
 from tests.tui.coin_course import build_services
-from tests.tui.conftest import build_idle_services, open_review, until
+from tests.tui.conftest import build_idle_services, open_review, text_of, until
 
 PACKAGE = Path(studykit.__file__).parent
 N_RATED = 3
-"""Cards rated; what runs for each of them is the path, and not what a timer brings in between."""
+"""Cards rated; what runs for each of them is the path."""
 
 Functions = set[tuple[str, str]]
 """File below `PACKAGE`, qualified name."""
@@ -58,19 +62,26 @@ async def rate_a_card(folder: Path) -> Functions:
     """From the key that rates a card to the next one on the screen."""
     services = build_idle_services(folder, "recall", "numeric", "choice", "match")
     paths = []
+    no_tick = patch.object(asking, "TICK_SECONDS", 3600.0)
     async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
-        await open_review(pilot)
+        with no_tick:
+            await open_review(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, ReviewScreen)
         for _ in range(N_RATED):
             screen._sitting.take(None)
             await screen.show_answer()
             await pilot.pause(0.3)
-            with recording() as path:
-                await pilot.press("3")
-                await pilot.pause(0.2)
-            paths.append(path)
+            paths.append(await _press_good(pilot))
     return set.intersection(*paths)
+
+
+async def _press_good(pilot: Pilot[None]) -> Functions:
+    """What runs until the next card stands and nothing more is to be done for it."""
+    with recording() as path:
+        await pilot.press("3")
+        await until(pilot, lambda: ("tui/pace.py", "collect_young") in path)
+    return path
 
 
 async def run_an_experiment(folder: Path) -> Functions:
@@ -85,8 +96,7 @@ async def run_an_experiment(folder: Path) -> Functions:
             assert isinstance(screen, LabScreen)
             while screen.phase in ("knobs", "predict"):
                 await pilot.press("enter")
-            await until(pilot, lambda: screen.phase == "outcome")
-            await pilot.pause(0.2)
+            await until(pilot, lambda: "✓ saved" in text_of(pilot.app))
     return path
 
 
