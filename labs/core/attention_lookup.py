@@ -52,14 +52,15 @@ CLAIMS = {
     "dilutes": "Among 64 times as many cells that do not match, at least 5 times as much weight "
     "goes to them; with ln 64 added to its score, the match has its old weight again.",
 }
-HOLDS_IF = {
+HOLDS_IF = {  # a head that has not learned the task is not worth taking apart
     "finds": "weight >= 0.8 and right >= 0.95",
-    "follows_keys": "keys_moved_new >= 0.95",
-    "stays": "keys_moved_old >= 0.5",
-    "lost": "keys_moved_old < 0.5 and keys_moved_new < 0.5",
-    "follows_values": "value_changed >= 0.95",
-    "shares": "two_together >= 0.9 and two_lesser >= 0.2",
-    "dilutes": "1 - weight_crowd >= 5 * (1 - weight) and abs(weight_raised - weight) <= 0.01",
+    "follows_keys": "keys_moved_new >= 0.95 if right >= 0.95 else unknown",
+    "stays": "keys_moved_old >= 0.5 if right >= 0.95 else unknown",
+    "lost": "keys_moved_old < 0.5 and keys_moved_new < 0.5 if right >= 0.95 else unknown",
+    "follows_values": "value_changed >= 0.95 if right >= 0.95 else unknown",
+    "shares": "two_together >= 0.9 and two_lesser >= 0.2 if right >= 0.95 else unknown",
+    "dilutes": "1 - weight_crowd >= 5 * (1 - weight) and abs(weight_raised - weight) <= 0.01"
+    " if right >= 0.95 else unknown",
 }
 KNOBS = {"head_dim": (64, 16, 256), "n_cells": (8, 4, 16)}
 SEEDS = 3
@@ -72,7 +73,7 @@ CROWD = 64
 @one_thread
 def run(*, head_dim: int, n_cells: int, seed: int, device: str, budget: float) -> Iterator[Event]:
     """One head, trained and then taken apart."""
-    costs = Budget(n_steps=120, batch_size=32, n_held_out=512).scaled(budget)
+    costs = Budget(n_steps=240, batch_size=32, n_held_out=512).scaled(budget)
     task = RecallTask(n_names=16, n_values=8, n_cells=n_cells)
     questions = task.draw(costs.n_held_out, generator(seed, "held out")).to(device)
     yield from yardsticks(task, questions)

@@ -47,13 +47,14 @@ CLAIMS = {
     "one_way": "With one projection for query and key at most 70 % of the answers are right, even "
     "where no token may read itself, and as much weight goes to the token that wants this one as "
     "to the one it wants (within 0.05); with one for key and value at least 95 % are right.",
-    "earlier": "Where each token wants an earlier one and sees no others, at least 85 % are right "
+    "earlier": "Where each token wants an earlier one and sees no others, at least 75 % are right "
     "with one projection for query and key.",
 }
-HOLDS_IF = {
+HOLDS_IF = {  # nothing to compare with unless three projections learn the task
     "one_way": "max(right_query_key, right_others) <= 0.7"
-    " and abs(wanted_query_key - wanting_query_key) <= 0.05 and right_key_value >= 0.95",
-    "earlier": "right_earlier >= 0.85",
+    " and abs(wanted_query_key - wanting_query_key) <= 0.05 and right_key_value >= 0.95"
+    " if right_separate >= 0.95 else unknown",
+    "earlier": "right_earlier >= 0.75 if right_separate >= 0.95 else unknown",
 }
 KNOBS = {"head_dim": (32, 4, 8, 64), "n_tokens": (8, 4, 16)}
 SEEDS = 3
@@ -133,7 +134,7 @@ def hide(visible: Visible, n_tokens: int) -> Tensor:
 def run(*, head_dim: int, n_tokens: int, seed: int, device: str, budget: float) -> Iterator[Event]:
     """Train the heads on the two tasks, and see where they read."""
     yield Measurement("chance", 1 / N_VALUES, "", "right by chance", yardstick=True)
-    costs = Budget(n_steps=160, batch_size=16, n_held_out=128).scaled(budget)
+    costs = Budget(n_steps=200, batch_size=16, n_held_out=128).scaled(budget)
     everywhere = {name: arm for name, arm in ARMS.items() if arm.visible != "earlier"}
     causal = {name: arm for name, arm in ARMS.items() if arm.visible == "earlier"}
     another, earlier = "each wants another one", "each wants an earlier one"

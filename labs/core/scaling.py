@@ -53,7 +53,7 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "saturates": "cells_read_scaled > 8 and cells_read_unscaled < 3",
-    "start": "steps_unscaled >= 2 * steps_scaled and steps_small <= 0.6 * steps_unscaled",
+    "start": "steps_unscaled / steps_scaled >= 2 and steps_small / steps_unscaled <= 0.6",
     "argmax": "argmax_gradient == 0 and loss_argmax >= uniform_entropy - 0.3",
 }
 KNOBS = {"head_dim": (64, 16, 256), "n_cells": (8, 4, 16)}
