@@ -19,6 +19,7 @@ from studykit.commands.runs import (
 )
 from studykit.commands.terminal import say, say_json, say_table
 from studykit.errors import LabError
+from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
@@ -153,7 +154,7 @@ def _say_setting(
     say(" ".join([header.id, *(f"{name}={value}" for name, value in knobs.items())]))
     head = ["claim", "patience"]
     for budget, seeds in wanted.items():
-        head += [f"×{budget:g}, {len(seeds)} seeds: holds", "fails", "unknown"]
+        head += [f"×{budget:g}, {plural(len(seeds), 'seed')}: holds", "fails", "unknown"]
     rows = []
     for claim in header.claims:
         counted = [by_claim[claim] for by_claim in tallies.values()]

@@ -214,6 +214,8 @@ def _run(run: RunSummary) -> str:
         duration(run.seconds),
         knobs or "default knobs",
     ]
+    if run.budget != 1:
+        how.append(f"{run.budget:g} × the training")
     if run.is_outdated and run.title:
         how.append("the lab has been changed since")
     verdicts = "".join(

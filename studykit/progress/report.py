@@ -242,7 +242,8 @@ def _run(run: RunSummary) -> str:
     lines = [
         f"- {escape(run.title)}" if run.title else "- a lab that this course does not have",
         f"- {run.status} on {escape(run.device)} ({escape(run.machine)}) after"
-        f" {duration(run.seconds)}, {knobs or 'default knobs'}",
+        f" {duration(run.seconds)}, {knobs or 'default knobs'}"
+        + (f", {run.budget:g} × the training" if run.budget != 1 else ""),
     ]
     if run.is_outdated and run.title:
         lines.append("- the lab has been changed since")
@@ -304,6 +305,7 @@ def _run_document(run: RunSummary) -> dict[str, Any]:
         "seconds": run.seconds,
         "knobs": run.knobs,
         "changed_knobs": run.changed_knobs,
+        "budget": run.budget,
         "verdicts": run.verdicts,
         "outdated": run.is_outdated,
         "card": run.card_id,

@@ -57,6 +57,8 @@ class RunSummary:
     knobs: Mapping[str, KnobValue]
     changed_knobs: Mapping[str, KnobValue]
     """Those that differ from the lab's defaults."""
+    budget: float
+    """Times the lab's training steps; only 1 judges a claim."""
     verdicts: Mapping[str, Verdict]
     claims: Mapping[str, str]
     """Claim -> its text, of those that the course still has."""
@@ -199,6 +201,7 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
         changed_knobs={
             name: value for name, value in result.knobs.items() if defaults.get(name) != value
         },
+        budget=result.budget,
         verdicts=judge_again(result, header).verdicts if header else result.verdicts,
         claims=header.claims if header else {},
         is_outdated=header is None or header.code_hash != result.code_hash,

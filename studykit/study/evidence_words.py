@@ -23,6 +23,14 @@ def render_budget(budget: float) -> str:
     return "" if budget == 1 else f"{budget:g} × the training"
 
 
+def render_seeds(header: LabHeader, result: RunResult) -> str:
+    """``3 seeds``, ``3 seeds from 100``, or ``deterministic``."""
+    if header.deterministic:
+        return "deterministic"
+    first = result.seeds[0].seed if result.seeds else 0
+    return plural(len(result.seeds), "seed") + (f" from {first}" if first else "")
+
+
 def format_knob(value: KnobValue) -> str:
     """One value of a knob; switches are on or off."""
     if isinstance(value, bool):
@@ -56,7 +64,7 @@ def render_origin(header: LabHeader, result: RunResult, now: datetime) -> str:
         year = "" if at.year == now.year else f" {at.year}"
         whose = f"your run of {at.day} {at:%b}{year} {at:%H:%M}"
     parts = [header.id, whose, result.device, render_knobs(result.knobs)]
-    parts.append("deterministic" if header.deterministic else plural(len(result.seeds), "seed"))
+    parts.append(render_seeds(header, result))
     return " · ".join(part for part in parts if part)
 
 

@@ -27,6 +27,13 @@ def test_the_markdown_report_is_the_one_agreed() -> None:
     assert render_markdown(whole_summary()) == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_a_run_with_another_budget_says_so() -> None:
+    whole = whole_summary()
+    quick = replace(whole.runs[0], budget=0.25)
+    assert "default knobs, 0.25 × the training" in render_markdown(replace(whole, runs=(quick,)))
+    assert "× the training" not in render_markdown(whole)
+
+
 def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
     whole = whole_summary()
     report = json.loads(render_json(whole))
@@ -89,6 +96,7 @@ def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
         "seconds": 24.0,
         "knobs": {"n_layers": 8},
         "changed_knobs": {},
+        "budget": 1.0,
         "verdicts": {"stuck": "confirmed", "vanishes": "refuted"},
         "outdated": False,
         "card": "a",

@@ -50,6 +50,8 @@ def test_a_row_tells_when_with_which_knobs_what_came_out_and_what_was_said(
     cancelled = replace(build_result(root, n_layers=8), status="cancelled")
     assert row(PastRun(cancelled)) == "20 Nov 11:00 cpu default cancelled –"
     row(PastRun(run, said), 53)
+    quick = row(PastRun(replace(build_result(root, n_layers=8), budget=0.25)))
+    assert "0.25 × the training ✓ confirmed" in quick
 
 
 def test_a_pair_names_its_runs_and_marks_clear_differences(root: Path, header: LabHeader) -> None:
@@ -69,6 +71,8 @@ def test_a_pair_names_its_runs_and_marks_clear_differences(root: Path, header: L
     assert "[b]␛[31m · n_layers 2 · 2 seeds · older version of the lab" in " ".join(lines)
     assert "loss 2.050 1.050 -1.000 nats ≠" in lines
     assert "JUDGED DIFFERENTLY" in lines
+    fresh = replace(left, seeds=tuple(replace(seed, seed=100 + seed.seed) for seed in left.seeds))
+    assert "2 seeds from 100" in render_pair(header, [PastRun(fresh)], NOW, 78).plain
     assert any(line.startswith("✓ → ✗ Without residuals") for line in lines)
     assert "\x1b" not in text
     alone = render_pair(header, [PastRun(left)], NOW, 78).plain

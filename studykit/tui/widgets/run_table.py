@@ -13,7 +13,7 @@ from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.lab.results import RunResult
-from studykit.study.evidence_words import claims_of, render_budget, render_knobs
+from studykit.study.evidence_words import claims_of, render_budget, render_knobs, render_seeds
 from studykit.study.numbers import Summary
 from studykit.study.run_history import (
     Contrast,
@@ -22,7 +22,7 @@ from studykit.study.run_history import (
     changed_verdicts,
     compare,
 )
-from studykit.text import clean, format_value, plural
+from studykit.text import clean, format_value
 from studykit.tui.widgets.evidence import MARKS, hang
 from studykit.tui.widgets.measurements import YARDSTICK
 
@@ -160,7 +160,7 @@ def _origin(header: LabHeader, result: RunResult, now: datetime, *, with_machine
         result.device,
         clean(result.machine) if with_machine or result.recorded else "",
         _knobs(header, result) or "default knobs",
-        plural(len(result.seeds), "seed"),
+        render_seeds(header, result),
     ]
     parts = [Content.styled(" · ".join(filter(None, facts)), MUTED)]
     if result.status != "done":
