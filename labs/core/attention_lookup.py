@@ -79,9 +79,8 @@ def run(*, head_dim: int, n_cells: int, seed: int, device: str, budget: float) -
     yield from yardsticks(task, questions)
 
     def batches() -> Iterator[Batch]:
-        stream = generator(seed, "batches")
-        while True:
-            yield task.draw(costs.batch_size, stream).to(device)[:2]
+        stream = task.batches(costs.batch_size, generator(seed, "batches"))
+        return (batch.to(device)[:2] for batch in stream)
 
     head = LookupHead(task, 64, head_dim, generator(seed, "weights")).to(device)
     training = train_arms({"head": [head]}, RATES, batches, questions[:2], costs.recipe())

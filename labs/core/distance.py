@@ -137,9 +137,7 @@ def learn(
     """How many steps attention and the GRU need for a task."""
 
     def batches() -> Iterator[Batch]:
-        stream = generator(seed, "batches")
-        while True:
-            yield task.draw(16, stream).to(device)[:2]
+        return (batch.to(device)[:2] for batch in task.batches(16, generator(seed, "batches")))
 
     arms: dict[str, list[nn.Module]] = {f"{name}_attention": [], f"{name}_gru": []}
     for _ in RATES:  # all of an arm start from the same weights

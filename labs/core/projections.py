@@ -1,7 +1,7 @@
 """Queries and keys must differ, so that a token can look for one that does not look for it.
 
 A score compares the query of one token with the key of another. If one projection makes both,
-every score is the same in both directions, and no token fits a token better than itself does.
+every score is the same in both directions, and what fits a token best is mostly the token itself.
 Keys and values are another matter: one vector can serve to be found and to be read, if it has
 room for both.
 
@@ -27,12 +27,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Generator, Tensor, nn
 
-from labs.kit.arms import best, train_arms
+from labs.kit.arms import train_arms
 from labs.kit.budget import Budget, generator, one_thread
 from labs.kit.charts import watch
 from labs.kit.stages import stages
@@ -72,6 +72,11 @@ class Arm:
     sharing: Sharing
     visible: Visible = "all"
 
+    @property
+    def direction(self) -> Direction:
+        """The task that suits it: whoever sees earlier tokens only can want no others."""
+        return "earlier" if self.visible == "earlier" else "ring"
+
 
 ARMS = {
     "separate": Arm("three projections", "none"),
@@ -79,6 +84,10 @@ ARMS = {
     "others": Arm("query = key, reads others only", "query = key", "others"),
     "key_value": Arm("key = value", "key = value"),
     "earlier": Arm("query = key, reads earlier only", "query = key", "earlier"),
+}
+NOTES: dict[Direction, str] = {
+    "ring": "each wants another one",
+    "earlier": "each wants an earlier one",
 }
 RATES = (0.003, 0.01, 0.03)
 D_MODEL = 32
@@ -135,19 +144,12 @@ def run(*, head_dim: int, n_tokens: int, seed: int, device: str, budget: float) 
     """Train the heads on the two tasks, and see where they read."""
     yield Measurement("chance", 1 / N_VALUES, "", "right by chance", yardstick=True)
     costs = Budget(n_steps=200, batch_size=16, n_held_out=128).scaled(budget)
-    everywhere = {name: arm for name, arm in ARMS.items() if arm.visible != "earlier"}
-    causal = {name: arm for name, arm in ARMS.items() if arm.visible == "earlier"}
-    another, earlier = "each wants another one", "each wants an earlier one"
-    ring, past = (
-        WantedTask(n_names=16, n_values=N_VALUES, n_tokens=n_tokens, direction=direction)
-        for direction in get_args(Direction)
-    )
-    yield from stages(
-        {
-            another: learn(another, ring, everywhere, costs, head_dim, seed, device),
-            earlier: learn(earlier, past, causal, costs, head_dim, seed, device),
-        }
-    )
+    parts: dict[str, Iterator[Event]] = {}
+    for direction, note in NOTES.items():
+        task = WantedTask(n_names=16, n_values=N_VALUES, n_tokens=n_tokens, direction=direction)
+        arms = {name: arm for name, arm in ARMS.items() if arm.direction == direction}
+        parts[note] = learn(note, task, arms, costs, head_dim, seed, device)
+    yield from stages(parts)
 
 
 def learn(
@@ -177,7 +179,8 @@ def learn(
     _, end = yield from watch(training, labels, RATES, costs.n_steps)
     rows: list[tuple[str | float, ...]] = []
     for name, label in labels.items():
-        head = heads[name][end.of[name].index(best(end.of[name]))]
+        losses = torch.tensor(end.of[name]).nan_to_num(math.inf)
+        head = heads[name][int(losses.argmin())]
         itself, to_wanted, to_wanting = where(head, tokens, wanted)
         counted = answers != UNCOUNTED
         right = float((head(tokens).argmax(dim=-1) == answers)[counted].float().mean())

@@ -89,9 +89,7 @@ def run(*, head_dim: int, n_cells: int, seed: int, device: str, budget: float) -
     yield Measurement("uniform_entropy", uniform, "nats", "uniform guess", yardstick=True)
 
     def batches() -> Iterator[Batch]:
-        stream = generator(seed, "batches")
-        while True:
-            yield task.draw(16, stream).to(device)[:2]
+        return (batch.to(device)[:2] for batch in task.batches(16, generator(seed, "batches")))
 
     held_out = task.draw(256, generator(seed, "held out")).to(device)[:2]
     heads = {arm: [build(arm, task, head_dim, seed, device) for _ in RATES] for arm in LABELS}
