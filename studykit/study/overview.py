@@ -79,7 +79,9 @@ def build_overview(services: Services) -> Overview:
     n_steps = len(services.settings.review.learning_steps_minutes)
     pretested = last_pretests(services).keys()
     known = Known(services.course, memories, marks, frozenset(), pretested, today)
-    labs = waiting_labs(services.course, (stored.result.lab for stored in services.runs))
+    # After a quick look a prediction is still to be made.
+    run_labs = (run.result.lab for run in services.runs if run.result.budget >= 1)
+    labs = waiting_labs(services.course, run_labs)
     return Overview(
         decks=decks,
         n_done=len(store.reviews(today)),

@@ -15,6 +15,7 @@ from studykit.lab.recorded import record_run
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.lab.trust import is_trusted
 from studykit.review.grading import present
+from studykit.study.overview import build_overview
 from studykit.study.prediction import FAILS
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
@@ -119,6 +120,7 @@ async def test_a_quick_look_is_kept_and_is_no_evidence(services: Services) -> No
         assert (stored.result.budget, len(stored.result.seeds)) == (0.25, 1)
         assert stored.prediction is None
         assert services.evidence(services.cards["coin-share"]) is None
+        assert "coins/toss" in [lab.id for lab in build_overview(services).waiting]
         await show(pilot, services, "coin-absent")
         assert "1 quick" not in text_of(pilot.app)
 

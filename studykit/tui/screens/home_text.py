@@ -116,10 +116,10 @@ def _lab_line(header: LabHeader, runs: Sequence[StoredRun], *, is_waiting: bool)
         mark, said = Content.styled("✓", "$text-success"), "last predicted right"
     elif judged:
         mark, said = Content.styled("✗", "$text-error"), "last predicted wrong"
-    elif runs:
-        mark, said = Content("●"), f"run {len(runs)}×"
     elif is_waiting:
         mark, said = Content.styled("?", "$text-accent"), "waits for your prediction"
+    elif runs:
+        mark, said = Content("●"), f"run {len(runs)}×"
     else:
         mark, said = Content("–"), "not run yet"
     said = said.ljust(len("waits for your prediction"))
