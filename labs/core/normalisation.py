@@ -50,7 +50,7 @@ CLAIMS = {
     "amplifies": "Before training the stream grows more than tenfold from first to last layer "
     "without norms, less than fivefold with pre-norm.",
     "sharpens": "Without norms a small change of the embeddings grows more than fivefold relative "
-    "to the stream; with pre- or post-norm, or with uniform attention, it less than doubles.",
+    "to the stream; with pre- or post-norm, or with uniform attention, less than 2.5-fold.",
     "post_stuck": "Pre-norm learns at all three learning rates, post-norm at one at most: at two "
     "or more it ends with nearly equal tokens (diversity below 0.05), in spite of its residual "
     "connections.",
@@ -64,7 +64,7 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "amplifies": "growth_none > 10 and growth_pre < 5",
-    "sharpens": "change_none > 5 and max(change_pre, change_post, change_uniform) < 2",
+    "sharpens": "change_none > 5 and max(change_pre, change_post, change_uniform) < 2.5",
     "post_stuck": "learns_pre == 3 and learns_post <= 1 and collapsed_post >= 2"
     " and collapsed_pre == 0",
     "better": "diverged(loss_none) or loss_pre < loss_none - 0.1",
