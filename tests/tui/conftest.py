@@ -71,8 +71,8 @@ def make_services(tmp_path: Path) -> MakeServices:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Wait for what a worker or a timer brings about; fails after ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait for what a worker or a timer brings about; fails after half a minute."""
+    async with asyncio.timeout(30):
         while not condition():
             await pilot.pause(0.02)
     await pilot.pause()

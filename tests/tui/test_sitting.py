@@ -172,7 +172,7 @@ async def test_a_prediction_is_proved_by_the_lab(
         assert "● 2.9 nats  ← yours" in screen and "MEASURED" not in screen
         await pilot.press("x", "r", "q")
         await until(pilot, lambda: "✓ Right" in text_of(pilot.app))
-        assert "answer  2.87 nats" in text_of(pilot.app)
+        assert "answer  2.870 nats" in text_of(pilot.app)
     assert stub_lab.seen == Prediction("2.9", "", value=2.9)
 
 
