@@ -7,16 +7,11 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from studykit.course.cards import Course
 from studykit.review.practice import Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
 from studykit.review.session import Review
-
-if TYPE_CHECKING:
-    from studykit.course.cards import Course
-    from studykit.review.schedule import Memory
 
 ENOUGH = 10
 """Fewer answers than this say nothing about a share."""

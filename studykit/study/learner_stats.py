@@ -28,13 +28,10 @@ from studykit.progress.stats import (
     topic_progress,
 )
 from studykit.review.schedule import Memory, Scheduler
-from studykit.review.study_queue import Counts
+from studykit.review.study_queue import Counts, not_hidden
 
 if TYPE_CHECKING:
-    from studykit.course.cards import Course, LabHeader
     from studykit.progress.store import StoredRun
-    from studykit.review.schedule import Memory
-    from studykit.review.study_queue import Counts
     from studykit.study.services import Services
 
 DEFAULT_ANSWER_SECONDS = 20.0
@@ -143,8 +140,6 @@ def read_progress_stats(services: Services) -> ProgressStats:
 
 def _memories(services: Services) -> tuple[dict[str, Memory], Mapping[str, Memory]]:
     """Those of the course, and those of them that are not put aside."""
-    from studykit.review.study_queue import not_hidden
-
     store, cards, today = services.progress, services.cards, services.today
     memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
     return memories, not_hidden(memories, store.marks(today), today)

@@ -1,4 +1,4 @@
-"""What the process is set to so that a key is answered within a frame. Imports no textual."""
+"""What the process is set to so that a key is answered within a frame. Loaded before textual."""
 
 from __future__ import annotations
 
