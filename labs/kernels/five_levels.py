@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -145,33 +145,34 @@ def query_gradient_parts(inputs: Inputs, causal: Causal, block: int) -> list[Ten
 
 def interpret(inputs: Inputs, causal: Causal, block: int) -> Level:
     """Level 3, to be called in a process with TRITON_INTERPRET=1."""
-    from labs.kernels.flash_backward import delta_launch, key_value_launch, query_launch
+    from labs.kernels.flash_backward import (
+        BackwardCall,
+        delta_launch,
+        key_value_launch,
+        query_launch,
+    )
+    from labs.kernels.flash_call import Call
     from labs.kernels.flash_forward import forward_launch
+    from labs.kernels.flash_masks import Masking
     from labs.kernels.flash_tiles import Tiles
     from labs.kernels.interpreted import counting
 
     q, k, v, dout = inputs
-    options: dict[str, Any] = {
-        "causal": causal,
-        "window": None,
-        "scale": 1 / math.sqrt(q.shape[-1]),
-        "key_lengths": None,
-        "tiles": Tiles(block, block, num_warps=4, num_stages=2),
-    }
+    call = Call(q, k, v, Masking(causal), scale=1 / math.sqrt(q.shape[-1]))
+    tiles = Tiles(block, block, num_warps=4, num_stages=2)
     out, lse = torch.empty_like(q), torch.empty(q.shape[:3])
     with counting() as forward:
-        forward_launch(q, k, v, out, lse, **options).run()
+        forward_launch(call, out, lse, tiles).run()
     delta, dlse = torch.empty_like(lse), torch.zeros_like(lse)
-    delta_launch(out, dout, dlse, delta, tiles=options["tiles"]).run()
+    delta_launch(out, dout, dlse, delta, tiles).run()
+    gradient = BackwardCall(call, dout, lse, delta)
     dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
     with counting() as backward:
-        key_value_launch(q, k, v, dout, lse, delta, dk, dv, **options).run()
-        query_launch(q, k, v, dout, lse, delta, dq, **options).run()
-    spare_k, spare_v = torch.empty_like(k), torch.empty_like(v)
+        key_value_launch(gradient, dk, dv, tiles).run()
+        query_launch(gradient, dq, tiles).run()
+    spare = torch.empty_like(k), torch.empty_like(v)
     with counting() as one_pass:
-        key_value_launch(
-            q, k, v, dout, lse, delta, spare_k, spare_v, dq=torch.zeros(q.shape), **options
-        ).run()
+        key_value_launch(gradient, *spare, tiles, dq=torch.zeros(q.shape)).run()
     products = (counts.tile_products for counts in (forward, backward, one_pass))
     return Level(out, Gradients(dq, dk, dv), *products)
 
@@ -199,25 +200,24 @@ def compile_kernels(capability: int, head_dim: int) -> list[tuple[str | float, .
     A row under `COMPILED` for each of the three. To be called without TRITON_INTERPRET.
     """
     from labs.kernels.compiled import facts
-    from labs.kernels.flash_backward import key_value_launch, query_launch
+    from labs.kernels.flash_backward import BackwardCall, key_value_launch, query_launch
+    from labs.kernels.flash_call import Call
     from labs.kernels.flash_forward import forward_launch
+    from labs.kernels.flash_masks import Masking
     from labs.kernels.flash_tiles import tiles_for
 
     x, row = torch.zeros(1, 1, 4096, head_dim, dtype=torch.float16), torch.zeros(1, 1, 4096)
-    mask: dict[str, Any] = {"causal": "top-left", "window": None, "scale": 0.1, "key_lengths": None}
+    call = Call(x, x, x, Masking("top-left"), scale=0.1)
+    gradient = BackwardCall(call, x, row, row)
     forward, key_value, query = (
         tiles_for(capability, head_dim, direction)
         for direction in ("forward", "key_value", "query")
     )
     rows: list[tuple[str | float, ...]] = []
     for name, tile, launch in (
-        ("forward", forward, forward_launch(x, x, x, x, row, **mask, tiles=forward)),
-        (
-            "dk and dv",
-            key_value,
-            key_value_launch(x, x, x, x, row, row, x, x, **mask, tiles=key_value),
-        ),
-        ("dq", query, query_launch(x, x, x, x, row, row, x, **mask, tiles=query)),
+        ("forward", forward, forward_launch(call, x, row, forward)),
+        ("dk and dv", key_value, key_value_launch(gradient, x, x, key_value)),
+        ("dq", query, query_launch(gradient, x, query)),
     ):
         f = facts(launch, capability)
         found = (f.num_warps, f.registers, f.stack_bytes, f.wgmma, f.mma_sync, f.tma)

@@ -19,8 +19,9 @@ What holds while a kernel walks over the tiles of keys of a tile of queries, for
 
 The modules, in the order in which to read them: `flash_masks` (which keys a query sees),
 `flash_forward` (the walk), `flash_backward` (its gradients), `flash_decode` (a long walk cut into
-pieces), `flash_copies` (how a tile is read and written), `flash_tiles` (how large it is) and
-`flash_tuning`. `online_softmax` does the same in plain PyTorch, `reference` without tiles.
+pieces), `flash_copies` (how a tile is read and written), `flash_tiles` (how large it is),
+`flash_call` (what the kernels are called with) and `flash_tuning`. `online_softmax` does the same
+in plain PyTorch, `reference` without tiles.
 """
 
 from __future__ import annotations
@@ -28,17 +29,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labs.kernels.flash_backward import delta_launch, key_value_launch, query_launch
+from labs.kernels.flash_backward import (
+    BackwardCall,
+    delta_launch,
+    key_value_launch,
+    query_launch,
+)
+from labs.kernels.flash_call import Call
 from labs.kernels.flash_checks import check_options, check_tensors
 from labs.kernels.flash_decode import decode_launches, split_length
 from labs.kernels.flash_forward import forward_launch
-from labs.kernels.flash_masks import hides_keys
+from labs.kernels.flash_masks import Masking
 from labs.kernels.flash_tiles import FUSED_HEAD_DIM, Direction, Tiles, capability_of, tiles_for
 from labs.kernels.launch import Launch
 from labs.kernels.reference import Attended, Causal
@@ -124,18 +131,30 @@ def attention_op(
     lse = q.new_empty(q.shape[:3], dtype=torch.float32)
     if out.numel() == 0 or k.shape[2] == 0:
         return out.zero_(), lse.fill_(-math.inf)
-    q, k, v = aligned(q), aligned(k), aligned(v)
-    lengths = None if key_lengths is None else key_lengths.contiguous()
-    options: dict[str, Any] = {
-        "causal": causal, "window": window, "scale": scale, "key_lengths": lengths,
-    }  # fmt: skip
+    call = call_of(q, k, v, causal, window, scale, key_lengths)
     tiles = tiles_of(q, "split")
     length = split_length(k.shape[0] * k.shape[1], q.shape[2], k.shape[2], block_k=tiles.block_k)
     if length is None:
-        start([forward_launch(q, k, v, out, lse, **options, tiles=tiles_of(q, "forward"))], q)
+        launches = [forward_launch(call, out, lse, tiles_of(q, "forward"))]
     else:
-        start(decode_launches(q, k, v, out, lse, **options, tiles=tiles, keys_of_a_split=length), q)
+        launches = decode_launches(call, out, lse, keys_of_a_split=length, tiles=tiles)
+    start(launches, q)
     return out, lse
+
+
+def call_of(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    causal: str,
+    window: int | None,
+    scale: float,
+    key_lengths: Tensor | None,
+) -> Call:
+    """The arguments of an operator as the kernels take them: in memory that they can read."""
+    lengths = None if key_lengths is None else key_lengths.contiguous()
+    masking = Masking(cast("Causal", causal), window, lengths)
+    return Call(aligned(q), aligned(k), aligned(v), masking, scale)
 
 
 @attention_op.register_fake
@@ -172,33 +191,17 @@ def backward_op(
     dq, dk, dv = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v))
     if q.numel() == 0 or k.numel() == 0:
         return dq.zero_(), dk.zero_(), dv.zero_()
-    q, k, v, dout, out = aligned(q), aligned(k), aligned(v), aligned(dout), aligned(out)
-    lse, dlse = lse.contiguous(), dlse.contiguous()
-    lengths = None if key_lengths is None else key_lengths.contiguous()
-    delta = torch.empty_like(lse)
-    inputs = (q, k, v, dout, lse, delta)
-    options: dict[str, Any] = {
-        "causal": causal, "window": window, "scale": scale, "key_lengths": lengths,
-    }  # fmt: skip
-    hides = hides_keys(
-        q.shape[2],
-        k.shape[2],
-        causal=options["causal"],
-        window=window,
-        padded=key_lengths is not None,
-    )
-    launches = [delta_launch(out, dout, dlse, delta, tiles=tiles_of(q, "delta"))]
-    if deterministic or hides or q.shape[3] > FUSED_HEAD_DIM:
-        launches += [
-            key_value_launch(*inputs, dk, dv, **options, tiles=tiles_of(q, "key_value")),
-            query_launch(*inputs, dq, **options, tiles=tiles_of(q, "query")),
-        ]
+    call = call_of(q, k, v, causal, window, scale, key_lengths)
+    out, dout, delta = aligned(out), aligned(dout), torch.empty_like(lse.contiguous())
+    backward = BackwardCall(call, dout, lse.contiguous(), delta)
+    launches = [delta_launch(out, dout, dlse.contiguous(), delta, tiles_of(q, "delta"))]
+    if deterministic or call.hides_keys() or q.shape[3] > FUSED_HEAD_DIM:
+        launches.append(key_value_launch(backward, dk, dv, tiles_of(q, "key_value")))
+        launches.append(query_launch(backward, dq, tiles_of(q, "query")))
         start(launches, q)
         return dq, dk, dv
     dq_sum = torch.zeros_like(dq, dtype=torch.float32)
-    launches.append(
-        key_value_launch(*inputs, dk, dv, **options, tiles=tiles_of(q, "fused"), dq=dq_sum)
-    )
+    launches.append(key_value_launch(backward, dk, dv, tiles_of(q, "fused"), dq=dq_sum))
     start(launches, q)
     return dq_sum.to(dq.dtype), dk, dv
 
@@ -241,7 +244,7 @@ attention_op.register_autograd(_differentiate, setup_context=_keep)
 
 
 def aligned(x: Tensor) -> Tensor:
-    """x, or a contiguous copy if tiles of it cannot be read (see `flash_tiles.in_tiles`)."""
+    """x, or a contiguous copy if tiles of it cannot be read (see `flash_copies.in_tiles`)."""
     steps = [stride for size, stride in zip(x.shape[:3], x.stride(), strict=False) if size > 1]
     readable = all(step > 0 and step * x.itemsize % 16 == 0 for step in steps)
     if readable and x.stride(3) == 1 and x.data_ptr() % 16 == 0:

@@ -18,26 +18,58 @@ makes five, but the last bits of dq change from run to run.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from labs.kernels.flash_copies import block_d, in_tiles, load_tile, store_tile
+from labs.kernels.flash_call import Call
+from labs.kernels.flash_copies import block_d, in_tiles, load_tile, locate, store_tile
+from labs.kernels.flash_forward import KeyHead, query_tile, visible_to_any
 from labs.kernels.flash_masks import (
+    LN_2,
     LOG2_E,
-    end_key,
+    Mask,
     end_query,
-    first_key,
     first_query,
-    hides_keys,
     key_ranges,
-    offset_of_places,
     query_ranges,
     real_keys,
 )
 from labs.kernels.flash_tiles import Tiles
 from labs.kernels.launch import Launch
-from labs.kernels.reference import Causal
+
+
+class KeyTile(NamedTuple):
+    """A tile of keys and values, and between which queries each key is seen."""
+
+    k: Any
+    v: Any
+    first_query: Any
+    end_query: Any
+
+
+class QueryHead(NamedTuple):
+    """What the backward pass reads of one query head, and, if fused, where it adds up dq."""
+
+    queries: Any
+    dout: Any
+    lse: Any
+    delta: Any
+    dqueries: Any
+    head_dim: Any
+    batch: Any
+    head: Any
+
+
+class Upstream(NamedTuple):
+    """What the backward pass reads of a tile of queries, beside the queries themselves."""
+
+    dout: Any
+    lse: Any
+    delta: Any
 
 
 @triton.jit
@@ -56,10 +88,8 @@ def delta_kernel(
     Σ out · dout is Σ weights · dweights over the keys, which the softmax's derivative subtracts,
     found without a pass over the keys. The lse's derivative by a score is that score's weight.
     """
-    n_tiles = tl.cdiv(n_queries, BLOCK_Q)
-    program = tl.program_id(0)
-    start = program % n_tiles * BLOCK_Q
-    head, batch = program // n_tiles % n_heads, program // n_tiles // n_heads
+    number, head, batch = locate(tl.cdiv(n_queries, BLOCK_Q), n_heads)
+    start = number * BLOCK_Q
     query = start + tl.arange(0, BLOCK_Q)
     row = (batch * n_heads + head).to(tl.int64) * n_queries + query
     out_tile = load_tile(out, batch, head, start, BLOCK_Q, BLOCK_D).to(tl.float32)
@@ -80,13 +110,13 @@ def key_value_kernel(
     dvalues,
     dqueries,
     key_lengths,
+    before,
     n_kv_heads,
     group,
     n_queries,
     n_keys,
     head_dim,
-    window,
-    scale,
+    scale_log2,
     CAUSAL: tl.constexpr,
     HIDES_KEYS: tl.constexpr,
     FUSED: tl.constexpr,
@@ -99,48 +129,42 @@ def key_value_kernel(
     The query heads that share the key-value head come one after the other, so that their gradients
     add up in registers.
     """
-    n_tiles = tl.cdiv(n_keys, BLOCK_K)
-    program = tl.program_id(0)
-    start = program % n_tiles * BLOCK_K  # with causality the first keys have the most queries
-    kv_head, batch = program // n_tiles % n_kv_heads, program // n_tiles // n_kv_heads
+    number, kv_head, batch = locate(tl.cdiv(n_keys, BLOCK_K), n_kv_heads)
+    start = number * BLOCK_K  # with causality the first keys have the most queries
     length = real_keys(key_lengths, batch, n_keys)
-    offset = offset_of_places(n_queries, length, CAUSAL)
-    begin, full_begin, full_end, end = query_ranges(
-        start, n_queries, offset, length, window, CAUSAL, BLOCK_Q, BLOCK_K
-    )
+    offset = length - n_queries if CAUSAL == "bottom-right" else 0
+    mask = Mask(n_queries, length, offset, before, before if CAUSAL == "none" else 0)
+    begin, full_begin, full_end, end = query_ranges(mask, start, BLOCK_Q, BLOCK_K)
 
     key = start + tl.arange(0, BLOCK_K)
-    key_first = first_query(key, n_queries, offset, window, CAUSAL)
-    key_first = tl.where(key < length, key_first, n_queries)  # nobody sees padding
-    key_end = end_query(key, n_queries, offset, window)
-
+    # Padding is seen by none.
+    key_first = tl.where(key < length, first_query(mask, key), n_queries)
+    key_end = end_query(mask, key)
     k = load_tile(keys, batch, kv_head, start, BLOCK_K, BLOCK_D)
     v = load_tile(values, batch, kv_head, start, BLOCK_K, BLOCK_D)
+    tile = KeyTile(k, v, key_first, key_end)
     dk = tl.zeros([BLOCK_K, BLOCK_D], tl.float32)
     dv = tl.zeros([BLOCK_K, BLOCK_D], tl.float32)
     for member in tl.range(0, group):
         head = kv_head * group + member
         row = (batch * n_kv_heads * group + head).to(tl.int64) * n_queries
+        source = QueryHead(
+            queries, dout, lse + row, delta + row, dqueries + row * head_dim, head_dim, batch, head
+        )
         dk, dv = add_query_tiles(
-            dk, dv, k, v, queries, dout, lse + row, delta + row, dqueries + row * head_dim,
-            batch, head, begin, full_begin, key_first, key_end, n_queries, head_dim, window,
-            scale, True, FUSED, BLOCK_Q, BLOCK_K, BLOCK_D,
-        )  # fmt: skip
+            dk, dv, tile, source, mask, begin, full_begin, scale_log2, True, FUSED, BLOCK_Q
+        )
         dk, dv = add_query_tiles(
-            dk, dv, k, v, queries, dout, lse + row, delta + row, dqueries + row * head_dim,
-            batch, head, full_begin, full_end, key_first, key_end, n_queries, head_dim, window,
-            scale, False, FUSED, BLOCK_Q, BLOCK_K, BLOCK_D,
-        )  # fmt: skip
-        if window is not None:
+            dk, dv, tile, source, mask, full_begin, full_end, scale_log2, False, FUSED, BLOCK_Q
+        )
+        if before is not None:
             dk, dv = add_query_tiles(
-                dk, dv, k, v, queries, dout, lse + row, delta + row, dqueries + row * head_dim,
-                batch, head, full_end, end, key_first, key_end, n_queries, head_dim, window,
-                scale, True, FUSED, BLOCK_Q, BLOCK_K, BLOCK_D,
-            )  # fmt: skip
+                dk, dv, tile, source, mask, full_end, end, scale_log2, True, FUSED, BLOCK_Q
+            )
     if HIDES_KEYS:  # a key that no query sees may have left a NaN here
         seen = (key_first < key_end)[:, None]
         dk, dv = tl.where(seen, dk, 0.0), tl.where(seen, dv, 0.0)
-    store_tile(dkeys, batch, kv_head, start, dk * scale)
+    store_tile(dkeys, batch, kv_head, start, dk * (scale_log2 * LN_2))
     store_tile(dvalues, batch, kv_head, start, dv)
 
 
@@ -148,28 +172,15 @@ def key_value_kernel(
 def add_query_tiles(
     dk,
     dv,
-    k,
-    v,
-    queries,
-    dout,
-    lse,
-    delta,
-    dqueries,
-    batch,
-    head,
+    tile,
+    source,
+    mask,
     begin,
     end,
-    key_first,
-    key_end,
-    n_queries,
-    head_dim,
-    window,
-    scale,
+    scale_log2,
     MASKED: tl.constexpr,
     FUSED: tl.constexpr,
     BLOCK_Q: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    BLOCK_D: tl.constexpr,
 ):
     """Add to dk and dv what comes from the tiles of queries from begin to end, of one head.
 
@@ -178,30 +189,31 @@ def add_query_tiles(
     """
     # Few tiles are masked: loading those ahead is not worth the registers.
     ahead: tl.constexpr = 1 if MASKED else None
+    columns: tl.constexpr = tile.k.shape[1]
     for start in tl.range(begin, end, BLOCK_Q, num_stages=ahead, disable_licm=True):
         query = start + tl.arange(0, BLOCK_Q)
-        q = load_tile(queries, batch, head, start, BLOCK_Q, BLOCK_D)
-        do = load_tile(dout, batch, head, start, BLOCK_Q, BLOCK_D)
+        q = load_tile(source.queries, source.batch, source.head, start, BLOCK_Q, columns)
+        do = load_tile(source.dout, source.batch, source.head, start, BLOCK_Q, columns)
         # Beyond the last query, q and do are 0 and so is all that they add.
-        lse_rows = tl.load(lse + query, mask=query < n_queries, other=0.0)
-        delta_rows = tl.load(delta + query, mask=query < n_queries, other=0.0)
-        scores = tl.dot(k, q.T, input_precision="ieee")
+        lse_rows = tl.load(source.lse + query, mask=query < mask.n_queries, other=0.0)
+        delta_rows = tl.load(source.delta + query, mask=query < mask.n_queries, other=0.0)
+        scores = tl.dot(tile.k, q.T, input_precision="ieee")
         if MASKED:
-            scores = tl.where(query[None, :] >= key_first[:, None], scores, float("-inf"))
-            if window is not None:
-                scores = tl.where(query[None, :] < key_end[:, None], scores, float("-inf"))
+            scores = tl.where(query[None, :] >= tile.first_query[:, None], scores, float("-inf"))
+            if mask.before is not None:
+                scores = tl.where(query[None, :] < tile.end_query[:, None], scores, float("-inf"))
             lse_rows = tl.where(lse_rows == float("-inf"), 0.0, lse_rows)  # it sees no key
-        weights = tl.exp2(scores * (scale * LOG2_E) - (lse_rows * LOG2_E)[None, :])
+        weights = tl.exp2(scores * scale_log2 - (lse_rows * LOG2_E)[None, :])
         dv = tl.dot(weights.to(do.dtype), do, dv, input_precision="ieee")
-        dweights = tl.dot(v, do.T, input_precision="ieee")
+        dweights = tl.dot(tile.v, do.T, input_precision="ieee")
         dscores = (weights * (dweights - delta_rows[None, :])).to(q.dtype)
         dk = tl.dot(dscores, q, dk, input_precision="ieee")
         if FUSED:
-            column = tl.arange(0, BLOCK_D)
-            tile = dqueries + query.to(tl.int64)[:, None] * head_dim + column[None, :]
-            inside = (query < n_queries)[:, None] & (column < head_dim)[None, :]
-            dq = tl.dot(dscores.T, k, input_precision="ieee") * scale
-            tl.atomic_add(tile, dq, mask=inside, sem="relaxed")
+            column = tl.arange(0, columns)
+            place = query.to(tl.int64)[:, None] * source.head_dim + column[None, :]
+            inside = (query < mask.n_queries)[:, None] & (column < source.head_dim)[None, :]
+            dq = tl.dot(dscores.T, tile.k, input_precision="ieee") * (scale_log2 * LN_2)
+            tl.atomic_add(source.dqueries + place, dq, mask=inside, sem="relaxed")
     return dk, dv
 
 
@@ -215,12 +227,12 @@ def query_kernel(
     delta,
     dqueries,
     key_lengths,
-    n_heads,
+    before,
+    n_kv_heads,
     group,
     n_queries,
     n_keys,
-    window,
-    scale,
+    scale_log2,
     CAUSAL: tl.constexpr,
     HIDES_KEYS: tl.constexpr,
     BLOCK_Q: tl.constexpr,
@@ -228,95 +240,97 @@ def query_kernel(
     BLOCK_D: tl.constexpr,
 ):
     """dq of one tile of queries, over all keys that it sees: the walk of the forward pass."""
-    n_tiles = tl.cdiv(n_queries, BLOCK_Q)
-    program = tl.program_id(0)
-    start = (n_tiles - 1 - program % n_tiles) * BLOCK_Q  # the rows with the most keys first
-    head, batch = program // n_tiles % n_heads, program // n_tiles // n_heads
+    n_heads, n_tiles = n_kv_heads * group, tl.cdiv(n_queries, BLOCK_Q)
+    number, head, batch = locate(n_tiles, n_heads)
+    first = (n_tiles - 1 - number) * BLOCK_Q  # the rows with the most keys first
+    last = tl.minimum(first + BLOCK_Q, n_queries) - 1
     length = real_keys(key_lengths, batch, n_keys)
-    offset = offset_of_places(n_queries, length, CAUSAL)
-    last_query = tl.minimum(start + BLOCK_Q, n_queries) - 1
-    begin, full_begin, full_end, end = key_ranges(
-        start, last_query, offset, length, window, CAUSAL, BLOCK_K
-    )
+    offset = length - n_queries if CAUSAL == "bottom-right" else 0
+    mask = Mask(n_queries, length, offset, before, before if CAUSAL == "none" else 0)
+    begin, full_begin, full_end, end = key_ranges(mask, first, last, 0, length, BLOCK_K)
 
-    query = start + tl.arange(0, BLOCK_Q)
+    query = first + tl.arange(0, BLOCK_Q)
     row = (batch * n_heads + head).to(tl.int64) * n_queries + query
-    q = load_tile(queries, batch, head, start, BLOCK_Q, BLOCK_D)
-    do = load_tile(dout, batch, head, start, BLOCK_Q, BLOCK_D)
+    q = load_tile(queries, batch, head, first, BLOCK_Q, BLOCK_D)
+    do = load_tile(dout, batch, head, first, BLOCK_Q, BLOCK_D)
     lse_rows = tl.load(lse + row, mask=query < n_queries, other=0.0)
     lse_rows = tl.where(lse_rows == float("-inf"), 0.0, lse_rows)
     delta_rows = tl.load(delta + row, mask=query < n_queries, other=0.0)
+    tile = query_tile(mask, q, query, first, last)
+    rows = Upstream(do, lse_rows, delta_rows)
+    source = KeyHead(keys, values, batch, head // group)
     dq = tl.zeros([BLOCK_Q, BLOCK_D], tl.float32)
-    if window is not None:
+    if before is not None:
         dq = add_key_tiles(
-            dq, q, do, lse_rows, delta_rows, keys, values, batch, head // group, begin, full_begin,
-            query, start, last_query, offset, length, window, scale,
-            True, CAUSAL, HIDES_KEYS, BLOCK_K, BLOCK_D,
-        )  # fmt: skip
+            dq, tile, rows, source, mask, begin, full_begin, scale_log2, True, HIDES_KEYS, BLOCK_K
+        )
     dq = add_key_tiles(
-        dq, q, do, lse_rows, delta_rows, keys, values, batch, head // group, full_begin, full_end,
-        query, start, last_query, offset, length, window, scale,
-        False, CAUSAL, HIDES_KEYS, BLOCK_K, BLOCK_D,
-    )  # fmt: skip
+        dq, tile, rows, source, mask, full_begin, full_end, scale_log2, False, HIDES_KEYS, BLOCK_K
+    )
     dq = add_key_tiles(
-        dq, q, do, lse_rows, delta_rows, keys, values, batch, head // group, full_end, end,
-        query, start, last_query, offset, length, window, scale,
-        True, CAUSAL, HIDES_KEYS, BLOCK_K, BLOCK_D,
-    )  # fmt: skip
-    store_tile(dqueries, batch, head, start, dq * scale)
+        dq, tile, rows, source, mask, full_end, end, scale_log2, True, HIDES_KEYS, BLOCK_K
+    )
+    store_tile(dqueries, batch, head, first, dq * (scale_log2 * LN_2))
 
 
 @triton.jit
 def add_key_tiles(
     dq,
-    q,
-    do,
-    lse_rows,
-    delta_rows,
-    keys,
-    values,
-    batch,
-    kv_head,
+    tile,
+    rows,
+    source,
+    mask,
     begin,
     end,
-    query,
-    first_query_of_tile,
-    last_query_of_tile,
-    offset,
-    length,
-    window,
-    scale,
+    scale_log2,
     MASKED: tl.constexpr,
-    CAUSAL: tl.constexpr,
     HIDES_KEYS: tl.constexpr,
     BLOCK_K: tl.constexpr,
-    BLOCK_D: tl.constexpr,
 ):
     """Add to dq what comes from the tiles of keys from begin to end."""
+    columns: tl.constexpr = tile.q.shape[1]
     for start in tl.range(begin, end, BLOCK_K, disable_licm=True):
         key = start + tl.arange(0, BLOCK_K)
-        k = load_tile(keys, batch, kv_head, start, BLOCK_K, BLOCK_D)
-        v = load_tile(values, batch, kv_head, start, BLOCK_K, BLOCK_D)
+        k = load_tile(source.k, source.batch, source.head, start, BLOCK_K, columns)
+        v = load_tile(source.v, source.batch, source.head, start, BLOCK_K, columns)
         if MASKED and HIDES_KEYS:
-            tile_first = first_key(first_query_of_tile, offset, window)
-            tile_end = end_key(last_query_of_tile, offset, length, window, CAUSAL)
-            k = tl.where(((key >= tile_first) & (key < tile_end))[:, None], k, 0.0)
-        scores = tl.dot(q, k.T, input_precision="ieee")
-        dweights = tl.dot(do, v.T, input_precision="ieee")
+            k = tl.where(visible_to_any(tile, key)[:, None], k, 0.0)
+        scores = tl.dot(tile.q, k.T, input_precision="ieee")
+        dweights = tl.dot(rows.dout, v.T, input_precision="ieee")
         if MASKED:
-            visible = key < end_key(query, offset, length, window, CAUSAL)[:, None]
-            if window is not None:
-                visible = visible & (key >= first_key(query, offset, window)[:, None])
-            scores = tl.where(visible, scores, float("-inf"))
+            seen = key[None, :] < tile.end_key[:, None]
+            if mask.before is not None:
+                seen = seen & (key[None, :] >= tile.first_key[:, None])
+            scores = tl.where(seen, scores, float("-inf"))
             if HIDES_KEYS:
-                dweights = tl.where(visible, dweights, 0.0)
-        weights = tl.exp2(scores * (scale * LOG2_E) - (lse_rows * LOG2_E)[:, None])
-        dscores = (weights * (dweights - delta_rows[:, None])).to(k.dtype)
+                dweights = tl.where(seen, dweights, 0.0)
+        weights = tl.exp2(scores * scale_log2 - (rows.lse * LOG2_E)[:, None])
+        dscores = (weights * (dweights - rows.delta[:, None])).to(k.dtype)
         dq = tl.dot(dscores, k, dq, input_precision="ieee")
     return dq
 
 
-def delta_launch(out: Tensor, dout: Tensor, dlse: Tensor, delta: Tensor, *, tiles: Tiles) -> Launch:
+@dataclass(frozen=True, slots=True)
+class BackwardCall:
+    """What the backward pass reads: a call, the gradient of its out, its lse, and delta."""
+
+    call: Call
+    dout: Tensor
+    lse: Tensor
+    delta: Tensor
+    """(batch, n_heads, n_queries), float32, as `delta_launch` fills it."""
+
+    def arguments(self, tiles: Tiles) -> dict[str, Any]:
+        """The arguments that the kernels with keys have in common."""
+        return {
+            **self.call.arguments(tiles),
+            "dout": in_tiles(self.dout, tiles.block_q, tma=tiles.tma),
+            "lse": self.lse,
+            "delta": self.delta,
+        }
+
+
+def delta_launch(out: Tensor, dout: Tensor, dlse: Tensor, delta: Tensor, tiles: Tiles) -> Launch:
     """The start that fills delta, of dlse's shape and dtype (float32)."""
     batch, n_heads, n_queries, head_dim = out.shape
     return Launch(
@@ -337,109 +351,34 @@ def delta_launch(out: Tensor, dout: Tensor, dlse: Tensor, delta: Tensor, *, tile
 
 
 def key_value_launch(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    dout: Tensor,
-    lse: Tensor,
-    delta: Tensor,
-    dk: Tensor,
-    dv: Tensor,
-    *,
-    causal: Causal,
-    window: int | None,
-    scale: float,
-    key_lengths: Tensor | None,
-    tiles: Tiles,
-    dq: Tensor | None = None,
+    backward: BackwardCall, dk: Tensor, dv: Tensor, tiles: Tiles, dq: Tensor | None = None
 ) -> Launch:
     """The start that fills dk and dv.
 
     With dq (contiguous, float32, zeros) it is the fused kernel, which adds dq up there. Raises a
     `ValueError` if it would have to and there may be a key that no query sees.
     """
-    batch, n_heads, n_queries, head_dim = q.shape
-    n_kv_heads, n_keys = k.shape[1:3]
-    hides = hides_keys(
-        n_queries, n_keys, causal=causal, window=window, padded=key_lengths is not None
-    )
-    if dq is not None and hides:
+    call = backward.call
+    if dq is not None and call.hides_keys():
         raise ValueError("the fused kernel reads keys that no query sees: leave dq out")
+    _, n_kv_heads, n_keys, head_dim = call.k.shape
     return Launch(
         key_value_kernel,
-        grid=(triton.cdiv(n_keys, tiles.block_k) * n_kv_heads * batch,),
+        grid=call.grid(n_keys, tiles.block_k, n_kv_heads),
         arguments={
-            "queries": in_tiles(q, tiles.block_q, tma=tiles.tma),
-            "keys": in_tiles(k, tiles.block_k, tma=tiles.tma),
-            "values": in_tiles(v, tiles.block_k, tma=tiles.tma),
-            "dout": in_tiles(dout, tiles.block_q, tma=tiles.tma),
-            "lse": lse,
-            "delta": delta,
+            **backward.arguments(tiles),
             "dkeys": in_tiles(dk, tiles.block_k, tma=tiles.tma),
             "dvalues": in_tiles(dv, tiles.block_k, tma=tiles.tma),
-            "dqueries": lse if dq is None else dq,
-            "key_lengths": key_lengths,
-            "n_kv_heads": n_kv_heads,
-            "group": n_heads // n_kv_heads,
-            "n_queries": n_queries,
-            "n_keys": n_keys,
+            "dqueries": backward.lse if dq is None else dq,
             "head_dim": head_dim,
-            "window": window,
-            "scale": scale,
-            "CAUSAL": causal,
-            "HIDES_KEYS": hides,
             "FUSED": dq is not None,
-            "BLOCK_Q": tiles.block_q,
-            "BLOCK_K": tiles.block_k,
-            "BLOCK_D": block_d(head_dim),
-            **tiles.options(),
         },
     )
 
 
-def query_launch(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    dout: Tensor,
-    lse: Tensor,
-    delta: Tensor,
-    dq: Tensor,
-    *,
-    causal: Causal,
-    window: int | None,
-    scale: float,
-    key_lengths: Tensor | None,
-    tiles: Tiles,
-) -> Launch:
+def query_launch(backward: BackwardCall, dq: Tensor, tiles: Tiles) -> Launch:
     """The start that fills dq."""
-    batch, n_heads, n_queries, head_dim = q.shape
-    n_kv_heads, n_keys = k.shape[1:3]
-    return Launch(
-        query_kernel,
-        grid=(triton.cdiv(n_queries, tiles.block_q) * n_heads * batch,),
-        arguments={
-            "queries": in_tiles(q, tiles.block_q, tma=tiles.tma),
-            "keys": in_tiles(k, tiles.block_k, tma=tiles.tma),
-            "values": in_tiles(v, tiles.block_k, tma=tiles.tma),
-            "dout": in_tiles(dout, tiles.block_q, tma=tiles.tma),
-            "lse": lse,
-            "delta": delta,
-            "dqueries": in_tiles(dq, tiles.block_q, tma=tiles.tma),
-            "key_lengths": key_lengths,
-            "n_heads": n_heads,
-            "group": n_heads // n_kv_heads,
-            "n_queries": n_queries,
-            "n_keys": n_keys,
-            "window": window,
-            "scale": scale,
-            "CAUSAL": causal,
-            "HIDES_KEYS": hides_keys(
-                n_queries, n_keys, causal=causal, window=window, padded=key_lengths is not None
-            ),
-            "BLOCK_Q": tiles.block_q,
-            "BLOCK_K": tiles.block_k,
-            "BLOCK_D": block_d(head_dim),
-            **tiles.options(),
-        },
-    )
+    _, n_heads, n_queries, _ = backward.call.q.shape
+    result = {"dqueries": in_tiles(dq, tiles.block_q, tma=tiles.tma)}
+    grid = backward.call.grid(n_queries, tiles.block_q, n_heads)
+    return Launch(query_kernel, grid, backward.arguments(tiles) | result)

@@ -43,6 +43,13 @@ def in_tiles(tensor: Tensor, rows: int, *, tma: bool) -> Tiled:
 
 
 @triton.jit
+def locate(n_tiles, n_heads):
+    """This program's tile, head and sequence: tiles of one head are neighbours."""
+    program = tl.program_id(0)
+    return program % n_tiles, program // n_tiles % n_heads, program // n_tiles // n_heads
+
+
+@triton.jit
 def load_tile(source, batch, head, start, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """The rows of one head from start on, (ROWS, COLUMNS)."""
     if isinstance(source, tl.tensor_descriptor):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 import triton
 from torch import Tensor
 
-from labs.kernels.flash_backward import key_value_launch, query_launch
+from labs.kernels.flash_backward import BackwardCall, key_value_launch, query_launch
+from labs.kernels.flash_call import Call
 from labs.kernels.flash_checks import check_options, check_tensors
 from labs.kernels.flash_forward import forward_launch
+from labs.kernels.flash_masks import Masking
 from labs.kernels.flash_tiles import Direction, Tiles, capability_of, prefer, tiles_for
 from labs.kernels.launch import Launch
 from labs.kernels.reference import Causal
@@ -45,11 +46,11 @@ def tune(
     scale = q.shape[3] ** -0.5
     check_tensors(q, k, v)
     check_options(q, causal, window, scale, None)
-    options = {"causal": causal, "window": window, "scale": scale, "key_lengths": None}
+    call = Call(q, k, v, Masking(causal, window), scale)
     blocks = tuple(blocks)
     fastest: dict[Direction, Tiles] = {}
     with torch.cuda.device(q.device) if q.is_cuda else nullcontext():
-        for direction, launch in _launches(q, k, v, options).items():
+        for direction, launch in _launches(call).items():
             shipped = tiles_for(capability_of(q), q.shape[3], direction, q.dtype.itemsize)
             others = (
                 Tiles(*block, warps, shipped.num_stages) for block in blocks for warps in (4, 8)
@@ -61,17 +62,15 @@ def tune(
     return fastest
 
 
-def _launches(
-    q: Tensor, k: Tensor, v: Tensor, options: dict[str, Any]
-) -> dict[Direction, Callable[[Tiles], Launch]]:
+def _launches(call: Call) -> dict[Direction, Callable[[Tiles], Launch]]:
     """For each direction, what starts its kernel with given tiles."""
-    out, dq, dk, dv = (torch.empty_like(x) for x in (q, q, k, v))
+    q, out, dq, dk, dv = call.q, *(torch.empty_like(x) for x in (call.q, call.q, call.k, call.v))
     lse, delta = (q.new_zeros(q.shape[:3], dtype=torch.float32) for _ in range(2))
-    gradients = (q, k, v, q, lse, delta)  # q for dout: any numbers will do
+    backward = BackwardCall(call, q, lse, delta)  # q for dout: any numbers will do
     return {
-        "forward": lambda tiles: forward_launch(q, k, v, out, lse, **options, tiles=tiles),
-        "key_value": lambda tiles: key_value_launch(*gradients, dk, dv, **options, tiles=tiles),
-        "query": lambda tiles: query_launch(*gradients, dq, **options, tiles=tiles),
+        "forward": lambda tiles: forward_launch(call, out, lse, tiles),
+        "key_value": lambda tiles: key_value_launch(backward, dk, dv, tiles),
+        "query": lambda tiles: query_launch(backward, dq, tiles),
     }
 
 

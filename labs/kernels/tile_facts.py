@@ -56,17 +56,9 @@ def count_requests(tiles: Sequence[Tiles], n_tokens: int) -> dict[Tiles, float]:
 
 def forward(x: Tensor, out: Tensor, tiles: Tiles) -> Launch:
     """The start of the forward kernel, not causal, with x as queries, keys and values."""
+    from labs.kernels.flash_call import Call
     from labs.kernels.flash_forward import forward_launch
+    from labs.kernels.flash_masks import Masking
 
-    return forward_launch(
-        x,
-        x,
-        x,
-        out,
-        torch.empty(x.shape[:3]),
-        causal="none",
-        window=None,
-        scale=1 / math.sqrt(x.shape[3]),
-        key_lengths=None,
-        tiles=tiles,
-    )
+    call = Call(x, x, x, Masking(), scale=1 / math.sqrt(x.shape[3]))
+    return forward_launch(call, out, torch.empty(x.shape[:3]), tiles)

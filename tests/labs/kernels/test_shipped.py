@@ -7,60 +7,61 @@ import pytest
 pytest.importorskip("triton")
 
 from labs.kernels.compiled import CompiledFacts
-from tests.labs.kernels.shipped import BY_NAME, ENTRIES, TRITON, Found, compile_shipped, load_bounds
+from tests.labs.kernels.shipped import (
+    BY_NAME,
+    ENTRIES,
+    SAMPLE,
+    TRITON,
+    Found,
+    compile_shipped,
+    kernel_digest,
+    load_bounds,
+    unfit,
+)
 
-NAMES = list(BY_NAME)
-# The rest multiply no tiles, or, of a few queries, tiles too flat for more than one warp.
-MULTIPLY = [
-    name
-    for name, entry in BY_NAME.items()
-    if entry.direction in ("forward", "key_value", "query", "fused") and entry.dtype.itemsize == 2
-]
+recorded = pytest.mark.skipif(
+    TRITON not in load_bounds(),
+    reason=f"nothing recorded for Triton {TRITON}: python -m tests.labs.kernels.shipped",
+)
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Found:
-    return compile_shipped()
-
-
-def facts_of(name: str, shipped: Found) -> CompiledFacts:
-    found = shipped[name]
-    assert isinstance(found, CompiledFacts), found
-    return found
+    return compile_shipped(SAMPLE)
 
 
 def test_names_are_unique() -> None:
     assert len(BY_NAME) == len(ENTRIES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_compiles_and_fits_the_gpu(name: str, shipped: Found) -> None:
-    assert facts_of(name, shipped).ctas_per_sm >= 1
+def test_the_sample_has_every_kernel_and_every_gpu() -> None:
+    directions = {entry.direction for entry in ENTRIES}
+    assert {BY_NAME[name].direction for name in SAMPLE} == directions
+    assert {BY_NAME[name].capability for name in SAMPLE} == {80, 90, 100}
 
 
-@pytest.mark.parametrize("name", MULTIPLY)
-def test_it_multiplies_as_this_gpu_does_best(name: str, shipped: Found) -> None:
-    """An A100 warp by warp, an H100 four warps together, a B200 with its tensor memory."""
-    found = facts_of(name, shipped)
-    used = {"mma_sync": found.mma_sync, "wgmma": found.wgmma, "tcgen05": found.tcgen05}
-    best = {80: "mma_sync", 90: "wgmma", 100: "tcgen05"}[found.capability]
-    assert [instruction for instruction, times in used.items() if times] == [best]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_it_loads_whole_tiles_where_the_gpu_can(name: str, shipped: Found) -> None:
-    found = facts_of(name, shipped)
-    assert (found.tma > 0) == (found.capability >= 90)
+@pytest.mark.parametrize("name", SAMPLE)
+def test_it_fits_its_gpu_and_uses_what_that_has(name: str, shipped: Found) -> None:
+    """The matrix instructions of its generation, and the unit that loads whole tiles."""
+    assert unfit(BY_NAME[name], shipped[name]) == []
 
 
 @pytest.mark.skipif(
-    TRITON not in load_bounds(),
-    reason=f"nothing recorded for Triton {TRITON}: python -m tests.labs.kernels.shipped",
+    "kernels" not in load_bounds().get(TRITON, {}),
+    reason="the record does not say of which kernels: python -m tests.labs.kernels.shipped",
 )
-@pytest.mark.parametrize("name", NAMES)
+def test_the_record_is_complete_and_was_made_from_these_kernels() -> None:
+    digest, *names = load_bounds()[TRITON].items()
+    assert digest == ("kernels", kernel_digest()), "run python -m tests.labs.kernels.shipped"
+    assert [name for name, _ in names] == [*BY_NAME]
+
+
+@recorded
+@pytest.mark.parametrize("name", SAMPLE)
 def test_it_takes_no_more_than_was_recorded(name: str, shipped: Found) -> None:
     """A little more is a patch release's; a lower number of programs at once never is."""
-    found, bounds = facts_of(name, shipped), load_bounds()[TRITON][name]
+    found, bounds = shipped[name], load_bounds()[TRITON][name]
+    assert isinstance(found, CompiledFacts), found
     assert found.ctas_per_sm >= bounds["ctas_per_sm"]
     assert found.registers <= bounds["registers"] + 8
     assert found.stack_bytes <= bounds["stack_bytes"] + 16
