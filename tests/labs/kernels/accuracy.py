@@ -89,17 +89,20 @@ def wrong_forms(found: Results, q: Tensor, k: Tensor, v: Tensor) -> list[str]:
     ]
 
 
-def allowed_error(exact: Tensor, rounded: Tensor, *others: Tensor) -> float:
-    """Twice the largest error of these results, and twice that of writing `exact` as the first.
+def allowed_error(exact: Tensor, rounded: Tensor, *in_float32: Tensor) -> float:
+    """Twice the largest error of the rounded result, and twice that of writing `exact` as it.
 
-    Four times in float32. There all of it comes from the order of sums and the last bit of the
-    scale, and either side may be lucky; in 16 bits it comes from rounding the same tiles.
+    Four times in float32: there all of it comes from the order of sums and the last bit of the
+    scale, and either side may be lucky; in 16 bits it comes from rounding the same tiles. Where
+    these cancel to 0, as with a single key, only the order of sums in float32 is left: eight times.
     """
     finite = exact[exact.isfinite()]
     largest = float(finite.abs().max()) if finite.numel() else 0.0
-    computing = max(largest_difference(x, exact) for x in (rounded, *others))
-    factor = 4 if rounded.dtype == torch.float32 else 2
-    return factor * computing + 2 * torch.finfo(rounded.dtype).eps * largest
+    single = rounded.dtype == torch.float32
+    computing = (4 if single else 2) * largest_difference(rounded, exact)
+    for other in in_float32:
+        computing = max(computing, (4 if single else 8) * largest_difference(other, exact))
+    return computing + 2 * torch.finfo(rounded.dtype).eps * largest
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:

@@ -75,8 +75,8 @@ class Case:
 DTYPES: tuple[DType, ...] = ("float32", "float16")
 HEAD_DIMS = (16, 40, 64, 80, 128, 256)
 # One query is how a cache is read; the others lie on, below and above the edges of tiles.
-LENGTHS = ((1, 1), (1, 300), (64, 128), (113, 203), (128, 128), (130, 257), (203, 113), (257, 40))
-HEADS = ((2, 2), (4, 2), (3, 1))  # multi-head, grouped-query, multi-query
+LENGTHS = ((1, 1), (1, 300), (64, 128), (70, 150), (128, 128), (130, 200), (150, 70), (190, 40))
+HEADS = ((1, 1), (4, 2), (2, 1))  # one head, grouped-query, multi-query
 MASKS = (
     Mask("full"),
     Mask("top-left", "top-left"),

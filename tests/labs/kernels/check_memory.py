@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from labs.kernels.flash_attention import flash_attention
+from labs.kernels.flash_tiles import Tiles
 from labs.kernels.reference import Attended, reference_attention
+from labs.kernels.tile_facts import count_requests
 from tests.labs.kernels.accuracy import results_of
 from tests.labs.kernels.cases import Case, Mask
 from tests.labs.kernels.registry import SMALL, attend, check, inputs, unequal
@@ -139,3 +141,13 @@ def lse_changes_neither_out_nor_gradients(device: str) -> list[str]:
         return Attended(out, expected["lse"])
 
     return unequal(results_of(without_lse, *given, **options), expected)
+
+
+@check
+def requests_are_those_of_the_tiles(device: str) -> list[str]:
+    """Queries once, keys and values once for each tile of queries; counted in the interpreter."""
+    if device != "cpu":
+        return []
+    half, whole = Tiles(16, 32, 4, 2), Tiles(32, 16, 4, 2)
+    found = count_requests([half, whole], 32)
+    return [] if found == {half: 5 / 3, whole: 1.0} else [f"{found}"]
