@@ -39,11 +39,13 @@ class Budget:
     """Evenly spaced on the way, on a part of the held-out sequences; the last one uses all."""
 
     def scaled(self, factor: float) -> Self:
-        """The same with `factor` times the steps; below 1 with fewer held-out sequences as well."""
+        """The same with `factor` times the steps; below 1 with less evaluation as well."""
+        share = min(1.0, factor)
         return replace(
             self,
             n_steps=max(1, round(factor * self.n_steps)),
-            n_held_out=max(64, round(min(1.0, factor) * self.n_held_out)),
+            n_held_out=max(64, round(share * self.n_held_out)),
+            n_evaluations=max(4, round(share * self.n_evaluations)),
         )
 
     def recipe(
