@@ -99,7 +99,7 @@ def build_cases() -> list[Case]:
     for i, (n_queries, n_keys) in enumerate(LENGTHS):
         for j, mask in enumerate(MASKS):
             head_dim = HEAD_DIMS[(i + j) % len(HEAD_DIMS)]
-            large = n_queries * n_keys * head_dim > 10_000 * 128
+            large = n_queries * n_keys * head_dim > 500_000
             n_heads, n_kv_heads = HEADS[(i + 2 * j) % len(HEADS)]
             cases.append(
                 Case(
