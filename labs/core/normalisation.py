@@ -55,10 +55,10 @@ CLAIMS = {
     "or more it ends with nearly equal tokens (diversity below 0.05), in spite of its residual "
     "connections.",
     "better": "The best loss with pre-norm is more than 0.1 nats below the best without norms.",
-    "wider": "Pre-norm learns at more of the learning rates than no norm, but its best loss is at "
-    "most 0.1 nats lower.",
-    "superfluous": "Without norms the model learns at as many rates as with pre-norm, and its best "
-    "loss is at most 0.1 nats higher.",
+    "wider": "Without norms the model diverges at more of the learning rates than with pre-norm, "
+    "but its best loss is at most 0.1 nats higher.",
+    "superfluous": "Without norms the model diverges at no more rates than with pre-norm, and its "
+    "best loss is at most 0.1 nats higher.",
     "independent": "What LayerNorm makes of a token does not depend on the rest of the batch (to "
     "within 0.000001); what BatchNorm makes of it does (by more than 0.1).",
 }
@@ -68,8 +68,8 @@ HOLDS_IF = {
     "post_stuck": "learns_pre == 3 and learns_post <= 1 and collapsed_post >= 2"
     " and collapsed_pre == 0",
     "better": "diverged(loss_none) or loss_pre < loss_none - 0.1",
-    "wider": "learns_pre > learns_none and loss_none <= loss_pre + 0.1",
-    "superfluous": "learns_none >= learns_pre and loss_none <= loss_pre + 0.1",
+    "wider": "diverged_none > diverged_pre and loss_none <= loss_pre + 0.1",
+    "superfluous": "diverged_none <= diverged_pre and loss_none <= loss_pre + 0.1",
     "independent": "batch_dependence_layer < 0.000001 and batch_dependence_batch > 0.1",
 }
 KNOBS = {"n_layers": (8, 2, 4, 12), "init": ("xavier", "small"), "warmup": (0.0, 0.3)}
