@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
@@ -51,6 +52,8 @@ def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobVal
 
 def require_budget(header: LabHeader, budget: float) -> None:
     """Raise `UsageError` if the lab cannot be given `budget`."""
+    if math.isnan(budget):  # which no range keeps out
+        raise UsageError("a budget of nan", hint="a number from 0.01 to 100")
     if budget != 1 and not header.takes_budget:
         raise UsageError(f"{header.id} takes no budget", hint="it trains nothing: no --budget")
 

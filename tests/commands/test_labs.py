@@ -103,6 +103,13 @@ def test_a_lab_that_trains_nothing_takes_no_budget(run: Run, course: Path) -> No
     assert outcome.complaint == f"{LAB} takes no budget (it trains nothing: no --budget)"
 
 
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "inf", "1e9", "much"])
+def test_a_budget_that_is_no_sensible_number_is_refused(budget: str, run: Run) -> None:
+    outcome = run("lab", "run", LAB, "--trust", "--budget", budget)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "budget" in outcome.complaint
+
+
 @pytest.mark.parametrize("option", [("--budget", "4"), ("--seeds", "3"), ("--first-seed", "7")])
 def test_only_the_ordinary_run_is_recorded(option: tuple[str, str], run: Run) -> None:
     outcome = run("lab", "run", LAB, "--trust", "--record", *option)
