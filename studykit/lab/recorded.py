@@ -11,7 +11,7 @@ from typing import Any
 from studykit.course.cards import Knobs, LabHeader
 from studykit.course.source import read_source
 from studykit.errors import CourseError, LabError, Place
-from studykit.files import replace_file
+from studykit.files import locked, replace_file
 from studykit.lab.events import Curve, Event
 from studykit.lab.protocol import FLOAT
 from studykit.lab.results import RunResult, result_from_json, result_to_json
@@ -99,20 +99,21 @@ def record_run(root: Path, result: RunResult) -> None:
     """
     if result.status != "done":
         raise LabError(f"a run that was {result.status} cannot be recorded", hint="run it again")
-    kept = [
-        run
-        for run in load_recorded(root, result.lab)
-        if (run.knobs, run.device) != (result.knobs, result.device)
-    ]
-    runs = sorted([*kept, _lighten(result)], key=_order)
-    document = {
-        "format": FORMAT,
-        "lab": result.lab,
-        "runs": [result_to_json(run) for run in runs],
-    }
     path = results_path(root, result.lab)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, render_json(document) + "\n")
+    with locked(path.parent):
+        kept = [
+            run
+            for run in load_recorded(root, result.lab)
+            if (run.knobs, run.device) != (result.knobs, result.device)
+        ]
+        runs = sorted([*kept, _lighten(result)], key=_order)
+        document = {
+            "format": FORMAT,
+            "lab": result.lab,
+            "runs": [result_to_json(run) for run in runs],
+        }
+        replace_file(path, render_json(document) + "\n")
 
 
 def _order(run: RunResult) -> tuple[str, str]:

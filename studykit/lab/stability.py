@@ -15,8 +15,9 @@ from typing import Any, Literal, TypeAlias
 
 from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.course.holds import holds, parse_test
+from studykit.course.source import read_source
 from studykit.errors import CourseError, Place
-from studykit.files import replace_file
+from studykit.files import locked, replace_file
 from studykit.lab.protocol import decode, encode
 from studykit.lab.recorded import render_json
 from studykit.lab.results import RunResult
@@ -75,14 +76,25 @@ def load_samples(root: Path, lab_id: str) -> tuple[Sample, ...]:
     Raises `CourseError` for a file that cannot be read or is not what `add_sample` writes.
     """
     path = stability_path(root, lab_id)
-    try:
-        return _parse(decode(json.loads(path.read_text(encoding="utf-8")), clean), lab_id)
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    try:
+        return _parse(decode(json.loads(read_source(path)), clean), lab_id)
+    except _DAMAGES as error:
         hint = f"delete it and measure again: studykit lab stability {lab_id}"
         what = f"damaged: {type(error).__name__}: {error}"
         raise CourseError(what, place=Place(path), hint=hint) from None
+
+
+_DAMAGES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What values that are not of the kind that `add_sample` writes can raise as they are read."""
 
 
 def _parse(document: Any, lab_id: str) -> tuple[Sample, ...]:
@@ -121,16 +133,17 @@ def add_sample(root: Path, result: RunResult) -> None:
         seed=seed.seed,
         values={name: measured.value for name, measured in seed.measurements.items()},
     )
-    kept = [
-        old
-        for old in load_samples(root, result.lab)
-        if old.code_hash == new.code_hash
-        and (old.knobs, old.budget, old.seed) != (new.knobs, new.budget, new.seed)
-    ]
     path = stability_path(root, result.lab)
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"format": FORMAT, "lab": result.lab, "groups": _groups([*kept, new])}
-    replace_file(path, render_json(encode(document)) + "\n")
+    with locked(path.parent):
+        kept = [
+            old
+            for old in load_samples(root, result.lab)
+            if old.code_hash == new.code_hash
+            and (old.knobs, old.budget, old.seed) != (new.knobs, new.budget, new.seed)
+        ]
+        document = {"format": FORMAT, "lab": result.lab, "groups": _groups([*kept, new])}
+        replace_file(path, render_json(encode(document)) + "\n")
 
 
 def _groups(samples: Iterable[Sample]) -> list[dict[str, Any]]:

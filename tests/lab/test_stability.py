@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studykit.course.cards import Knobs, LabHeader
+from studykit.course.source import LARGEST_FILE_BYTES
 from studykit.errors import CourseError
 from studykit.lab.events import Measurement
 from studykit.lab.results import RunResult, SeedResult
@@ -27,6 +29,12 @@ from studykit.lab.stability import (
 from tests.lab.fake_labs import NOON, FakeCourse
 
 KNOBS: Knobs = {"size": 8, "norm": "pre"}
+
+
+GROUP = (
+    '{"format": 1, "lab": "demo/probe", "groups": [{"knobs": {}, "budget": %s, "device": "cpu", '
+    '"machine": "", "versions": {}, "code_hash": "abc", "seeds": %s}]}'
+)
 
 
 def run(seed: int, loss: float, **fields: object) -> RunResult:
@@ -142,6 +150,12 @@ def test_which_claims_depend_on_patience(header: LabHeader) -> None:
         '{"format": 2, "lab": "demo/probe", "groups": []}',
         '{"format": 1, "lab": "demo/other", "groups": []}',
         '{"format": 1, "lab": "demo/probe", "groups": [{"knobs": 3}]}',
+        GROUP % ("1", "[]"),
+        GROUP % ("1", '{"100": [2.5]}'),
+        GROUP % ("1", '{"100": {"loss": null}}'),
+        GROUP % ("9" * 400, '{"100": {}}'),
+        GROUP % ("1", '{"100": {"loss": %s}}' % ("9" * 400)),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_file_is_said_and_kept(tmp_path: Path, text: str) -> None:
@@ -154,6 +168,23 @@ def test_a_damaged_file_is_said_and_kept(tmp_path: Path, text: str) -> None:
         add_sample(tmp_path, run(100, 1.0))
     assert path.read_text() == text
     assert samples_or_none(tmp_path, "demo/probe") == ()
+
+
+def test_a_file_too_large_for_a_course_is_not_read(tmp_path: Path) -> None:
+    path = stability_path(tmp_path, "demo/probe")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b" " * (LARGEST_FILE_BYTES + 1))
+    with pytest.raises(CourseError, match="is too large"):
+        load_samples(tmp_path, "demo/probe")
+    assert samples_or_none(tmp_path, "demo/probe") == ()
+
+
+def test_those_who_measure_at_once_lose_no_seed(tmp_path: Path) -> None:
+    """Each reads the file and writes it back with its own seed."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: add_sample(tmp_path, run(seed, 1.0)), range(100, 130)))
+    known = load_samples(tmp_path, "demo/probe")
+    assert [each.seed for each in known] == [*range(100, 130)]
 
 
 def test_the_file_is_strict_json(tmp_path: Path) -> None:
