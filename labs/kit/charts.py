@@ -49,7 +49,9 @@ def watch(
             if high:
                 yield Curve(f"{chart}, log scale", label, xs, [loss], "step", "nats", log_y=True)
         n_models = sum(map(len, losses.of.values()))
-        yield Progress(losses.step, n_steps, f"training {n_models} models")
+        yield Progress(
+            losses.step, n_steps, f"training {n_models} {'model' if n_models == 1 else 'models'}"
+        )
     assert start is not None, "a training yields its losses before the first step"
     return start, losses
 

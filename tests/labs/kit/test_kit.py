@@ -127,6 +127,11 @@ def test_a_loss_beyond_the_chart_is_cut_off_there_and_shown_in_a_second_one(heig
     assert events[-1] == Progress(5, 5, "training 3 models")
 
 
+def test_a_model_alone_is_not_several() -> None:
+    events = [*watch([Losses(5, {"a": (2.0,)})], {"a": "an arm"}, (0.1,), 5)]
+    assert events[-1] == Progress(5, 5, "training 1 model")
+
+
 def test_the_best_rate_counts_and_the_table_shows_all() -> None:
     start, end = Losses(0, {"a": (9.0, 9.0)}), Losses(5, {"a": (math.nan, 2.0)})
     *measurements, table = results(start, end, {"a": "an arm"}, (0.1, 0.2), "some text")
