@@ -186,6 +186,18 @@ async def test_the_test_of_a_claim_is_shown_on_a_key(make_services: MakeServices
         assert shown not in text_of(pilot.app)
 
 
+async def test_the_test_of_a_claim_comes_into_view(make_services: MakeServices) -> None:
+    """In a low terminal the evidence begins below the fold."""
+    services = make_services("recall")
+    async with StudykitApp(services).run_test(size=(80, 16)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space")
+        assert "loss, without" not in text_of(pilot.app)
+        await pilot.press("t")
+        await pilot.pause()
+        assert "Test: |loss_without − unigram_entropy| ≤ 0.05" in text_of(pilot.app)
+
+
 async def test_pairs_stand_in_columns(make_services: MakeServices) -> None:
     """All arrows below one another, and what is too long goes on below itself."""
     services = make_services("match")

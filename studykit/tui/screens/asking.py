@@ -180,7 +180,11 @@ class AskingScreen(StudyScreen):
 
     def show_tests(self) -> None:
         if (card := self._sitting.card) is not None:
-            self.query_one(".evidence", Fitted).show(self._fit_evidence(card))
+            evidence = self.query_one(".evidence", Fitted)
+            evidence.show(self._fit_evidence(card))
+            if self.services.shows_tests:
+                # In a low terminal it stands below the fold, and the key would seem dead.
+                evidence.scroll_visible(animate=False)
 
     @contextmanager
     def _painting(self) -> Iterator[None]:

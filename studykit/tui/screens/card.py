@@ -72,7 +72,10 @@ class CardScreen(StudyScreen):
 
     def show_tests(self) -> None:
         evidence = self.services.evidence(self._card)
-        self.query_one(".evidence", Fitted).show(self._fit_evidence(evidence))
+        shown = self.query_one(".evidence", Fitted)
+        shown.show(self._fit_evidence(evidence))
+        if self.services.shows_tests:
+            shown.scroll_visible(animate=False)
 
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)
