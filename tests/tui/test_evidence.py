@@ -241,6 +241,15 @@ def test_a_deterministic_lab_has_no_seeds_to_agree(header: LabHeader) -> None:
     assert "seed" not in shown
 
 
+def test_claims_of_a_deterministic_lab_begin_below_one_another(header: LabHeader) -> None:
+    """A short verdict takes as much room as a long one, and later lines stand below the claim."""
+    known = replace(header, deterministic=True)
+    shown = render_evidence(None, known, run_of(2.94, slower="refuted"), NOW, with_tests=True)
+    lines = shown.plain.splitlines()
+    starts = {line.index(what) for line in lines for what in ("Without", "Test:") if what in line}
+    assert len(starts) == 1
+
+
 def test_published_figures_stand_beside_the_verdict(header: LabHeader) -> None:
     shown = text(card(claim="stuck"), header, run_of(2.94))
 

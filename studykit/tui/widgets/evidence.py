@@ -46,7 +46,7 @@ def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) 
     mark, style = MARKS[verdict]
     said = [] if header.deterministic else [seed.claims.get(claim) for seed in result.seeds]
     votes = "".join("?" if one is None else "✓" if one else "✗" for one in said)
-    lead = Content.styled(f"{mark} {verdict:<9} {votes}".rstrip() + "  ", f"bold {style}")
+    lead = Content.styled(f"{mark} {verdict:<9}{votes and ' '}{votes}  ", f"bold {style}")
     return hang(lead, Content(header.claims.get(claim, claim)), width)
 
 
