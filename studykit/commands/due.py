@@ -25,7 +25,7 @@ def due(
 
     env = environment(ctx)
     services = env.services
-    cards, today = services.cards, services.today
+    cards, today, now = services.cards, services.today, env.clock.now()
     with env.existing_store() as store:
         stored = {} if store is None else store.memories()
         done = Done() if store is None else store.done(today, cards)
@@ -35,7 +35,7 @@ def due(
         cards,
         memories,
         day=today,
-        at=env.clock.now(),
+        at=now,
         limits=services.limits,
         done=done,
         scheduler=services.scheduler,
@@ -47,7 +47,12 @@ def due(
         learning=sum(each.learning for _, each in counts),
         review=sum(each.review for _, each in counts),
     )
-    upcoming = next_due(not_hidden(memories, marks, today), today)
+    waiting = {
+        card_id: memory
+        for card_id, memory in not_hidden(memories, marks, today).items()
+        if memory.due_at is None or memory.due_at > now  # else it is counted above
+    }
+    upcoming = next_due(waiting, today)
     if json:
         say_json(
             {
@@ -67,7 +72,7 @@ def due(
     say_table(header, [*rows, _row("all", total)], numbers=4)
     if upcoming is not None:
         when, n_cards = upcoming
-        say(f"next: {plural(n_cards, 'card')} {_when(when, env.clock.now())}")
+        say(f"next: {plural(n_cards, 'card')} {_when(when, now)}")
 
 
 def _row(title: str, counts: Counts) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from studykit.review.schedule import Rating
 from tests.commands.dice_course import edit, study
 from tests.commands.runner import AT, Run
 
@@ -30,6 +32,18 @@ def test_due_counts_less_after_a_sitting(run: Run, home: Path) -> None:
     assert [deck["deck"] for deck in document["decks"]] == ["dice"]
     assert document["next"]["cards"] == 1
     assert document["next"]["at"] > "2026-11-23"
+
+
+def test_what_comes_next_is_not_over(run: Run, home: Path) -> None:
+    """A learning step that has ended is counted as due, and nothing else is scheduled."""
+    study(home, "dice-probability", AT - timedelta(hours=1), Rating.AGAIN)
+    document = run("due", "--json").document
+    assert document["total"]["learning"] == 1
+    assert document["next"] is None
+    assert "next:" not in run("due").out
+
+    study(home, "dice-highest", AT, Rating.AGAIN)
+    assert run("due", "--json").document["next"]["cards"] == 1
 
 
 def test_due_keeps_to_the_daily_limit(run: Run, home: Path) -> None:
