@@ -184,7 +184,7 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     made = [knobs or "no knobs", f"seeds {seeds}", result.device, result.machine, versions]
     if result.budget != 1:
         made.insert(1, f"budget {result.budget:g}")
-    say(" · ".join(made))
+    say(" · ".join(filter(None, made)))  # a lab that was skipped has seen no machine
     if result.message:
         say(result.message)
     say()

@@ -50,6 +50,7 @@ def test_a_lab_that_lacks_what_it_needs_shows_the_recorded_result(run: Run, cour
     outcome = run("lab", "run", LAB, "--trust")
     assert outcome.code == 0
     assert "no_such_package" in outcome.out
+    assert "·  ·" not in outcome.out and "· \n" not in outcome.out
     assert "recorded of" in outcome.out
     assert "✓ rare    confirmed" in outcome.out
     verified = run("verify", "--trust")
