@@ -184,6 +184,7 @@ async def test_the_test_of_a_claim_is_shown_on_a_key(make_services: MakeServices
         assert shown in text_of(pilot.app)
         await pilot.press("t")
         assert shown not in text_of(pilot.app)
+        assert "Tests hidden" in text_of(pilot.app)
 
 
 async def test_the_test_of_a_claim_comes_into_view(make_services: MakeServices) -> None:

@@ -55,6 +55,9 @@ class StudyScreen(Screen[None]):
         """Show the tests of claims, or hide them, here and on every other screen."""
         self.services.shows_tests = not self.services.shows_tests
         self.show_tests()
+        if not self.services.shows_tests:
+            # They may have stood out of sight.
+            self.say("Tests hidden")
 
     def show_tests(self) -> None:
         """Draw the evidence anew, with tests or without; for screens that have `TESTS`."""
