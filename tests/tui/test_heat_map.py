@@ -128,6 +128,18 @@ def test_columns_show_what_tells_them_apart() -> None:
     assert [label.strip() for label in wide.head(0)] == ["transfo…", "a token"]
 
 
+def test_labels_of_rows_take_the_room_that_columns_leave() -> None:
+    """Cut to a quarter of the width, two tiles that differ in their stages read alike."""
+    rows = [f"128 × 128, 4 warps, {n} stages" for n in (1, 2)]
+    few = grid(heat_map([[0.5] * 3] * 2, rows, ["registers", "shared", "warps"]))
+    assert list(few.row_labels) == rows
+    assert few.n_shown == 3
+
+    many = grid(heat_map([[0.5] * 30] * 2, rows))
+    assert many.label_width == 78 // 4
+    assert all(label.endswith("…") for label in many.row_labels)
+
+
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=30), st.integers(8, 100))
 def test_no_label_breaks_the_columns(labels: list[str], width: int) -> None:
     """Whatever a token is: a line break, a wide character, nothing."""

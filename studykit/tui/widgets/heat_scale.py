@@ -137,7 +137,8 @@ def build_grid(heat_map: HeatMap, scale: Scale, width: int, *, lead: int = 0) ->
     n_columns = len(heat_map.columns)
     prefix, columns = _without_prefix([one_line(label) for label in heat_map.columns])
     rows = [one_line(label) for label in heat_map.rows]
-    n_row = min(_widest([*rows, prefix.strip()]), max(4, width // 4))
+    widest_row = _widest([*rows, prefix.strip()])
+    n_row = min(widest_row, max(4, width // 4))
     room = max(1, width - n_row - 1)
 
     def write(*, in_full: bool) -> tuple[tuple[str, ...], ...]:
@@ -153,6 +154,9 @@ def build_grid(heat_map: HeatMap, scale: Scale, width: int, *, lead: int = 0) ->
     least = lead + max(_NARROWEST, _longest(texts) + (in_full or scale.low < 0))
     wanted = lead + min(_widest(columns) + 1, _WIDEST)
     cell_width = max(least, min(wanted, room // max(1, n_columns)))
+    # Where all columns fit, the labels of the rows get what is left.
+    n_row = max(n_row, min(widest_row, width - 1 - n_columns * cell_width))
+    room = max(1, width - n_row - 1)
     return Grid(
         tuple(_right(cut(label, n_row), n_row) for label in rows),
         tuple(columns),
