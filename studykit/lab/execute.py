@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import platform
+import random
 import sys
 import traceback
 from collections.abc import Iterable
@@ -61,6 +62,7 @@ def _run(request: Document, outbox: EventSink) -> None:
     if request["budget"] is not None:
         settings["budget"] = request["budget"]
     for seed in request["seeds"]:
+        _seed_generators(seed)
         events = lab.run(**settings, seed=seed)
         if not isinstance(events, Iterable):
             raise _RuleError(f"run returned {type(events).__name__}: make it a generator of events")
@@ -77,6 +79,14 @@ def _run(request: Document, outbox: EventSink) -> None:
             names = ", ".join(missing)
             raise _RuleError(f"run measured no {names}: yield it, or mend the name in HOLDS_IF")
         outbox.send({"type": "measured", "seed": seed})
+
+
+def _seed_generators(seed: int) -> None:
+    # Runs are forks of one process: unseeded, the global generators would give each the same
+    # numbers, and a lab that forgot its own would look as if all its seeds agreed.
+    random.seed(seed)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
 
 
 def _check_needs(needs: list[str], device: str) -> None:

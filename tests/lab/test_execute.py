@@ -161,3 +161,16 @@ async def test_a_lab_imports_its_own_course(
     _, with_init = await run_to_end(runner, header)
 
     assert without_init.values("loss") == with_init.values("loss") == (1.25,)
+
+
+async def test_a_lab_that_seeds_nothing_still_differs_by_seed(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """Runs are forks of one process; its generators must not make all seeds agree."""
+    header = course.write_run("import random\nyield Measurement('loss', random.random())")
+
+    _, first = await run_to_end(runner, header, seeds=[0, 1])
+    _, again = await run_to_end(runner, header, seeds=[1])
+
+    assert first.values("loss")[0] != first.values("loss")[1]
+    assert again.values("loss") == first.values("loss")[1:]
