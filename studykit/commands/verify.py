@@ -17,6 +17,7 @@ from studykit.commands.runs import ProgressLine, build_runner, find_lab
 from studykit.commands.terminal import say, say_json
 from studykit.course.cards import Card, Course, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
+from studykit.lab.verdicts import judge_again
 from studykit.text import format_value, plural
 
 if TYPE_CHECKING:
@@ -173,8 +174,11 @@ def _trials(header: LabHeader, cards: Sequence[Card]) -> list[Trial]:
 
 
 def judge_trial(trial: Trial, result: RunResult, recorded: Sequence[RunResult]) -> Outcome:
-    """`result` beside the recorded run with the same knobs, on the same device if there is one."""
-    same = [run for run in recorded if run.knobs == result.knobs]
+    """`result` beside the recorded run with the same knobs, on the same device if there is one.
+
+    Both are judged by the lab's tests of today.
+    """
+    same = [judge_again(run, trial.header) for run in recorded if run.knobs == result.knobs]
     base = max(same, key=lambda run: run.device == result.device, default=None)
     where = " ".join([trial.header.id, *(f"{k}={v}" for k, v in trial.knobs.items())])
     if result.status == "skipped":

@@ -65,6 +65,14 @@ def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
     assert outcome.out.splitlines()[-1].endswith("problems")
 
 
+def test_a_new_test_of_a_claim_judges_the_recorded_run_too(run: Run, course: Path) -> None:
+    """Only what is measured may differ, not what was thought of it when it was recorded."""
+    edit(lab_file(course), '"share < 0.1"', '"share < 0.001"')
+    outcome = run("verify", "--trust")
+    assert "rare: refuted (recorded: refuted)" in outcome.out
+    assert "recorded as" not in outcome.out
+
+
 @pytest.mark.parametrize(
     ("rare", "common", "n_right"), [("share < 1", "share > 0", 2), ("share < 0", "share > 1", 0)]
 )
