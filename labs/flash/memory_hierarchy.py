@@ -43,7 +43,7 @@ CLAIMS = {
     "matrix product.",
     "free_arithmetic": "Sixteen times the arithmetic on the same large matrix takes less than "
     "eight times as long.",
-    "tiles_in_cache": "Sixteen elementwise steps on a large vector take at most two thirds of the "
+    "tiles_in_cache": "Sixteen elementwise steps on a large vector take at most four fifths of the "
     "time if each tile goes through all of them while it is in a cache.",
     "gain_follows_ridge": "Fused attention is less than four times as fast as naive attention if "
     "that lies above the ridge, and at least twice as fast if it lies below.",
@@ -54,7 +54,7 @@ HOLDS_IF = {
     "elementwise_slow": "product_rate / addition_rate > 5 "
     "if not 4 < product_rate / addition_rate < 6 else unknown",
     "free_arithmetic": "sixteenfold_time < 8 if not 7 < sixteenfold_time < 10 else unknown",
-    "tiles_in_cache": "tiles_gain >= 1.5 if not 1.2 < tiles_gain < 1.5 else unknown",
+    "tiles_in_cache": "tiles_gain >= 1.25 if not 1.1 < tiles_gain < 1.25 else unknown",
     "gain_follows_ridge": "(intensity > ridge and fused_gain < 4) or "
     "(intensity < ridge and fused_gain >= 2) "
     "if not (3.5 < fused_gain < 4.5 or 0.7 < intensity / ridge < 1.4) else unknown",
