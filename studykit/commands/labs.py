@@ -94,7 +94,7 @@ def list_labs(ctx: typer.Context, json: JsonOption = False) -> None:
     rows = [
         [header.id, header.question, " ".join(header.needs), _seconds(header)] for header in labs
     ]
-    say_table(["lab", "question", "needs", "seconds"], rows, numbers=1)
+    say_table(["lab", "question", "needs", "seconds"], rows, numbers=1, wrapped=1)
 
 
 def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> None:

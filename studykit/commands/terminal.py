@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from studykit.lab.results import Verdict
 
 _COLOURS = {"confirmed": "green", "refuted": "red", "depends": "yellow"}
+_NARROWEST = 12
+"""Columns that a wrapped column of a table keeps, however narrow the terminal is."""
 
 
 def say(text: str = "") -> None:
@@ -41,16 +44,32 @@ def say_json(document: Mapping[str, Any]) -> None:
     print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> None:
-    """Print a table; its last `numbers` columns are aligned to the right."""
+def say_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: int,
+    wrapped: int | None = None,
+) -> None:
+    """Print a table; its last `numbers` columns are aligned to the right.
+
+    Where it is wider than the terminal, the cells of column `wrapped` are broken between words.
+    """
     cells = [[clean(cell) for cell in row] for row in [header, *rows]]
     widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    if wrapped is not None:
+        others = sum(widths) - widths[wrapped] + 2 * (len(widths) - 1)
+        widths[wrapped] = min(widths[wrapped], max(_NARROWEST, terminal_width() - others))
     for row in cells:
-        padded = [
-            _pad(cell, width, right=index >= len(row) - numbers)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(padded).rstrip(), flush=True)
+        lines = [[cell] for cell in row]
+        if wrapped is not None:
+            lines[wrapped] = wrap(row[wrapped], widths[wrapped])
+        for line in itertools.zip_longest(*lines, fillvalue=""):
+            padded = [
+                _pad(cell, width, right=index >= len(row) - numbers)
+                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            print("  ".join(padded).rstrip(), flush=True)
 
 
 def say_verdicts(claims: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> None:

@@ -19,6 +19,25 @@ def test_labs_are_listed(run: Run) -> None:
     assert [lab["lab"] for lab in run("lab", "list", "--json").document["labs"]] == [LAB]
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_list_fits_the_terminal(
+    run: Run, course: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """A long question goes on below itself, and no word of it is lost."""
+    question = (
+        "Does a die with many sides show its highest side less often than one with few sides?"
+    )
+    edit(lab_file(course), "How often does a die show its highest side?", question)
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = run("lab", "list").out.splitlines()
+    start = lines[0].index("question")
+    assert max(map(len, lines)) <= width
+    assert lines[1].split()[0] == LAB
+    told = " ".join(line[start : lines[0].index("needs")] for line in lines[1:])
+    assert told.split() == question.split()
+    assert "cpu" in lines[1]
+
+
 def test_a_lab_shows_its_recorded_result_until_it_was_run(run: Run) -> None:
     """Labelled as such; afterwards the learner's own."""
     shown = run("lab", "show", LAB).out
