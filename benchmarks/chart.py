@@ -15,8 +15,8 @@ from benchmarks.figures import Figure, copy_of
 from benchmarks.make_data import NOW, Data
 from studykit.clock import FixedClock
 from studykit.course.decks import load_course
+from studykit.lab.collect import SeedEvent, SeedSoFar, Started
 from studykit.lab.events import Curve, Progress
-from studykit.lab.process import SeedEvent, Started
 from studykit.progress.store import Store
 from studykit.settings import Settings
 from studykit.study.lab_run import LabRun
@@ -61,28 +61,31 @@ async def _share_of_core(data: Data, seconds: float, *, updates: bool) -> float:
     async with app.run_test(size=(120, 40)) as pilot:
         while services.store is None:
             await pilot.pause(0.1)
-        run = services.lab_run = LabRun(header, {}, None, None)
+        run, seed = LabRun(header, {}, None, None), SeedSoFar(0)
+        services.lab_run = run
         run.take(Started("cpu", "", {}))
         for step in range(POINTS_BEFORE):
-            _grow(run, step)
+            _grow(run, seed, step)
         await app.push_screen(LabScreen(header, header.defaults, None))
         await pilot.pause(min(2.0, seconds))  # the labs' process was asked for; Home has counted
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
         for step in range(int(seconds * UPDATES_PER_SECOND)):
             if updates:
-                _grow(run, POINTS_BEFORE + step)
+                _grow(run, seed, POINTS_BEFORE + step)
             await asyncio.sleep(began_s + (step + 1) / UPDATES_PER_SECOND - time.perf_counter())
         took_cpu_s, took_s = time.process_time() - began_cpu_s, time.perf_counter() - began_s
         run.state = "finished"
     return took_cpu_s / took_s
 
 
-def _grow(run: LabRun, step: int) -> None:
+def _grow(run: LabRun, seed: SeedSoFar, step: int) -> None:
     """One more point of two curves, as a lab that trains two models."""
     for name, rate in (("with", 100.0), ("without", 400.0)):
         loss = 2.0 + 3.0 * math.exp(-step / rate)
-        run.take(SeedEvent(0, Curve("Loss", name, [step], [loss], "step", "nats")))
-    run.take(SeedEvent(0, Progress(step, 1000, "training")))
+        curve = Curve("Loss", name, [step], [loss], "step", "nats")
+        seed.add(curve)
+        run.take(SeedEvent(seed, curve))
+    run.take(SeedEvent(seed, Progress(step, 1000, "training")))
 
 
 def main(data: Data) -> Iterator[Figure]:

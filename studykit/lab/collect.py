@@ -24,29 +24,10 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class SeedEvent:
-    """A seed yielded something; of a `Curve` only the points since the last message."""
-
-    seed: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class SeedJudged:
-    """A seed is complete, and how each claim fared with it."""
-
-    seed: int
-    claims: Mapping[str, bool | None]
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """The run is over, whatever happened; always the last message."""
 
     result: RunResult
-
-
-LabMessage: TypeAlias = Started | SeedEvent | SeedJudged | Finished
 
 
 class Ending(NamedTuple):
@@ -60,8 +41,8 @@ class Ending(NamedTuple):
 class SeedSoFar:
     """What one seed has yielded so far: of each key one event, which may still grow."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.claims: dict[str, bool | None] | None = None
         """None until the seed is complete and judged."""
         self._chunks: dict[tuple[str, ...], list[Event]] = {}
@@ -79,11 +60,30 @@ class SeedSoFar:
             chunks[:] = [type(chunks[0]).joined(chunks)]
         events = [event for [event] in self._chunks.values()]
         return SeedResult(
-            self.seed,
+            self.number,
             {event.name: event for event in events if isinstance(event, Measurement)},
             self.claims or {},
             tuple(each for each in events if not isinstance(each, Measurement | Progress)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SeedEvent:
+    """A seed yielded something; of a `Curve` only the points since the last message."""
+
+    seed: SeedSoFar
+    """Everything that it has yielded; it goes on growing with the run."""
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SeedJudged:
+    """A seed is complete, and it is known how each claim fared with it."""
+
+    seed: SeedSoFar
+
+
+LabMessage: TypeAlias = Started | SeedEvent | SeedJudged | Finished
 
 
 class Collector:
@@ -126,14 +126,17 @@ class Collector:
                 return self._started
             case {"type": "event", "seed": int(seed), "event": event_document}:
                 event = event_from_document(event_document)
-                self._open(seed).add(event)
-                return SeedEvent(seed, event)
+                found = self._open(seed)
+                found.add(event)
+                return SeedEvent(found, event)
             case {"type": "measured", "seed": int(seed)}:
                 found = self._open(seed)
                 found.claims = judge_seed(self._header, found.result.measurements)
-                return SeedJudged(seed, found.claims)
+                return SeedJudged(found)
             case {"type": "done"}:
-                if [s.seed for s in self._seeds.values() if s.claims is not None] != [*self._asked]:
+                if [n for n, seed in self._seeds.items() if seed.claims is not None] != [
+                    *self._asked
+                ]:
                     raise ValueError("done, but not every seed was measured")
                 self.ending = Ending("done")
             case {"type": "cancelled"}:

@@ -13,7 +13,7 @@ from studykit.course.cards import Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.collect import SeedSoFar
 from studykit.lab.events import Curve, Progress
-from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
+from studykit.lab.process import Finished, LabMessage, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.study.prediction import score
 
@@ -77,6 +77,7 @@ class LabRun:
         self.problem = ""
         self.is_seen = False
         self.n_reported = 0
+        # As the runner gathers them: they grow without being told of here.
         self._seeds: dict[int, SeedSoFar] = {}
         self._timer = timer
         self._started_s = timer()
@@ -152,20 +153,15 @@ class LabRun:
                 if self.state == "starting":
                     self.state = "running"
             case SeedEvent():
-                if message.seed not in self._seeds:
+                if message.seed.number not in self._seeds:
+                    self._seeds[message.seed.number] = message.seed
                     self.progress = Progress(0, 1)
                 if isinstance(message.event, Progress):
                     self.progress = message.event
                 elif isinstance(message.event, Curve):
                     self.latest_chart = message.event.chart
-                self._seed(message.seed).add(message.event)
-            case SeedJudged():
-                self._seed(message.seed).claims = dict(message.claims)
             case Finished():
                 self.result = message.result
-
-    def _seed(self, seed: int) -> SeedSoFar:
-        return self._seeds.setdefault(seed, SeedSoFar(seed))
 
 
 QUICK_LOOK = 0.25

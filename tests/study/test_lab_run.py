@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from studykit.lab.events import Curve, Measurement, Progress
+from studykit.lab.collect import Collector, Ending, SeedSoFar
+from studykit.lab.events import Curve, Event, Measurement, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
+from studykit.lab.protocol import event_to_document
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status
 from studykit.study.lab_run import LabRun
 from studykit.study.prediction import FAILS, HOLDS, score
@@ -31,12 +33,19 @@ def run(services: Services) -> LabRun:
     return LabRun(header, {"bias": 0.01}, None, None, timer=lambda: float(next(now)))
 
 
+def tell(run: LabRun, seed: SeedSoFar, event: Event) -> None:
+    """Let the run hear of an event of the seed, as its runner does."""
+    seed.add(event)
+    run.take(SeedEvent(seed, event))
+
+
 def test_a_run_tells_how_far_it_is(run: LabRun) -> None:
     """Progress of a seed counts for its share of the run, whatever nonsense a lab yields."""
     assert run.state == "starting"
     assert run.knobs == {"bias": 0.01, "mood": "calm"}
     run.take(Started("cpu", "machine", {"torch": "2.13"}))
     assert run.device == "cpu"
+    first, second = SeedSoFar(0), SeedSoFar(1)
     for event, fraction in (
         (Progress(1, 4), 0.125),
         (Progress(5, 4), 0.5),
@@ -44,25 +53,41 @@ def test_a_run_tells_how_far_it_is(run: LabRun) -> None:
         (Progress(1, 0), 0.0),
         (Progress(math.nan, 4), 0.0),
     ):
-        run.take(SeedEvent(0, event))
+        tell(run, first, event)
         assert run.fraction == fraction
-    run.take(SeedEvent(1, Progress(2, 4)))
+    tell(run, second, Progress(2, 4))
     assert run.fraction == 0.75
     assert run.elapsed_s == 1.0
 
 
 def test_curves_grow_and_measurements_replace(run: LabRun) -> None:
+    one, other = SeedSoFar(0), SeedSoFar(1)
     for step in range(3):
-        run.take(SeedEvent(0, Curve("loss", "base", [step], [1.0 / (step + 1)])))
-        run.take(SeedEvent(0, Measurement("loss", 1.0 / (step + 1))))
-    run.take(SeedEvent(1, Curve("other", "base", [0], [0.0])))
-    run.take(SeedJudged(0, {"half": True}))
+        tell(run, one, Curve("loss", "base", [step], [1.0 / (step + 1)]))
+        tell(run, one, Measurement("loss", 1.0 / (step + 1)))
+    tell(run, other, Curve("other", "base", [0], [0.0]))
+    one.claims = {"half": True}
+    run.take(SeedJudged(one))
 
     first, second = run.seeds
     assert list(first.all(Curve)[0].xs) == [0, 1, 2]
     assert first.measurements["loss"].value == pytest.approx(1 / 3)
     assert (first.claims, second.claims) == ({"half": True}, {})
     assert run.latest_chart == "other"
+
+
+def test_what_the_runner_gathers_is_not_gathered_again(run: LabRun) -> None:
+    """A long run would be held twice, and what a cancel cuts off would be in one of the two."""
+    collector = Collector(run.header, run.knobs, 1.0, [0], "cpu", NOW)
+    for step in range(3):
+        curve = event_to_document(Curve("loss", "base", [step], [1.0 / (step + 1)]))
+        message = collector.take({"type": "event", "seed": 0, "event": curve})
+        assert message is not None
+        run.take(message)
+
+    ((seed,), (shown,)) = collector.result(Ending("done"), 1.0).seeds, run.seeds
+    assert len(shown.all(Curve)[0].xs) == 3
+    assert shown.all(Curve)[0] is seed.all(Curve)[0]
 
 
 def result_of(run: LabRun, share: float) -> RunResult:

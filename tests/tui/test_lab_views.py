@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
+from studykit.lab.collect import SeedSoFar
 from studykit.lab.events import Curve, Event, HeatMap, Step, Walk
 from studykit.lab.process import Finished, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult
@@ -70,8 +71,10 @@ async def opened(
         run.take(Started("cpu", "a machine", {}))
         for seed in result.seeds:
             events: list[Event] = [LOSS, WEIGHTS, BAD, *extra, *seed.measurements.values()]
+            so_far = SeedSoFar(seed.seed)
             for event in events:
-                run.take(SeedEvent(seed.seed, event))
+                so_far.add(event)
+                run.take(SeedEvent(so_far, event))
         if is_over:
             run.take(Finished(result))
             run.state = "finished"
@@ -183,7 +186,9 @@ async def test_a_walk_can_be_begun_while_the_run_goes_on(services: Services) -> 
         run = services.lab_run
         assert run is not None
         later = replace(SUMS, steps=(Step((0, 0), "Of another seed.", (("total", 1.0),)),))
-        run.take(SeedEvent(2, later))
+        third = SeedSoFar(2)
+        third.add(later)
+        run.take(SeedEvent(third, later))
         await pilot.pause(0.5)
         assert "Step 2 of 3" in text_of(pilot.app)
         assert "walk 4/4 · seed 0" in text_of(pilot.app)
