@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from studykit.course.cards import Card, LabHeader, Predict
+from studykit.course.cards import Card, Choice, LabHeader
 from studykit.lab.results import Prediction, RunResult
 from studykit.review.grading import grade, present
 
@@ -14,7 +14,7 @@ FAILS = "It does not hold"
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """One answer to choose: a bet on a claim, or against it."""
+    """One answer to choose: an option of a card, or a bet on a claim or against it."""
 
     text: str
     claim: str
@@ -25,17 +25,25 @@ class Bet:
         return Prediction(self.text, self.claim, value=None, confidence=None, correct=None)
 
 
-def build_bets(header: LabHeader, card: Card | None, reps: int) -> tuple[Bet, ...]:
-    """The options of a `predict` card as they are shown at `reps`, else whether the claim holds."""
-    if card is not None and (options := present(card, reps).options) and card.kind == "predict":
-        return tuple(Bet(option.text, option.claim) for option in options)
+def build_bets(
+    header: LabHeader, card: Card | None, reps: int, *, is_answered: bool = True
+) -> tuple[Bet, ...]:
+    """The options of a card as they are shown at `reps`, else whether the claim holds.
+
+    The claim behind a card is its answer, so it is offered only where the answer was shown; before
+    that a card without options has nothing to bet on.
+    """
+    if card is not None and (options := present(card, reps).options):
+        return tuple(Bet(option.text, option.claim or card.claim) for option in options)
     claim = main_claim(header, card)
-    return (Bet(HOLDS, claim), Bet(FAILS, claim)) if claim else ()
+    if not claim or (card is not None and not is_answered):
+        return ()
+    return Bet(HOLDS, claim), Bet(FAILS, claim)
 
 
-def build_question(header: LabHeader, card: Card | None) -> str:
-    """What the bets answer."""
-    if card is not None and isinstance(card.body, Predict) and card.body.options:
+def build_question(header: LabHeader, card: Card | None, *, is_answered: bool = True) -> str:
+    """What the bets answer; without bets, what the run will answer."""
+    if card is not None and (present(card, 0).options or not is_answered):
         return card.question
     return header.claims.get(main_claim(header, card), "")
 
@@ -58,6 +66,13 @@ def score(
     verdict = result.verdicts.get(prediction.claim)
     if verdict not in ("confirmed", "refuted"):
         return prediction
+    if card is not None and isinstance(card.body, Choice) and prediction.text not in (HOLDS, FAILS):
+        is_right = any(o.correct and o.text == prediction.text for o in card.body.options)
+        # Where the claim fails, at other knobs, the right option is wrong; of the others the lab
+        # says nothing.
+        return replace(
+            prediction, correct=is_right if verdict == "confirmed" else False if is_right else None
+        )
     return replace(prediction, correct=(verdict == "confirmed") == (prediction.text != FAILS))
 
 

@@ -137,16 +137,19 @@ class Sitting(Generic[AskingT]):
     def prediction(self) -> Prediction | None:
         """What was predicted of the card, as a run of the lab stores it.
 
-        None if nothing was, or if a run of the learner's has judged it already.
+        An option that was chosen is a prediction, of whatever kind the card is. None if nothing
+        was, or if a run of the learner's has judged it already.
         """
         if self.card is None or self.shown is None or self.given is None:
             return None
-        is_judged = self.asking.revealed and self.evidence and not self.evidence.recorded
-        if self.card.kind != "predict" or is_judged:
+        if self.asking.revealed and self.evidence and not self.evidence.recorded:
             return None
-        if isinstance(self.given, int):
+        if self.shown.options and isinstance(self.given, int):
             option = self.shown.options[self.given]
-            return Prediction(option.text, option.claim, confidence=self.confidence)
+            claim = option.claim or self.card.claim
+            return Prediction(option.text, claim, confidence=self.confidence)
+        if self.card.kind != "predict":
+            return None
         assert isinstance(self.card.body, Predict)
         text = str(self.given)
         value = parse_number(text, self.card.body.unit)
@@ -214,7 +217,7 @@ class Sitting(Generic[AskingT]):
         if run.card.id != card.id or run.knobs != {**run.header.defaults, **card.knobs}:
             return
         offered = [option.text for option in self.shown.options]
-        if card.kind == "predict" and run.prediction.text in offered:
+        if run.prediction.text in offered:
             self.take(offered.index(run.prediction.text))
 
     def change_cards(self) -> None:

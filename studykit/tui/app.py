@@ -141,7 +141,13 @@ class StudykitApp(App[None]):
             event.by.post_message(LabClosed())
 
         if event.by is self.screen:
-            screen = LabScreen(event.header, event.knobs, event.card, event.prediction)
+            screen = LabScreen(
+                event.header,
+                event.knobs,
+                event.card,
+                event.prediction,
+                is_answered=event.is_answered,
+            )
             self.push_screen(screen, closed)
 
     @on(OpenCard)

@@ -119,6 +119,8 @@ class OpenLab(Opening):
     knobs: Knobs
     card: Card | None = None
     prediction: Prediction | None = None
+    is_answered: bool = False
+    """The card's answer was shown: its outcome can be predicted no longer."""
 
 
 @dataclass

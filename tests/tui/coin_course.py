@@ -60,6 +60,16 @@ topics:
         lab: coins/toss
         claim: half
         explain: A half.
+      - id: coin-choice
+        kind: choice
+        points: [1.1.1]
+        question: How often does a fair coin show heads?
+        options:
+          - {text: In about half of all tosses, correct: true}
+          - {text: "Hardly ever", misconception: That is a coin with two tails.}
+        lab: coins/toss
+        claim: half
+        explain: A half.
       - id: coin-absent
         kind: recall
         points: [1.1.1]

@@ -36,12 +36,14 @@ async def opened(
     card_id: str = "coin-share",
     prediction: Prediction | None = None,
     size: tuple[int, int] = (80, 24),
+    *,
+    is_answered: bool = False,
 ) -> AsyncIterator[Pilot[None]]:
-    """The app with the lab of a card on the screen."""
+    """The app with the lab of a card on the screen; without a card, with the first lab."""
     app = StudykitApp(services)
     async with app.run_test(size=size) as pilot:
         await open_home(pilot)
-        await show(pilot, services, card_id, prediction)
+        await show(pilot, services, card_id, prediction, is_answered=is_answered)
         yield pilot
 
 
@@ -50,12 +52,16 @@ async def show(
     services: Services,
     card_id: str = "coin-share",
     prediction: Prediction | None = None,
+    *,
+    is_answered: bool = False,
 ) -> None:
-    """Open the lab of a card, as the review screen does."""
-    card = services.cards[card_id]
-    header = services.lab_of(card)
+    """Open the lab of a card, as the review screen does, or that of the coins."""
+    card = services.cards[card_id] if card_id else None
+    header = services.lab_of(card) if card else services.course.labs["coins/toss"]
     assert header is not None
-    await pilot.app.push_screen(LabScreen(header, card.knobs, card, prediction))
+    knobs = card.knobs if card else header.defaults
+    screen = LabScreen(header, knobs, card, prediction, is_answered=is_answered)
+    await pilot.app.push_screen(screen)
     await pilot.pause()
 
 
@@ -86,11 +92,11 @@ async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
     """Predict, run, see the verdicts; the run is stored and becomes the card's evidence."""
     async with opened(services) as pilot:
         text = text_of(pilot.app)
-        assert "▸ 1 KNOBS" in text and "h l turn a knob" in text
+        assert "▸ KNOBS" in text and "h l turn a knob" in text
         assert "A run takes 2 seeds; with the default knobs ≈" in text
         await pilot.press("enter")
         text = text_of(pilot.app)
-        assert "▸ 2 PREDICT" in text and "h l turn a knob" not in text
+        assert "▸ PREDICT" in text and "h l turn a knob" not in text
         await choose(pilot, "Nearly none")
         text = await finished(pilot)
 
@@ -149,8 +155,8 @@ async def test_options_stand_as_the_card_shows_them(services: Services) -> None:
 
 async def test_a_prediction_can_be_skipped(services: Services) -> None:
     """A skipped prediction is stored as none, and never counted as right or wrong."""
-    async with opened(services, "coin-recall") as pilot:
-        assert "Heads hardly ever show." in text_of(pilot.app)
+    async with opened(services, "") as pilot:
+        assert "Heads show in about half of all tosses." in text_of(pilot.app)
         await pilot.press("s")
         text = await finished(pilot)
 
@@ -158,12 +164,66 @@ async def test_a_prediction_can_be_skipped(services: Services) -> None:
         assert services.runs[-1].prediction is None
 
 
-async def test_betting_against_a_claim_that_is_refuted_is_right(services: Services) -> None:
-    async with opened(services, "coin-recall") as pilot:
-        await pilot.press("enter", "j", "enter")
+async def test_betting_against_a_claim_that_holds_is_wrong(services: Services) -> None:
+    async with opened(services, "") as pilot:
+        await pilot.press("enter", "b", "enter")
         text = await finished(pilot)
 
-        assert f"“{FAILS}” ✓ right Heads hardly ever show." in words(text)
+        assert f"“{FAILS}” ✗ wrong Heads show in about half" in words(text)
+
+
+async def test_nothing_is_predicted_for_the_learner(services: Services) -> None:
+    """No option is marked at first: Enter, pressed twice, makes no prediction and no run."""
+    async with opened(services) as pilot:
+        await pilot.press("enter", "enter")
+        text = text_of(pilot.app)
+        assert "▸ a" not in text and "▸ b" not in text
+        assert "! mark what you predict with j k or its letter" in text
+        assert services.lab_run is None
+        await pilot.press("b")
+        assert "▸ b" in text_of(pilot.app)
+
+
+@pytest.mark.parametrize("card_id", ["coin-recall", "coin-number", "coin-choice"])
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_the_lab_of_an_unanswered_card_gives_nothing_away(
+    services: Services, card_id: str, size: tuple[int, int]
+) -> None:
+    """The claim behind a card is its answer: the card's own question stands there, with options."""
+    async with opened(services, card_id, size=size) as pilot:
+        text = words(text_of(pilot.app))
+        header, card = services.course.labs["coins/toss"], services.cards[card_id]
+        assert header.claims[card.claim] not in text
+        assert "Heads show" not in text and "It holds" not in text
+        assert card.question in text
+        assert ("In about half of all tosses" in text) == (card_id == "coin-choice")
+
+
+async def test_an_option_chosen_in_the_lab_is_judged_like_the_cards(services: Services) -> None:
+    """The deck says which option is right, and the lab whether it is so at these knobs."""
+    async with opened(services, "coin-choice") as pilot:
+        await pilot.press("enter")
+        await choose(pilot, "In about half of all tosses")
+        assert "“In about half of all tosses” ✓ right" in words(await finished(pilot))
+        await pilot.press("r", "l", "enter")
+        assert "Here with bias 0.01." in text_of(pilot.app)
+        await choose(pilot, "In about half of all tosses")
+        assert "“In about half of all tosses” ✗ wrong" in words(await finished(pilot))
+        said = [stored.prediction for stored in services.progress.runs("coins/toss")]
+    assert [(one.claim, one.correct) for one in said if one] == [("half", True), ("half", False)]
+
+
+@pytest.mark.parametrize("card_id", ["coin-share", "coin-recall", "coin-choice"])
+async def test_an_outcome_that_was_shown_is_not_predicted(services: Services, card_id: str) -> None:
+    """Once the card's answer was shown, its lab is only run; other knobs are another question."""
+    async with opened(services, card_id, is_answered=True) as pilot:
+        assert "The outcome at these knobs was shown" in text_of(pilot.app)
+        assert "Enter run" in text_of(pilot.app)
+        await pilot.press("l")
+        assert "YOUR PREDICTION" in text_of(pilot.app)
+        await pilot.press("h", "enter")
+        await finished(pilot)
+        assert services.runs[-1].prediction is None
 
 
 async def test_knobs_turn_and_go_back_to_their_defaults(services: Services) -> None:
@@ -287,7 +347,7 @@ async def test_one_run_at_a_time(services: Services) -> None:
         await pilot.press("j", "l", "s")
         await pilot.press("q")
         await show(pilot, services, "coin-absent")
-        await pilot.press("s")
+        await pilot.press("enter")
 
         assert "coins/toss is still running" in text_of(pilot.app)
         assert screen_of(pilot).phase != "run"
@@ -316,7 +376,7 @@ async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Se
         ),
     )
     async with opened(services, "coin-absent") as pilot:
-        await pilot.press("s")
+        await pilot.press("enter")
         text = words(await finished(pilot))
 
         assert "Not run: " in text
@@ -326,14 +386,16 @@ async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Se
         assert services.runs == []
 
 
-async def test_again_asks_for_a_new_prediction(services: Services) -> None:
-    """The last outcome is known, so the last prediction says nothing of the next run."""
+async def test_again_asks_for_a_new_prediction_at_other_knobs(services: Services) -> None:
+    """The last outcome is known, so neither the last prediction nor a new one says anything."""
     async with opened(services, prediction=Prediction("About a half", "half")) as pilot:
         await pilot.press("enter")
         await finished(pilot)
         await pilot.press("r")
 
-        assert "▸ 1 KNOBS" in text_of(pilot.app)
+        assert "▸ KNOBS" in text_of(pilot.app)
+        assert "About a half" not in text_of(pilot.app)
+        await pilot.press("l")
         assert "About a half" in text_of(pilot.app)
 
 

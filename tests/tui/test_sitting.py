@@ -10,7 +10,7 @@ import pytest
 from textual.screen import Screen
 
 from studykit.clock import FixedClock
-from studykit.course.cards import Card, Knobs, LabHeader, Predict
+from studykit.course.cards import Card, Choice, Knobs, LabHeader, Predict
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction
 from studykit.review.schedule import Memory, State
@@ -99,7 +99,13 @@ class StubLab(Screen[None]):
     seen: Prediction | None = None
 
     def __init__(
-        self, header: LabHeader, knobs: Knobs, card: Card, prediction: Prediction | None
+        self,
+        header: LabHeader,
+        knobs: Knobs,
+        card: Card,
+        prediction: Prediction | None,
+        *,
+        is_answered: bool,
     ) -> None:
         super().__init__()
         self._knobs = {**header.defaults, **knobs}
@@ -116,9 +122,9 @@ class StubLab(Screen[None]):
     def action_bet(self) -> None:
         services = cast("StudykitApp", self.app).services
         header = services.lab_of(self._card)
-        assert header is not None and isinstance(self._card.body, Predict)
+        assert header is not None and isinstance(self._card.body, Predict | Choice)
         option = self._card.body.options[0]
-        bet = Prediction(option.text, option.claim)
+        bet = Prediction(option.text, option.claim or self._card.claim)
         services.lab_run = LabRun(header, self._knobs, self._card, bet)
         self.action_run()
 
@@ -176,17 +182,23 @@ async def test_a_prediction_is_proved_by_the_lab(
     assert stub_lab.seen == Prediction("2.9", "", value=2.9)
 
 
+@pytest.mark.parametrize("kind", ["predict", "choice"])
+@pytest.mark.parametrize("asks_confidence", [True, False])
 async def test_a_prediction_made_in_the_lab_is_the_cards_answer(
-    make_services: MakeServices, stub_lab: type[StubLab]
+    make_services: MakeServices, stub_lab: type[StubLab], kind: str, asks_confidence: bool
 ) -> None:
     """Who predicts in the lab has seen the outcome: the card does not ask again."""
-    services = make_services("predict")
+    settings = Settings(review=ReviewSettings(ask_confidence=asks_confidence))
+    services = make_services(kind, settings=settings)
     async with StudykitApp(services).run_test(size=(80, 40)) as pilot:
         await open_review(pilot)
         await pilot.press("x", "p", "q")
+        await until(pilot, lambda: "← yours" in text_of(pilot.app))
+        if kind == "choice" and asks_confidence:
+            await pilot.press("enter")
         await until(pilot, lambda: "1 Again" in text_of(pilot.app))
-        body = services.cards["stacks-predict"].body
-        assert isinstance(body, Predict)
+        body = services.cards[f"stacks-{kind}"].body
+        assert isinstance(body, Predict | Choice)
         chosen = next(line for line in text_of(pilot.app).splitlines() if "← yours" in line)
         assert body.options[0].text in chosen
 

@@ -396,13 +396,21 @@ class AskingScreen(StudyScreen):
         if card is None or header is None:
             self.warn("the lab could not be read: studykit check says why")
             return
-        wish = OpenLab(self, header, card.knobs, card, self._sitting.prediction)
-        self.app.post_message(wish)
+        sitting = self._sitting
+        is_answered = sitting.phase == "revealed"
+        self.app.post_message(
+            OpenLab(self, header, card.knobs, card, sitting.prediction, is_answered=is_answered)
+        )
 
     @on(LabClosed)
     async def _take_up_lab(self) -> None:
         """The same card stands here in the same state, with what the lab has brought."""
+        before = self._sitting.phase
         self._sitting.lab_was_open()
+        if self._sitting.phase != before == "asked":
+            # What was predicted there is the answer, whatever became of the run.
+            is_held = self._sitting.phase != "revealed"
+            await (self._show_held() if is_held else self.show_answer())
         await self._refresh_evidence()
         self.refresh_bindings()
 

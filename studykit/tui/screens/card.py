@@ -85,7 +85,8 @@ class CardScreen(StudyScreen):
         if header is None:
             self.say("the lab could not be read: studykit check says why")
             return
-        self.app.post_message(OpenLab(self, header, self._card.knobs, self._card))
+        wish = OpenLab(self, header, self._card.knobs, self._card, is_answered=True)
+        self.app.post_message(wish)
 
     @on(LabClosed)
     async def _answer_again(self) -> None:

@@ -45,6 +45,8 @@ class LabScreen(StagedScreen):
         knobs: Knobs,
         card: Card | None,
         prediction: Prediction | None = None,
+        *,
+        is_answered: bool = False,
     ) -> None:
         super().__init__()
         self._header = header
@@ -52,7 +54,7 @@ class LabScreen(StagedScreen):
         store = self.services.store
         # The options stand in the order in which the card has just shown them.
         reps = store.memory(card.id).reps if card is not None and store is not None else 0
-        self._setup = LabSetup(header, knobs, card, prediction, reps)
+        self._setup = LabSetup(header, knobs, card, prediction, reps, is_answered=is_answered)
         self._lab_run: LabRun | None = None
         self._ticker: Timer | None = None
         self._n_looks = 0
@@ -96,10 +98,13 @@ class LabScreen(StagedScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in LIVE_IN and self.phase not in LIVE_IN[action]:
             return False
-        if action in ("skip", "predict"):
+        if action in ("skip", "bet"):
             return self._setup.needs_prediction
+        if action == "predict":
+            return self._setup.needs_prediction and self._setup.pointed_prediction is None
         if action == "run":
-            return self._setup.is_predicting or not self._setup.needs_prediction
+            setup = self._setup
+            return setup.pointed_prediction is not None or not setup.needs_prediction
         if action == "quick_look":
             return self._header.takes_budget
         if action == "log":
@@ -113,8 +118,12 @@ class LabScreen(StagedScreen):
     def _set_up(self) -> None:
         self._lab_run = None
         self.phase = "predict" if self._setup.is_predicting else "knobs"
-        can_turn = self._header.knobs and self.phase == "knobs"
-        self.say("j k move · h l turn a knob" if can_turn else "j k move")
+        if self.phase == "predict":
+            self.say("j k or a letter: mark what you predict")
+        elif self._header.knobs:
+            self.say("j k move · h l turn a knob")
+        else:
+            self.say("")
 
     @on(LabSetup.Changed)
     def _setup_changed(self) -> None:
@@ -140,13 +149,18 @@ class LabScreen(StagedScreen):
         self._setup.set_defaults()
 
     def action_predict(self) -> None:
-        self._setup.predict()
+        """On to the predictions; there, one has to be marked before the run."""
+        if self._setup.is_predicting:
+            self.warn("mark what you predict with j k or its letter; s runs without a prediction")
+        else:
+            self._setup.predict()
+
+    def action_bet(self, index: int) -> None:
+        self._setup.mark(index)
 
     async def action_run(self) -> None:
         setup = self._setup
-        await self._start_if_trusted(
-            setup.pointed_prediction if setup.is_predicting else setup.made_prediction
-        )
+        await self._start_if_trusted(setup.pointed_prediction or setup.made_prediction)
 
     async def action_skip(self) -> None:
         await self._start_if_trusted(None)
@@ -264,7 +278,9 @@ class LabScreen(StagedScreen):
     # After the run.
 
     def action_again(self) -> None:
-        self._setup.ask_again()
+        run = self._lab_run
+        is_known = run is not None and bool(run.seeds) and run.knobs == self._setup.knobs
+        self._setup.ask_again(is_known=is_known)
         self._set_up()
 
     @property

@@ -16,6 +16,17 @@ LAB_KEYS: list[BindingType] = [
     Binding("s", "skip", "skip prediction", id="lab-skip", tooltip="Run without predicting"),
     Binding("1", "quick_look", "quick", id="lab-quick-look", tooltip="One seed, less training"),
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
+    *(
+        Binding(
+            letter,
+            f"bet({n})",
+            f"option {letter}",
+            show=False,
+            id=f"lab-bet-{letter}",
+            tooltip="Mark that prediction" if n == 0 else "",
+        )
+        for n, letter in enumerate("abcdefg")
+    ),
     Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
     Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
     *STAGE_KEYS,
@@ -28,11 +39,12 @@ LAB_KEYS: list[BindingType] = [
 ]
 
 LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
-    "predict": ("knobs",),
+    "predict": ("knobs", "predict"),
+    "bet": ("predict",),
     "run": ("knobs", "predict"),
     "skip": ("knobs", "predict"),
     "quick_look": ("knobs", "predict"),
-    "defaults": ("knobs", "predict"),
+    "defaults": ("knobs",),
     "change": ("knobs", "run", "outcome"),
     "page": ("run", "outcome"),
     "cancel": ("run",),

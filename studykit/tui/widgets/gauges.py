@@ -116,7 +116,7 @@ def render_phases(phase: Phase) -> Content:
         if n < at:
             marks.append(Content.styled(f"✓ {name}", "$text-success"))
         elif n == at:
-            marks.append(Content.styled(f"▸ {n + 1} {name.upper()}", "bold $text-primary"))
+            marks.append(Content.styled(f"▸ {name.upper()}", "bold $text-primary"))
         else:
-            marks.append(Content.styled(f"{n + 1} {name}", "$text-muted"))
+            marks.append(Content.styled(name, "$text-muted"))
     return Content.styled("  ──  ", "$text-muted").join(marks)

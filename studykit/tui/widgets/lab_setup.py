@@ -14,8 +14,8 @@ from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_knobs, render_seconds
 from studykit.study.prediction import build_bets, build_question
-from studykit.text import clean, plural
-from studykit.tui.widgets.card_text import Fitted, parse_inline
+from studykit.text import plural
+from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
 from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_prediction
@@ -23,7 +23,13 @@ from studykit.tui.widgets.rows import Rows, row
 
 
 class _Bets(Rows, can_focus=False):
-    """What may be predicted; the cursor is moved from outside, so no key depends on the focus."""
+    """What may be predicted; the cursor is moved from outside, so no key depends on the focus.
+
+    At first it stands on none: what is marked for the learner is no prediction.
+    """
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(-1, min(cursor, len(self.rows) - 1))
 
     def watch_is_live(self, is_live: bool) -> None:
         """Stay out of the focus."""
@@ -43,13 +49,18 @@ class LabSetup(Vertical):
         card: Card | None,
         prediction: Prediction | None,
         reps: int,
+        *,
+        is_answered: bool,
     ) -> None:
         super().__init__()
         self._header = header
         self._card = card
         self._opening_knobs = {**header.defaults, **knobs}
         self._prediction = prediction
-        self._choices = build_bets(header, card, reps)
+        self._is_answered = is_answered
+        self._seen = [self._opening_knobs] if card is not None and is_answered else []
+        """Knobs whose outcome the learner knows: it can be predicted no longer."""
+        self._choices = build_bets(header, card, reps, is_answered=is_answered)
         self._knobs = KnobRows(header.knobs, self._opening_knobs)
         self._bets = _Bets()
         self._bets.rows = tuple(
@@ -65,7 +76,7 @@ class LabSetup(Vertical):
             yield Fitted(self._render_cost, id="cost")
 
     def on_mount(self) -> None:
-        self._point_at(0)
+        self._begin()
 
     @property
     def knobs(self) -> dict[str, KnobValue]:
@@ -74,8 +85,8 @@ class LabSetup(Vertical):
 
     @property
     def needs_prediction(self) -> bool:
-        """Nothing has been predicted for these knobs."""
-        return bool(self._choices) and self.made_prediction is None
+        """Nothing has been predicted for these knobs, and their outcome is not known."""
+        return bool(self._choices) and self.made_prediction is None and not self._is_seen
 
     @property
     def made_prediction(self) -> Prediction | None:
@@ -84,23 +95,35 @@ class LabSetup(Vertical):
 
     @property
     def is_predicting(self) -> bool:
-        """The cursor stands on a prediction."""
+        """The cursor has left the knobs for the predictions."""
         return self._bets.is_live
 
     @property
-    def pointed_prediction(self) -> Prediction:
-        """The prediction under the cursor."""
+    def pointed_prediction(self) -> Prediction | None:
+        """The prediction under the cursor; None while none is marked."""
+        if not self.is_predicting or self._bets.cursor < 0:
+            return None
         return self._choices[self._bets.cursor].prediction
 
     def predict(self) -> None:
-        """Go from the knobs to the predictions."""
-        self._point_at(self._n_knobs)
+        """Go from the knobs to the predictions, of which none is marked yet."""
+        self._point(knob=-1, bet=-1)
+
+    def mark(self, bet: int) -> None:
+        """Put the cursor on a prediction, if there is one of this index."""
+        if self.needs_prediction and bet < len(self._choices):
+            self._point(knob=-1, bet=bet)
 
     def move(self, step: int) -> None:
         """Move the cursor over the knobs and on to the predictions."""
-        at = self._n_knobs + self._bets.cursor if self.is_predicting else self._knobs.cursor
-        n_rows = self._n_knobs + (len(self._choices) if self.needs_prediction else 0)
-        self._point_at(max(0, min(at + step, n_rows - 1)))
+        n_knobs = len(self._header.knobs)
+        at = n_knobs + self._bets.cursor if self.is_predicting else self._knobs.cursor
+        # From "none marked" the first step down is to the first prediction, up to the last knob.
+        if self.is_predicting and self._bets.cursor < 0 and step < 0:
+            at += 1
+        n_rows = n_knobs + (len(self._choices) if self.needs_prediction else 0)
+        at = max(0, min(at + step, n_rows - 1))
+        self._point(knob=at if at < n_knobs else -1, bet=at - n_knobs)
 
     def change(self, step: int) -> None:
         """Turn the knob under the cursor."""
@@ -113,21 +136,26 @@ class LabSetup(Vertical):
         self._knobs.values = self._header.defaults
         self._refresh()
 
-    def ask_again(self) -> None:
-        """Forget what was predicted: its outcome is known."""
-        self._prediction = None
-        self._point_at(0)
+    def ask_again(self, *, is_known: bool) -> None:
+        """Back to the knobs, after a run; `is_known`: their outcome was shown."""
+        if is_known:
+            self._prediction = None
+            self._seen.append(dict(self.knobs))
+        self._begin()
 
     @property
-    def _n_knobs(self) -> int:
-        return len(self._header.knobs)
+    def _is_seen(self) -> bool:
+        return self.knobs in self._seen
 
-    def _point_at(self, index: int) -> None:
-        """Put the cursor on a row, counted over the knobs and the predictions below them."""
-        is_knob = index < self._n_knobs
-        self._knobs.cursor = index if is_knob else -1
-        self._bets.is_live = not is_knob and self.needs_prediction
-        self._bets.cursor = 0 if is_knob else index - self._n_knobs
+    def _begin(self) -> None:
+        has_knobs = bool(self._header.knobs)
+        self._point(knob=0 if has_knobs else -1, bet=-1)
+
+    def _point(self, *, knob: int, bet: int) -> None:
+        """Put the cursor on a knob, or if that is -1 on a prediction, of which -1 is none."""
+        self._knobs.cursor = knob
+        self._bets.is_live = knob < 0 and self.needs_prediction
+        self._bets.cursor = bet
         self._refresh()
 
     def _refresh(self) -> None:
@@ -138,19 +166,32 @@ class LabSetup(Vertical):
     def _render_ask(self, width: int) -> Content:
         if made := self.made_prediction:
             return render_prediction(self._header, made, width)
-        if not self._choices:
+        if self._choices and self._is_seen:
+            told = "The outcome at these knobs was shown. At others you can predict again."
+            return hang(Content(""), Content.styled(told, "$text-muted"), width)
+        question = build_question(self._header, self._card, is_answered=self._is_answered)
+        if not question:
             return Content("")
-        lead = Content.styled("YOUR PREDICTION  ", "bold $text-accent")
+        title = "YOUR PREDICTION" if self._choices else "YOUR CARD ASKS"
+        lead = Content.styled(f"{title}  ", "bold $text-accent")
+        rows = []
+        for line in parse_lines(question):
+            rows += lay_out(line, width, lead + Content(line.lead))
+            lead = Content(" " * lead.cell_length)
         turned = {
             name: value
             for name, value in self.knobs.items()
             if self._card is not None and value != self._opening_knobs[name]
         }
-        text = Content.assemble(
-            parse_inline(clean(build_question(self._header, self._card))),
-            (f"  Here with {render_knobs(turned)}." if turned else "", "$text-warning"),
-        )
-        return hang(lead, text, width)
+        if turned:
+            text = Content.styled(f"Here with {render_knobs(turned)}.", "$text-warning")
+            rows.append(hang(lead, text, width))
+        if not self._choices:
+            text = Content.styled(
+                "Answer it in your head: the run shows the answer.", "$text-muted"
+            )
+            rows.append(hang(lead, text, width))
+        return Content("\n").join(rows)
 
     def _render_cost(self, width: int) -> Content:
         header = self._header
@@ -166,9 +207,9 @@ class LabSetup(Vertical):
         if self._knobs.cursor == event.index:
             self.change(1)
         else:
-            self._point_at(event.index)
+            self._point(knob=event.index, bet=-1)
 
     @on(Rows.Clicked)
     def _bet_clicked(self, event: Rows.Clicked) -> None:
         event.stop()
-        self._point_at(self._n_knobs + event.index)
+        self.mark(event.index)

@@ -64,7 +64,7 @@ class Rows(Widget, can_focus=True):
 
     def watch_cursor(self) -> None:
         """Keep the cursor in view where the list is longer than the screen."""
-        if not (self.is_live and self.rows):
+        if not (self.is_live and self.rows and self.cursor >= 0):
             return
         around = self.parent
         offset = self.virtual_region.offset
