@@ -5,7 +5,9 @@ Screens are imported when they are opened, so that the first paint waits for Hom
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -222,6 +224,12 @@ class StudykitApp(App[None]):
     async def on_unmount(self) -> None:
         await self.services.close()
 
+    def end_by_signal(self, number: signal.Signals) -> None:
+        """Leave as the shell expects of a program that the signal has ended."""
+        if number != signal.SIGHUP:  # which says that nobody is there to read it
+            self.last_words = f"studykit: ended by {number.name}; every rated answer is saved"
+        self.exit(return_code=128 + number)
+
     def _fatal_error(self) -> None:
         # Textual's own ends with a traceback that shows every local variable.
         error = self._exception
@@ -243,11 +251,19 @@ class StudykitApp(App[None]):
 
 def run_app(services: Services, wish: Wish | None = None) -> int:
     """Show the screens until the learner leaves; returns the exit code."""
+    from studykit.tui.terminal import TerminalDriver, hearing_signals
+
     if not wants_no_colour(os.environ):
         # Textual takes an empty NO_COLOR for a wish.
         os.environ.pop("NO_COLOR", None)
     app = StudykitApp(services, wish)
-    app.run(mouse=services.settings.screen.mouse)
+    app.driver_class = TerminalDriver
+
+    async def run() -> None:
+        with hearing_signals(app, app.end_by_signal):
+            await app.run_async(mouse=services.settings.screen.mouse)
+
+    asyncio.run(run())
     if app.last_words:
         print(app.last_words, file=sys.stderr)
     return app.return_code or 0

@@ -131,21 +131,31 @@ async def test_what_cannot_be_edited_is_one_line(
     ("environ", "expected"),
     [
         ({}, ["vi", "+12"]),
-        ({"EDITOR": "nano"}, ["nano", "+12"]),
-        ({"EDITOR": "nano", "VISUAL": "/usr/bin/nvim -R"}, ["/usr/bin/nvim", "-R", "+12"]),
+        ({"VISUAL": " ", "EDITOR": ""}, ["vi", "+12"]),
+        ({"VISUAL": "''", "EDITOR": "nano"}, ["nano", "+12"]),
+        ({"EDITOR": "nano", "VISUAL": "{bin}/nvim -R"}, ["{bin}/nvim", "-R", "+12"]),
         ({"EDITOR": "code --wait"}, ["code", "--wait"]),
     ],
 )
-def test_editors_that_can_open_at_the_cards_line(
-    make_services: MakeServices, environ: dict[str, str], expected: list[str]
+def test_editors_that_can_open_at_a_line(
+    tmp_path: Path, environ: dict[str, str], expected: list[str]
 ) -> None:
-    (card,) = make_services("recall").cards.values()
-    *command, path = editor_command(card, environ)
-    assert (command, Path(path)) == (expected, card.place.path)
+    deck = tmp_path / "deck.yaml"
+    deck.touch()
+    for program in ("vi", "nano", "nvim", "code"):
+        (tmp_path / program).touch(0o755)
+    chosen = {name: value.format(bin=tmp_path) for name, value in environ.items()}
+    *command, path = editor_command(deck, 12, chosen | {"PATH": str(tmp_path)})
+    assert command == [word.format(bin=tmp_path) for word in expected]
+    assert Path(path) == deck
 
 
-def test_a_deck_that_is_gone(make_services: MakeServices) -> None:
-    (card,) = make_services("recall").cards.values()
-    card.place.path.unlink()
+def test_what_keeps_a_file_from_being_edited(tmp_path: Path) -> None:
+    deck = tmp_path / "deck.yaml"
     with pytest.raises(StudykitError, match="is there no longer"):
-        editor_command(card, {})
+        editor_command(deck, 1, {})
+    deck.touch()
+    with pytest.raises(StudykitError, match="set EDITOR to yours"):
+        editor_command(deck, 1, {"PATH": str(tmp_path)})
+    with pytest.raises(StudykitError, match="set VISUAL to your editor"):
+        editor_command(deck, 1, {"VISUAL": "no-such-editor", "PATH": str(tmp_path)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Protocol, cast
 
 from textual.app import ComposeResult, SuspendNotSupported
@@ -14,6 +15,7 @@ from textual.screen import Screen
 from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.study.services import Services
+from studykit.text import clean
 from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
 
 NO_UNDO = Binding(
@@ -79,24 +81,40 @@ class StudyScreen(Screen[None]):
 
         None if nothing was taken up: why, stands in the status line then.
         """
+        trouble = self.edit_file(card.place.path, card.place.line)
+        if trouble is None:
+            return None
+        try:
+            self.services.reload_decks(card.place.path)
+        except StudykitError as error:
+            self.warn(f"not taken over: {error}")
+            return None
+        new = self.services.cards.get(card.id)
+        if new is None:
+            return f"{card.id} is in the deck no longer; its answers are kept"
+        told = "nothing was changed on the card" if new == card else "read again"
+        return f"! {trouble}; {told}" if trouble else told.capitalize()
+
+    def edit_file(self, path: Path, line: int = 1) -> str | None:
+        """Lend the terminal to the learner's editor for `path`; says how it failed, if it did.
+
+        None if it could not be started: why, stands in the status line then.
+        """
         from studykit.study.editing import editor_command
+        from studykit.tui.terminal import lent_terminal
 
         try:
-            command = editor_command(card, os.environ)
-            with self.app.suspend():
-                subprocess.run(command, check=False)
-            self.services.reload_decks(card.place.path)
+            command = editor_command(path, line, os.environ)
+            with lent_terminal(self.app):
+                code = subprocess.run(command, check=False).returncode
         except SuspendNotSupported:
             self.warn("this terminal cannot be lent to an editor")
         except OSError as error:
-            self.warn(f"{command[0]} cannot be started: {error.strerror} (set $EDITOR)")
+            self.warn(f"{clean(command[0])} cannot be started: {error.strerror} (set $EDITOR)")
         except StudykitError as error:
-            self.warn(f"not taken over: {error}")
+            self.warn(str(error))
         else:
-            new = self.services.cards.get(card.id)
-            if new is None:
-                return f"{card.id} is in the deck no longer; its answers are kept"
-            return "Nothing was changed on the card" if new == card else "Read again"
+            return f"{clean(Path(command[0]).name)} ended with exit code {code}" if code else ""
         return None
 
     def action_no_undo(self) -> None:
