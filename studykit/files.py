@@ -1,13 +1,38 @@
-"""Files that are written whole or not at all, by one process at a time."""
+"""Files that are written whole or not at all, by one process at a time, and read if they end."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """`path` opened for reading; who reads it says how much, at most.
+
+    Raises `OSError`, also for whatever is no regular file: a pipe would keep us waiting, a device
+    never ends.
+    """
+    # Looked at before it is opened, since opening some devices sets them off, and again after.
+    _require_regular(path.stat(), path)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(os.fstat(handle), path)
+    except BaseException:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 @contextmanager

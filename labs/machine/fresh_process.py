@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def run_fresh(
     env: Mapping[str, str | None] | None = None,
     timeout_s: float,
 ) -> T:
-    """What `function(*args)` returns in a new Python process with this one's ``sys.path``.
+    """What `function(*args)` returns in a new Python process with this one's path and labs.
 
     `function` is a module's own function, or "package.module:name" when this process shall not
     import the module. Arguments and result travel pickled. `env` is laid over the environment; a
@@ -50,7 +51,8 @@ def run_fresh(
     and `ValueError` for a function that no other process can find.
     """
     name = function if isinstance(function, str) else _name(function)
-    request = pickle.dumps((sys.path, name, pickle.dumps(args)))
+    labs = [*sys.modules["labs"].__path__] if "labs" in sys.modules else None
+    request = pickle.dumps((sys.path, labs, name, pickle.dumps(args)))
     lifeline, our_end = os.pipe()
     # -P: the folder of this file may not pass for a place of modules.
     command = [sys.executable, "-P", __file__, str(lifeline)]
@@ -104,8 +106,13 @@ def _serve(lifeline: int) -> NoReturn:
         os.dup2(2, 1)
         reply: tuple[str, Any]
         try:
-            path, name, arguments = pickle.load(sys.stdin.buffer)
+            path, labs, name, arguments = pickle.load(sys.stdin.buffer)
             sys.path[:] = path
+            if labs is not None:
+                # Where a lab runs, the course is on no path: its labs are all that it imports.
+                package = ModuleType("labs")
+                package.__path__ = labs
+                sys.modules["labs"] = package
             module, _, attribute = name.partition(":")
             function = attrgetter(attribute)(import_module(module))
             reply = "returned", pickle.dumps(function(*pickle.loads(arguments)))

@@ -91,17 +91,24 @@ class Environment:
         data_dir = self.paths.data_dir
         if is_trusted(self.root, data_dir):
             return
+        answer = "y"
         if not trusted:
             if not sys.stdin.isatty():
                 raise LabError(
-                    f"the labs of {self.root} are programs that have not been run here before",
+                    f"the labs of {self.root} are programs that have not been run here before, "
+                    "or have changed since",
                     hint="pass --trust if you trust them",
                 )
             import typer
 
-            question = f"Running a lab executes programs in {self.root}. Do you trust them?"
-            typer.confirm(question, abort=True, err=True)
-        remember(self.root, data_dir)
+            question = (
+                f"Running a lab executes programs in {self.root}. Do you trust them? "
+                "(y: as they are now, own: they are mine and may change)"
+            )
+            answer = typer.prompt(question, default="n", err=True).strip().casefold()
+            if answer not in ("y", "yes", "own"):
+                raise typer.Abort
+        remember(self.root, data_dir, as_own=answer == "own")
 
 
 def build_environment(course: Path | None) -> Environment:

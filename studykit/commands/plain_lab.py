@@ -56,9 +56,11 @@ def _asked_for_trust(services: Services) -> bool:
     if is_trusted(root, data_dir):
         return True
     say(f"Running a lab executes programs in {root}.")
-    if input("Do you trust them? y for yes: ").strip().casefold() not in ("y", "yes"):
+    question = "Do you trust them? y for yes, own if they are yours and may change: "
+    answer = input(question).strip().casefold()
+    if answer not in ("y", "yes", "own"):
         return False
-    remember(root, data_dir)
+    remember(root, data_dir, as_own=answer == "own")
     return True
 
 

@@ -4,8 +4,8 @@ It imports torch once and answers one run request (see `protocol`) after the oth
 of itself: a run begins in 20 ms, and whatever it changes, breaks or leaves behind ends with it.
 Only Linux forks safely once torch is loaded; elsewhere the process runs one lab and leaves.
 
-It, `execute`, `protocol` and `events` need the standard library alone, so that a lab runs on a bare
-machine that has torch and nothing of ours.
+It, `execute`, `importing`, `protocol` and `events` need the standard library alone, so that a lab
+runs on a bare machine that has torch and nothing of ours.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import NoReturn
 
 from studykit.lab.events import Document, Event
 from studykit.lab.execute import execute
+from studykit.lab.importing import expose_labs_again
 from studykit.lab.protocol import BATCH_S, dump_line, event_to_document, load_line
 
 PR_SET_PDEATHSIG = 1
@@ -235,3 +236,6 @@ def _listen(requests: Requests, outbox: Outbox) -> NoReturn:
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__":
+    # A process that a lab has spawned: it unpickles functions of the lab.
+    expose_labs_again()

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Protocol
 
 from studykit.lab.events import Document, Event, Measurement
+from studykit.lab.importing import PACKAGE, expose_labs
 from studykit.lab.protocol import checked
 
 MAX_TRACE_LINES = 40
@@ -113,14 +114,8 @@ def _has_cuda() -> bool:
 
 
 def _import_lab(root: Path, lab_id: str) -> ModuleType:
-    sys.path.insert(0, str(root))
-    folder = root / "labs"
-    if not (folder / "__init__.py").exists():
-        # Else a package of the same name, anywhere on the path, would come before the folder.
-        package = ModuleType("labs")
-        package.__path__ = [str(folder)]
-        sys.modules["labs"] = package
-    return importlib.import_module("labs." + lab_id.replace("/", "."))
+    expose_labs(root / PACKAGE)
+    return importlib.import_module(f"{PACKAGE}.{lab_id.replace('/', '.')}")
 
 
 def _resolve_device(device: str) -> str:

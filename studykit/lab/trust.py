@@ -1,80 +1,128 @@
-"""Whether a course's labs may be run: its own code is asked about once, and again when it changes.
+"""Whether a course's labs may be run: its code is asked about once, and again when it changes.
 
 The hash tells that the labs are still those the learner agreed to. It is no sandbox: a lab may do
-whatever its learner may.
+whatever its learner may. A course of the learner's own is not asked about again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from studykit.errors import CourseError, Place
-from studykit.files import replace_file
+from studykit.files import locked, open_regular, replace_file
+from studykit.lab.importing import PACKAGE, SUFFIXES
 from studykit.settings import bundled_course_root
 
 TRUST_FILE = "trusted.json"
+MOST_ENTRIES = 20_000
+"""Files and folders below labs/, those behind links included."""
+MOST_CODE_BYTES = 256 * 1024**2
+"""Of all files that can be imported."""
+_CHUNK_BYTES = 1024**2
+_LINK_HINT = "does a link lead out of the course?"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the learner has agreed to, courses by their path."""
+
+    courses: dict[str, str]
+    """Course -> the hash that was trusted."""
+    own: frozenset[str]
+    """Courses whose labs are the learner's own, however they change."""
 
 
 def course_hash(root: Path) -> str:
-    """A hash of everything below labs/ that Python could import, names and contents.
+    """A hash of everything that a lab can import of its course, names and contents.
 
-    Raises `CourseError` for a file that cannot be read.
+    Raises `CourseError` for a file that cannot be read, and for more than a course may hold.
     """
     digest = hashlib.sha256()
-    folder = root / "labs"
-    for path in _code_files(folder):
+    folder = root / PACKAGE
+    n_left = MOST_CODE_BYTES
+    for path in sorted(_code_files(folder)):
+        content = hashlib.sha256()
+        n_bytes = 0
         try:
-            content = path.read_bytes()
+            with open_regular(path) as file:
+                while n_bytes <= n_left and (chunk := file.read(_CHUNK_BYTES)):
+                    content.update(chunk)
+                    n_bytes += len(chunk)
         except OSError as error:
             raise CourseError(f"cannot be read: {error.strerror}", place=Place(path)) from None
+        n_left -= n_bytes
+        if n_left < 0:
+            what = f"labs of more than {MOST_CODE_BYTES // 1024**2} MiB"
+            raise CourseError(what, place=Place(folder), hint=_LINK_HINT)
         name = os.fsencode(path.relative_to(folder))
         # Lengths first, so that no two courses run together into the same bytes.
-        digest.update(b"%d %d " % (len(name), len(content)) + name + content)
+        digest.update(b"%d %d " % (len(name), n_bytes) + name + content.digest())
     return digest.hexdigest()
 
 
-def _code_files(folder: Path) -> list[Path]:
-    suffixes = tuple(importlib.machinery.all_suffixes())
-    found = []
+def _code_files(folder: Path) -> Iterator[Path]:
+    """What can be imported below `folder`, caches of bytecode left out: none is read."""
+    n_entries = 0
     seen = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         # Links are followed as an import does, but never in a circle.
         real = os.path.realpath(parent)
-        if real in seen or Path(parent).name == "__pycache__":
+        if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
-        found += [Path(parent, name) for name in files if name.endswith(suffixes)]
-    return sorted(found)
+        n_entries += len(folders) + len(files)
+        if n_entries > MOST_ENTRIES:
+            what = f"more than {MOST_ENTRIES:,} files"
+            raise CourseError(what, place=Place(folder), hint=_LINK_HINT)
+        yield from (Path(parent, name) for name in files if name.endswith(SUFFIXES))
 
 
 def is_trusted(root: Path, data_dir: Path) -> bool:
-    """True for the bundled course, and for one that is as it was when it was remembered."""
-    if root.resolve() == bundled_course_root().resolve():
+    """True for the bundled course, the learner's own, and one that is as it was remembered.
+
+    Raises `CourseError` as `course_hash` does.
+    """
+    root = root.resolve()
+    known = _load(data_dir)
+    if root == bundled_course_root().resolve() or str(root) in known.own:
         return True
-    return _load(data_dir).get(str(root.resolve())) == course_hash(root)
+    return str(root) in known.courses and known.courses[str(root)] == course_hash(root)
 
 
-def remember(root: Path, data_dir: Path) -> None:
-    """Note that the learner trusts the labs of `root` as they are now."""
-    known = {**_load(data_dir), str(root.resolve()): course_hash(root)}
+def remember(root: Path, data_dir: Path, *, as_own: bool = False) -> None:
+    """Note that the learner trusts the labs of `root`: as they are now, or however they change.
+
+    Raises `CourseError` as `course_hash` does, and `OSError` if nothing can be written.
+    """
+    path = str(root.resolve())
+    hash_ = "" if as_own else course_hash(root)
     data_dir.mkdir(parents=True, exist_ok=True)
-    document = {"format": 1, "courses": dict(sorted(known.items()))}
-    replace_file(data_dir / TRUST_FILE, json.dumps(document, indent=1) + "\n")
+    with locked(data_dir):
+        known = _load(data_dir)
+        document = {
+            "format": 1,
+            "courses": known.courses if as_own else {**known.courses, path: hash_},
+            "own": sorted(known.own | {path} if as_own else known.own),
+        }
+        replace_file(data_dir / TRUST_FILE, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
-def _load(data_dir: Path) -> dict[str, str]:
-    """Path of a course -> the hash that was trusted; a damaged file trusts no course."""
+def _load(data_dir: Path) -> _Known:
+    """What was remembered; a damaged file trusts no course."""
     try:
         document = json.loads((data_dir / TRUST_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return {}
+        document = None
     match document:
-        case {"format": 1, "courses": dict(courses)}:
-            return {path: known for path, known in courses.items() if isinstance(known, str)}
-    return {}
+        case {"format": 1, "courses": dict(courses), **others}:
+            known = {path: hash_ for path, hash_ in courses.items() if isinstance(hash_, str)}
+            own = others.get("own")
+            paths = own if isinstance(own, list) else []
+            return _Known(known, frozenset(path for path in paths if isinstance(path, str)))
+    return _Known({}, frozenset())

@@ -25,11 +25,11 @@ def test_a_foreign_course_does_not_run_unasked(run: Run, course: Path, home: Pat
     assert "pass --trust" in run("lab", "run", LAB).complaint
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("own", 0), ("n", 1), ("", 1)])
 def test_a_person_is_asked_once_about_a_foreign_course(
-    answer: str, code: int, course: Path, home: Path
+    answer: str, code: int, course: Path, home: Path, run: Run
 ) -> None:
-    """ "no" leaves the lab alone."""
+    """ "no" leaves the lab alone; "own" asks for no more after a change."""
     leader, follower = pty.openpty()
     os.write(leader, f"{answer}\n".encode())
     finished = subprocess.run(
@@ -47,3 +47,6 @@ def test_a_person_is_asked_once_about_a_foreign_course(
     assert finished.returncode == code
     assert ("confirmed" in finished.stdout) == (code == 0)
     assert (home / "trusted.json").exists() == (code == 0)
+    if code == 0:
+        edit(lab_file(course), "import random", "import random  # changed")
+        assert run("lab", "run", LAB).code == (0 if answer == "own" else 1)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
+import py_compile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -161,6 +164,82 @@ async def test_a_lab_imports_its_own_course(
     _, with_init = await run_to_end(runner, header)
 
     assert without_init.values("loss") == with_init.values("loss") == (1.25,)
+
+
+async def test_what_lies_beside_the_labs_cannot_be_imported(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """It is not what the learner was asked about, be it called like a module of Python's."""
+    header = course.write_run(
+        """
+        import wave
+        yield Measurement("loss", float(hasattr(wave, "open")))
+        import helper
+        """
+    )
+    for name in ("wave", "helper", "labs"):
+        (course.root / f"{name}.py").write_text("")
+
+    _, result = await run_to_end(runner, header)
+
+    assert result.values("loss") == (1.0,)
+    assert result.message == "ModuleNotFoundError: No module named 'helper'"
+
+
+async def test_a_cache_of_bytecode_does_not_stand_in_for_a_source(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """Neither beside it nor in place of it, however well its stamp fits; and none is written."""
+    header = course.write_run(
+        """
+        from labs.demo.helper import LOSS
+        yield Measurement("loss", LOSS)
+        import labs.demo.bare
+        """
+    )
+    helper = header.path.with_name("helper.py")
+    helper.write_text("LOSS = 2.50\n")
+    stamp = helper.stat()
+    cache = Path(py_compile.compile(str(helper), doraise=True) or "")
+    shutil.copy(cache, helper.with_name("bare.pyc"))
+    helper.write_text("LOSS = 1.25\n")
+    os.utime(helper, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+    _, result = await run_to_end(runner, header)
+
+    assert result.values("loss") == (1.25,)
+    assert result.message == "ModuleNotFoundError: No module named 'labs.demo.bare'"
+    assert [*cache.parent.iterdir()] == [cache]
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+async def test_a_lab_may_start_processes_of_its_own(
+    runner: LabRunner, course: FakeCourse, how: str
+) -> None:
+    """They import the course's labs as it does."""
+    header = course.write(
+        f"""
+        import multiprocessing
+        from labs.demo.helper import LOSS
+
+        def tell(queue):
+            queue.put(LOSS)
+
+        def run(*, size, norm, seed, device):
+            context = multiprocessing.get_context({how!r})
+            queue = context.SimpleQueue()
+            process = context.Process(target=tell, args=(queue,))
+            process.start()
+            yield Measurement("loss", queue.get())
+            process.join()
+        """
+    )
+    header.path.with_name("helper.py").write_text("LOSS = 1.25\n")
+
+    _, result = await run_to_end(runner, header)
+
+    assert (result.status, result.message) == ("done", "")
+    assert result.values("loss") == (1.25,)
 
 
 async def test_a_lab_that_seeds_nothing_still_differs_by_seed(

@@ -57,7 +57,7 @@ def test_changed_code_is_asked_about_again(course: FakeCourse, data_dir: Path) -
 
 
 def test_text_and_caches_may_change(course: FakeCourse, data_dir: Path) -> None:
-    """Decks, data and what Python writes when a lab runs are no code."""
+    """Decks, data and bytecode are not what a lab imports."""
     lab = course.write_run("yield").path
     remember(course.root, data_dir)
 
@@ -68,6 +68,33 @@ def test_text_and_caches_may_change(course: FakeCourse, data_dir: Path) -> None:
     (course.root / "decks" / "1.yaml").write_text("x")
 
     assert is_trusted(course.root, data_dir)
+
+
+def test_sources_in_a_folder_for_caches_count(course: FakeCourse, data_dir: Path) -> None:
+    """Python imports them like others."""
+    lab = course.write_run("yield").path
+    remember(course.root, data_dir)
+
+    (lab.parent / "__pycache__").mkdir()
+    (lab.parent / "__pycache__" / "helper.py").write_text("A = 1\n")
+
+    assert not is_trusted(course.root, data_dir)
+
+
+def test_ones_own_labs_may_change(course: FakeCourse, data_dir: Path) -> None:
+    """Also when they were trusted before as they were; another course gains nothing by it."""
+    lab = course.write_run("yield").path
+    other = FakeCourse(course.root.parent / "other")
+    other.write_run("yield")
+    remember(course.root, data_dir)
+    remember(course.root, data_dir, as_own=True)
+    remember(other.root, data_dir)
+
+    for path in (lab, other.root / "labs" / "demo" / "probe.py"):
+        path.write_text("A = 2\n")
+
+    assert is_trusted(course.root, data_dir)
+    assert not is_trusted(other.root, data_dir)
 
 
 def test_contents_cannot_pass_from_file_to_file(course: FakeCourse) -> None:
@@ -110,6 +137,47 @@ def test_a_damaged_memory_trusts_nobody(course: FakeCourse, data_dir: Path, cont
     remember(course.root, data_dir)
     assert is_trusted(course.root, data_dir)
     assert json.loads((data_dir / TRUST_FILE).read_text())["format"] == 1
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_what_is_no_file_is_neither_waited_for_nor_read(
+    course: FakeCourse, data_dir: Path, what: str
+) -> None:
+    lab = course.write_run("yield").path
+    special = lab.with_name("special.py")
+    if what == "pipe":
+        os.mkfifo(special)
+    else:
+        special.symlink_to("/dev/zero")
+
+    with pytest.raises(CourseError, match=r"special\.py.*not a regular file"):
+        is_trusted_after_remember(course.root, data_dir)
+
+
+def is_trusted_after_remember(root: Path, data_dir: Path) -> bool:
+    remember(root, data_dir)
+    return is_trusted(root, data_dir)
+
+
+def test_a_link_out_of_the_course_is_not_followed_for_ever(
+    course: FakeCourse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither through very many folders nor through very much code."""
+    course.write_run("yield")
+    elsewhere = tmp_path / "elsewhere"
+    for n in range(30):
+        (elsewhere / f"{n}").mkdir(parents=True)
+    (course.root / "labs" / "linked").symlink_to(elsewhere)
+    course_hash(course.root)
+
+    monkeypatch.setattr("studykit.lab.trust.MOST_ENTRIES", 20)
+    with pytest.raises(CourseError, match=r"labs:1:1: more than 20 files \(does a link lead out"):
+        course_hash(course.root)
+
+    monkeypatch.undo()
+    monkeypatch.setattr("studykit.lab.trust.MOST_CODE_BYTES", 100)
+    with pytest.raises(CourseError, match="labs of more than 0 MiB"):
+        course_hash(course.root)
 
 
 def test_unreadable_code_is_named(course: FakeCourse, data_dir: Path) -> None:

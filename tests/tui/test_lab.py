@@ -451,8 +451,9 @@ async def test_hints_fit_a_narrow_terminal(services: Services) -> None:
         assert "view log" not in seen["outcome"]
 
 
-async def test_a_foreign_course_asks_before_its_code_runs(tmp_path: Path) -> None:
-    """Nothing runs without a yes; a yes is remembered."""
+@pytest.mark.parametrize("answer", ["y", "o"])
+async def test_a_foreign_course_asks_before_its_code_runs(tmp_path: Path, answer: str) -> None:
+    """Nothing runs without a yes; a yes is remembered, and one's own labs may change."""
     services = build_services(tmp_path, trusted=False)
     root, data_dir = services.course.root, services.paths.data_dir
     async with opened(services) as pilot:
@@ -463,6 +464,10 @@ async def test_a_foreign_course_asks_before_its_code_runs(tmp_path: Path) -> Non
         assert services.lab_run is None
         assert not is_trusted(root, data_dir)
 
-        await pilot.press("s", "y")
+        await pilot.press("s", answer)
         assert "confirmed" in await finished(pilot)
         assert is_trusted(root, data_dir)
+
+    course_lab = next(iter(services.course.labs.values())).path
+    course_lab.write_text(course_lab.read_text() + "# changed\n")
+    assert is_trusted(root, data_dir) == (answer == "o")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -45,13 +45,21 @@ class FailureScreen(StudyScreen):
         self.app.exit(return_code=self._error.exit_code)
 
 
-class TrustScreen(ModalScreen[bool]):
-    """Closes with whether the labs below `root` may be run; any doubt is a no."""
+class TrustScreen(ModalScreen[Literal["now", "own", "no"]]):
+    """Closes with whether the labs below `root` may be run: as they are now, or, being the
+    learner's own, also when they change; any doubt is a no."""
 
     BINDING_GROUP_TITLE = "Trust"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "run them", id="trust-yes", tooltip="Run the course's labs"),
-        Binding("n,q,escape", "answer(False)", "do not", id="trust-no", tooltip="Back to the lab"),
+        Binding("y", "answer('now')", "run them", id="trust-yes", tooltip="Run the course's labs"),
+        Binding(
+            "o",
+            "answer('own')",
+            "they are mine",
+            id="trust-own",
+            tooltip="Run the course's labs, and do not ask when they change",
+        ),
+        Binding("n,q,escape", "answer('no')", "do not", id="trust-no", tooltip="Back to the lab"),
     ]
     DEFAULT_CSS = """
     TrustScreen {
@@ -82,11 +90,13 @@ class TrustScreen(ModalScreen[bool]):
                     "can do whatever you can do on this machine:\n\n",
                     f"{clean(str(self._root / 'labs'))}\n\n",
                     ("y", key),
-                    "  run them, and remember that I trust them\n",
+                    "  run them, and ask again when they change\n",
+                    ("o", key),
+                    "  they are my own: run them, and do not ask again\n",
                     ("n", key),
                     "  do not run them",
                 )
             )
 
-    def action_answer(self, may_run: bool) -> None:
-        self.dismiss(may_run)
+    def action_answer(self, answer: Literal["now", "own", "no"]) -> None:
+        self.dismiss(answer)

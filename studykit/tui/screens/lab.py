@@ -5,7 +5,7 @@ The screen only shows a `LabRun`; the run belongs to the app and goes on when th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
@@ -178,10 +178,10 @@ class LabScreen(StagedScreen):
 
         root, data_dir = self.services.course.root, self.services.paths.data_dir
 
-        async def answered(may_run: bool | None) -> None:
-            if may_run:
+        async def answered(answer: Literal["now", "own", "no"] | None) -> None:
+            if answer in ("now", "own"):
                 try:
-                    remember(root, data_dir)
+                    remember(root, data_dir, as_own=answer == "own")
                 except (StudykitError, OSError) as error:
                     self.say(f"! it will be asked again: {error}")
                 await self._start(prediction, budget)
