@@ -78,5 +78,5 @@ class _Progress:
         n_quarters = int(4 * run.fraction)
         if self._n_reported < n_quarters < 4:
             self._n_reported = n_quarters
-            where = f"{25 * n_quarters} percent, seed {run.n_begun} of {run.header.seeds}"
-            say(", ".join(part for part in (where, clean(run.progress.note)) if part))
+            told = (f"{25 * n_quarters} percent", run.where, clean(run.progress.note))
+            say(", ".join(filter(None, told)))

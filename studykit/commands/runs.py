@@ -12,7 +12,7 @@ import typer
 
 from studykit.commands.terminal import cut, say, say_beside, say_table, say_verdicts, terminal_width
 from studykit.errors import UsageError
-from studykit.text import clean, format_value
+from studykit.text import clean, format_value, plural
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
@@ -153,8 +153,13 @@ class ProgressLine:
         """Write what `message` tells of the run's progress."""
         from studykit.lab.events import Progress
         from studykit.lab.process import SeedEvent, SeedJudged, Started
+        from studykit.study.evidence_words import render_seed
 
-        where = f"seed {min(self._n_judged + 1, self._n_seeds)} of {self._n_seeds}"
+        if isinstance(message, SeedEvent):
+            n = min(self._n_judged + 1, self._n_seeds)
+            where = render_seed(message.seed.number, n, self._n_seeds)
+        else:
+            where = plural(self._n_seeds, "seed")
         if isinstance(message, Started):
             self._write(f"{self._label}  {where}  on {message.device}")
         elif isinstance(message, SeedJudged):

@@ -78,6 +78,11 @@ class RunResult:
     patience: Mapping[str, str] = field(default_factory=dict)
     """Claim that patience turns -> how, in words; known of evidence only, and never stored."""
 
+    @property
+    def is_complete(self) -> bool:
+        """It ended as a run should; one that was cancelled, say, counts as none that was made."""
+        return self.status == "done"
+
     def values(self, measurement: str) -> tuple[float, ...]:
         """The measurement of every seed that has it, in seed order."""
         return tuple(

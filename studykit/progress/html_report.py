@@ -18,7 +18,7 @@ from studykit.progress.charts import (
     text_of,
 )
 from studykit.progress.markdown import duration, shorten
-from studykit.progress.report_data import PeriodStats, RunSummary, Trends
+from studykit.progress.report_data import PeriodStats, RunSummary, Trends, count_runs
 from studykit.progress.stats import CALENDAR_WEEKS, ENOUGH, Retention, TopicProgress
 from studykit.text import percent, plural
 
@@ -195,7 +195,7 @@ def _labs(runs: Sequence[RunSummary]) -> str:
         return _section("Labs", "<p>No lab was run in this period.</p>", name="wide")
     predicted = [run.prediction for run in runs if run.prediction is not None]
     judged = [item.correct for item in predicted if item.correct is not None]
-    text = f"{plural(len(runs), 'run')}, {plural(len(predicted), 'prediction')}"
+    text = f"{count_runs(runs)}, {plural(len(predicted), 'prediction')}"
     if judged:
         text += f", {sum(judged)} of {len(judged)} judged right"
     if len(runs) > N_RUNS:

@@ -11,7 +11,7 @@ from typing import Any
 from studykit.lab.protocol import encode
 from studykit.lab.results import Prediction
 from studykit.progress.markdown import duration, escape, shorten, table
-from studykit.progress.report_data import PeriodStats, RunSummary
+from studykit.progress.report_data import PeriodStats, RunSummary, count_runs
 from studykit.progress.stats import ENOUGH, Retention, Tally
 from studykit.text import clean, percent, plural
 
@@ -228,7 +228,7 @@ def _labs(stats: PeriodStats) -> list[str]:
         return ["No lab was run in this period."]
     predictions = _predictions(stats)
     judged = [item.correct for item in predictions if item.correct is not None]
-    text = f"{plural(len(stats.runs), 'run')}, {plural(len(predictions), 'prediction')}"
+    text = f"{count_runs(stats.runs)}, {plural(len(predictions), 'prediction')}"
     blocks = [f"{text}, {sum(judged)} of {len(judged)} judged right." if judged else f"{text}."]
     if len(stats.runs) > N_RUNS:
         blocks.append(f"The last {N_RUNS}:")

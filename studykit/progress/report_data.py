@@ -33,6 +33,7 @@ from studykit.progress.stats import (
 from studykit.review.practice import Practised
 from studykit.review.schedule import Memory, Rating, Scheduler, State
 from studykit.review.session import Review
+from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.progress.store import StoredRun
@@ -66,6 +67,18 @@ class RunSummary:
     """True: the lab's code has changed since, or the course has it no longer."""
     card_id: str | None
     prediction: Prediction | None
+
+    @property
+    def is_complete(self) -> bool:
+        """As of a `RunResult`."""
+        return self.status == "done"
+
+
+def count_runs(runs: Sequence[RunSummary]) -> str:
+    """``3 runs``, ``3 runs and 1 broken off``: one that was cancelled or failed is none."""
+    n_complete = sum(run.is_complete for run in runs)
+    n_other = len(runs) - n_complete
+    return plural(n_complete, "run") + (f" and {n_other} broken off" if n_other else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ def render_seeds(header: LabHeader, result: RunResult) -> str:
     return plural(len(result.seeds), "seed") + (f" from {first}" if first else "")
 
 
+def render_seed(seed: int, n: int, n_seeds: int) -> str:
+    """``seed 0 (1 of 3)``: named as charts and tables name it, and the `n`-th of how many."""
+    return f"seed {seed} ({n} of {n_seeds})"
+
+
 def format_knob(value: KnobValue) -> str:
     """One value of a knob; switches are on or off."""
     if isinstance(value, bool):

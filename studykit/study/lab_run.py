@@ -15,6 +15,7 @@ from studykit.lab.collect import SeedSoFar
 from studykit.lab.events import Curve, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
+from studykit.study.evidence_words import render_seed
 from studykit.study.prediction import score
 
 RunState: TypeAlias = Literal["starting", "running", "cancelling", "finished"]
@@ -114,6 +115,13 @@ class LabRun:
     def n_begun(self) -> int:
         """Seeds begun so far."""
         return len(self._seeds)
+
+    @property
+    def where(self) -> str:
+        """Which seed of how many is on; empty before the first, and if there is but one."""
+        if not self._seeds or self.n_seeds == 1:
+            return ""
+        return render_seed([*self._seeds][-1], len(self._seeds), self.n_seeds)
 
     @property
     def seeds(self) -> tuple[SeedResult, ...]:

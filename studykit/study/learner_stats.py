@@ -244,4 +244,5 @@ def calibration(
 def _lab_record(header: LabHeader, runs: Sequence[StoredRun]) -> LabRecord:
     own = [run for run in runs if run.result.lab == header.id]
     judged = [bet.correct for run in own if (bet := run.prediction) and bet.correct is not None]
-    return LabRecord(header, len(own), len(judged), sum(judged), bool(judged and judged[-1]))
+    n_runs = sum(run.result.is_complete for run in own)
+    return LabRecord(header, n_runs, len(judged), sum(judged), bool(judged and judged[-1]))

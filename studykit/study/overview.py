@@ -79,8 +79,9 @@ def build_overview(services: Services) -> Overview:
     n_steps = len(services.settings.review.learning_steps_minutes)
     pretested = last_pretests(services).keys()
     known = Known(services.course, memories, marks, frozenset(), pretested, today)
-    # After a quick look a prediction is still to be made.
-    run_labs = (run.result.lab for run in services.runs if run.result.budget >= 1)
+    # After a quick look, or a run that was broken off, a prediction is still to be made.
+    results = [run.result for run in services.runs]
+    run_labs = (run.lab for run in results if run.is_complete and run.budget >= 1)
     labs = waiting_labs(services.course, run_labs)
     return Overview(
         decks=decks,

@@ -214,7 +214,10 @@ def test_the_lab_of_a_card_runs_in_plain_lines(sit: Sit, home: Path, tmp_path: P
     remember(root, home)
     outcome = sit("predict", right_line(root, "predict"), "2", "x", "3", "q")
 
-    assert "Running core/stacks; Ctrl-C stops it.\n25 percent, seed 1 of 2, training" in outcome.out
+    assert (
+        "Running core/stacks; Ctrl-C stops it.\n25 percent, seed 0 (1 of 2), training"
+        in outcome.out
+    )
     assert "The lab has ended, done.\n\nRight." in outcome.out
     assert "Measured by core/stacks, your run of 23 Nov" in outcome.out
     assert "\x1b" not in outcome.out + outcome.err

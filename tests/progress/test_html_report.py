@@ -78,7 +78,7 @@ def test_the_page_tells_what_the_summary_tells() -> None:
         "In 8 answers you were 70\u00a0% sure on average, and right in 75\u00a0%.",
         "1.1 Why norms | matter",
         "3 cards: 2 known, 0 learning, 1 not seen yet · 8 reviews, 2 again",
-        "3 runs, 2 predictions, 1 of 1 judged right.",
+        "1 run and 2 broken off, 2 predictions, 1 of 1 judged right.",
         "Predicted “It gets stuck”, 70\u00a0% sure: ✓ right",
         "✗ refutedGradients go.",
         "a lab that this course does not have",

@@ -30,7 +30,7 @@ def test_labs_count_runs_and_predictions_that_were_judged() -> None:
     """One run of two came with a judged prediction; the lab that is gone has no record."""
     (record,) = build_progress_stats({}, {}, {}, {}, RUNS, COURSE, TODAY, SCHEDULER).labs
 
-    assert (record.header.id, record.n_runs) == ("core/residuals", 2)
+    assert (record.header.id, record.n_runs) == ("core/residuals", 1)
     assert (record.n_judged, record.n_right) == (1, 1)
 
 

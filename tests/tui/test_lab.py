@@ -274,10 +274,14 @@ async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(
         text = await finished(pilot)
 
         assert loop.time() - began < 2
-        assert "Cancelled in seed 1 of 2" in text
+        assert "Cancelled in seed 0 (1 of 2)" in text
         assert "saved as cancelled" in text
         assert services.runs[-1].result.status == "cancelled"
         assert services.evidence(services.cards["coin-share"]) is None
+        # It counts nowhere as a run that was made.
+        assert "coins/toss" in [lab.id for lab in build_overview(services).waiting]
+        await pilot.press("q", "x")
+        assert "coins/toss · ≈ 1 s on cpu · not run yet" in text_of(pilot.app)
 
 
 async def test_ctrl_c_cancels_a_run_and_does_not_quit(services: Services) -> None:
@@ -297,7 +301,7 @@ async def test_a_lab_that_fails_says_why_and_shows_its_log(services: Services) -
         await choose(pilot, "About a half")
         text = words(await finished(pilot))
 
-        assert "The lab failed in seed 1 of 2: RuntimeError: no more tosses [/nope]" in text
+        assert "The lab failed in seed 0 (1 of 2): RuntimeError: no more tosses [/nope]" in text
         assert "“About a half” ? not decided" in text
         assert "tends to the coin's bias" not in text
         await pilot.press("v")

@@ -103,7 +103,7 @@ def render_labs(
     lines = [Content.styled("LABS", HEAD)]
     order = {header.id: header for header in waiting} | dict(labs)
     for header in list(order.values())[:N_LABS]:
-        own = [run for run in runs if run.result.lab == header.id]
+        own = [run for run in runs if run.result.lab == header.id and run.result.is_complete]
         lines.append(_lab_line(header, own, is_waiting=header in waiting))
     if (more := len(order) - N_LABS) > 0:
         lines.append(Content.styled(f"  and {more} more: x lists them", "$text-muted"))

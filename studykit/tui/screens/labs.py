@@ -47,9 +47,10 @@ class LabsScreen(StudyScreen):
             rows.rows = tuple(map(self._row, self.services.course.labs.values()))
 
     def _row(self, lab: LabHeader) -> Row:
-        n_own = sum(stored.result.lab == lab.id for stored in self.services.runs)
-        own = f"run {n_own}×" if n_own else "not run yet"
-        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), own)))
+        own = [stored.result for stored in self.services.runs if stored.result.lab == lab.id]
+        n_own = sum(result.is_complete for result in own)
+        told = f"run {n_own}×" if n_own else "not run yet"
+        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), told)))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
 
     def action_open(self) -> None:

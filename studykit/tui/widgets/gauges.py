@@ -37,9 +37,7 @@ def render_meter(run: LabRun, width: int) -> Content:
         return Content.assemble(("starting torch…", "bold $text-accent"), f"  {elapsed}")
     if run.state == "cancelling":
         return Content.assemble(("cancelling…", "bold $text-warning"), f"  {elapsed}")
-    n_seeds = run.n_seeds
-    seed = f"seed {max(1, run.n_begun)} of {n_seeds}" if n_seeds > 1 else ""
-    where = f"{seed} on {run.device}".strip()
+    where = f"{run.where} on {run.device}".strip()
     note = clean(run.progress.note).replace("\n", " ")
     remaining = run.elapsed_s * (1 - run.fraction) / run.fraction if run.fraction > 0.1 else None
     left = "" if remaining is None else f" · {remaining:.0f} s left"

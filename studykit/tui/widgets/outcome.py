@@ -9,7 +9,7 @@ from textual.content import Content
 from studykit.course.cards import LabHeader
 from studykit.lab.events import Table
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
-from studykit.study.evidence_words import claims_of, render_budget, render_origin
+from studykit.study.evidence_words import claims_of, render_budget, render_origin, render_seed
 from studykit.study.lab_run import LabRun
 from studykit.study.numbers import ladder, summarise
 from studykit.study.prediction import FAILS, HOLDS
@@ -118,7 +118,7 @@ def _ending(run: LabRun, result: RunResult, width: int) -> Content:
         ]
         done = Content.styled(" · ".join(part for part in parts if part), "$text-muted")
         return hang(Content.styled("DONE  ", "bold"), done, width)
-    where = f" in seed {n} of {run.n_seeds}" if n else ""
+    where = f" in {render_seed(result.seeds[-1].seed, n, run.n_seeds)}" if n else ""
     why = f": {clean(result.message)}" if result.message else ""
     more = " · v shows the log" if result.trace else ""
     style = "bold" if result.status in ("skipped", "cancelled") else "bold $text-error"
