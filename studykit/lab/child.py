@@ -27,14 +27,12 @@ from typing import NoReturn
 from studykit.lab.events import Document, Event
 from studykit.lab.execute import execute
 from studykit.lab.importing import expose_labs_again
-from studykit.lab.protocol import BATCH_S, dump_line, event_to_document, load_line
+from studykit.lab.protocol import BATCH_S, CAN_FORK, dump_line, event_to_document, load_line
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 """Of Linux' ``prctl``: the signal that a process gets when its parent dies; a process that becomes
 the parent of its orphaned descendants."""
-
-CAN_FORK = sys.platform == "linux"
 
 
 class Requests:
@@ -158,7 +156,10 @@ def main() -> None:
 
 def _behave() -> None:
     os.nice(5)
-    _end_with_parent()
+    if CAN_FORK:
+        # This process runs no lab itself, so it is free to answer, and takes its runs with it.
+        signal.signal(signal.SIGTERM, _end_with_everything)
+        _end_with_parent(signal.SIGTERM)
     if sys.platform == "linux":
         # When memory runs out, the kernel shall kill the experiment and not the sitting.
         with contextlib.suppress(OSError):
@@ -166,10 +167,19 @@ def _behave() -> None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(number: signal.Signals) -> None:
     # `_listen` sees the end of the parent, too, but not while C code holds the interpreter.
-    if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def _end_with_everything(number: int, _frame: object) -> NoReturn:
+    """End every process that a lab has started, whatever session it is in, and then this one."""
+    signal.signal(number, signal.SIG_IGN)  # to be told twice must not cut it short
+    with contextlib.suppress(OSError):
+        _end_leftovers()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise AssertionError("the signal ends the process")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -182,7 +192,8 @@ def _run_in_fork(request: Document, requests: Requests, outbox: Outbox) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _end_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _end_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
         _run(request, requests, outbox)
@@ -230,7 +241,10 @@ def _listen(requests: Requests, outbox: Outbox) -> NoReturn:
                 outbox.farewell()
                 os._exit(0)
     finally:
-        # The parent is gone, or talks nonsense.
+        # The parent is gone, or talks nonsense. A child that forked for this run ends what the lab
+        # has started; where there is none, its group ends with this process.
+        if not CAN_FORK:
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
 

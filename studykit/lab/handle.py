@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from studykit.lab.protocol import MAX_LINE_BYTES, dump_line
+from studykit.lab.protocol import CAN_FORK, MAX_LINE_BYTES, dump_line
 from studykit.text import clean
 
 MAX_RUN_BYTES = 64_000_000
@@ -22,6 +22,8 @@ MAX_WAITING_LINES = 100
 TERMINATE_AFTER_S = 0.1
 KILL_AFTER_S = 0.15
 """Seconds after a cancel; the child obeys at once unless it is stuck."""
+END_WITHIN_S = 0.5
+"""Seconds that a child has to end every process of its run before it is killed itself."""
 EXIT_WITHIN_S = 2.0
 """How long a process that has said its last may take to be gone; one that used a GPU is slow."""
 MAX_LOG_LINES = 40
@@ -112,9 +114,15 @@ class ChildProcess(asyncio.SubprocessProtocol):
             timer.cancel()
 
     def kill(self) -> None:
-        """End it now, with every process that it started."""
+        """End it now, with every process that it started; nothing more is heard of it."""
         self._end()
-        self._signal(signal.SIGKILL)
+        if CAN_FORK:
+            # It ends processes that have left its group, too. If it does not, force it.
+            with contextlib.suppress(ProcessLookupError):
+                self._transport.terminate()
+            asyncio.get_running_loop().call_later(END_WITHIN_S, self._signal, signal.SIGKILL)
+        else:
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         # The child leads a process group of its own, which outlives it while a member lives.

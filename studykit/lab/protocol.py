@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -42,6 +43,8 @@ from studykit.lab.events import (
     Walk,
 )
 
+CAN_FORK = sys.platform == "linux"
+"""The child runs each lab in a fork of itself; elsewhere it runs one lab and leaves."""
 MAX_LINE_BYTES = 1_000_000
 """A longer line is refused by both sides."""
 BATCH_S = 0.1

@@ -17,7 +17,7 @@ from studykit.lab.child import Outbox
 from studykit.lab.events import MAX_PIECE_POINTS, Curve, HeatMap, Measurement, Progress
 from studykit.lab.handle import READY
 from studykit.lab.process import Finished, LabRunner, SeedEvent, Started
-from studykit.lab.protocol import MAX_LINE_BYTES
+from studykit.lab.protocol import CAN_FORK, MAX_LINE_BYTES
 from tests.lab.fake_labs import FakeCourse, is_alive, run_to_end, wait_until_dead
 
 CHILD = [sys.executable, "-m", "studykit.lab.child"]
@@ -88,8 +88,22 @@ def test_the_child_leaves_when_nobody_asks(course: FakeCourse) -> None:
     ids=["sleeps", "computes", "holds the interpreter"],
 )
 def test_no_orphan_when_the_parent_is_killed(course: FakeCourse, tmp_path: Path, hang: str) -> None:
-    """SIGKILL of the parent in the middle of a run ends the lab too."""
-    header = course.write_run(f"yield Measurement('loss', os.getpid())\n{hang}")
+    """SIGKILL of the parent in the middle of a run ends the lab too, and what it has started.
+
+    Where the system tells, that is also what has left the lab's session.
+    """
+    header = course.write_run(
+        f"""
+        import subprocess
+        started = [
+            subprocess.Popen(["sleep", "60"], start_new_session=new).pid
+            for new in (False, {CAN_FORK})
+        ]
+        for pid in (os.getpid(), *started):
+            yield Measurement(f"pid {{pid}}", pid)
+        {hang}
+        """
+    )
     script = f"""
         import asyncio
         from pathlib import Path
@@ -112,11 +126,11 @@ def test_no_orphan_when_the_parent_is_killed(course: FakeCourse, tmp_path: Path,
     )
     with parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        assert is_alive(child)
+        pids = [int(parent.stdout.readline()) for _ in range(3)]
+        assert all(map(is_alive, pids))
         os.kill(parent.pid, signal.SIGKILL)
 
-    assert wait_until_dead(child)
+    assert all(map(wait_until_dead, pids))
 
 
 def test_the_kernel_is_told_to_take_the_child_first(course: FakeCourse) -> None:

@@ -11,6 +11,7 @@ from studykit.lab.process import (
     SeedEvent,
     Started,
 )
+from studykit.lab.protocol import CAN_FORK
 from studykit.text import first_suspect
 from tests.lab.fake_labs import FakeCourse, run_to_end, wait_until_dead
 
@@ -185,6 +186,45 @@ async def test_processes_that_a_lab_started_end_with_it(
     assert wait_until_dead(int(lost.values("loss")[0]))
     assert isinstance(last, Finished)
     assert wait_until_dead(int(last.result.values("loss")[0]))
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="needs Linux' subreaper")
+@pytest.mark.parametrize(
+    "hang",
+    [
+        "time.sleep(60)",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); import re; "
+        "re.match('(a+)+$', 'a' * 40 + 'b')",
+    ],
+    ids=["obeys", "holds the interpreter and ignores SIGTERM"],
+)
+async def test_a_cancel_reaches_what_has_left_the_session(
+    runner: LabRunner, course: FakeCourse, hang: str
+) -> None:
+    """Also a process whose own parent is gone, and one that ignores to be asked."""
+    header = course.write_run(
+        f"""
+        import subprocess
+        command = "trap '' TERM; (setsid sleep 60 & echo $!); echo $$; exec sleep 60"
+        process = subprocess.Popen(
+            ["sh", "-c", command], start_new_session=True, stdout=subprocess.PIPE, text=True
+        )
+        yield Measurement("orphan", int(process.stdout.readline()))
+        yield Measurement("loss", int(process.stdout.readline()))
+        {hang}
+        """
+    )
+
+    async for message in runner.run(header, knobs={}, seeds=[0]):
+        if isinstance(message, SeedEvent) and message.event.key == ("Measurement", "loss"):
+            await asyncio.sleep(0.1)
+            runner.cancel()
+        last = message
+
+    assert isinstance(last, Finished)
+    assert last.result.status == "cancelled"
+    assert wait_until_dead(int(last.result.values("loss")[0]))
+    assert wait_until_dead(int(last.result.values("orphan")[0]))
 
 
 async def test_a_fork_that_escapes_cannot_hold_the_run(

@@ -12,7 +12,6 @@ import pytest
 from studykit.clock import FixedClock
 from studykit.course.cards import LabHeader
 from studykit.errors import LabError
-from studykit.lab.child import CAN_FORK
 from studykit.lab.events import Curve, HeatMap, Measurement, Progress, Step, Table, Walk
 from studykit.lab.process import (
     Finished,
@@ -23,6 +22,7 @@ from studykit.lab.process import (
     Started,
     run_lab,
 )
+from studykit.lab.protocol import CAN_FORK
 from tests.lab.fake_labs import NOON, FakeCourse, run_to_end, wait_until_dead
 
 
