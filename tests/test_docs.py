@@ -113,6 +113,7 @@ MAPPINGS = {
         "changed_knobs",
         "claims",
         "holds_if",
+        "knob_help",
         "knobs",
         "literature",
         "measurements",

@@ -63,6 +63,10 @@ HOLDS_IF = {  # a head that has not learned the task is not worth taking apart
     " if right >= 0.95 else unknown",
 }
 KNOBS = {"head_dim": (64, 16, 256), "n_cells": (8, 4, 16)}
+KNOB_HELP = {
+    "head_dim": "width of queries, keys and values",
+    "n_cells": "cells, each a name with a value, that a question chooses among",
+}
 SEEDS = 3
 SECONDS = {"cpu": 2}
 

@@ -65,6 +65,10 @@ HOLDS_IF = {
     "even": "1/3 < steps_near_gru / steps_far_gru < 3",
 }
 KNOBS = {"n_cells": (3, 2, 4), "seq_len": (36, 72)}
+KNOB_HELP = {
+    "n_cells": "cells of the task close by, of which one is asked for",
+    "seq_len": "tokens of the task far away; the other has a third of them",
+}
 SEEDS = 3
 SECONDS = {"cpu": 8}
 LITERATURE = {

@@ -70,6 +70,7 @@ HOLDS_IF = {
     "case_later": "then_letters_raw >= 0.9 and then_raw <= then_base - 0.05",
 }
 KNOBS = {"n_letters": (8, 3, 12), "n_symbols": (12, 6, 20)}
+KNOB_HELP = {"n_letters": "letters of a source", "n_symbols": "letters of the alphabet"}
 SEEDS = 3
 SECONDS = {"cpu": 15}
 LITERATURE = {

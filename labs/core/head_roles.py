@@ -51,6 +51,7 @@ HOLDS_IF = {
     "hangs": "hangs_different >= 1 if read_different >= 3 else unknown",
 }
 KNOBS = {"places": ("offsets", "marks")}
+KNOB_HELP = {"places": "how the four bits are found: so many tokens back, or by a mark on them"}
 SEEDS = 3
 SECONDS = {"cpu": 10}
 LITERATURE = {

@@ -58,6 +58,7 @@ HOLDS_IF = {
     "same_size": "parameters_h1 == parameters_h4 == parameters_h8",
 }
 KNOBS = {"places": ("offsets", "marks")}
+KNOB_HELP = {"places": "how the four bits are found: so many tokens back, or by a mark on them"}
 SEEDS = 3
 SECONDS = {"cpu": 11}
 LITERATURE = {

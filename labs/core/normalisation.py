@@ -73,6 +73,11 @@ HOLDS_IF = {
     "independent": "batch_dependence_layer < 0.000001 and batch_dependence_batch > 0.1",
 }
 KNOBS = {"n_layers": (8, 2, 4, 12), "init": ("xavier", "small"), "warmup": (0.0, 0.3)}
+KNOB_HELP = {
+    "n_layers": "layers of each model",
+    "init": "starting weights: Xavier, or all normal with a standard deviation of 0.05",
+    "warmup": "share of the steps in which the learning rate rises from 0",
+}
 SEEDS = 3
 SECONDS = {"cpu": 26}
 LITERATURE = {

@@ -51,6 +51,7 @@ HOLDS_IF = {
 }
 DETERMINISTIC = True
 KNOBS = {"d_model": (32, 64)}
+KNOB_HELP = {"d_model": "width of both layers"}
 SEEDS = 1
 SECONDS = {"cpu": 2}
 LITERATURE = {

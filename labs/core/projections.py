@@ -57,6 +57,10 @@ HOLDS_IF = {  # nothing to compare with unless three projections learn the task
     "earlier": "right_earlier >= 0.75 if right_separate >= 0.95 else unknown",
 }
 KNOBS = {"head_dim": (32, 4, 8, 64), "n_tokens": (8, 4, 16)}
+KNOB_HELP = {
+    "head_dim": "width of queries, keys and values",
+    "n_tokens": "tokens of a sequence, each of which wants another",
+}
 SEEDS = 3
 SECONDS = {"cpu": 5}
 

@@ -70,6 +70,10 @@ HOLDS_IF = {
     "superfluous": "loss_no_norm <= loss_base + 0.1",
 }
 KNOBS = {"n_layers": (8, 2, 4, 12, 16), "init": ("xavier", "small")}
+KNOB_HELP = {
+    "n_layers": "layers of each model",
+    "init": "starting weights: Xavier, or all normal with a standard deviation of 0.05",
+}
 SEEDS = 3
 SECONDS = {"cpu": 26}
 LITERATURE = {

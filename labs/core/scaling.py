@@ -57,6 +57,10 @@ HOLDS_IF = {
     "argmax": "argmax_gradient == 0 and loss_argmax >= uniform_entropy - 0.3",
 }
 KNOBS = {"head_dim": (64, 16, 256), "n_cells": (8, 4, 16)}
+KNOB_HELP = {
+    "head_dim": "components of a query and a key",
+    "n_cells": "cells that a question chooses among",
+}
 SEEDS = 3
 SECONDS = {"cpu": 6}
 LITERATURE = {

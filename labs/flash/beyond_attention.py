@@ -52,6 +52,10 @@ HOLDS_IF = {
     "every_value": "median_candidates == n_read and maximum_candidates == 1",
 }
 KNOBS = {"n_splits": (8, 2, 64), "n_cached": (4096, 1000)}
+KNOB_HELP = {
+    "n_splits": "parts of the cache, each attended to by itself",
+    "n_cached": "keys and values in the cache",
+}
 SEEDS = 3
 SECONDS = {"cpu": 2}
 

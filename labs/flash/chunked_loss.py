@@ -51,6 +51,7 @@ HOLDS_IF = {
     "doubles": "flops_ratio > 1.5",
 }
 KNOBS = {"vocab_size": (16_384, 4096, 50_257), "chunk": (1024, 256, 4096)}
+KNOB_HELP = {"vocab_size": "tokens of the vocabulary", "chunk": "of them taken at a time"}
 SEEDS = 3
 SECONDS = {"cpu": 3}
 

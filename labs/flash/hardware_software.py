@@ -58,6 +58,10 @@ HOLDS_IF = {
     "rows_decide": "wgmma_32 == 0 and mma_sync_32 > 0 and wgmma_64 > 0 and mma_sync_64 == 0",
 }
 KNOBS = {"capability": (90, 80), "head_dim": (128, 64)}
+KNOB_HELP = {
+    "capability": "GPU to compile for: 90 is an H100, 80 an A100",
+    "head_dim": "width of queries, keys and values",
+}
 SEEDS = 1
 DETERMINISTIC = True
 SECONDS = {"cpu": 10}

@@ -83,6 +83,10 @@ HOLDS_IF = {
     " and 1 / 1.5 <= order_error_backwards / order_error_forwards <= 1.5",
 }
 KNOBS = {"causal": ("top-left", "none"), "block": (32, 16, 64)}
+KNOB_HELP = {
+    "causal": "whether a query sees only the keys up to its own place",
+    "block": "queries and keys on a side of a tile",
+}
 SEEDS = 3
 SECONDS = {"cpu": 9}
 NEEDS = ("triton",)

@@ -61,6 +61,10 @@ HOLDS_IF = {
     "cubic_time": "time_growth > 5.2",
 }
 KNOBS = {"head_dim": (64, 128), "cap_mib": (4, 8)}
+KNOB_HELP = {
+    "head_dim": "width of queries, keys and values",
+    "cap_mib": "MiB that may be used; 64 times as many on a GPU",
+}
 SEEDS = 3
 SECONDS = {"cpu": 4}
 LITERATURE = {

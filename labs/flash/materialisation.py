@@ -61,6 +61,10 @@ HOLDS_IF = {
     "keeps_rows": "max(kept_rows_tiled, kept_rows_fused) <= 1.05",
 }
 KNOBS = {"block": (256, 128, 512), "n_heads": (2, 1, 4)}
+KNOB_HELP = {
+    "block": "queries and keys on a side of a tile",
+    "n_heads": "heads; 8 times as many on a GPU",
+}
 DETERMINISTIC = True
 SEEDS = 1
 SECONDS = {"cpu": 3}

@@ -60,6 +60,7 @@ HOLDS_IF = {
     "if not (3.5 < fused_gain < 4.5 or 0.7 < intensity / ridge < 1.4) else unknown",
 }
 KNOBS = {"head_dim": (128, 64)}
+KNOB_HELP = {"head_dim": "width of queries, keys and values"}
 SEEDS = 3
 SECONDS = {"cpu": 9}
 LITERATURE = {

@@ -75,6 +75,7 @@ HOLDS_IF = {
     "either_wider": "wider_queries_saving >= 1.8 and wider_keys_saving >= 1.8",
 }
 KNOBS = {"head_dim": (128, 64), "block_q": (128, 64, 256)}
+KNOB_HELP = {"head_dim": "width of queries, keys and values", "block_q": "queries of a tile"}
 DETERMINISTIC = True
 SEEDS = 1
 SECONDS = {"cpu": 2}

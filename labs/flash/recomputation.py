@@ -57,6 +57,10 @@ HOLDS_IF = {
     "if not 1.3 < min(tiles, one_tile) < 1.5 else unknown",
 }
 KNOBS = {"n_tokens": (1280, 2560), "block": (256, 128)}
+KNOB_HELP = {
+    "n_tokens": "queries, and as many keys",
+    "block": "queries and keys on a side of a tile",
+}
 SEEDS = 3
 SECONDS = {"cpu": 6}
 LITERATURE = {

@@ -66,6 +66,7 @@ HOLDS_IF = {
     "overflows": "finite_no_maximum < 0.1 and finite_maximum == 1",
 }
 KNOBS = {"n_keys": (1000, 256, 4000), "block_k": (64, 16)}
+KNOB_HELP = {"n_keys": "keys that every query attends to", "block_k": "keys of a tile"}
 SEEDS = 3
 SECONDS = {"cpu": 3}
 

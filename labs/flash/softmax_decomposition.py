@@ -55,6 +55,10 @@ HOLDS_IF = {
     "bitwise": "equal_bits == 1",
 }
 KNOBS = {"n_keys": (1000, 256, 4000), "causal": ("none", "bottom-right")}
+KNOB_HELP = {
+    "n_keys": "keys that every query attends to",
+    "causal": "whether each query sees only the keys up to its own place",
+}
 SEEDS = 3
 SECONDS = {"cpu": 3}
 LITERATURE = {

@@ -125,7 +125,8 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     say(f"seconds   {_seconds(header)}")
     say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
-        say(f"knob      {name} = {', '.join(map(str, values))}")
+        meaning = f": {header.knob_help[name]}" if name in header.knob_help else ""
+        say_beside("knob      ", f"{name} = {', '.join(map(str, values))}{meaning}")
     for claim in header.claims:
         say_beside("test      ", f"{claim}: {render_claim_test(header, claim)}")
     for claim, source in header.literature.items():
@@ -231,6 +232,7 @@ def _header_document(header: LabHeader) -> dict[str, Any]:
         "holds_if": dict(header.holds_if),
         "deterministic": header.deterministic,
         "knobs": {name: list(values) for name, values in header.knobs.items()},
+        "knob_help": dict(header.knob_help),
         "seeds": header.seeds,
         "seconds": dict(header.seconds),
         "needs": list(header.needs),

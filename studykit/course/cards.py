@@ -179,12 +179,14 @@ class LabHeader:
     points: tuple[str, ...]
     claims: Mapping[str, str]
     knobs: Mapping[str, tuple[KnobValue, ...]]
-    """Knob -> the values that it may take; the first is the default."""
+    """Knob -> the values that it is offered with; the first is the default."""
     seeds: int
     seconds: Mapping[str, float]
     """Device type ("cpu", "cuda") -> measured seconds of a default run, for the estimate shown."""
     needs: tuple[str, ...] = ()
     """What the machine must have: "cuda", or names of importable packages."""
+    knob_help: Mapping[str, str] = field(default_factory=dict)
+    """Knob -> what it is, in a few words, where the lab says."""
     holds_if: Mapping[str, str] = field(default_factory=dict)
     """Claim -> its test, as `holds.parse_test` takes it; every claim has one."""
     deterministic: bool = False

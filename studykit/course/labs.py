@@ -26,7 +26,7 @@ T = TypeVar("T")
 DEVICES = ("cpu", "cuda")
 MAX_CLAIMS = 8
 """A lab that says more is two labs."""
-_WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "SECONDS", "LITERATURE")
+_WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE")
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
 
 
@@ -86,6 +86,7 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         claims=claims or {},
         holds_if=attempt(lambda lab: _parse_tests(lab, claims), {}),
         knobs=knobs or {},
+        knob_help=attempt(lambda lab: _parse_knob_help(lab, knobs), {}),
         seeds=attempt(_parse_seeds, 1),
         deterministic=attempt(_parse_deterministic, False),
         seconds=attempt(_parse_seconds, {}),
@@ -184,6 +185,18 @@ def _parse_knobs(lab: LabFile) -> Mapping[str, tuple[KnobValue, ...]]:
             values.append(value)
         knobs[name] = tuple(values)
     return knobs
+
+
+def _parse_knob_help(lab: LabFile, knobs: Mapping[str, object] | None) -> Mapping[str, str]:
+    """Knob -> what it is, for those that are explained."""
+    if "KNOB_HELP" not in lab.assigned:
+        return {}
+    entries = lab.mapping("KNOB_HELP")
+    for name, (key, _) in entries.items():
+        if knobs is not None and name not in knobs:
+            known = ", ".join(knobs) or "none"
+            raise lab.fail(key, f"KNOB_HELP names no knob {name!r}", f"of {known}")
+    return {name: lab.text(node) for name, (_, node) in entries.items()}
 
 
 def _parse_seeds(lab: LabFile) -> int:

@@ -137,6 +137,7 @@ HOLDS_IF = {
     "scales": "loss_with < 2",
 }
 KNOBS = {"n_layers": (8, 2), "norm": ("pre", "post"), "rate": (0.5, -1.5), "tied": (True, False)}
+KNOB_HELP = {"rate": "learning rate"}
 SEEDS = 2
 SECONDS = {"cpu": 12.5, "cuda": 2}
 NEEDS = ("numpy",)

@@ -35,6 +35,7 @@ def test_a_header_is_read_without_running_the_lab(mini: MiniCourse) -> None:
     assert (header.seeds, header.seconds) == (2, {"cpu": 12.5, "cuda": 2.0})
     assert header.needs == ("numpy",)
     assert header.literature == {"stuck": "2015: 110 layers train"}
+    assert header.knob_help == {"rate": "learning rate"}
     assert "labs.core.depth" not in sys.modules
 
 
@@ -77,6 +78,7 @@ def test_a_lab_may_be_deterministic_and_take_a_budget(mini: MiniCourse) -> None:
 
 def test_a_lab_may_have_no_knobs(mini: MiniCourse) -> None:
     text = LAB.replace("*, n_layers, norm, rate, tied, ", "*, ")
+    text = text.replace('KNOB_HELP = {"rate": "learning rate"}\n', "")
     before, _, after = text.partition("KNOBS = ")
     mini.lab.write_text(f"{before}KNOBS = {{}}\n{after.partition(chr(10))[2]}")
 
@@ -96,6 +98,7 @@ def test_the_code_hash_follows_what_is_measured_alone(mini: MiniCourse) -> None:
 
 
 def test_hidden_characters_of_a_header_are_made_visible(mini: MiniCourse) -> None:
+    mini.change(mini.lab, 'KNOB_HELP = {"rate": "learning rate"}\n', "")
     mini.change(mini.lab, "What if I", "What \\x1b[2Jif I")
 
     assert load_lab_header(mini.lab, mini.root).question.startswith("What ␛[2Jif")
@@ -186,6 +189,8 @@ BROKEN = [
     ('{"cpu": 12.5', '{"cpu": @@"fast"', "must be seconds above 0"),
     ('SECONDS = {"cpu": 12.5, "cuda": 2}', "SECONDS = @@{}", "SECONDS is empty"),
     ('LITERATURE = {"stuck"', 'LITERATURE = {@@"stack"', "LITERATURE names no claim 'stack'"),
+    ('KNOB_HELP = {"rate"', 'KNOB_HELP = {@@"rates"', "KNOB_HELP names no knob 'rates'"),
+    ('{"rate": "learning rate"}', '{"rate": @@0.5}', "must be text, not float"),
     ('NEEDS = ("numpy",)', 'NEEDS = @@"numpy"', "NEEDS must be a tuple"),
     # functions
     (RUN_LINE, "def go():", "defines no function run"),
