@@ -40,6 +40,14 @@ def test_a_value_too_large_to_subtract_counts_as_diverged() -> None:
     assert trace.ys == (1.0,)
 
 
+def test_a_place_too_far_to_be_drawn_counts_as_diverged() -> None:
+    """And is not told as where the line diverged, if it is the first that is lost."""
+    xs = (0, 1.7e308, 2, -1.7e308)
+    trace = build_trace(Curve("loss", "base", xs, (1.0, 2.0, 3.0, 4.0)), log_y=False, n_buckets=50)
+
+    assert (trace.xs, trace.ys, trace.note) == ((0, 2), (1.0, 3.0), "diverged")
+
+
 def test_a_logarithm_leaves_out_what_is_not_positive_and_tells_how_many() -> None:
     """Zero and negative points are counted, not drawn at some floor."""
     trace = build_trace(curve(100.0, 0.0, -1.0, 1.0), log_y=True, n_buckets=50)
@@ -69,7 +77,17 @@ def test_short_lines_are_not_thinned() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[], [0.0], [5.0, 5.0], [1e16, 1e16], [-2.0, 3.0], [1e-12, 2e-12], [1e29, -1e29], [0, 1]],
+    [
+        [],
+        [0.0],
+        [5.0, 5.0],
+        [1e16, 1e16],
+        [-2.0, 3.0],
+        [1e-12, 2e-12],
+        [1e29, -1e29],
+        [0, 1],
+        [0, 5e-324],
+    ],
 )
 def test_an_axis_holds_every_value_and_has_round_ticks(values: list[float]) -> None:
     """Whatever the values are, the limits differ and the ticks lie between them."""
@@ -123,6 +141,12 @@ async def drawn(figure: ChartFigure, size: tuple[int, int] = (80, 20)) -> str:
         await app.query_one(Chart).show(figure)
         await pilot.pause()
         return text_of(app)
+
+
+def test_a_power_that_is_no_float_is_written_all_the_same() -> None:
+    axis = build_axis([-334.0, -310.0], n_ticks=3, log=True)
+
+    assert axis.labels == ("1e-328", "1e-320", "1e-312")
 
 
 async def test_lines_can_be_told_apart_without_colour() -> None:

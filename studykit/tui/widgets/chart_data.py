@@ -12,7 +12,9 @@ from studykit.study.numbers import Summary
 from studykit.text import format_value
 
 _LARGEST = 1e30
-"""Beyond it a value is drawn nowhere: the difference of two such values is not a float."""
+"""Beyond it a point is drawn nowhere: the difference of two such values is not a float."""
+_SMALLEST = 1e-30
+"""Values that differ by less are drawn as one: a tenth of the difference may be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ class Axis:
 def build_trace(curve: Curve, *, log_y: bool, n_buckets: int) -> Trace:
     """`curve` thinned to at most two points a bucket, and what had to be left out."""
     points = list(zip(curve.xs, curve.ys, strict=False))
-    is_lost = [not (math.isfinite(x) and abs(y) < _LARGEST) for x, y in points]
+    is_lost = [not (abs(x) < _LARGEST and abs(y) < _LARGEST) for x, y in points]
     drawn = [point for point, lost in zip(points, is_lost, strict=True) if not lost]
     notes = []
     if any(is_lost):
         first = points[is_lost.index(True)][0]
-        notes.append(f"diverged at {format_value(first)}" if math.isfinite(first) else "diverged")
+        notes.append(f"diverged at {format_value(first)}" if abs(first) < _LARGEST else "diverged")
     if log_y:
         n_finite = len(drawn)
         drawn = [(x, math.log10(y)) for x, y in drawn if y > 0]
@@ -102,16 +104,22 @@ def build_axis(
     """
     known = list(values)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        spread = abs(low) * 0.1 or 1.0
+    largest = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * largest, _SMALLEST):
+        spread = largest * 0.1 if largest > _SMALLEST else 1.0
         low, high = low - spread, high + spread
     low, high = low - pad * (high - low), high + pad * (high - low)
     ticks = _log_ticks(low, high, n_ticks) if log else ()
     if len(ticks) < 2:
         is_whole = not log and len(set(known)) > 1 and all(value == round(value) for value in known)
         ticks = _ticks(low, high, n_ticks, 1.0 if is_whole else 0.0)
-    labels = tuple(_format_tick(10**tick if log else tick) for tick in ticks)
+    labels = tuple(_format_power(tick) if log else _format_tick(tick) for tick in ticks)
     return Axis(low, high, ticks, labels)
+
+
+def _format_power(exponent: float) -> str:
+    """10 to the `exponent`, also where that is no float."""
+    return _format_tick(10**exponent) if exponent > -300 else f"1e{exponent:.0f}"
 
 
 def _format_tick(value: float) -> str:
