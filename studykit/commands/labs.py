@@ -212,11 +212,13 @@ def _keep(env: Environment, result: RunResult) -> None:
 
 
 def _evidence(env: Environment, header: LabHeader, knobs: Knobs) -> RunResult | None:
-    from studykit.lab.recorded import find_evidence, recorded_runs
+    from studykit.lab.recorded import find_evidence, own_evidence, recorded_runs
     from studykit.lab.stability import samples_or_none, with_patience
 
     with env.existing_store() as store:
-        own = [] if store is None else [stored.result for stored in store.runs(header.id)]
+        mine = [] if store is None else own_evidence(header, knobs, store.run_entries())
+        read = (store.run(entry.id) for entry in mine) if store else ()
+        own = next((stored.result for stored in read if stored), None)
     found = find_evidence(header, knobs, own, recorded_runs(env.root, header.id))
     return with_patience(found, header, samples_or_none(env.root, header.id))
 

@@ -59,19 +59,18 @@ def report(
         raise UsageError(f"--since {first_day} lies ahead", hint=f"today is {services.today}")
     with env.existing_store() as store:
         reviews = [] if store is None else store.reviews()
-        runs = [] if store is None else store.runs(None)
         memories = {} if store is None else store.memories()
         practised = [] if store is None else store.practised()
-    numbers = period_stats(
-        reviews,
-        runs,
-        env.course,
-        memories,
-        first_day,
-        services.today,
-        services.scheduler,
-        practised,
-    )
+        numbers = period_stats(
+            reviews,
+            () if store is None else store.each_run(),
+            env.course,
+            memories,
+            first_day,
+            services.today,
+            services.scheduler,
+            practised,
+        )
     text = _render(format, numbers, reviews, env)
     if output is None:
         typer.echo(text.rstrip("\n"))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from studykit.course.cards import Knobs, LabHeader
+from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.course.source import read_source
 from studykit.errors import CourseError, LabError, Place
 from studykit.files import locked, replace_file
 from studykit.lab.events import Curve, Event
 from studykit.lab.protocol import FLOAT
-from studykit.lab.results import RunResult, result_from_json, result_to_json
+from studykit.lab.results import RunResult, Status, result_from_json, result_to_json
 from studykit.lab.verdicts import judge_again
 
 FORMAT = 1
@@ -67,29 +68,59 @@ def recorded_runs(root: Path, lab_id: str) -> tuple[RunResult, ...]:
         return ()
 
 
-def find_evidence(
-    lab: LabHeader, knobs: Knobs, own: Sequence[RunResult], recorded: Sequence[RunResult]
-) -> RunResult | None:
-    """What is known of `lab` at `knobs` (the others at their defaults), or None.
+class Run(Protocol):
+    """What decides whether a run is evidence: a `RunResult` has it, and its entry in a list."""
 
-    The learner's latest complete run, if the lab's code is still the one that ran; else the
-    recorded one. Either is judged by the tests that the lab has now.
+    @property
+    def lab(self) -> str: ...
+    @property
+    def knobs(self) -> Mapping[str, KnobValue]: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def budget(self) -> float: ...
+    @property
+    def seed_numbers(self) -> tuple[int, ...]: ...
+    @property
+    def code_hash(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+
+
+RunT = TypeVar("RunT", bound=Run)
+
+
+def own_evidence(lab: LabHeader, knobs: Knobs, own: Iterable[RunT]) -> list[RunT]:
+    """The learner's complete runs of `lab` at `knobs` by the code that it has now, newest first.
+
+    Knobs that are not named have their defaults.
     """
     wanted = lab.defaults | dict(knobs)
     mine = [run for run in own if _is_evidence(run, lab, wanted) and run.code_hash == lab.code_hash]
-    known = [max(mine, key=lambda run: run.started_at)] if mine else recorded
-    found = next((run for run in known if _is_evidence(run, lab, wanted)), None)
+    return sorted(mine, key=lambda run: run.started_at, reverse=True)
+
+
+def find_evidence(
+    lab: LabHeader, knobs: Knobs, own: RunResult | None, recorded: Sequence[RunResult]
+) -> RunResult | None:
+    """What is known of `lab` at `knobs` (the others at their defaults), or None.
+
+    `own`, the first of `own_evidence`, or else the recorded run; judged by the tests that the
+    lab has now.
+    """
+    wanted = lab.defaults | dict(knobs)
+    found = own or next((run for run in recorded if _is_evidence(run, lab, wanted)), None)
     return found and judge_again(found, lab)
 
 
-def _is_evidence(run: RunResult, lab: LabHeader, knobs: Knobs) -> bool:
+def _is_evidence(run: Run, lab: LabHeader, knobs: Knobs) -> bool:
     return run.lab == lab.id and run.knobs == knobs and is_regular(run, lab)
 
 
-def is_regular(run: RunResult, lab: LabHeader) -> bool:
+def is_regular(run: Run, lab: LabHeader) -> bool:
     """Whether the run judges: complete, at the ordinary budget, with the lab's own seeds."""
-    seeds = [seed.seed for seed in run.seeds]
-    return run.status == "done" and run.budget == 1 and seeds == [*range(lab.seeds)]
+    is_whole = run.seed_numbers == tuple(range(lab.seeds))
+    return run.status == "done" and run.budget == 1 and is_whole
 
 
 def record_run(root: Path, result: RunResult) -> None:
@@ -127,16 +158,22 @@ def _lighten(run: RunResult) -> RunResult:
     for seed in run.seeds:
         kept = [event for event in seed.events if event.key not in known]
         known |= {event.key for event in kept if event.is_shown_once}
-        seeds.append(replace(seed, events=tuple(_rounded(_thin(event)) for event in kept)))
+        seeds.append(replace(seed, events=tuple(map(_lightened, kept))))
     return replace(run, seeds=tuple(seeds), seconds=round(run.seconds, 2), trace="", recorded=True)
 
 
-def _thin(event: Event) -> Event:
-    if not isinstance(event, Curve) or (n := len(event.xs)) <= MAX_POINTS:
-        return event
-    kept = [round(i * (n - 1) / (MAX_POINTS - 1)) for i in range(MAX_POINTS)]
-    xs, ys = (tuple(values[i] for i in kept) for values in (event.xs, event.ys))
-    return replace(event, xs=xs, ys=ys)
+def _lightened(event: Event) -> Event:
+    light: Event = _rounded(thinned(event, MAX_POINTS) if isinstance(event, Curve) else event)
+    return light
+
+
+def thinned(curve: Curve, n_points: int) -> Curve:
+    """At most so many of its points, evenly chosen, its ends among them."""
+    if (n := len(curve.xs)) <= n_points:
+        return curve
+    kept = [round(i * (n - 1) / (n_points - 1)) for i in range(n_points)]
+    xs, ys = (tuple(values[i] for i in kept) for values in (curve.xs, curve.ys))
+    return replace(curve, xs=xs, ys=ys)
 
 
 def _rounded(value: Any) -> Any:

@@ -83,6 +83,11 @@ class RunResult:
         """It ended as a run should; one that was cancelled, say, counts as none that was made."""
         return self.status == "done"
 
+    @property
+    def seed_numbers(self) -> tuple[int, ...]:
+        """The seeds that were begun."""
+        return tuple(seed.seed for seed in self.seeds)
+
     def values(self, measurement: str) -> tuple[float, ...]:
         """The measurement of every seed that has it, in seed order."""
         return tuple(

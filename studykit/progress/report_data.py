@@ -36,7 +36,7 @@ from studykit.review.session import Review
 from studykit.text import plural
 
 if TYPE_CHECKING:
-    from studykit.progress.store import StoredRun
+    from studykit.progress.runs import StoredRun
 
 RETENTION_WEEKS = 26
 """The latest weeks of the period whose retention is told one by one."""

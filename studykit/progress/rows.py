@@ -1,10 +1,8 @@
-"""Values as rows of the tables, and back: the only place that knows both; log and memories."""
+"""Values as rows of the tables, and back: log and memories."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -14,8 +12,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
-from studykit.lab.results import Prediction, RunResult, result_from_json, result_to_json
-from studykit.progress.tables import METADATA, MemoryColumns, MemoryRow, ReviewRow, RunRow
+from studykit.progress.tables import METADATA, MemoryColumns, MemoryRow, ReviewRow
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, State
 from studykit.review.session import Review
 from studykit.text import clean
@@ -119,34 +116,6 @@ def review_of(columns: Sequence[Any]) -> Review:
         content_hash=content_hash,
         after=memory_of(columns[:n_memory]),
     )
-
-
-def run_row(
-    result: RunResult, card_id: str | None, prediction: Prediction | None, sitting_id: int | None
-) -> RunRow:
-    """The row of a run and of what was predicted before it."""
-    return RunRow(
-        sitting_id=sitting_id,
-        lab=result.lab,
-        card_id=card_id,
-        started_at_ms=to_ms(result.started_at),
-        offset_min=offset_minutes(result.started_at),
-        seconds=result.seconds,
-        status=result.status,
-        device=result.device,
-        machine=result.machine,
-        code_hash=result.code_hash,
-        knobs=json.dumps(dict(result.knobs)),
-        seeds=json.dumps([seed.seed for seed in result.seeds]),
-        result=json.dumps(result_to_json(result)),
-        prediction=None if prediction is None else json.dumps(asdict(prediction)),
-    )
-
-
-def run_of(row: RunRow) -> tuple[RunResult, Prediction | None]:
-    """The run in a row and what was predicted; raises for JSON that is not one of ours."""
-    prediction = None if row.prediction is None else Prediction(**json.loads(row.prediction))
-    return result_from_json(json.loads(row.result)), prediction
 
 
 def _ms(at: datetime | None) -> int | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, delete
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Card
@@ -43,12 +43,17 @@ from studykit.progress.rows import (
     differences,
     memory_of,
     review_of,
-    run_of,
-    run_row,
     set_memory,
     stored_memories,
 )
-from studykit.progress.tables import MemoryRow, ReviewRow, RunRow, SittingRow
+from studykit.progress.runs import (
+    RunEntry,
+    StoredRun,
+    add_run,
+    stored_entries,
+    stored_runs,
+)
+from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, State
@@ -65,16 +70,6 @@ LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
 
 _review_id = col(ReviewRow.id)
 _card_id = col(ReviewRow.card_id)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRun:
-    """A run of a lab as it was stored, with the card it was started from and the prediction."""
-
-    id: int
-    result: RunResult
-    card_id: str | None
-    prediction: Prediction | None
 
 
 class Store:
@@ -272,29 +267,34 @@ class Store:
     ) -> int:
         """Add a run of the learner's own, whatever became of it; returns its id."""
         with self._writing() as session:
-            row = run_row(result, card_id, prediction, self._sitting_id)
-            session.add(row)
-            session.flush()
-            return _id(row)
+            return add_run(session, result, card_id, prediction, self._sitting_id)
+
+    def run_entries(self) -> list[RunEntry]:
+        """Every run without what it measured, oldest first; unreadable ones are left out."""
+        with self._reading() as session:
+            return list(stored_entries(session))
+
+    def run(self, run_id: int) -> StoredRun | None:
+        """The run with this id, or None if it cannot be read."""
+        return next(self._runs(run_id=run_id, with_events=True), None)
 
     def runs(self, lab_id: str | None = None) -> list[StoredRun]:
         """The runs, oldest first, of one lab or of all; those that cannot be read are left out."""
-        return [run for run in self._runs(lab_id) if isinstance(run, StoredRun)]
+        return list(self._runs(lab_id=lab_id, with_events=True))
 
-    def _runs(self, lab_id: str | None) -> Iterator[StoredRun | str]:
-        """Every run, or a line that says why it cannot be read."""
-        query = select(RunRow).order_by(col(RunRow.id))
-        if lab_id is not None:
-            query = query.where(RunRow.lab == lab_id)
+    def newest_runs(self, lab_id: str, n_newest: int) -> list[StoredRun]:
+        """The newest runs of a lab without their events, the newest first."""
+        return list(self._runs(lab_id=lab_id, n_newest=n_newest, with_events=False))
+
+    def each_run(self) -> Iterator[StoredRun]:
+        """Every run without its events, oldest first, read one by one."""
+        return self._runs(with_events=False)
+
+    def _runs(self, **which: Any) -> Iterator[StoredRun]:
         with self._reading() as session:
-            rows = session.exec(query).all()
-        for row in rows:
-            try:
-                result, prediction = run_of(row)
-            except (ValueError, KeyError, TypeError) as error:
-                yield f"run {row.id} of {clean(row.lab)} cannot be read: {clean(repr(error))}"
-            else:
-                yield StoredRun(_id(row), result, row.card_id, prediction)
+            for run in stored_runs(session, **which):
+                if isinstance(run, StoredRun):
+                    yield run
 
     # --- doctor ---
 
@@ -322,7 +322,8 @@ class Store:
                     f"memory of {clean(card_id)}: differs from the log"
                     " (`studykit doctor --rebuild` mends it)"
                 )
-        yield from (run for run in self._runs(None) if isinstance(run, str))
+            runs = stored_runs(session, with_events=True)
+            yield from (run for run in runs if isinstance(run, str))
 
     def rebuild(self) -> int:
         """Make the memories again from the log, all or none; returns how many were wrong."""
@@ -378,7 +379,7 @@ def _memory(session: Session, card_id: str) -> Memory:
     return memory_of(row) if row else NEW_MEMORY
 
 
-def _id(row: SittingRow | RunRow) -> int:
+def _id(row: SittingRow) -> int:
     """The id that the database has given to a row just written or read."""
     if row.id is None:
         raise ValueError("the row was never written")

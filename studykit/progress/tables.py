@@ -147,7 +147,7 @@ class PractisedRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """One run of a lab on the learner's machine; the columns repeat what queries ask for."""
+    """One run of a lab on the learner's machine: what lists and counts ask for."""
 
     __tablename__: ClassVar[str] = "runs"
     __table_args__: ClassVar[Any] = (
@@ -170,10 +170,25 @@ class RunRow(SQLModel, table=True):
     """JSON object."""
     seeds: str = Field(sa_type=Text)
     """JSON list of the seeds that ended."""
-    result: str = Field(sa_type=Text)
-    """The whole `RunResult` as JSON."""
+    budget: float = Field(sa_type=REAL)
     prediction: str | None = Field(default=None, sa_type=Text)
     """The `Prediction` made before the run as JSON, if one was made."""
+
+
+class OutcomeRow(SQLModel, table=True):
+    """What a run measured; in a table of its own, so that a list of runs reads none of it."""
+
+    __tablename__: ClassVar[str] = "outcomes"
+    __table_args__: ClassVar[Any] = (_STRICT,)
+
+    run_id: int | None = Field(default=None, primary_key=True, foreign_key="runs.id")
+    n_bytes: int
+    """Size of `events`."""
+    numbers: str = Field(sa_type=Text)
+    """The `RunResult` without its events, as JSON."""
+    events: str | None = Field(default=None, sa_type=Text)
+    """The events of each seed, in the order of the seeds, as JSON; None once they have given way
+    to those of newer runs."""
 
 
 METADATA = SQLModel.metadata

@@ -31,7 +31,7 @@ from studykit.review.schedule import Memory, Scheduler
 from studykit.review.study_queue import Counts, not_hidden
 
 if TYPE_CHECKING:
-    from studykit.progress.store import StoredRun
+    from studykit.progress.runs import RunEntry
     from studykit.study.services import Services
 
 DEFAULT_ANSWER_SECONDS = 20.0
@@ -198,7 +198,7 @@ def build_progress_stats(
     told: Mapping[int, tuple[int, int]],
     memories: Mapping[str, Memory],
     asked: Mapping[str, Memory],
-    runs: Sequence[StoredRun],
+    runs: Sequence[RunEntry],
     course: Course,
     today: date,
     scheduler: Scheduler,
@@ -226,7 +226,7 @@ def build_progress_stats(
 
 
 def calibration(
-    told: Mapping[int, tuple[int, int]], runs: Sequence[StoredRun]
+    told: Mapping[int, tuple[int, int]], runs: Sequence[RunEntry]
 ) -> tuple[Sureness, ...]:
     """Each confidence with how often the answers were right, the least sure first.
 
@@ -241,8 +241,8 @@ def calibration(
     return tuple(Sureness(percent, retention(*counts[percent])) for percent in sorted(counts))
 
 
-def _lab_record(header: LabHeader, runs: Sequence[StoredRun]) -> LabRecord:
-    own = [run for run in runs if run.result.lab == header.id]
+def _lab_record(header: LabHeader, runs: Sequence[RunEntry]) -> LabRecord:
+    own = [run for run in runs if run.lab == header.id]
     judged = [bet.correct for run in own if (bet := run.prediction) and bet.correct is not None]
-    n_runs = sum(run.result.is_complete for run in own)
+    n_runs = sum(run.is_complete for run in own)
     return LabRecord(header, n_runs, len(judged), sum(judged), bool(judged and judged[-1]))

@@ -80,8 +80,7 @@ def build_overview(services: Services) -> Overview:
     pretested = last_pretests(services).keys()
     known = Known(services.course, memories, marks, frozenset(), pretested, today)
     # After a quick look, or a run that was broken off, a prediction is still to be made.
-    results = [run.result for run in services.runs]
-    run_labs = (run.lab for run in results if run.is_complete and run.budget >= 1)
+    run_labs = (run.lab for run in services.runs if run.is_complete and run.budget >= 1)
     labs = waiting_labs(services.course, run_labs)
     return Overview(
         decks=decks,
@@ -119,7 +118,7 @@ def write_report(services: Services) -> Path:
     practised = services.progress.practised()
     days = [review.day for review in reviews] + [each.day for each in practised]
     since = min(days, default=today)
-    runs = services.progress.runs(None)
+    runs = services.progress.each_run()
     memories = services.progress.memories()
     text = render_markdown(
         period_stats(

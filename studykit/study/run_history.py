@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from studykit.course.cards import KnobValue, LabHeader
@@ -13,7 +13,7 @@ from studykit.lab.verdicts import judge_again
 from studykit.study.numbers import Summary, ladder, summarise
 
 if TYPE_CHECKING:
-    from studykit.progress.store import StoredRun
+    from studykit.progress.runs import StoredRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class PastRun:
     """A run of the learner's with what was predicted, or a recorded one."""
 
     result: RunResult
+    """Without its events, if it is the learner's."""
     prediction: Prediction | None = None
+    run_id: int | None = None
+    """By which the progress gives the whole of it; None for a recorded one, which is whole."""
 
 
 def past_runs(
@@ -31,10 +34,11 @@ def past_runs(
 
     All are judged by the tests that the lab has now.
     """
-    mine = [run for run in own if run.result.lab == header.id]
+    mine = [PastRun(run.result, run.prediction, run.id) for run in own]
+    mine = [run for run in mine if run.result.lab == header.id]
     mine.sort(key=lambda run: run.result.started_at, reverse=True)
-    runs = [*((run.result, run.prediction) for run in mine), *((run, None) for run in recorded)]
-    return tuple(PastRun(judge_again(run, header), prediction) for run, prediction in runs)
+    runs = [*mine, *map(PastRun, recorded)]
+    return tuple(replace(run, result=judge_again(run.result, header)) for run in runs)
 
 
 def changed_knobs(header: LabHeader, result: RunResult) -> Mapping[str, KnobValue]:

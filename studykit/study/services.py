@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
     from studykit.lab.stability import Sample
-    from studykit.progress.store import Store, StoredRun
+    from studykit.progress.runs import RunEntry
+    from studykit.progress.store import Store
     from studykit.review.practice import Mode, Practice
     from studykit.review.schedule import Scheduler
     from studykit.review.session import Session
     from studykit.review.study_queue import Limits
     from studykit.study.lab_run import LabRun
+
+
+N_RESULTS = 16
+"""Results of the learner's own runs that stay in memory."""
 
 
 class Services:
@@ -40,8 +45,9 @@ class Services:
     clock: Clock
     store: Store | None
     """The progress; None until `open` has opened it."""
-    runs: list[StoredRun]
-    """The learner's own runs of labs, oldest first; empty until `open`."""
+    runs: list[RunEntry]
+    """The learner's own runs of labs without what they measured, oldest first; empty until
+    `open`. `result_of` gives the whole of one."""
     warning: str
     """What went wrong as the progress was opened without keeping it from being used, or empty."""
     lab_run: LabRun | None
@@ -68,6 +74,7 @@ class Services:
         self.shows_tests = False
         self._deck_stamp = stamp_decks(course.root)
         self._open_store = open_store
+        self._results: dict[int, RunResult | None] = {}
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
         self._samples: dict[str, tuple[Sample, ...]] = {}
 
@@ -129,7 +136,7 @@ class Services:
         if latest is not None and is_behind(self.clock.now(), latest):
             when = f"{latest.astimezone(self.clock.now().tzinfo):%d %b %Y %H:%M}"
             self.warning = f"the clock stands before the last answer, of {when}: is it right?"
-        self.runs = list(store.runs(None))
+        self.runs = store.run_entries()
         self.store = store
 
     async def close(self) -> None:
@@ -226,10 +233,11 @@ class Services:
 
     def evidence_at(self, header: LabHeader, knobs: Knobs) -> RunResult | None:
         """As `evidence`, for a lab at any knobs; those not named have their defaults."""
-        from studykit.lab.recorded import find_evidence
+        from studykit.lab.recorded import find_evidence, own_evidence
         from studykit.lab.stability import samples_or_none, with_patience
 
-        own = [stored.result for stored in self.runs if stored.result.lab == header.id]
+        mine = map(self.result_of, own_evidence(header, knobs, self.runs))
+        own = next((result for result in mine if result is not None), None)
         found = find_evidence(header, knobs, own, self.recorded(header.id))
         if header.id not in self._samples:
             self._samples[header.id] = samples_or_none(self.course.root, header.id)
@@ -245,15 +253,24 @@ class Services:
 
     def record_run(
         self, result: RunResult, card: Card | None, prediction: Prediction | None
-    ) -> StoredRun:
+    ) -> RunEntry:
         """Store a run of the learner's, whatever became of it, with what was predicted."""
-        from studykit.progress.store import StoredRun
+        from studykit.progress.runs import RunEntry
 
         card_id = card.id if card else None
         run_id = self.progress.record_run(result, card_id=card_id, prediction=prediction)
-        stored = StoredRun(run_id, result, card_id, prediction)
-        self.runs.append(stored)
-        return stored
+        entry = RunEntry.of(run_id, result, card_id, prediction)
+        self.runs.append(entry)
+        return entry
+
+    def result_of(self, entry: RunEntry) -> RunResult | None:
+        """All that one of `runs` measured; None if it cannot be read. The latest are kept."""
+        if entry.id not in self._results:
+            stored = self.progress.run(entry.id)
+            if len(self._results) >= N_RESULTS:
+                del self._results[next(iter(self._results))]
+            self._results[entry.id] = None if stored is None else stored.result
+        return self._results[entry.id]
 
 
 def _describe_changes(before: Mapping[str, Card], after: Mapping[str, Card]) -> str:

@@ -188,12 +188,12 @@ class Sitting(Generic[AskingT]):
         has seen the outcome.
         """
         hand, card = self._hand, self.card
-        new = [stored.result for stored in self._services.runs[hand.n_runs :]]
+        new = self._services.runs[hand.n_runs :]
         if card is None or not new:
             return False
         hand.n_runs += len(new)
         found = self._services.evidence(card)
-        if found is None or all(found.started_at != result.started_at for result in new):
+        if found is None or all(found.started_at != run.started_at for run in new):
             return False
         hand.evidence, hand.has_evidence = found, True
         if self.phase == "revealed":

@@ -19,7 +19,8 @@ from studykit.course.cards import Choice, Match, Order
 from studykit.course.decks import load_course
 from studykit.errors import StoreError
 from studykit.lab.trust import remember
-from studykit.progress.store import Store, StoredRun
+from studykit.progress.runs import StoredRun
+from studykit.progress.store import Store
 from studykit.review.grading import present
 from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review

@@ -13,6 +13,7 @@ from studykit.lab.events import Curve, HeatMap, Measurement, Step, Walk
 from studykit.lab.recorded import (
     find_evidence,
     load_recorded,
+    own_evidence,
     record_run,
     recorded_runs,
     results_path,
@@ -183,9 +184,11 @@ def test_the_latest_complete_own_run_is_the_evidence(course: FakeCourse) -> None
     own = [RUN, old, newer_knobs, broken, other_code, other_lab, longer, other_seeds]
     recorded = [replace(RUN, recorded=True, machine="theirs")]
 
-    assert find_evidence(header, {}, own, recorded) == RUN
-    assert find_evidence(header, {"size": 8}, own, recorded) == RUN
-    assert find_evidence(header, {"norm": "post"}, own, recorded) is None
+    assert own_evidence(header, {}, own) == [RUN, old]
+    assert own_evidence(header, {"size": 8}, own) == [RUN, old]
+    assert own_evidence(header, {"norm": "post"}, own) == []
+    assert find_evidence(header, {}, RUN, recorded) == RUN
+    assert find_evidence(header, {"norm": "post"}, None, recorded) is None
 
 
 def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> None:
@@ -193,7 +196,7 @@ def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> Non
     tests = {"low": "loss < 0.1", "high": "loss > 0.1 and gain > 0"}
     header = replace(course.write_run("raise SystemExit", seeds=1), holds_if=tests)
 
-    for own, recorded in (([RUN], []), ([], [replace(RUN, recorded=True)])):
+    for own, recorded in ((RUN, []), (None, [replace(RUN, recorded=True)])):
         found = find_evidence(header, {}, own, recorded)
         assert found is not None
         assert found.verdicts == {"low": "refuted", "high": "undecided"}
@@ -208,6 +211,6 @@ def test_without_an_own_run_the_recorded_one_is_the_evidence(course: FakeCourse)
         replace(RUN, recorded=True, code_hash="xyz"),
     ]
 
-    assert find_evidence(header, {}, [], recorded) == recorded[1]
-    assert find_evidence(header, {"size": 2}, [], recorded) == recorded[0]
-    assert find_evidence(header, {}, [], []) is None
+    assert find_evidence(header, {}, None, recorded) == recorded[1]
+    assert find_evidence(header, {"size": 2}, None, recorded) == recorded[0]
+    assert find_evidence(header, {}, None, []) is None

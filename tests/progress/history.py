@@ -21,7 +21,7 @@ from datetime import timedelta
 
 from studykit.lab.results import Prediction
 from studykit.progress.report_data import PeriodStats, period_stats
-from studykit.progress.store import StoredRun
+from studykit.progress.runs import StoredRun
 from studykit.review.schedule import Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review
 from tests.progress.builders import (

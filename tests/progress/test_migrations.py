@@ -21,8 +21,8 @@ ADD_A_COLUMN = """\
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 def upgrade():
     with op.batch_alter_table("sittings") as batch:
@@ -44,17 +44,17 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (scripts / "versions").mkdir(parents=True)
     for source in (migrations.SCRIPTS / "env.py", *migrations.SCRIPTS.glob("versions/*.py")):
         (scripts / source.relative_to(migrations.SCRIPTS)).write_text(source.read_text())
-    (scripts / "versions" / "0004_next.py").write_text(ADD_A_COLUMN)
+    (scripts / "versions" / "0005_next.py").write_text(ADD_A_COLUMN)
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002", "0003", "0004"))
-    monkeypatch.setattr(migrations, "HEAD_REVISION", "0004")
+    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002", "0003", "0004", "0005"))
+    monkeypatch.setattr(migrations, "HEAD_REVISION", "0005")
     return scripts
 
 
 def old_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database as this version makes it, with a sitting and an answer in it."""
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "HEAD_REVISION", "0003")
+        patch.setattr(migrations, "HEAD_REVISION", "0004")
         with closing(open_store(folder)) as store:
             review = make_review()
             store.begin_sitting(review.at, review.day)
@@ -141,7 +141,7 @@ def test_an_old_database_is_copied_and_migrated(
 
     assert "place TEXT" in dict(schema(path))["sittings"]
     (backup,) = (tmp_path / "backups").iterdir()
-    assert backup.name == "progress-before-0004-from-0003.sqlite3"
+    assert backup.name == "progress-before-0005-from-0004.sqlite3"
     assert schema(backup) == before
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT card_id FROM reviews").fetchall() == [("a",)]
@@ -156,7 +156,7 @@ def test_a_migration_that_fails_changes_nothing(
     """Not even its first steps, which succeeded."""
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0004_next.py"
+    script = next_version / "versions" / "0005_next.py"
     script.write_text(
         f"{ADD_A_COLUMN}    op.execute('DELETE FROM reviews')\n    op.drop_table('x')\n"
     )
@@ -166,7 +166,7 @@ def test_a_migration_that_fails_changes_nothing(
     ) as caught:
         open_store(tmp_path)
 
-    assert "progress-before-0004-from-0003.sqlite3" in caught.value.hint
+    assert "progress-before-0005-from-0004.sqlite3" in caught.value.hint
     assert schema(path) == before
     script.write_text(ADD_A_COLUMN)
     with closing(open_store(tmp_path)) as store:
@@ -178,7 +178,7 @@ def test_a_migration_that_would_break_links_changes_nothing(
 ) -> None:
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0004_next.py"
+    script = next_version / "versions" / "0005_next.py"
     script.write_text(f"{ADD_A_COLUMN}    op.execute('DELETE FROM sittings')\n")
 
     with pytest.raises(StoreError, match="1 rows would point nowhere"):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studykit.progress.report_data import period_stats
+from studykit.progress.runs import StoredRun
 from studykit.progress.stats import FORECAST_DAYS, N_HARDEST, Tally, wilson_interval
-from studykit.progress.store import StoredRun
 from studykit.review.schedule import Rating, State
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_run
 from tests.progress.history import (

@@ -138,7 +138,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(store: Store) -> None:
     store.record_run(make_run(), card_id=None, prediction=None)
     store.record_run(make_run(), card_id=None, prediction=None)
     with closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE runs SET result = '{}' WHERE id = 1")
+        connection.execute("UPDATE outcomes SET numbers = '{}' WHERE run_id = 1")
 
     assert [run.id for run in store.runs()] == [2]
     (problem,) = store.check()

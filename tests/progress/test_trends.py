@@ -9,8 +9,8 @@ import pytest
 
 from studykit.lab.results import Prediction
 from studykit.progress.report_data import Trends, build_trends, period_stats
+from studykit.progress.runs import StoredRun
 from studykit.progress.stats import CALENDAR_WEEKS, Retention, Sureness, wilson_interval
-from studykit.progress.store import StoredRun
 from studykit.review.session import Review
 from tests.progress.builders import make_run
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, RUNS, SCHEDULER, TODAY

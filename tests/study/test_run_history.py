@@ -13,7 +13,7 @@ from studykit.course.cards import LabHeader
 from studykit.course.decks import load_course
 from studykit.lab.events import Measurement
 from studykit.lab.results import Prediction, RunResult, SeedResult
-from studykit.progress.store import StoredRun
+from studykit.progress.runs import StoredRun
 from studykit.study.run_history import (
     changed_knobs,
     changed_verdicts,

@@ -72,7 +72,7 @@ def test_a_run_at_the_cards_knobs_is_taken_up_once(tmp_path: Path) -> None:
     assert not sitting.refresh_evidence()
     run_lab(services, n_layers=8, minutes=2)
     assert sitting.refresh_evidence()
-    assert sitting.evidence == services.runs[-1].result
+    assert sitting.evidence == services.result_of(services.runs[-1])
     assert not sitting.refresh_evidence()
 
 
@@ -94,4 +94,4 @@ def test_runs_from_before_the_card_are_not_news(tmp_path: Path) -> None:
     run_lab(services, n_layers=8)
     sitting = Sitting(services, services.open_session())
     assert not sitting.refresh_evidence()
-    assert sitting.evidence == services.runs[-1].result
+    assert sitting.evidence == services.result_of(services.runs[-1])

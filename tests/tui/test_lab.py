@@ -240,7 +240,7 @@ async def test_knobs_turn_and_go_back_to_their_defaults(services: Services) -> N
         text = await finished(pilot)
 
         assert "other knobs than the card's" in text
-        assert services.runs[-1].result.knobs == {"bias": 0.01, "mood": "calm"}
+        assert services.runs[-1].knobs == {"bias": 0.01, "mood": "calm"}
         assert services.evidence(services.cards["coin-share"]) is None
 
 
@@ -276,7 +276,7 @@ async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(
         assert loop.time() - began < 2
         assert "Cancelled in seed 0 (1 of 2)" in text
         assert "saved as cancelled" in text
-        assert services.runs[-1].result.status == "cancelled"
+        assert services.runs[-1].status == "cancelled"
         assert services.evidence(services.cards["coin-share"]) is None
         # It counts nowhere as a run that was made.
         assert "coins/toss" in [lab.id for lab in build_overview(services).waiting]

@@ -15,7 +15,7 @@ from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
 if TYPE_CHECKING:
-    from studykit.progress.store import StoredRun
+    from studykit.progress.runs import RunEntry
     from studykit.review.offers import Offer
     from studykit.study.learner_stats import HomeStats
 
@@ -97,20 +97,20 @@ def render_ahead(stats: HomeStats) -> Content:
 
 
 def render_labs(
-    labs: Mapping[str, LabHeader], waiting: Sequence[LabHeader], runs: Sequence[StoredRun]
+    labs: Mapping[str, LabHeader], waiting: Sequence[LabHeader], runs: Sequence[RunEntry]
 ) -> Content:
     """The first labs, those that wait for a prediction before the others, each with its outcome."""
     lines = [Content.styled("LABS", HEAD)]
     order = {header.id: header for header in waiting} | dict(labs)
     for header in list(order.values())[:N_LABS]:
-        own = [run for run in runs if run.result.lab == header.id and run.result.is_complete]
+        own = [run for run in runs if run.lab == header.id and run.is_complete]
         lines.append(_lab_line(header, own, is_waiting=header in waiting))
     if (more := len(order) - N_LABS) > 0:
         lines.append(Content.styled(f"  and {more} more: x lists them", "$text-muted"))
     return Content("\n").join(lines)
 
 
-def _lab_line(header: LabHeader, runs: Sequence[StoredRun], *, is_waiting: bool) -> Content:
+def _lab_line(header: LabHeader, runs: Sequence[RunEntry], *, is_waiting: bool) -> Content:
     judged = [p.correct for run in runs if (p := run.prediction) and p.correct is not None]
     if judged and judged[-1]:
         mark, said = Content.styled("✓", "$text-success"), "last predicted right"

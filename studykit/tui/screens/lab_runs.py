@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,6 +10,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
+from studykit.errors import StudykitError
+from studykit.lab.verdicts import judge_again
 from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
 from studykit.study.run_history import compare, pair_at, past_runs
@@ -21,6 +23,11 @@ from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run, when_of
 from studykit.tui.widgets.safe import Static
 
+if TYPE_CHECKING:
+    from studykit.progress.runs import StoredRun
+
+N_LISTED = 100
+"""The learner's latest runs of a lab that are listed."""
 _LEAD = 5
 """Columns before the text of a row: the cursor, the letter, blanks."""
 
@@ -65,7 +72,13 @@ class LabRunsScreen(StudyScreen):
         super().__init__()
         self._header = header
         self._card = card
-        self._runs = past_runs(header, self.services.runs, self.services.recorded(header.id))
+        self._problem = ""
+        own: list[StoredRun] = []
+        try:
+            own = self.services.progress.newest_runs(header.id, N_LISTED)
+        except StudykitError as error:
+            self._problem = str(error)
+        self._runs = past_runs(header, own, self.services.recorded(header.id))
         self._pinned = 0
 
     def compose_body(self) -> ComposeResult:
@@ -85,6 +98,8 @@ class LabRunsScreen(StudyScreen):
             # The latest and the one before: a comparison from the start.
             rows.cursor = 1
             self.watch(rows, "cursor", self._compare)
+        if self._problem:
+            self.say(f"! {self._problem}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self._runs) if action in ("pin", "view", "page") else True
@@ -94,7 +109,10 @@ class LabRunsScreen(StudyScreen):
 
     def _title(self) -> Content:
         n_recorded = sum(run.result.recorded for run in self._runs)
-        told = [plural(len(self._runs) - n_recorded, "run") + " of yours"]
+        n_own = sum(run.lab == self._header.id for run in self.services.runs)
+        told = [plural(n_own, "run") + " of yours"]
+        if n_own > N_LISTED:
+            told[0] += f", the latest {N_LISTED} listed"
         if n_recorded:
             told.append(f"{n_recorded} recorded")
         return Content.assemble(
@@ -147,9 +165,19 @@ class LabRunsScreen(StudyScreen):
         """Look at the run at the cursor as it looked when it had ended."""
 
         past = self._runs[self._cursor]
-        run = LabRun.past(self._header, self._card, past.result, past.prediction)
-        when = when_of(past.result, self.services.clock.now()).strip()
-        self.app.push_screen(PastRunScreen(run, when))
+        result, note = past.result, ""
+        if past.run_id is not None:
+            try:
+                stored = self.services.progress.run(past.run_id)
+            except StudykitError as error:
+                self.say(f"! {error}")
+                return
+            if stored is not None:
+                result = judge_again(stored.result, self._header)
+                note = "its charts and maps gave way to newer runs" if stored.is_thinned else ""
+        run = LabRun.past(self._header, self._card, result, past.prediction)
+        when = when_of(result, self.services.clock.now()).strip()
+        self.app.push_screen(PastRunScreen(run, when, note))
 
     def action_page(self, step: int) -> None:
         pair = self.query_one("#pair")
@@ -174,14 +202,16 @@ class PastRunScreen(StagedScreen):
         NO_UNDO,
     ]
 
-    def __init__(self, run: LabRun, when: str) -> None:
+    def __init__(self, run: LabRun, when: str, note: str = "") -> None:
         super().__init__()
         self._run = run
         self._when = when
+        self._note = note
 
     def compose_body(self) -> ComposeResult:
         run = self._run
-        told = " · ".join([clean(run.header.id), self._when, render_knobs(run.knobs)])
+        parts = [clean(run.header.id), self._when, render_knobs(run.knobs), self._note]
+        told = " · ".join(filter(None, parts))
         yield Static(run.header.question, id="question")
         yield Static(Content.styled(told, "$text-muted"), id="origin")
         yield self._stage

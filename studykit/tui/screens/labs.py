@@ -47,8 +47,8 @@ class LabsScreen(StudyScreen):
             rows.rows = tuple(map(self._row, self.services.course.labs.values()))
 
     def _row(self, lab: LabHeader) -> Row:
-        own = [stored.result for stored in self.services.runs if stored.result.lab == lab.id]
-        n_own = sum(result.is_complete for result in own)
+        own = [run for run in self.services.runs if run.lab == lab.id]
+        n_own = sum(run.is_complete for run in own)
         told = f"run {n_own}×" if n_own else "not run yet"
         facts = " · ".join(filter(None, (lab.id, render_seconds(lab), told)))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
