@@ -93,6 +93,10 @@ class Reading(ABC):
         """True if it is a command of its own, which is done then."""
         return False
 
+    def is_overtaken(self) -> bool:
+        """True if another card stands now, which is said: this one was answered elsewhere."""
+        return False
+
     def go_on(self) -> None:
         """Card after card, until the learner quits."""
         self.voice.say_begin()
@@ -124,7 +128,7 @@ class Reading(ABC):
         shown = self.sitting.shown
         assert shown is not None
         line = self.ask(prompt(shown), only_colon=takes_words(shown))
-        if line is None:
+        if line is None or self.is_overtaken():
             return
         try:
             self.sitting.take(read_answer(shown, line))

@@ -120,7 +120,9 @@ class ReviewVoice(Voice):
         reviews = self._sitting.asking.reviews
         n_again = sum(review.rating is Rating.AGAIN for review in reviews)
         again = f", {n_again} again" if reviews else ""
-        say_wrapped(f"{plural(len(reviews), 'card')} rated{again}; all of it is saved.")
+        n_cards = len({review.card_id for review in reviews})
+        on_cards = f" on {plural(n_cards, 'card')}" if n_cards != len(reviews) else ""
+        say_wrapped(f"{plural(len(reviews), 'answer')}{on_cards}{again}; all of it is saved.")
 
 
 class PracticeVoice(Voice):

@@ -11,6 +11,7 @@ from studykit.errors import StudykitError
 from studykit.review.schedule import Rating, describe_interval
 from studykit.review.session import Session
 from studykit.study.sitting import Sitting, next_time
+from studykit.study.words import few
 
 if TYPE_CHECKING:
     from studykit.study.services import Services
@@ -58,6 +59,20 @@ class _Review(Reading):
             return
         say(f"Saved: {review.rating.name.lower()}, {next_time(review)}.")
         self.say_place()
+
+    def is_overtaken(self) -> bool:
+        sitting, shown = self.sitting, self.sitting.shown
+        try:
+            changed = sitting.asking.look_elsewhere(keep=not sitting.is_asked)
+        except StudykitError as error:
+            say(str(error))
+            return False
+        if changed:
+            say(f"Changed in another window: {few(changed)}.")
+        if sitting.shown is shown:
+            return False
+        self.say_place()
+        return True
 
     def ask_at_end(self) -> None:
         is_waiting = self.sitting.asking.waiting_until is not None

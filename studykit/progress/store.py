@@ -6,7 +6,7 @@ what its last review led to. One `Store` may be used from several threads.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -64,7 +64,7 @@ from studykit.text import clean
 # As text: it is asked before and after each rating, and building the query takes longer.
 _REVISION = """\
 SELECT id, card_id, at_ms, n_marks, marked_at_ms
-FROM (SELECT count(*) AS n_marks, max(at_ms) AS marked_at_ms FROM marks)
+FROM (SELECT count(*) AS n_marks, sum(at_ms) AS marked_at_ms FROM marks)
 LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
 """
 
@@ -121,27 +121,32 @@ class Store:
                 row.ended_at_ms = to_ms(at)
         self._sitting_id = None
 
-    def record(self, review: Review, before: Memory | None = None) -> None:
+    def record(
+        self, review: Review, before: Memory | None = None, known: Hashable = None
+    ) -> Hashable:
         """Add a review and set its card's memory; both are on the disk when this returns.
 
-        Raises `ElsewhereError` if `before` is given and is not what is known of the card: a
-        rating is never scheduled from a memory that another program has changed.
+        Returns the revision then. Raises `ElsewhereError` if `before` or `known` is given and
+        another program has changed the card's memory or the revision: a rating is scheduled from
+        the memory, and counted by the limits, that the learner has seen.
         """
         with self._writing() as session:
+            if known is not None and _revision(session) != known:
+                raise ElsewhereError.of_card(review.card_id)
             if before is not None and _memory(session, review.card_id) != before:
-                raise ElsewhereError(
-                    f"{clean(review.card_id)} was answered in another window meanwhile",
-                    hint="its intervals are new; rate again to count both answers",
-                )
+                raise ElsewhereError.of_card(review.card_id)
             add_review(session, review, self._sitting_id)
             set_memory(session, review.card_id, review.after)
+            return _revision(session)
 
-    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
+    def take_back(
+        self, day: date, expected: Review | None = None, cards: Container[str] | None = None
+    ) -> Review | None:
         """Remove the newest review and return it; None if it is of a day before `day`.
 
         It may be of a later day: the clock has been put back since. Its card's memory becomes
-        what the review before it led to. Raises `ElsewhereError` if `expected` is given and is
-        not the newest.
+        what the review before it led to. A review of a card that is not in `cards`, if they are
+        given, stays. Raises `ElsewhereError` if `expected` is given and is not the newest.
         """
         with self._writing() as session:
             newest = (
@@ -152,6 +157,8 @@ class Store:
             if row is None or row.day < day.isoformat():
                 return None
             review = review_of(row[1:])
+            if cards is not None and review.card_id not in cards:
+                return None
             if expected and (expected.card_id, expected.at) != (review.card_id, review.at):
                 raise ElsewhereError(
                     f"the last answer, to {clean(review.card_id)}, was given in another window",
@@ -184,7 +191,7 @@ class Store:
     def revision(self) -> Hashable:
         """Differs from an earlier one if something was answered, taken back or marked since."""
         with self._reading() as session:
-            return tuple(session.connection().exec_driver_sql(_REVISION).one())
+            return _revision(session)
 
     def latest_answer_at(self) -> datetime | None:
         """When the last answer was given by the clock of then, of whichever course."""
@@ -235,12 +242,16 @@ class Store:
         with self._reading() as session:
             return stored_marks(session, day)
 
-    def take_back_mark(self, day: date) -> Marking | None:
-        """The latest mark of `day` that hid a card, removed; None if a review came after it."""
+    def take_back_mark(self, day: date, cards: Container[str] | None = None) -> Marking | None:
+        """The latest mark of `day` that hid a card, removed; None if a review came after it.
+
+        One on a card that is not in `cards`, if they are given, stays.
+        """
         with self._writing() as session:
             marking = newest_hiding(session, day)
-            if marking is not None:
-                unset_mark(session, marking.card_id, marking.mark)
+            if marking is None or (cards is not None and marking.card_id not in cards):
+                return None
+            unset_mark(session, marking.card_id, marking.mark)
             return marking
 
     # --- practice beside the schedule ---
@@ -371,6 +382,10 @@ class Store:
         ):
             yield session
             session.commit()
+
+
+def _revision(session: Session) -> Hashable:
+    return tuple(session.connection().exec_driver_sql(_REVISION).one())
 
 
 def _memory(session: Session, card_id: str) -> Memory:

@@ -6,8 +6,7 @@ changed and the rating can be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from contextlib import suppress
+from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -29,8 +28,10 @@ from studykit.review.study_queue import (
     comes_today,
     step_end,
 )
+from studykit.text import clean
 
-NO_MARKS = Marks()
+UNREAD: Hashable = ()
+"""The revision of a journal that was not read since something was written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,14 @@ class Review:
 class ElsewhereError(StudykitError):
     """Another window on the same progress has answered meanwhile."""
 
+    @classmethod
+    def of_card(cls, card_id: str) -> ElsewhereError:
+        """The rated card itself was answered there: the learner has not seen its intervals."""
+        return cls(
+            f"{clean(card_id)} was answered in another window meanwhile",
+            hint="its intervals are new; rate again to count both answers",
+        )
+
 
 class Journal(MarkJournal, Protocol):
     """Where reviews are kept; each call is durable when it returns, or raises and did nothing."""
@@ -77,11 +86,15 @@ class Journal(MarkJournal, Protocol):
 
     def end_sitting(self, at: datetime) -> None: ...
 
-    def record(self, review: Review, before: Memory | None = None) -> None:
-        """Raises `ElsewhereError` if `before` is given and is not what is known of the card."""
+    def record(self, review: Review, before: Memory, known: Hashable) -> Hashable:
+        """The revision with the review in it.
 
-    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
-        """The last review, removed; None if it is of a day before `day`.
+        Raises `ElsewhereError` if the revision is not `known`, or if `before` is not what is known
+        of the card.
+        """
+
+    def take_back(self, day: date, expected: Review | None, cards: Container[str]) -> Review | None:
+        """The last review, removed; None if it is of a day before `day` or of none of `cards`.
 
         Raises `ElsewhereError` if `expected` is given and is another one.
         """
@@ -100,44 +113,48 @@ class Journal(MarkJournal, Protocol):
 
     def marks(self, day: date) -> Marks: ...
 
-    def take_back_mark(self, day: date) -> Marking | None:
-        """The last mark of `day` that hid a card, removed; None if a review came after it."""
+    def take_back_mark(self, day: date, cards: Container[str]) -> Marking | None:
+        """The last mark of `day` that hid a card, removed.
+
+        None if a review came after it, or if it is on none of `cards`.
+        """
 
 
 class Session(Asking):
     """A sitting on the due cards of `cards`; memories of other cards are left alone.
 
-    `done` is what the study day saw before, so that limits and siblings hold across sittings.
-    The journal learns of the sitting with its first rating.
+    `n_more_new` new cards are asked beyond the limit of the study day on which it begins. The
+    journal learns of the sitting with its first rating.
     """
 
     def __init__(
         self,
         cards: Mapping[str, Card],
-        memories: Mapping[str, Memory],
         journal: Journal,
         scheduler: Scheduler,
         limits: Limits,
-        done: Done,
         clock: Clock,
-        marks: Marks = NO_MARKS,
+        n_more_new: int = 0,
     ) -> None:
-        super().__init__(cards, marks, journal, scheduler.study_day, clock)
+        super().__init__(cards, Marks(), journal, scheduler.study_day, clock)
         self.memories: dict[str, Memory] = {}
         """Card id -> memory, of the cards that were reviewed at least once."""
-        self.done = done
+        self.done = Done()
+        """What the study day has seen, in whichever sitting."""
         self._journal = journal
-        self._revision = journal.revision()
-        self._remember(memories)
         self._scheduler = scheduler
-        self._limits = limits
         self._history: list[Review] = []
         self._began_at = self._shown_at
         self._is_begun = False  # in the journal
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
-        self._day = self._counted_day = scheduler.study_day(self._shown_at)
+        self._day = self._first_day = scheduler.study_day(self._shown_at)
         self._is_told_of_others = False  # the next undo may take back an answer from elsewhere
+        self._revision = UNREAD
+        self._take_up(self._shown_at)
+        self._usual_limits = self._first_limits = limits
+        if n_more_new:
+            self._first_limits = limits.with_more_new(self.done, n_more_new)
         self._build(self._shown_at)
         self._go_on(self._shown_at)
 
@@ -194,12 +211,14 @@ class Session(Asking):
     def rate(self, rating: Rating) -> Review:
         """The recorded review; the next card is current.
 
-        What the journal raises comes through, and nothing has changed; before an `ElsewhereError`
-        does, the answers of the other window are taken up.
+        What the journal raises comes through, and nothing has changed. `ElsewhereError`: another
+        window has answered the card; that is taken up, and the rating can be given again.
         """
         shown, judged = self._judged()
         card = shown.card
         at = self._now()
+        if card.id in self._turn_day(at):
+            raise ElsewhereError.of_card(card.id)
         before = self._memory(card.id)
         review = Review(
             card_id=card.id,
@@ -223,13 +242,7 @@ class Session(Asking):
             began_at = self._began_at
             self._journal.begin_sitting(began_at, self._scheduler.study_day(began_at))
             self._is_begun = True
-        try:
-            self._journal.record(review, before)
-        except ElsewhereError:
-            self.look_elsewhere()
-            raise
-        self._touched()
-        self._turn_day(at)
+        self._record(review, before)
         self._history.append(review)
         self.memories[card.id] = review.after
         self.done = self.done.plus(card, before)
@@ -239,6 +252,21 @@ class Session(Asking):
         self._go_on(at)
         return review
 
+    def _record(self, review: Review, before: Memory) -> None:
+        """Keeps `review`, if the day is as it is known here.
+
+        What another window has done meanwhile is taken up first: it has used the day's limits, too.
+        """
+        while True:
+            try:
+                self._revision = self._journal.record(review, before, self._revision)
+                return
+            except ElsewhereError:
+                if changed := self._take_up(review.at):
+                    self._build(review.at)
+                if review.card_id in changed:
+                    raise
+
     def hide(self, mark: Literal["suspended", "buried"]) -> Card:
         """The current card, put aside without a rating; the next card is current.
 
@@ -246,9 +274,9 @@ class Session(Asking):
         """
         card = self._asked().card
         at = self._now()
-        self._journal.mark(Marking(card.id, mark, at, self._scheduler.study_day(at)))
-        self._touched()
         self._turn_day(at)
+        self._journal.mark(Marking(card.id, mark, at, self._day))
+        self._revision = UNREAD
         self.marks = self.marks.plus(card.id, mark)
         self._leave()
         self._build(at)  # another card takes its place among the day's limits
@@ -262,20 +290,17 @@ class Session(Asking):
         course: its answer stays. Raises `ElsewhereError`, once, before it takes back an answer
         that another window has given after the last one of this sitting.
         """
+        self.look_elsewhere(keep=self.revealed)
         at = self._now()
-        self._turn_day(at)
-        marking = self._journal.take_back_mark(self._day)
+        marking = self._journal.take_back_mark(self._day, self.cards)
         if marking is not None:
-            self._touched()
+            self._revision = UNREAD
             return self._bring_back(marking, at)
         review = self._take_back()
-        self._touched()
         if review is None:
             return None
-        card = self.cards.get(review.card_id)
-        if card is None:
-            self._journal.record(review)
-            return None
+        self._revision = UNREAD
+        card = self.cards[review.card_id]
         before = self._journal.memory(card.id)
         if (last := self.last) and (last.card_id, last.at) == (review.card_id, review.at):
             self._history.pop()
@@ -297,19 +322,19 @@ class Session(Asking):
         expected = None if self._is_told_of_others else self.last
         self._is_told_of_others = False
         try:
-            return self._journal.take_back(self._day, expected)
+            return self._journal.take_back(self._day, expected, self.cards)
         except ElsewhereError:
             self._is_told_of_others = True
             raise
 
-    def _bring_back(self, marking: Marking, at: datetime) -> Card | None:
-        card = self.cards.get(marking.card_id)
-        if card is None:
-            self._journal.mark(marking)
-            return None
+    def _bring_back(self, marking: Marking, at: datetime) -> Card:
+        card = self.cards[marking.card_id]
         self.marks = self.marks.minus(card.id, marking.mark)
-        self._show(card, at)
+        if not self._is_beyond(card):  # after a clock went back, others may have its place
+            self._show(card, at)
         self._build(at)
+        if self.current is None:
+            self._go_on(at)
         return card
 
     def change_cards(self, cards: Mapping[str, Card], evidence: RunResult | None) -> None:
@@ -333,44 +358,65 @@ class Session(Asking):
     def look_elsewhere(self, *, keep: bool = True) -> frozenset[str]:
         """The cards that another window has answered, taken back or put aside; all is taken up.
 
-        The current card stays, unless it is one of them and `keep` is False.
+        So is a new study day. The current card stays, unless `keep` is False and it is one of them
+        or the day has no room for it any more.
         """
-        revision = self._journal.revision()
-        if revision == self._revision:
+        at = self._now()
+        is_day = self._scheduler.study_day(at) == self._day
+        if is_day and self._journal.revision() == self._revision:
             return frozenset()
-        at, before, was_hidden = self._now(), self.memories, self.marks.hidden
-        memories, marks = self._journal.memories(), self._journal.marks(self._day)
-        self.done = self._journal.done(self._day, self.cards)
-        self._revision, self.marks = revision, marks
-        self._remember(memories)
-        ids = before.keys() | self.memories.keys()
-        changed = {id_ for id_ in ids if before.get(id_) != self.memories.get(id_)}
-        changed |= was_hidden ^ marks.hidden
-        if self.current is not None and self.current.id in changed and not keep:
+        changed = self._take_up(at)
+        if is_day and not changed:
+            return changed  # a flag, or what was done here
+        current = self.current
+        if current is not None and not keep and (current.id in changed or self._is_beyond(current)):
             self._leave()
         self._build(at)
         if self.current is None:
             self._go_on(at)
-        return frozenset(changed & self.cards.keys())
+        return changed
 
     def refresh(self) -> bool:
         """Lets in learning steps that ended, a new study day; True if it brings a card."""
-        at = self._now()
-        self._turn_day(at)
-        if self.current is not None:
-            return False
-        self._go_on(at)
-        return self.current is not None
+        was_none, at = self.current is None, self._now()
+        if self._scheduler.study_day(at) != self._day:
+            self.look_elsewhere(keep=self.revealed)
+        elif was_none:
+            self._go_on(at)
+        return was_none and self.current is not None
 
     def end(self) -> None:
         """Notes the end, if anything was rated."""
         if self._is_begun:
             self._journal.end_sitting(self._now())
 
-    def _touched(self) -> None:
-        """What the journal holds now is known here; if it cannot be read, it is looked up later."""
-        with suppress(StudykitError):
-            self._revision = self._journal.revision()
+    def _take_up(self, at: datetime) -> frozenset[str]:
+        """The cards that are not as they were known here; what the journal holds is known then.
+
+        All or nothing: if the journal cannot be read, nothing has changed.
+        """
+        day = self._scheduler.study_day(at)
+        # The revision first: what is written after it is found the next time.
+        revision = self._journal.revision()
+        memories, marks = self._journal.memories(), self._journal.marks(day)
+        done = self._journal.done(day, self.cards)
+        before, marks_before = self.memories, self.marks
+        self._revision, self.done, self.marks = revision, done, marks
+        self._remember(memories)
+        ids = before.keys() | self.memories.keys()
+        changed = {id_ for id_ in ids if before.get(id_) != self.memories.get(id_)}
+        changed |= marks_before.suspended ^ marks.suspended
+        if day == self._day:  # else what was buried is back by itself
+            changed |= marks_before.buried ^ marks.buried
+        self._day = day
+        # Fewer reviews than an answer of ours led to: it was taken back.
+        self._history = [
+            review
+            for review in self._history
+            if review.card_id not in changed
+            or self._memory(review.card_id).reps >= review.after.reps
+        ]
+        return frozenset(changed & self.cards.keys())
 
     def _remember(self, memories: Mapping[str, Memory]) -> None:
         known = {id_: memory for id_, memory in memories.items() if memory.state is not State.NEW}
@@ -384,17 +430,32 @@ class Session(Asking):
     def _step_end(self, id_: str) -> datetime:
         return step_end(self._memory(id_), self._shown_at)
 
-    def _turn_day(self, at: datetime) -> None:
-        """Begins another study day, if `at` belongs to one; the current card stays."""
-        day = self._scheduler.study_day(at)
-        if day == self._day:
-            return
-        if day > self._counted_day:
-            # Only then: a clock that goes back, or back and forth, hands no limit out twice.
-            self.done, self._counted_day = Done(), day
-        self._day = day
-        self.marks = self.marks.on_another_day()
+    def _turn_day(self, at: datetime) -> frozenset[str]:
+        """Begins another study day, if `at` belongs to one; the current card stays.
+
+        What another window has done is taken up with it: it may be far into the day. Returns the
+        cards that were changed there.
+        """
+        if self._scheduler.study_day(at) == self._day:
+            return frozenset()
+        changed = self._take_up(at)
         self._build(at)
+        return changed
+
+    @property
+    def _limits(self) -> Limits:
+        return self._first_limits if self._day == self._first_day else self._usual_limits
+
+    def _is_beyond(self, card: Card) -> bool:
+        """True if the day has no room for `card`: its limit or a sibling's turn is used up."""
+        match self._memory(card.id).state:
+            case State.NEW:
+                has_room = self.done.new < self._limits.new_per_day
+            case State.REVIEW:
+                has_room = self.done.reviews < self._limits.reviews_per_day
+            case _:
+                return False
+        return not has_room or card.note in self.done.notes
 
     def _build(self, at: datetime) -> None:
         """What is left of the day beside the current card, which uses up its share of limits."""
@@ -439,9 +500,13 @@ class Session(Asking):
         self._shown_at = at
 
     def _put_back(self) -> None:
-        """The current card waits its turn again, first of its kind."""
+        """The current card waits its turn again, first of its kind, if it still has one today."""
         if (current := self.current) is None:
             return
-        is_learning = self._memory(current.id).state in (State.LEARNING, State.RELEARNING)
-        (self._learning if is_learning else self._rest).insert(0, current.id)
         self._leave()
+        memory = self._memory(current.id)
+        is_over = memory.state is State.REVIEW and not is_due(memory, self._shown_at, self._day)
+        if is_over or current.id in self.marks.hidden or self._is_beyond(current):
+            return  # another window has used its turn up
+        is_learning = memory.state in (State.LEARNING, State.RELEARNING)
+        (self._learning if is_learning else self._rest).insert(0, current.id)

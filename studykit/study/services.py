@@ -178,17 +178,8 @@ class Services:
         """A sitting on today's cards, with `n_more_new` beyond the day's limit of new ones."""
         from studykit.review.session import Session
 
-        store = self.progress
-        done, limits = store.done(self.today, self.cards), self.limits
         return Session(
-            self.cards,
-            store.memories(),
-            store,
-            self.scheduler,
-            limits.with_more_new(done, n_more_new) if n_more_new else limits,
-            done,
-            self.clock,
-            store.marks(self.today),
+            self.cards, self.progress, self.scheduler, self.limits, self.clock, n_more_new
         )
 
     def open_practice(self, mode: Mode, ids: Sequence[str], title: str) -> Practice:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from studykit.text import plural
+
+MOST_NAMED = 2
+"""Cards that are named in a line; more of them are counted."""
+
+
+def few(card_ids: Collection[str]) -> str:
+    """``core-a, core-b``, or ``3 cards``."""
+    is_few = len(card_ids) <= MOST_NAMED
+    return ", ".join(sorted(card_ids)) if is_few else plural(len(card_ids), "card")
 
 
 def short_day(day: date, today: date) -> str:

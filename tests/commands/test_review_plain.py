@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import closing
 from pathlib import Path
 from string import ascii_lowercase
@@ -24,7 +24,7 @@ from studykit.progress.store import Store
 from studykit.review.grading import present
 from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review
-from tests.commands.dice_course import open_store
+from tests.commands.dice_course import open_store, study
 from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
 from tests.tui.screen_course import LAB_ID, write_course
 
@@ -95,7 +95,7 @@ def test_every_kind_of_card_is_asked_graded_and_saved(
     assert "Rate: 1 again 1 min, 2 hard" in outcome.out
     assert "Saved: easy, next " in outcome.out
     assert "Done for today." in outcome.out
-    assert outcome.out.endswith("1 card rated, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("1 answer, 0 again; all of it is saved.\n")
     (review,) = reviews(home)
     assert review.rating is Rating.EASY
     assert review.correct is (None if name == "recall" else True)
@@ -137,7 +137,7 @@ def test_letters_are_words_where_words_are_asked_for(sit: Sit, home: Path) -> No
     outcome = sit("cloze", ":?", "q", "", "4", "q")
     assert "u: take the last rating back" in outcome.out
     assert [review.given for review in reviews(home)] == ["q"]
-    assert sit("cloze", ":q").out.endswith("0 cards rated; all of it is saved.\n")
+    assert sit("cloze", ":q").out.endswith("0 answers; all of it is saved.\n")
 
 
 def test_undo_takes_back_across_sittings(sit: Sit, home: Path) -> None:
@@ -155,7 +155,7 @@ def test_the_end_of_the_input_ends_the_sitting(sit: Sit, home: Path) -> None:
     """Whatever was rated is kept, and the sitting has its end."""
     outcome = sit("recall choice", "", "4")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.endswith("\n1 card rated, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("\n1 answer, 0 again; all of it is saved.\n")
     assert len(reviews(home)) == 1
 
 
@@ -189,7 +189,7 @@ def test_control_c_ends_the_sitting(sit: Sit, home: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("builtins.input", type_)
     outcome = sit("recall choice")
     assert (outcome.code, outcome.err) == (130, "")
-    assert outcome.out.endswith("1 card rated, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("1 answer, 0 again; all of it is saved.\n")
     assert len(reviews(home)) == 1
 
 
@@ -198,10 +198,10 @@ def test_a_rating_that_cannot_be_saved_is_asked_for_again(
 ) -> None:
     record, refusals = Store.record, iter([StoreError("no space left on the disk")])
 
-    def refuse_once(store: Store, review: Review, before: Memory | None) -> None:
+    def refuse_once(store: Store, review: Review, before: Memory, known: Hashable) -> Hashable:
         for error in refusals:
             raise error
-        record(store, review, before)
+        return record(store, review, before, known)
 
     monkeypatch.setattr(Store, "record", refuse_once)
     outcome = sit("recall", "", "4", "4", "q")
@@ -299,3 +299,53 @@ def test_no_row_is_wider_than_the_terminal(
     out = sit(name, "no answer", ":q").out.replace(": ", ":\n")  # where lines are typed
     assert "is no answer" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 40
+
+
+def test_a_card_that_comes_again_is_one_card(sit: Sit) -> None:
+    """Its learning steps are answers, all on the same card."""
+    assert sit("recall", "", "1", "", "4", "q").out.endswith(
+        "2 answers on 1 card, 1 again; all of it is saved.\n"
+    )
+
+
+class Typist(io.StringIO):
+    """Lines typed one by one, before each of which something may happen elsewhere."""
+
+    def __init__(self, *lines: str | Callable[[], None]) -> None:
+        super().__init__()
+        self._lines = list(lines)
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        while self._lines:
+            line = self._lines.pop(0)
+            if isinstance(line, str):
+                return f"{line}\n"
+            line()
+        return ""
+
+
+def test_a_card_answered_in_another_window_gives_way(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before its answer is taken; once it is revealed, the rating is refused once."""
+    root = write_course(tmp_path / "course", "recall", "cloze", "numeric")
+    typed = (
+        lambda: study(home, "stacks-recall", AT),
+        "",  # the answer to a card that has gone
+        "layer norm",
+        "",
+        lambda: study(home, "stacks-cloze", AT),
+        "3",
+        "3",
+        ":q",
+    )
+    monkeypatch.setattr(sys, "stdin", Typist(*typed))
+    assert main(["--course", str(root), "review", "--plain"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Changed in another window: stacks-recall." in out
+    assert out.count("Not saved: stacks-cloze was answered in another window meanwhile") == 1
+    assert [(review.card_id, review.rating) for review in reviews(home)] == [
+        ("stacks-recall", Rating.EASY),
+        ("stacks-cloze", Rating.EASY),
+        ("stacks-cloze", Rating.GOOD),
+    ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from studykit.course.cards import (
@@ -121,15 +121,16 @@ class MemoryJournal:
         self._check()
         self.ended.append(at)
 
-    def record(self, review: Review, before: Memory | None = None) -> None:
+    def record(self, review: Review, before: Memory, known: Hashable) -> Hashable:
         self._check()
-        if before is not None and before != self.memory(review.card_id):
-            raise ElsewhereError("answered in another window")
+        if known != self.revision() or before != self.memory(review.card_id):
+            raise ElsewhereError.of_card(review.card_id)
         self.reviews.append(review)
+        return self.revision()
 
-    def take_back(self, day: date, expected: Review | None = None) -> Review | None:
+    def take_back(self, day: date, expected: Review | None, cards: Container[str]) -> Review | None:
         self._check()
-        if not self.reviews or self.reviews[-1].day < day:
+        if not self.reviews or self.reviews[-1].day < day or self.reviews[-1].card_id not in cards:
             return None
         if expected and expected != self.reviews[-1]:
             raise ElsewhereError("given in another window")
@@ -153,11 +154,13 @@ class MemoryJournal:
         self._check()
         self.markings = [m for m in self.markings if (m.card_id, m.mark) != (card_id, mark)]
 
-    def take_back_mark(self, day: date) -> Marking | None:
+    def take_back_mark(self, day: date, cards: Container[str]) -> Marking | None:
         self._check()
         hiding = [m for m in self.markings if m.day == day and m.mark != "flagged"]
         answers = [review.at for review in self.reviews if review.day == day]
         if not hiding or (answers and max(answers) >= hiding[-1].at):
+            return None
+        if hiding[-1].card_id not in cards:
             return None
         self.markings.remove(hiding[-1])
         return hiding[-1]
@@ -190,7 +193,9 @@ class MemoryJournal:
         for review in self.reviews:
             before = states.get(review.card_id, State.NEW)
             states[review.card_id] = review.after.state
-            if review.day == day and review.card_id in cards:
+            # The day after, too: its answers were given before the clock went back.
+            is_counted = review.day in (day, day + timedelta(days=1))
+            if is_counted and review.card_id in cards:
                 new += before is State.NEW
                 reviews += before is State.REVIEW
                 notes |= {cards[review.card_id].note} - {""}

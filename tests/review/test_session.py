@@ -17,7 +17,7 @@ from studykit.course.cards import Card, Cloze, Numeric, Predict
 from studykit.errors import StoreError
 from studykit.review.grading import AnswerError, Confidence
 from studykit.review.marks import Marks
-from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
+from studykit.review.schedule import Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review, Session
 from studykit.review.study_queue import LEARN_AHEAD, Counts, Done, Limits
 from tests.review.helpers import (
@@ -41,18 +41,12 @@ def sit(
     scheduler: Scheduler = SCHEDULER,
 ) -> Session:
     """A sitting that begins where the journal's last one ended."""
-    journal = journal or MemoryJournal()
-    clock = clock or FixedClock(MONDAY)
-    day = scheduler.study_day(clock.now())
     return Session(
         cards,
-        journal.memories(),
-        journal,
+        journal or MemoryJournal(),
         scheduler,
         limits or Limits(),
-        journal.done(day, cards),
-        clock,
-        journal.marks(day),
+        clock or FixedClock(MONDAY),
     )
 
 
@@ -579,7 +573,7 @@ class Sittings(RuleBasedStateMachine):
         day = SCHEDULER.study_day(self.clock.now())
         of_day = [review.card_id for review in self.journal.reviews if review.day == day]
         twin = replace(self.journal, markings=[*self.journal.markings])
-        if (marking := twin.take_back_mark(day)) is not None:
+        if (marking := twin.take_back_mark(day, self.cards)) is not None:
             of_day = [marking.card_id]
         card = self.session.undo()
         assert (card.id if card else None) == (of_day[-1] if of_day else None)
@@ -631,16 +625,9 @@ TestSittings = Sittings.TestCase
 TestSittings.settings = settings(max_examples=150, stateful_step_count=30)
 
 
-def test_memories_not_in_the_course_and_new_ones_are_left_out() -> None:
+def test_a_memory_of_a_card_that_is_not_in_the_course_is_left_out() -> None:
     journal = MemoryJournal()
-    session = Session(
-        make_cards("a"),
-        {"a": Memory(), "gone": Memory(State.REVIEW, due_day=MONDAY.date())},
-        journal,
-        SCHEDULER,
-        Limits(),
-        Done(),
-        FixedClock(MONDAY),
-    )
+    rate(sit(make_cards("gone"), journal))
+    session = sit(make_cards("a"), journal)
     assert session.memories == {}
     assert session.counts == Counts(new=1)

@@ -347,7 +347,8 @@ class AskingScreen(StudyScreen):
             self.say(self.NOTHING_LEFT)
             return
         await self.show_card()
-        self.say(f"Taken back: {card.id} stands again as it was")
+        stands = "stands again as it was" if card is self._sitting.card else "is asked again"
+        self.say(f"Taken back: {card.id} {stands}")
 
     def action_flag(self) -> None:
         try:

@@ -12,15 +12,13 @@ from studykit.review.grading import Grade
 from studykit.review.schedule import Rating, describe_interval, turned_leech
 from studykit.review.session import Session
 from studykit.study.sitting import Sitting, next_time
+from studykit.study.words import few
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
 from studykit.tui.widgets.card_view import CardView, Evidence
 from studykit.tui.widgets.place_line import PlaceLine, render_counts
 from studykit.tui.widgets.rating_bar import NAMES, RatingBar
 from studykit.tui.widgets.sitting_end import SittingEnd
-
-MOST_NAMED = 2
-"""Cards that are named in the status line; more of them are counted."""
 
 
 class ReviewScreen(AskingScreen):
@@ -101,19 +99,21 @@ class ReviewScreen(AskingScreen):
         except StudykitError as error:
             self.warn(str(error))
             return False
-        if not changed:
-            return False
         if sitting.shown is not shown:
             await self.show_card()
-        else:
+        elif changed:
             self.show_place()
+        else:
+            return False
+        if not changed:
+            self.say("A new study day has begun, and its cards stand here")
+            return False
         is_current = card is not None and card.id in changed
-        ids = ", ".join(sorted(changed)) if len(changed) <= MOST_NAMED else f"{len(changed)} cards"
         way_on = ""
         if is_current and sitting.phase == "revealed":
             await self.show_answer()
             way_on = "; its intervals are new, and a rating here counts beside the other"
-        self.warn(f"changed in another window: {ids}{way_on}")
+        self.warn(f"changed in another window: {few(changed)}{way_on}")
         return is_current
 
     # Putting aside
