@@ -75,7 +75,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KNOB=VALUE",
-        help="Set a knob; may be repeated.",
+        help="Set a knob, also to a number that the lab does not list; may be repeated.",
         autocompletion=_complete_knob,
     ),
 ]

@@ -34,6 +34,8 @@ def find_lab(environment: Environment, lab_id: str) -> LabHeader:
 
 def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobValue]:
     """Every knob of the lab: its default, or what ``KNOB=VALUE`` in `settings` says."""
+    from studykit.study.knob_values import parse_knob
+
     knobs = header.defaults
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -42,11 +44,10 @@ def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobVal
         if name not in header.knobs:
             known = ", ".join(header.knobs) or "none"
             raise UsageError(f"{header.id} has no knob {name!r}", hint=f"its knobs: {known}")
-        fitting = [value for value in header.knobs[name] if _is_written(text, value)]
-        if not fitting:
-            allowed = ", ".join(map(str, header.knobs[name]))
-            raise UsageError(f"{name} cannot be {text!r}", hint=f"it may be {allowed}")
-        knobs[name] = fitting[0]
+        try:
+            knobs[name] = parse_knob(header.knobs[name], text)
+        except ValueError as error:
+            raise UsageError(f"{name} cannot be {text!r}", hint=f"it may be {error}") from None
     return knobs
 
 
@@ -56,18 +57,6 @@ def require_budget(header: LabHeader, budget: float) -> None:
         raise UsageError("a budget of nan", hint="a number from 0.01 to 100")
     if budget != 1 and not header.takes_budget:
         raise UsageError(f"{header.id} takes no budget", hint="it trains nothing: no --budget")
-
-
-def _is_written(text: str, value: KnobValue) -> bool:
-    """True if a person who types `text` means `value`: ``1e-3`` and ``0.001`` are the same."""
-    if isinstance(value, bool):
-        return text.lower() == str(value).lower()
-    if isinstance(value, str):
-        return text == value
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
 
 
 PRELOAD = ("torch",)

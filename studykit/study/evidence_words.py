@@ -59,6 +59,21 @@ def claims_of(header: LabHeader, card: Card | None) -> tuple[str, ...]:
     return tuple(claim for claim in wanted if claim in header.claims)
 
 
+_READING = "How to read it"
+"""Begins the paragraph of a lab's description that tells what its charts and numbers are."""
+
+
+def about_before(header: LabHeader) -> list[str]:
+    """The paragraphs of a lab's description for those who have not seen its outcome.
+
+    The idea, and how to read it; what follows may tell what comes out, and so may a description
+    that is not divided in this way.
+    """
+    paragraphs = header.about.split("\n\n")
+    at = next((n for n, text in enumerate(paragraphs) if text.startswith(_READING)), -1)
+    return paragraphs[: at + 1]
+
+
 def render_origin(header: LabHeader, result: RunResult, now: datetime) -> str:
     """Lab, whose run and when, device, knobs and seeds; times in the zone of `now`."""
     if result.recorded:

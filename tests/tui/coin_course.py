@@ -83,6 +83,10 @@ topics:
 LAB = '''\
 """How often a coin shows heads.
 
+A coin is tossed again and again, and what it shows is counted.
+
+How to read it. The chart shows the share of heads so far.
+
 The share of heads tends to the coin's bias.
 """
 
@@ -96,6 +100,7 @@ POINTS = ("1.1.1",)
 CLAIMS = {"half": "Heads show in about half of all tosses.", "none": "Heads hardly ever show."}
 HOLDS_IF = {"half": "abs(share - 0.5) < 0.1", "none": "share < 0.05"}
 KNOBS = {"bias": (0.5, 0.01), "mood": ("calm", "slow", "angry")}
+KNOB_HELP = {"bias": "probability of heads"}
 SEEDS = 2
 SECONDS = {"cpu": 1}
 

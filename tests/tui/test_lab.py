@@ -205,7 +205,7 @@ async def test_an_option_chosen_in_the_lab_is_judged_like_the_cards(services: Se
         await pilot.press("enter")
         await choose(pilot, "In about half of all tosses")
         assert "“In about half of all tosses” ✓ right" in words(await finished(pilot))
-        await pilot.press("r", "l", "enter")
+        await pilot.press("r", "h", "enter")
         assert "Here with bias 0.01." in text_of(pilot.app)
         await choose(pilot, "In about half of all tosses")
         assert "“In about half of all tosses” ✗ wrong" in words(await finished(pilot))
@@ -219,9 +219,9 @@ async def test_an_outcome_that_was_shown_is_not_predicted(services: Services, ca
     async with opened(services, card_id, is_answered=True) as pilot:
         assert "The outcome at these knobs was shown" in text_of(pilot.app)
         assert "Enter run" in text_of(pilot.app)
-        await pilot.press("l")
+        await pilot.press("h")
         assert "YOUR PREDICTION" in text_of(pilot.app)
-        await pilot.press("h", "enter")
+        await pilot.press("l", "enter")
         await finished(pilot)
         assert services.runs[-1].prediction is None
 
@@ -229,19 +229,53 @@ async def test_an_outcome_that_was_shown_is_not_predicted(services: Services, ca
 async def test_knobs_turn_and_go_back_to_their_defaults(services: Services) -> None:
     """The run has the knobs as they stood; a card keeps its evidence if they are not its own."""
     async with opened(services) as pilot:
-        await pilot.press("l", "l", "j", "right")
-        assert "bias ◂ 0.01 ▸" in words(text_of(pilot.app))
+        await pilot.press("h", "h", "j", "right")
+        assert "bias [0.01] 0.5" in words(text_of(pilot.app))
         assert "Here with bias 0.01, mood slow." in words(text_of(pilot.app))
-        assert "▸ mood ◂ slow ▸" in words(text_of(pilot.app))
+        assert "▸ mood calm [slow] angry" in words(text_of(pilot.app))
         await pilot.press("d")
-        assert "bias ◂ 0.5 ▸" in words(text_of(pilot.app))
-        assert "▸ mood ◂ calm ▸" in words(text_of(pilot.app))
-        await pilot.press("k", "l", "s")
+        assert "bias 0.01 [0.5]" in words(text_of(pilot.app))
+        assert "▸ mood [calm] slow angry" in words(text_of(pilot.app))
+        await pilot.press("k", "h", "s")
         text = await finished(pilot)
 
         assert "other knobs than the card's" in text
         assert services.runs[-1].knobs == {"bias": 0.01, "mood": "calm"}
         assert services.evidence(services.cards["coin-share"]) is None
+
+
+async def test_a_knob_takes_a_value_of_ones_own(services: Services) -> None:
+    """Of a number any that is like the lab's; it stands among them in order, and can be left."""
+    async with opened(services) as pilot:
+        await pilot.press("equals_sign", *"0.2")
+        text = words(text_of(pilot.app))
+        assert "bias = 0.2" in text and "a number above 0; Enter takes it, Esc leaves it" in text
+        await pilot.press("escape")
+        assert "bias 0.01 [0.5]" in words(text_of(pilot.app))
+        await pilot.press("equals_sign", *"-1", "enter")
+        assert "! bias must be a number above 0" in text_of(pilot.app)
+        await pilot.press("backspace", "backspace", *"2e-1", "enter")
+        assert "▸ bias 0.01 [0.2] 0.5" in words(text_of(pilot.app))
+        await pilot.press("l", "h", "j")
+        assert "= own value" not in text_of(pilot.app)  # a name has no others like it
+        await pilot.press("s")
+        await finished(pilot)
+        assert services.runs[-1].knobs == {"bias": 0.2, "mood": "calm"}
+
+
+async def test_a_lab_teaches_before_it_runs(services: Services) -> None:
+    """What each knob is, the idea, how to read the charts; what comes out, not yet."""
+    async with opened(services, "", size=(80, 30)) as pilot:
+        text = words(text_of(pilot.app))
+        assert "probability of heads" in text
+        assert "THE IDEA A coin is tossed" in text and "HOW TO READ IT The chart" in text
+        assert "tends to the coin's bias" not in text
+        await pilot.press("q")
+        await show(pilot, services, "coin-share")
+        assert "THE IDEA" not in text_of(pilot.app)  # it may be what the card asks for
+        await pilot.press("q")
+        await show(pilot, services, "coin-share", is_answered=True)
+        assert "THE IDEA" in text_of(pilot.app)
 
 
 async def test_what_was_predicted_on_the_card_stands_for_its_knobs_only(
@@ -251,10 +285,10 @@ async def test_what_was_predicted_on_the_card_stands_for_its_knobs_only(
     made = Prediction("About a half", "half")
     async with opened(services, prediction=made) as pilot:
         assert "YOU SAID  “About a half”" in text_of(pilot.app)
-        await pilot.press("l")
+        await pilot.press("h")
         assert "YOU SAID" not in text_of(pilot.app)
         assert "About a half" in text_of(pilot.app)
-        await pilot.press("h", "enter")
+        await pilot.press("l", "enter")
         text = await finished(pilot)
 
         assert "“About a half”  ✓ right" in text
@@ -399,7 +433,7 @@ async def test_again_asks_for_a_new_prediction_at_other_knobs(services: Services
 
         assert "▸ KNOBS" in text_of(pilot.app)
         assert "About a half" not in text_of(pilot.app)
-        await pilot.press("l")
+        await pilot.press("h")
         assert "About a half" in text_of(pilot.app)
 
 

@@ -200,7 +200,7 @@ async def test_knobs_and_bet_survive_a_resize(services: Services) -> None:
         await open_home(pilot)
         card = services.cards["stacks-predict"]
         await app.push_screen(LabScreen(services.course.labs[LAB_ID], card.knobs, card))
-        await pilot.press("l", "enter", "j", "j")
+        await pilot.press("h", "enter", "j", "j")
         for size in ((40, 10), (80, 24)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.1)

@@ -19,6 +19,7 @@ from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
 from studykit.study.lab_run import QUICK_LOOK, LabRun
+from studykit.tui.messages import AnswerUnclear
 from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -105,6 +106,8 @@ class LabScreen(StagedScreen):
         if action == "run":
             setup = self._setup
             return setup.pointed_prediction is not None or not setup.needs_prediction
+        if action == "own_value":
+            return self._setup.can_set
         if action == "quick_look":
             return self._header.takes_budget
         if action == "log":
@@ -121,7 +124,7 @@ class LabScreen(StagedScreen):
         if self.phase == "predict":
             self.say("j k or a letter: mark what you predict")
         elif self._header.knobs:
-            self.say("j k move · h l turn a knob")
+            self.say("j k move · h l turn a knob · PgDn and PgUp scroll")
         else:
             self.say("")
 
@@ -144,6 +147,22 @@ class LabScreen(StagedScreen):
             self._setup.change(step)
         else:
             super().action_change(step)
+
+    def action_own_value(self) -> None:
+        self._setup.ask_value()
+
+    @on(AnswerUnclear)
+    def _ask_for_value(self, event: AnswerUnclear) -> None:
+        event.stop()
+        self.warn(event.hint)
+
+    def action_page(self, step: int) -> None:
+        """Scroll the outcome, and before the run what the lab is about."""
+        if self._lab_run is None:
+            rows = step * max(1, self._setup.size.height - 1)
+            self._setup.scroll_relative(y=rows, animate=False)
+        else:
+            super().action_page(step)
 
     def action_defaults(self) -> None:
         self._setup.set_defaults()

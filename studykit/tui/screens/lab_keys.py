@@ -13,8 +13,9 @@ from studykit.tui.widgets.gauges import Phase
 LAB_KEYS: list[BindingType] = [
     Binding("enter", "predict", "predict", id="lab-predict", tooltip="On to the prediction"),
     Binding("enter", "run", "run", id="lab-run", tooltip="Run the lab with these knobs"),
-    Binding("s", "skip", "skip prediction", id="lab-skip", tooltip="Run without predicting"),
+    Binding("s", "skip", "skip", id="lab-skip", tooltip="Run without predicting"),
     Binding("1", "quick_look", "quick", id="lab-quick-look", tooltip="One seed, less training"),
+    Binding("equals_sign", "own_value", "own value", key_display="=", id="lab-own-value"),
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
     *(
         Binding(
@@ -45,8 +46,8 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "skip": ("knobs", "predict"),
     "quick_look": ("knobs", "predict"),
     "defaults": ("knobs",),
+    "own_value": ("knobs",),
     "change": ("knobs", "run", "outcome"),
-    "page": ("run", "outcome"),
     "cancel": ("run",),
     "again": ("outcome",),
     "log": ("outcome",),

@@ -15,6 +15,8 @@ from studykit.tui.widgets.safe import Static
 MINIMUM = (60, 18)
 """Columns and rows that the screens need; the app's breakpoints hide them below."""
 HELP_ACTION = "help"
+OUT_KEY = "q"
+"""Leads back from every screen, and from Home out of the app."""
 
 
 class StatusLine(Static):
@@ -82,7 +84,7 @@ class KeyHints(Widget):
                 return
 
     def _hints(self) -> list[Hint]:
-        """The hints that fit, one an action; help takes its place first."""
+        """The hints that fit, one an action; the way out and help take their places first."""
         by_action: dict[str, Hint] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -92,7 +94,8 @@ class KeyHints(Widget):
                     f"{binding.description} ",
                 )
                 by_action[binding.action] = Hint(binding.key, text)
-        last = [hint] if (hint := by_action.pop(HELP_ACTION, None)) else []
+        ways_out = [action for action, hint in by_action.items() if hint.key == OUT_KEY]
+        last = [by_action.pop(action) for action in (*ways_out, HELP_ACTION) if action in by_action]
         room = self.size.width - sum(hint.text.cell_length for hint in last)
         shown: list[Hint] = []
         for hint in by_action.values():

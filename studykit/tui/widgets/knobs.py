@@ -1,8 +1,7 @@
-"""The knobs of a lab as rows: which one, its value, the values that it may take."""
+"""The knobs of a lab as rows: which one, the values that it may take, what it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -13,87 +12,120 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from studykit.course.cards import Knobs, KnobValue
+from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.study.evidence_words import format_knob
+from studykit.study.knob_values import in_order
 from studykit.text import clean
+from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
+
+NARROWEST_HELP = 30
+"""Columns that what a knob is has at least beside its values; else it stands below them."""
 
 
 class KnobRows(Widget):
-    """One row a knob; the screen moves the cursor, so that no key depends on the focus."""
+    """One entry a knob; the screen moves the cursor, so that no key depends on the focus."""
 
     DEFAULT_CSS = """
     KnobRows { height: auto; }
     """
 
     cursor: reactive[int] = reactive(-1)
-    """Row of the chosen knob; -1: none is to be changed now."""
-    values: reactive[dict[str, KnobValue]] = reactive({})
+    """The chosen knob; -1: none is to be changed now."""
+    values: reactive[dict[str, KnobValue]] = reactive({}, layout=True)
 
     @dataclass
     class Clicked(Message):
-        """The mouse picked a row; picked again, its knob takes the next value."""
+        """The mouse picked a knob; picked again, it takes the next value."""
 
         index: int
 
     def __init__(
         self,
-        choices: Mapping[str, tuple[KnobValue, ...]],
+        header: LabHeader,
         values: Knobs,
         *,
         id: str | None = None,  # noqa: A002 - textual's name
     ) -> None:
         super().__init__(id=id)
-        self._choices = dict(choices)
+        self._header = header
+        self._own: dict[str, KnobValue] = {}
+        """Knob -> the latest value that is none of the lab's; it can be come back to."""
         self.set_reactive(KnobRows.values, dict(values))
 
     def change(self, index: int, step: int) -> None:
-        """Give the knob in row `index` the next or the previous of its values, no further."""
-        name, choices = list(self._choices.items())[index]
-        at = choices.index(self.values[name]) if self.values[name] in choices else 0
-        at = max(0, min(at + step, len(choices) - 1))
-        self.values = {**self.values, name: choices[at]}
+        """Give a knob the next or the previous of its values, no further."""
+        name = self.name_of(index)
+        choices = self._choices(name)
+        at = max(0, min(choices.index(self.values[name]) + step, len(choices) - 1))
+        self.set_value(name, choices[at])
+
+    def set_value(self, name: str, value: KnobValue) -> None:
+        """Give a knob a value, of the lab's or of one's own."""
+        if value not in self._header.knobs[name]:
+            self._own[name] = value
+        self.values = {**self.values, name: value}
+
+    def name_of(self, index: int) -> str:
+        """The knob of a row."""
+        return [*self._header.knobs][index]
+
+    def _choices(self, name: str) -> tuple[KnobValue, ...]:
+        own = [self._own[name]] if name in self._own else []
+        return in_order(self._header.knobs[name], *own, self.values[name])
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, len(self._choices))
+        return max(1, sum(map(len, self._blocks(width))))
 
     def render(self) -> Content:
-        if not self._choices:
+        if not self._header.knobs:
             return Content.styled("  this lab has no knobs", "$text-muted")
-        n_name = max(cell_len(name) for name in self._choices)
-        n_value = max(
-            cell_len(_show(value)) for choices in self._choices.values() for value in choices
-        )
-        width = self.content_size.width
-        lines = []
-        for index, (name, choices) in enumerate(self._choices.items()):
+        width = max(1, self.content_size.width)
+        return Content("\n").join(line for block in self._blocks(width) for line in block)
+
+    def _blocks(self, width: int) -> list[list[Content]]:
+        """The rows of every knob."""
+        names = [*self._header.knobs]
+        n_lead = max(map(cell_len, names), default=0) + 4
+        values = [self._render_values(name) for name in names]
+        beside = n_lead + max((each.cell_length for each in values), default=0) + 3
+        is_beside = beside + NARROWEST_HELP <= width
+        blocks = []
+        for index, (name, offered) in enumerate(zip(names, values, strict=True)):
             is_chosen = index == self.cursor
-            value = self.values[name]
-            arrows = ("◂", "▸") if self.cursor >= 0 else (" ", " ")
-            line = Content.assemble(
-                "▸ " if is_chosen else "  ",
-                name.ljust(n_name),
-                (f"  {arrows[0]} ", "$text-muted"),
-                (_centred(_show(value), n_value), "bold"),
-                (f" {arrows[1]}   ", "$text-muted"),
-            )
-            offered = Content(" ").join(
-                Content.styled(_show(one), "bold $text-accent" if one == value else "$text-muted")
-                for one in choices
-            )
-            if self.cursor >= 0 and line.cell_length + offered.cell_length <= width:
-                line = Content.assemble(line, offered)
-            line = line.truncate(width, ellipsis=True, pad=is_chosen)
-            lines.append(line.stylize("on $panel") if is_chosen else line)
-        return Content("\n").join(lines)
+            lead = Content(f"{'▸' if is_chosen else ' '} {name}")
+            lead = lead.pad_right(n_lead - lead.cell_length)
+            about = parse_inline(clean(self._header.knob_help.get(name, "")))
+            line = Line(about.stylize("$text-muted"))
+            if is_beside and about.plain:
+                head = lead + offered
+                block = lay_out(line, width, head.pad_right(beside - head.cell_length))
+            else:
+                block = lay_out(Line(offered), width, lead)
+                block += lay_out(line, width, Content(" " * n_lead)) if about.plain else []
+            if is_chosen:
+                block = [row.pad_right(width - row.cell_length) for row in block]
+                block = [row.stylize("on $panel") for row in block]
+            blocks.append(block)
+        return blocks
+
+    def _render_values(self, name: str) -> Content:
+        """The values of a knob in order; the one that it has stands in brackets."""
+        parts = [
+            (f"[{_show(value)}]", "bold $text-accent")
+            if value == self.values[name]
+            else (f" {_show(value)} ", "$text-muted")
+            for value in self._choices(name)
+        ]
+        return Content.assemble(*parts)
 
     def on_click(self, event: events.Click) -> None:
-        if 0 <= event.y < len(self._choices):
-            self.post_message(self.Clicked(event.y))
-
-
-def _centred(text: str, width: int) -> str:
-    room = width - cell_len(text)
-    return " " * (room // 2) + text + " " * (room - room // 2)
+        """Find the knob below the mouse."""
+        bottom = 0
+        for index, block in enumerate(self._blocks(max(1, self.content_size.width))):
+            bottom += len(block)
+            if event.y < bottom:
+                self.post_message(self.Clicked(index))
+                return
 
 
 def _show(value: KnobValue) -> str:

@@ -1,4 +1,4 @@
-"""Before a run: the knobs to turn and the outcome to predict, under one cursor."""
+"""Before a run: the knobs to turn, the outcome to predict, and what the lab is about."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import HorizontalGroup, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.widgets import Input
 
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
-from studykit.study.evidence_words import render_knobs, render_seconds
+from studykit.study.evidence_words import about_before, render_knobs, render_seconds
+from studykit.study.knob_values import describe, parse_knob, takes_own
 from studykit.study.prediction import build_bets, build_question
 from studykit.text import plural
+from studykit.tui.messages import AnswerUnclear
+from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
 from studykit.tui.widgets.evidence import hang
 from studykit.tui.widgets.knobs import KnobRows
-from studykit.tui.widgets.outcome import render_prediction
+from studykit.tui.widgets.outcome import render_about, render_prediction
 from studykit.tui.widgets.rows import Rows, row
+from studykit.tui.widgets.safe import Static
 
 
 class _Bets(Rows, can_focus=False):
@@ -35,8 +40,32 @@ class _Bets(Rows, can_focus=False):
         """Stay out of the focus."""
 
 
-class LabSetup(Vertical):
-    """The rows of the knobs and, below them, those of the prediction."""
+class _OwnValue(HorizontalGroup):
+    """A line to write a knob's value in; it is there while it has the keys."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="own-name")
+        yield AnswerInput(compact=True, select_on_focus=False)
+        yield Static(id="own-hint")
+
+    def on_mount(self) -> None:
+        self.display = False
+
+    def ask(self, name: str, hint: str) -> None:
+        """Ask for the value of a knob; `hint` says what it may be."""
+        self.query_one("#own-name", Static).update(f"    {name} = ")
+        self.query_one("#own-hint", Static).update(Content.styled(hint, "$text-muted"))
+        self.display = True
+        field = self.query_one(AnswerInput)
+        field.value = ""
+        field.focus()
+
+    def on_descendant_blur(self) -> None:
+        self.display = False
+
+
+class LabSetup(VerticalScroll, can_focus=False):
+    """The rows of the knobs, those of the prediction, and what the lab is about."""
 
     @dataclass
     class Changed(Message):
@@ -61,19 +90,24 @@ class LabSetup(Vertical):
         self._seen = [self._opening_knobs] if card is not None and is_answered else []
         """Knobs whose outcome the learner knows: it can be predicted no longer."""
         self._choices = build_bets(header, card, reps, is_answered=is_answered)
-        self._knobs = KnobRows(header.knobs, self._opening_knobs)
+        # While the card waits for its answer, what the lab is about may be that answer.
+        tells = card is None or is_answered or prediction is not None
+        self._about = about_before(header) if tells else []
+        self._knobs = KnobRows(header, self._opening_knobs)
         self._bets = _Bets()
         self._bets.rows = tuple(
             row(chr(ord("a") + n), bet.text) for n, bet in enumerate(self._choices)
         )
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="turn"):
-            yield self._knobs
-        with VerticalScroll(id="bet", can_focus=False):
-            yield Fitted(self._render_ask, id="ask")
-            yield self._bets
-            yield Fitted(self._render_cost, id="cost")
+        with Vertical(id="columns"):
+            with Vertical(id="turn"):
+                yield self._knobs
+                yield _OwnValue()
+                yield Fitted(self._render_ask, id="ask")
+                yield self._bets
+                yield Fitted(self._render_cost, id="cost")
+            yield Fitted(lambda width: render_about(self._about, width), id="about")
 
     def on_mount(self) -> None:
         self._begin()
@@ -130,6 +164,30 @@ class LabSetup(Vertical):
         if self._knobs.cursor >= 0:
             self._knobs.change(self._knobs.cursor, step)
             self._refresh()
+
+    @property
+    def can_set(self) -> bool:
+        """The knob under the cursor may be given a value of one's own."""
+        at = self._knobs.cursor
+        return at >= 0 and takes_own(self._header.knobs[self._knobs.name_of(at)])
+
+    def ask_value(self) -> None:
+        """Let the knob under the cursor be given a value of one's own."""
+        name = self._knobs.name_of(self._knobs.cursor)
+        hint = f"  {describe(self._header.knobs[name])}; Enter takes it, Esc leaves it"
+        self.query_one(_OwnValue).ask(name, hint)
+
+    @on(Input.Submitted)
+    def _set_value(self, event: Input.Submitted) -> None:
+        event.stop()
+        name = self._knobs.name_of(self._knobs.cursor)
+        try:
+            self._knobs.set_value(name, parse_knob(self._header.knobs[name], event.value.strip()))
+        except ValueError as error:
+            self.post_message(AnswerUnclear(f"{name} must be {error}"))
+            return
+        self.screen.set_focus(None)
+        self._refresh()
 
     def set_defaults(self) -> None:
         """Turn every knob to where the lab has it."""

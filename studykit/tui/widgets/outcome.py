@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
@@ -27,6 +28,8 @@ _BROKEN_OFF: dict[Status, str] = {
 }
 
 
+_EMPHASIS = re.compile(r"\*(?! )([^*\n]+)(?<! )\*")
+_TITLES = ("How to read it", "What the literature reports", "Out of scope")
 _MEASURE = 88
 """Columns of running text: longer lines are hard to read."""
 
@@ -65,7 +68,8 @@ def render_outcome(
     if numbers.plain:
         blocks += [Content(""), Content.styled("ALL NUMBERS", "bold"), numbers]
     # Not before the run: it tells what comes out.
-    return Content("\n").join([*blocks, *_about(run.header, min(width, _MEASURE))])
+    about = run.header.about.split("\n\n") if run.header.about else []
+    return Content("\n").join([*blocks, Content(""), render_about(about, width)])
 
 
 def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
@@ -137,9 +141,17 @@ def _invitations(seeds: Sequence[SeedResult], width: int) -> list[Content]:
     return blocks
 
 
-def _about(header: LabHeader, width: int) -> list[Content]:
+def render_about(paragraphs: Sequence[str], width: int) -> Content:
+    """A lab's description, or a part of it; a paragraph's title stands out."""
     blocks = []
-    for n, paragraph in enumerate(header.about.split("\n\n") if header.about else ()):
-        lead = Content.styled("ABOUT  ", "bold") if n == 0 else Content(" " * 7)
-        blocks += [Content(""), hang(lead, Content(" ".join(paragraph.split())), width)]
-    return blocks
+    for n, paragraph in enumerate(paragraphs):
+        text = _EMPHASIS.sub(r"\1", " ".join(clean(paragraph).split()))
+        title, dot, rest = text.partition(". ")
+        if n == 0:
+            title, rest = "The idea", text
+        elif not (dot and title.startswith(_TITLES)):
+            title, rest = "", text
+        lead = Content.styled(f"{title.upper()}  " if title else "", "bold $text-accent")
+        lines = (lead + parse_inline(rest)).wrap(min(width, _MEASURE))
+        blocks.append(Content("\n").join(lines))
+    return Content("\n\n").join(blocks)
