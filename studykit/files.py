@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
+import secrets
+import shutil
 import stat
-import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+DRAFT = ".part"
+"""Ending of a file that is being written; one that stays is of a process that was killed."""
+ABANDONED_AFTER_S = 3600.0
+"""No draft takes longer to be finished."""
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -52,25 +60,43 @@ def locked(folder: Path) -> Iterator[None]:
 def replace_file(path: Path, content: str | bytes) -> None:
     """Write `path` so that a reader finds the old content or the new, never half of it.
 
-    Text is written as UTF-8. Raises `OSError` that names `path`, and leaves it as it was.
+    Text is written as UTF-8. A file that is there keeps its permissions, a new one has those that
+    the umask leaves. Raises `OSError` that names `path`, and leaves it as it was.
     """
     try:
         _replace(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+    remove_drafts(path.parent, f".{glob.escape(path.name)}.*{DRAFT}")
 
 
 def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes it private; a course is read by others.
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        draft.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
+
+
+def remove_drafts(folder: Path, pattern: str) -> None:
+    """Remove what killed processes have left in `folder`: drafts, and folders of drafts.
+
+    One in use is young, and stays; so does what cannot be removed.
+    """
+    now = time.time()
+    with suppress(OSError):
+        for draft in [*folder.glob(pattern)]:
+            status = draft.lstat()
+            if now - status.st_mtime < ABANDONED_AFTER_S:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
