@@ -14,6 +14,10 @@ NOW_VARIABLE = "STUDYKIT_NOW"
 """Environment variable that fixes the time, in ISO 8601 with an offset (tests, demonstrations)."""
 
 
+FIRST_YEAR, LAST_YEAR = 1900, 9000
+"""Years that a clock may show: Python's calendar ends soon after them."""
+
+
 class Clock(Protocol):
     """Tells the time as an aware local datetime, so that the offset travels with the instant."""
 
@@ -44,7 +48,8 @@ class FixedClock:
 def clock_from_environment() -> Clock:
     """`FixedClock` when STUDYKIT_NOW is set, else `SystemClock`.
 
-    Raises `UsageError` when the variable is not an ISO instant with an offset.
+    Raises `UsageError` when the variable is not an ISO instant with an offset, or one in a year
+    that nobody lives to see.
     """
     text = os.environ.get(NOW_VARIABLE, "")
     if not text:
@@ -56,6 +61,11 @@ def clock_from_environment() -> Clock:
     if at is None or at.tzinfo is None:
         raise UsageError(
             f"{NOW_VARIABLE}={text!r} is not an instant", hint="write 2026-11-23T09:00:00+01:00"
+        )
+    if not FIRST_YEAR < at.year < LAST_YEAR:
+        raise UsageError(
+            f"{NOW_VARIABLE}={text!r} lies too far away",
+            hint=f"a year between {FIRST_YEAR} and {LAST_YEAR}",
         )
     return FixedClock(at)
 
@@ -69,6 +79,11 @@ def study_day(at: datetime, rollover_hour: int) -> date:
 def to_ms(at: datetime) -> int:
     """Milliseconds since the epoch."""
     return round(at.timestamp() * 1000)
+
+
+def year_start(year: int) -> datetime:
+    """The first instant of a year, UTC."""
+    return datetime(year, 1, 1, tzinfo=UTC)
 
 
 def offset_minutes(at: datetime) -> int:
