@@ -14,7 +14,7 @@ import typer
 from studykit import __version__
 from studykit.commands.environment import Environment, environment
 from studykit.commands.terminal import say
-from studykit.errors import StudykitError
+from studykit.errors import StudykitError, UsageError
 from studykit.text import plural
 
 PACKAGES = (
@@ -36,12 +36,21 @@ def doctor(
         bool,
         typer.Option("--rebuild", help="Compute every card's memory again from the review log."),
     ] = False,
+    restore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="newest|FILE",
+            help="Go back to a copy of the progress, and take over what was answered since.",
+        ),
+    ] = None,
 ) -> None:
     """Show where everything lies and what is wrong.
 
     Paths, versions, settings, progress and course; exit code 1 if any of them is wrong.
     """
     env = environment(ctx)
+    if restore is not None:
+        _restore(env, restore)
     _say_machine()
     problems = [*_settings(env), *_progress(env, rebuild=rebuild), *_course(env)]
     say()
@@ -83,23 +92,63 @@ def _settings(env: Environment) -> list[str]:
     return []
 
 
+def _restore(env: Environment, which: str) -> None:
+    from studykit.progress.restore import restore
+
+    copy = None if which == "newest" else Path(which).expanduser()
+    if copy is not None and not copy.is_file():
+        raise UsageError(f"--restore {which}: there is no such file", hint="newest, or a copy")
+    done = restore(env.paths.database, env.paths.backups_dir, env.clock.now(), copy)
+    for reason in done.passed_over:
+        say(f"not taken  {reason}")
+    source = done.copy or "what could be read of the file itself"
+    since = f", {done.n_since} of them given since" if done.copy else ""
+    say(f"restored   {source}: {plural(done.n_answers, 'answer')}{since}")
+    if done.kept_in is not None:
+        say(f"kept       the file as it was, in {done.kept_in}")
+
+
 def _progress(env: Environment, *, rebuild: bool) -> list[str]:
-    path = env.paths.database
-    backups = sorted(env.paths.backups_dir.glob("*")) if env.paths.backups_dir.is_dir() else []
-    say(f"backups    {env.paths.backups_dir}: {len(backups)}")
-    if not path.exists():
-        say(f"progress   {path}: not there yet")
-        return []
+    from studykit.progress.backups import copies_in, history_of, refuse_if_lost
+
+    path, backups_dir = env.paths.database, env.paths.backups_dir
+    copies = copies_in(backups_dir)
+    newest = history_of(copies[0]) if copies else None
+    say(f"backups    {backups_dir}: {len(copies)}{f', the newest with {newest}' if newest else ''}")
+    problems = []
     try:
+        if not path.exists():
+            refuse_if_lost(path, backups_dir)
+            say(f"progress   {path}: not there yet")
+            return []
         with closing(env.open_store()) as store:
             if rebuild:
                 say(f"rebuilt    {store.rebuild()} memories that differed from the review log")
-            problems = store.check()
-            n_reviews = plural(len(store.reviews()), "review")
-            say(f"progress   {path}: {n_reviews}, {path.stat().st_size} bytes")
     except StudykitError as error:
-        say(f"progress   {path}: cannot be used")
-        return [str(error)]
+        problems.append(str(error))
+    # What cannot be written can often be read, and tells what is wrong.
+    problems += _read_progress(env, copies) if path.exists() else []
+    if problems:
+        say(f"progress   {path}: cannot be used as it is")
+    return list(dict.fromkeys(problems))
+
+
+def _read_progress(env: Environment, copies: list[Path]) -> list[str]:
+    """What is wrong with what can be read of the progress; copies that hold more are named."""
+    from studykit.progress.store import Store
+
+    path = env.paths.database
+    problems: list[str] = []
+    try:
+        with closing(Store.open_for_reading(path, backups_dir=env.paths.backups_dir)) as store:
+            problems = store.check()
+            n_reviews = plural(store.n_reviews(), "review")
+            say(f"progress   {path}: {n_reviews}, {path.stat().st_size} bytes")
+            for copy in copies:
+                if n := store.n_missing(copy):
+                    say(f"note: {copy} holds {n} answers or runs that the progress has not")
+    except StudykitError as error:
+        return [*problems, str(error)]
     return problems
 
 

@@ -74,11 +74,20 @@ class Environment:
 
     @contextmanager
     def existing_store(self) -> Iterator[Store | None]:
-        """The progress for reading, or None before the first sitting: nothing is created."""
-        if not self.paths.database.exists():
+        """The progress for reading, or None before the first sitting: nothing is written.
+
+        Raises `StoreError` if there was progress that is not there now, or cannot be read.
+        """
+        database, backups_dir = self.paths.database, self.paths.backups_dir
+        if not database.exists():
+            from studykit.progress.backups import refuse_if_lost
+
+            refuse_if_lost(database, backups_dir)
             yield None
             return
-        with closing(self.open_store()) as store:
+        from studykit.progress.store import Store
+
+        with closing(Store.open_for_reading(database, backups_dir=backups_dir)) as store:
             yield store
 
     def require_trust(self, *, trusted: bool) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+from studykit.errors import StoreError
+from studykit.files import DRAFT, remove_drafts
+from studykit.text import clean, plural
 
 N_DAILY = 7
 """Daily copies kept, the newest ones."""
@@ -23,14 +29,23 @@ class DamagedError(sqlite3.DatabaseError):
 def back_up_daily(database: Path, folder: Path, day: date) -> Path | None:
     """The copy made for `day`, or None if there is one already; old copies are thinned.
 
-    Raises as `copy_database` does.
+    A copy that holds an answer or a run which no newer one has is never taken away. Raises as
+    `copy_database` does.
     """
+    remove_drafts(folder, f"*{glob.escape(database.stem)}-*{DRAFT}")
     target = folder / f"{database.stem}-{day.isoformat()}{database.suffix}"
     if target.exists():
         return None
     copy_database(database, target)
-    for path in _superfluous(_daily(database, folder)):
-        path.unlink(missing_ok=True)
+    copies = _daily(database, folder)
+    superfluous = _superfluous(copies)
+    # Of two copies of one history the newer one holds all of the older: ask the new one first.
+    kept = [path for path in copies.values() if path not in superfluous]
+    for path in superfluous:
+        if any(_holds_all_of(newer, path) for newer in kept):
+            path.unlink(missing_ok=True)
+        else:
+            kept.append(path)
     return target
 
 
@@ -41,7 +56,7 @@ def copy_database(database: Path, target: Path) -> None:
     to a bad one, and `OSError` when the folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f"{target.name}.{os.getpid()}.part")
+    draft = target.with_name(f".{target.name}.{os.getpid()}{DRAFT}")
     try:
         with (
             closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as source,
@@ -53,6 +68,7 @@ def copy_database(database: Path, target: Path) -> None:
             (finding,) = copy.execute("PRAGMA quick_check(1)").fetchone()
             if finding != "ok":
                 raise DamagedError(finding)
+            shutil.copymode(database, draft)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(target)
@@ -61,10 +77,129 @@ def copy_database(database: Path, target: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
+def copies_in(folder: Path) -> list[Path]:
+    """The copies, of whatever sort, the one written last first."""
+    copies = [path for path in folder.glob("*.sqlite3") if path.is_file()]
+    return sorted(copies, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
 def newest_backup(folder: Path) -> Path | None:
     """The copy written last, of whatever sort."""
-    copies = [path for path in folder.glob("*.sqlite3") if path.is_file()]
-    return max(copies, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    return next(iter(copies_in(folder)), None)
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps the latest changes of the database at `path`."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def refuse_if_lost(path: Path, backups_dir: Path) -> None:
+    """Raises `StoreError` if there was progress at `path`, which is not there now."""
+    if log_of(path).exists() and log_of(path).stat().st_size:
+        # SQLite would replay it into the new file.
+        raise StoreError(
+            f"{clean(str(path))} is missing, but its last changes are in {log_of(path).name}",
+            hint=f"put {path.name} back beside it; or `studykit doctor --restore newest` goes back"
+            " to the newest copy",
+        )
+    told = newest_history(backups_dir)
+    if told is not None:
+        raise StoreError(
+            f"{clean(str(path))} is missing, but there was progress: {told}",
+            hint="`studykit doctor --restore newest` brings it back; to begin anew, move "
+            f"{clean(str(backups_dir))} away",
+        )
+
+
+# --- what a copy holds ---
+
+_KEYS = (
+    ("reviews", "card_id, at_ms"),
+    ("practised", "card_id, at_ms"),
+    ("runs", "lab, started_at_ms"),
+)
+"""Tables of what a learner did, and the columns by which one row is known from another."""
+
+
+def newest_history(folder: Path) -> str | None:
+    """The newest copy that holds anything a learner did, in words; None if none does."""
+    for path in copies_in(folder):
+        if (history := history_of(path)) and any(history.counts):
+            return f"{clean(str(path))} holds {history}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What somebody did until a copy was made."""
+
+    n_answers: int
+    n_practised: int
+    n_runs: int
+    last_day: str
+    """Study day of the last answer, empty if there is none."""
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.n_answers, self.n_practised, self.n_runs
+
+    def __str__(self) -> str:
+        until = f" until {clean(self.last_day)}" if self.last_day else ""
+        runs = f", {plural(self.n_runs, 'run')}" if self.n_runs else ""
+        return f"{plural(self.n_answers, 'answer')}{until}{runs}"
+
+
+def history_of(copy: Path) -> History | None:
+    """What a copy holds; None if it cannot be read."""
+    with suppress(sqlite3.Error), closing(_open_copy(copy)) as connection:
+        n_answers, n_practised, n_runs = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if columns else 0
+            for table, columns in _tables(connection, "main")
+        )
+        (last_day,) = connection.execute("SELECT max(day) FROM reviews").fetchone()
+        return History(n_answers, n_practised, n_runs, str(last_day or ""))
+    return None
+
+
+def n_missing(database: sqlite3.Connection, copy: Path) -> int:
+    """How many answers and runs a copy holds that the database has not; 0 if it is unreadable.
+
+    `database` must take URIs. Raises `sqlite3.Error` if it cannot be read itself.
+    """
+    theirs = dict(_tables(database, "main"))
+    if history_of(copy) is None:
+        return 0
+    database.execute("ATTACH ? AS copy", (f"{copy.absolute().as_uri()}?immutable=1",))
+    try:
+        return sum(
+            database.execute(
+                f"SELECT count(*) FROM (SELECT {columns} FROM copy.{table}"
+                + (f" EXCEPT SELECT {columns} FROM main.{table})" if theirs[table] else ")")
+            ).fetchone()[0]
+            for table, columns in _tables(database, "copy")
+            if columns
+        )
+    finally:
+        database.execute("DETACH copy")
+
+
+def _holds_all_of(newer: Path, copy: Path) -> bool:
+    try:
+        with closing(_open_copy(newer)) as connection:
+            return n_missing(connection, copy) == 0
+    except sqlite3.Error:
+        return False
+
+
+def _tables(connection: sqlite3.Connection, schema: str) -> list[tuple[str, str]]:
+    """`_KEYS`, without columns where an older revision has not the table."""
+    names = {name for (name,) in connection.execute(f"SELECT name FROM {schema}.sqlite_master")}
+    return [(table, columns if table in names else "") for table, columns in _KEYS]
+
+
+def _open_copy(copy: Path) -> sqlite3.Connection:
+    # Nobody writes a copy: so no files appear beside it, also where the folder is read-only.
+    return sqlite3.connect(f"{copy.absolute().as_uri()}?immutable=1", uri=True)
 
 
 def synchronise_folder(folder: Path) -> None:

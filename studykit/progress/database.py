@@ -6,9 +6,11 @@ Nothing is ever made in place of a file that cannot be read.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +19,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from studykit.errors import StoreError
+from studykit.files import remove_drafts
 from studykit.progress import migrations
 from studykit.progress.backups import (
     DamagedError,
     copy_database,
+    log_of,
     newest_backup,
+    refuse_if_lost,
     synchronise_folder,
 )
 from studykit.progress.tables import METADATA
@@ -32,6 +37,9 @@ BUSY_TIMEOUT_S = 3.0
 
 N_HEADER_BYTES = 100
 """Every SQLite database has more."""
+MAGIC = b"SQLite format 3\0"
+WITH_LOG, WITHOUT_LOG = b"\2\2", b"\1\1"
+"""What the header says of a database with a write-ahead log, and of one without, as a copy is."""
 
 WRITES = {"begin": "IMMEDIATE"}
 """Execution options of an engine whose transactions take the write lock as they begin."""
@@ -51,7 +59,9 @@ def open_database(path: Path, backups_dir: Path) -> Engine:
     Raises `StoreError` if it cannot be read and written.
     """
     with explained(path, backups_dir):
+        remove_drafts(path.parent, ".new-*")
         if not path.exists():
+            refuse_if_lost(path, backups_dir)
             _create(path)
         _require_content(path, backups_dir)
         engine = _engine(path)
@@ -64,6 +74,54 @@ def open_database(path: Path, backups_dir: Path) -> Engine:
             engine.dispose()
             raise
         return engine
+
+
+def open_for_reading(
+    path: Path, backups_dir: Path
+) -> tuple[Engine, TemporaryDirectory[str] | None]:
+    """An engine that only reads the database at `path`, and where its private copy lies, if any.
+
+    It takes no lock that a writer waits for, and needs neither a folder nor a disk that can be
+    written. A database of an older revision is read through a copy that is led to the newest.
+    Raises `StoreError` if it cannot be read.
+    """
+    with explained(path, backups_dir):
+        if not path.exists():
+            refuse_if_lost(path, backups_dir)
+            raise StoreError(f"{clean(str(path))} is missing")
+        _require_content(path, backups_dir)
+        for mode in ("rw", "ro"):
+            engine = _engine(path, mode=mode, foreign_keys=False)
+            try:
+                if _revision(engine, path, may_write=False) == migrations.HEAD_REVISION:
+                    return engine, None
+                engine.dispose()
+                break
+            except DBAPIError as error:
+                engine.dispose()
+                if not _needs_writing(error.orig):
+                    raise
+        return _open_private_copy(path, backups_dir)
+
+
+def _needs_writing(error: BaseException | None) -> bool:
+    """Whether reading failed because SQLite wanted to write something beside the database."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    kinds = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PERM")
+    return name.startswith(kinds)
+
+
+def _open_private_copy(path: Path, backups_dir: Path) -> tuple[Engine, TemporaryDirectory[str]]:
+    folder = TemporaryDirectory(prefix="studykit-")
+    try:
+        copy = Path(folder.name) / path.name
+        shutil.copyfile(path, copy)
+        if log_of(path).exists():
+            shutil.copyfile(log_of(path), log_of(copy))
+        return open_database(copy, Path(folder.name)), folder
+    except BaseException:
+        folder.cleanup()
+        raise
 
 
 @contextmanager
@@ -92,7 +150,7 @@ def _explain(error: sqlite3.Error, path: Path, backups_dir: Path) -> StoreError:
         )
     if name.startswith("SQLITE_READONLY"):
         return StoreError(
-            f"{at} is read-only; nothing was saved",
+            f"{at} is read-only",
             hint=f"make the file and its folder {clean(str(path.parent))} writable",
         )
     if name.startswith("SQLITE_CANTOPEN"):
@@ -102,18 +160,21 @@ def _explain(error: sqlite3.Error, path: Path, backups_dir: Path) -> StoreError:
         )
     if name.startswith("SQLITE_FULL"):
         return StoreError(
-            f"{at}: the disk is full; nothing was saved", hint="free some space and try again"
+            f"{at} cannot be written: the disk is full",
+            hint="free some space and try again; what was saved before is safe",
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
-            f"{at}: the disk could not read or write it; nothing was saved",
+            f"{at} cannot be read or written: the disk reports an error",
             hint="see that the disk is there, sound and not full, and try again",
         )
     if name.startswith("SQLITE_NOTADB"):
         return StoreError(f"{at} is not a database", hint=how_to_restore(path, backups_dir))
     if name.startswith("SQLITE_CORRUPT") or isinstance(error, DamagedError):
         return StoreError(f"{at} is damaged", hint=how_to_restore(path, backups_dir))
-    return StoreError(f"{at}: {clean(str(error))}", hint="`studykit doctor` looks for damage")
+    # Of a sound database of ours SQLite has no other complaint.
+    what = f"{at} cannot be used: {clean(' '.join(str(error).split()))}"
+    return StoreError(what, hint=how_to_restore(path, backups_dir))
 
 
 def how_to_restore(path: Path, backups_dir: Path) -> str:
@@ -122,11 +183,11 @@ def how_to_restore(path: Path, backups_dir: Path) -> str:
     if backup is None:
         return (
             f"there is no copy in {clean(str(backups_dir))} to go back to; "
-            "`studykit doctor` says what is wrong, and moving the file away starts anew"
+            "`studykit doctor --restore newest` keeps what can still be read"
         )
     return (
-        f"move it away, with {path.name}-wal and {path.name}-shm if they are there, and copy "
-        f"{clean(str(backup))} to its place; `studykit doctor` says what is wrong"
+        f"`studykit doctor --restore newest` goes back to {clean(str(backup))} and takes over what "
+        "was answered since"
     )
 
 
@@ -145,6 +206,8 @@ def _engine(path: Path, *, mode: str = "rw", foreign_keys: bool = True) -> Engin
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the sqlite3 module shall not begin transactions
+        # Damaged text is damage of one value, and must not end the reading of all others.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute("PRAGMA synchronous = FULL")  # a commit returns when it is on the disk
         connection.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
 
@@ -158,13 +221,6 @@ def _engine(path: Path, *, mode: str = "rw", foreign_keys: bool = True) -> Engin
 
 def _create(path: Path) -> None:
     """A new, empty database at `path`, put there whole, so that a crash leaves none half made."""
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        # SQLite would replay it into the new file.
-        raise StoreError(
-            f"{clean(str(path))} is missing, but its last changes are in {log.name}",
-            hint=f"put {path.name} back beside it, or move {log.name} away",
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
         draft = Path(folder) / path.name
@@ -186,10 +242,29 @@ def _create(path: Path) -> None:
 
 
 def _require_content(path: Path, backups_dir: Path) -> None:
-    """Raises `StoreError` for a file so short that SQLite would take it for a new database."""
-    if path.is_file() and (size := path.stat().st_size) < N_HEADER_BYTES:
-        what = "is not a database" if size else "is empty"
-        raise StoreError(f"{clean(str(path))} {what}", hint=how_to_restore(path, backups_dir))
+    """Raises `StoreError` for what SQLite would take for something else than it is.
+
+    That is a file so short that it would count as a new database, one that a damaged header makes
+    read-only, and a log that belongs to the file that lay there before.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        header = file.read(N_HEADER_BYTES)
+    at, restore = clean(str(path)), how_to_restore(path, backups_dir)
+    if len(header) < N_HEADER_BYTES:
+        what = "is not a database" if header else "is empty"
+        raise StoreError(f"{at} {what}", hint=restore)
+    formats = header[18:20]
+    if header.startswith(MAGIC) and formats not in (WITH_LOG, WITHOUT_LOG):
+        raise StoreError(f"{at} is damaged", hint=restore)
+    log = log_of(path)
+    if formats == WITHOUT_LOG and log.exists() and log.stat().st_size:
+        # A copy that was put back by hand: SQLite would replay another file's changes into it.
+        raise StoreError(
+            f"{clean(str(log))} does not belong to {path.name}, which was put back without it",
+            hint=f"move {log.name} and {path.name}-shm away",
+        )
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
@@ -198,9 +273,9 @@ def _use_write_ahead_log(engine: Engine) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
 
 
-def _revision(engine: Engine, path: Path) -> str:
-    """The schema's revision; what can be opened can be written, too."""
-    with engine.execution_options(**WRITES).connect() as connection:
+def _revision(engine: Engine, path: Path, *, may_write: bool = True) -> str:
+    """The schema's revision; with `may_write`, what can be opened can be written, too."""
+    with engine.execution_options(**(WRITES if may_write else {})).connect() as connection:
         tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
         if "alembic_version" not in tables:
             raise StoreError(
@@ -210,7 +285,10 @@ def _revision(engine: Engine, path: Path) -> str:
         revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
         # SQLite gives the write lock even for a read-only file and refuses when it is written.
         # Nothing is: the block ends without a commit.
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+        if may_write:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+    if not isinstance(revision, str) or not revision.isdecimal():
+        raise DamagedError("its revision cannot be read")
     if revision not in migrations.REVISIONS:
         raise StoreError(
             f"{clean(str(path))} was made by a newer studykit (its revision is {revision}, "

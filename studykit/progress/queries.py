@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Select, delete, func
 from sqlalchemy import select as select_columns
@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Kind
+from studykit.progress.soundness import checked, require_row
 from studykit.progress.tables import MarkRow, PractisedRow, ReviewRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
@@ -28,13 +29,14 @@ def answers_by_day(session: Session) -> dict[date, int]:
     """Study day -> its answers, of every day that has any, oldest first."""
     query = select_columns(_day, _n).group_by(_day).order_by(_day)
     rows = session.connection().execute(query)
-    return {date.fromisoformat(day): n for day, n in rows}
+    return {_read_day(day): n for day, n in rows}
 
 
 def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
     """How long the latest answers took, newest first."""
     query = select_columns(col(ReviewRow.taken_ms)).order_by(_id.desc()).limit(n_answers)
-    return list(session.connection().execute(query).scalars())
+    taken = session.connection().execute(query).scalars()
+    return [checked("reviews", "taken_ms", each) for each in taken]
 
 
 def known_by_day(session: Session, since: date) -> dict[date, tuple[int, int]]:
@@ -55,7 +57,7 @@ def known_by_day(session: Session, since: date) -> dict[date, tuple[int, int]]:
         .order_by(_day)
     )
     rows = session.connection().execute(query)
-    return {date.fromisoformat(day): (n, k) for day, n, k in rows}
+    return {_read_day(day): (n, k) for day, n, k in rows}
 
 
 def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:
@@ -68,7 +70,11 @@ def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, i
         .order_by(confidence)
     )
     rows = session.connection().execute(query)
-    return {percent: (n, k) for percent, n, k in rows if percent is not None}
+    return {checked("reviews", "confidence", percent): (n, k) for percent, n, k in rows}
+
+
+def _read_day(value: Any) -> date:
+    return date.fromisoformat(checked("reviews", "day", value))
 
 
 def set_mark(session: Session, marking: Marking) -> None:
@@ -97,6 +103,8 @@ def stored_marks(session: Session, day: date) -> Marks:
     ids: defaultdict[str, set[str]] = defaultdict(set)
     columns = select_columns(col(MarkRow.card_id), col(MarkRow.mark), col(MarkRow.day))
     for card_id, mark, set_on in session.connection().execute(columns):
+        checked("marks", "card_id", card_id)
+        checked("marks", "mark", mark)
         if mark != "buried" or set_on == day.isoformat():
             ids[mark].add(card_id)
     return Marks(**{mark: frozenset(cards) for mark, cards in ids.items()})
@@ -116,6 +124,8 @@ def newest_hiding(session: Session, day: date) -> Marking | None:
         .order_by(col(MarkRow.at_ms).desc())
     )
     row = session.exec(query).first()
+    if row is not None:
+        require_row("marks", row)
     reviewed_ms = session.connection().execute(_latest_answer(day)).scalar()
     if row is None or (reviewed_ms is not None and reviewed_ms >= row.at_ms):
         return None
@@ -152,18 +162,19 @@ def stored_practised(session: Session, mode: Mode | None) -> list[Practised]:
     query = select(PractisedRow).order_by(col(PractisedRow.id))
     if mode is not None:
         query = query.where(col(PractisedRow.mode) == mode)
-    rows = session.exec(query)
-    return [
-        Practised(
-            card_id=row.card_id,
-            mode=cast("Mode", row.mode),
-            at=from_ms(row.at_ms, row.offset_min),
-            day=date.fromisoformat(row.day),
-            kind=cast("Kind", row.kind),
-            correct=None if row.correct is None else bool(row.correct),
-            given=row.given,
-            confidence=row.confidence,
-            taken_ms=row.taken_ms,
-        )
-        for row in rows
-    ]
+    return [_practised_of(row) for row in session.exec(query)]
+
+
+def _practised_of(row: PractisedRow) -> Practised:
+    require_row("practised", row)
+    return Practised(
+        card_id=row.card_id,
+        mode=cast("Mode", row.mode),
+        at=from_ms(row.at_ms, row.offset_min),
+        day=date.fromisoformat(row.day),
+        kind=cast("Kind", row.kind),
+        correct=None if row.correct is None else bool(row.correct),
+        given=row.given,
+        confidence=row.confidence,
+        taken_ms=row.taken_ms,
+    )

@@ -12,6 +12,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
+from studykit.progress.soundness import RowError, checks_of, require, require_memory
 from studykit.progress.tables import METADATA, MemoryColumns, MemoryRow, ReviewRow
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, State
 from studykit.review.session import Review
@@ -33,6 +34,8 @@ _OF_A_REVIEW = (
 REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*_OF_A_MEMORY, *_OF_A_REVIEW))
 """What `review_of` wants, in its order: the memory first."""
 
+_MEMORY_CHECKS = checks_of("memories", _OF_A_MEMORY)
+_REVIEW_CHECKS = checks_of("reviews", (*_OF_A_MEMORY, *_OF_A_REVIEW))
 _STATES = {int(state): state for state in State}
 _RATINGS = {int(rating): rating for rating in Rating}
 
@@ -55,7 +58,16 @@ def memory_columns(memory: Memory) -> dict[str, Any]:
 
 
 def memory_of(columns: Sequence[Any]) -> Memory:
-    """The memory in the values of `MEMORY_COLUMNS`; its instants are in UTC."""
+    """The memory in the values of `MEMORY_COLUMNS`; its instants are in UTC.
+
+    Raises `RowError` for values that no memory has.
+    """
+    require(_MEMORY_CHECKS, columns)
+    return _memory_of(columns)
+
+
+def _memory_of(columns: Sequence[Any]) -> Memory:
+    require_memory(columns)
     state, step, stability, difficulty, due_ms, due_day, last_ms, last_day, *rest = columns
     reps, lapses, caps_left = rest
     return Memory(
@@ -96,7 +108,8 @@ def review_row(review: Review, sitting_id: int | None) -> ReviewRow:
 
 
 def review_of(columns: Sequence[Any]) -> Review:
-    """The review in the values of `REVIEW_COLUMNS`."""
+    """The review in the values of `REVIEW_COLUMNS`; raises `RowError` for values none has."""
+    require(_REVIEW_CHECKS, columns)
     n_memory = len(MEMORY_COLUMNS)
     card_id, at_ms, offset_min, day, rating, kind, correct, *rest = columns[n_memory:]
     suggested, given, confidence, taken_ms, scheduler, parameters_id, content_hash = rest
@@ -114,7 +127,7 @@ def review_of(columns: Sequence[Any]) -> Review:
         scheduler=scheduler,
         parameters_id=parameters_id,
         content_hash=content_hash,
-        after=memory_of(columns[:n_memory]),
+        after=_memory_of(columns[:n_memory]),
     )
 
 
@@ -158,14 +171,38 @@ def stored_memories(session: Session) -> dict[str, Memory]:
 
 
 def differences(session: Session) -> dict[str, Memory]:
-    """Card id -> its memory by the log, for each card whose stored memory is another one."""
+    """Card id -> its memory by the log, for each card whose stored memory is another one.
+
+    A stored memory that cannot be read is another one, too. Raises `RowError` for the log.
+    """
+    by_log = _memories_by_log(session)
+    rows = session.connection().execute(select_columns(col(MemoryRow.card_id), *MEMORY_COLUMNS))
+    stored = {row[0]: _memory_or_none(row[1:]) for row in rows}
+    return {
+        card_id: by_log.get(card_id, NEW_MEMORY)
+        for card_id in sorted(by_log.keys() | stored.keys(), key=str)
+        if by_log.get(card_id, NEW_MEMORY) != stored.get(card_id, NEW_MEMORY)
+    }
+
+
+def rebuild_memories(session: Session) -> None:
+    """Make all of them again from the log; raises `RowError` for a row of it."""
+    by_log = _memories_by_log(session)
+    session.exec(delete(MemoryRow))
+    for card_id, memory in by_log.items():
+        set_memory(session, card_id, memory)
+
+
+def _memories_by_log(session: Session) -> dict[str, Memory]:
+    """Card id -> what its last review led to."""
     newest = select_columns(func.max(col(ReviewRow.id))).group_by(col(ReviewRow.card_id))
     query = select_columns(*REVIEW_COLUMNS).where(col(ReviewRow.id).in_(newest))
     log = map(review_of, session.connection().execute(query))
-    by_log = {review.card_id: review.after for review in log}
-    stored = stored_memories(session)
-    return {
-        card_id: by_log.get(card_id, NEW_MEMORY)
-        for card_id in sorted(by_log.keys() | stored.keys())
-        if by_log.get(card_id, NEW_MEMORY) != stored.get(card_id, NEW_MEMORY)
-    }
+    return {review.card_id: review.after for review in log}
+
+
+def _memory_or_none(columns: Sequence[Any]) -> Memory | None:
+    try:
+        return memory_of(columns)
+    except RowError:
+        return None

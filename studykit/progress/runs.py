@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, cast, get_args
 
+from sqlalchemy import delete
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
@@ -30,6 +31,7 @@ from studykit.lab.results import (
     result_from_json,
     result_to_json,
 )
+from studykit.progress.soundness import UNREADABLE, RowError
 from studykit.progress.tables import OutcomeRow, RunRow
 from studykit.text import clean
 
@@ -42,8 +44,9 @@ KEPT_EVENT_BYTES = 64_000_000
 FEWER_POINTS = (2_000, 500, 120)
 """Points that a curve of a large run is thinned to, until the run is small enough."""
 
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What the parsing of a damaged row may raise."""
+
+LONGEST_REASON = 200
+"""Characters that are shown of why a run cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,14 @@ def stored_entries(session: Session) -> Iterator[RunEntry]:
 def _entry_of(row: Any) -> RunEntry:
     id_, lab, card_id, started_ms, offset, seconds, status, device, code_hash, *texts = row
     knobs, seeds, budget, prediction = texts
+    numbers = tuple(json.loads(seeds))
+    if not (
+        all(isinstance(text, str) for text in (lab, card_id or "", device, code_hash))
+        and all(isinstance(number, int | float) for number in (seconds, budget))
+        and all(isinstance(number, int) for number in numbers)
+        and status in get_args(Status)
+    ):
+        raise RowError("a value of another type")
     return RunEntry(
         id=id_,
         lab=lab,
@@ -246,7 +257,7 @@ def _entry_of(row: Any) -> RunEntry:
         device=device,
         code_hash=code_hash,
         knobs=_knobs(knobs),
-        seed_numbers=tuple(json.loads(seeds)),
+        seed_numbers=numbers,
         budget=budget,
         prediction=_prediction(prediction),
     )
@@ -260,7 +271,18 @@ def _knobs(text: str) -> Mapping[str, KnobValue]:
 
 
 def _prediction(text: str | None) -> Prediction | None:
-    return None if text is None else Prediction(**decode(json.loads(text), clean))
+    if text is None:
+        return None
+    bet = Prediction(**decode(json.loads(text), clean))
+    if not (
+        isinstance(bet.text, str)
+        and isinstance(bet.claim, str)
+        and isinstance(bet.value, int | float | None)
+        and isinstance(bet.confidence, int | None)
+        and isinstance(bet.correct, bool | None)
+    ):
+        raise RowError("a prediction of values of another type")
+    return bet
 
 
 _STORED = (
@@ -276,8 +298,8 @@ def stored_runs(
     run_id: int | None = None,
     n_newest: int | None = None,
     with_events: bool,
-) -> Iterator[StoredRun | str]:
-    """Runs as they were stored, or for one that cannot be read a line that says why.
+) -> Iterator[StoredRun | tuple[int, str]]:
+    """Runs as they were stored, or for one that cannot be read its id and a line that says why.
 
     Oldest first, but the newest first if only `n_newest` are wanted. Without events they are
     small: one at a time is in memory.
@@ -297,11 +319,40 @@ def stored_runs(
         try:
             (text,) = stored_events or [None]
             result = _result(numbers, text)
-            run = StoredRun(id_, result, card_id, _prediction(prediction), text is None)
+            run = StoredRun(id_, result, card_id, _prediction(prediction), with_events and not text)
         except UNREADABLE as error:
-            yield f"run {id_} of {clean(str(lab))} cannot be read: {clean(repr(error))}"
+            yield id_, _fault(id_, lab, error)
         else:
             yield run
+
+
+def run_faults(session: Session) -> dict[int, str]:
+    """The id of each run that is left out of lists or cannot be looked at, and a line on why."""
+    faults = {}
+    entries = session.connection().execute(select_columns(*_ENTRY).order_by(col(RunRow.id)))
+    for row in entries:
+        try:
+            _entry_of(row)
+        except UNREADABLE as error:
+            faults[row.id] = _fault(row.id, row.lab, error)
+    for run in stored_runs(session, with_events=True):
+        if not isinstance(run, StoredRun):
+            faults.setdefault(*run)
+    return faults
+
+
+def remove_run(session: Session, run_id: int) -> None:
+    """Remove a run with all that it measured."""
+    session.exec(delete(OutcomeRow).where(col(OutcomeRow.run_id) == run_id))
+    session.exec(delete(RunRow).where(col(RunRow.id) == run_id))
+
+
+def _fault(id_: object, lab: object, error: Exception) -> str:
+    why = clean(" ".join(str(error).split()))[:LONGEST_REASON] or type(error).__name__
+    return (
+        f"run {id_} of {clean(str(lab))} cannot be read: {why}"
+        " (`studykit doctor --restore newest` leaves it out)"
+    )
 
 
 def _result(numbers: str | None, events: str | None) -> RunResult:

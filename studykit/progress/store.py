@@ -6,13 +6,15 @@ what its last review led to. One `Store` may be used from several threads.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Container, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
@@ -21,8 +23,14 @@ from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Card
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
-from studykit.progress.backups import back_up_daily
-from studykit.progress.database import WRITES, explained, how_to_restore, open_database
+from studykit.progress.backups import back_up_daily, n_missing
+from studykit.progress.database import (
+    WRITES,
+    explained,
+    how_to_restore,
+    open_database,
+    open_for_reading,
+)
 from studykit.progress.queries import (
     add_practised,
     answers_by_day,
@@ -42,6 +50,7 @@ from studykit.progress.rows import (
     add_review,
     differences,
     memory_of,
+    rebuild_memories,
     review_of,
     set_memory,
     stored_memories,
@@ -50,9 +59,12 @@ from studykit.progress.runs import (
     RunEntry,
     StoredRun,
     add_run,
+    remove_run,
+    run_faults,
     stored_entries,
     stored_runs,
 )
+from studykit.progress.soundness import RULES, UNREADABLE, RowError, bad_rows
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
@@ -72,23 +84,45 @@ _review_id = col(ReviewRow.id)
 _card_id = col(ReviewRow.card_id)
 
 
+N_FINDINGS = 20
+"""Kinds of damage that are listed one by one."""
+
+
 class Store:
     """An open progress database. Whatever it cannot do raises `StoreError` and changes nothing."""
 
-    def __init__(self, engine: Engine, path: Path, backups_dir: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        path: Path,
+        backups_dir: Path,
+        private_copy: TemporaryDirectory[str] | None = None,
+    ) -> None:
         self.path = path
         self.backups_dir = backups_dir
         self._engine = engine
         self._writing_engine = engine.execution_options(**WRITES)
         self._sitting_id: int | None = None
+        self._private_copy = private_copy
 
     @classmethod
     def open(cls, path: Path, *, backups_dir: Path) -> Store:
         """The store in the file at `path`: made if there is none, led to the newest schema."""
         return cls(open_database(path, backups_dir), path, backups_dir)
 
+    @classmethod
+    def open_for_reading(cls, path: Path, *, backups_dir: Path) -> Store:
+        """The store in the file at `path` as it is now; nothing can be recorded in it.
+
+        It needs nothing that can be written, and never waits for a program that writes.
+        """
+        engine, private_copy = open_for_reading(path, backups_dir)
+        return cls(engine, path, backups_dir, private_copy)
+
     def close(self) -> None:
         self._engine.dispose()
+        if self._private_copy is not None:
+            self._private_copy.cleanup()
 
     def back_up(self, day: date) -> Path | None:
         """The day's copy in `backups_dir`, or None if it is there; call it once after opening.
@@ -112,14 +146,15 @@ class Store:
         self._sitting_id = sitting_id
 
     def end_sitting(self, at: datetime) -> None:
-        """The sitting ends; without one this does nothing."""
+        """The sitting ends, if there is one; where that cannot be noted, nothing is lost."""
         if self._sitting_id is None:
             return
-        with self._writing() as session:
-            row = session.get(SittingRow, self._sitting_id)
+        sitting_id, self._sitting_id = self._sitting_id, None
+        # A sitting without an end is one that was killed: on a full disk it is no more than that.
+        with suppress(StoreError), self._writing() as session:
+            row = session.get(SittingRow, sitting_id)
             if row is not None:
                 row.ended_at_ms = to_ms(at)
-        self._sitting_id = None
 
     def record(
         self, review: Review, before: Memory | None = None, known: Hashable = None
@@ -322,8 +357,16 @@ class Store:
         with self._reading() as session:
             connection = session.connection()
             findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            if findings != ["ok"]:
-                yield from (f"damaged: {clean(text)}" for text in findings)
+            findings = [f"damaged: {clean(text)}" for text in findings if text != "ok"]
+            try:
+                # Memories are compared with the log, below.
+                findings += bad_rows(_driver(session), RULES.keys() - {"memories"})
+            except sqlite3.DatabaseError as error:
+                findings.append(f"damaged: {clean(str(error))}")
+            if findings:
+                yield from findings[:N_FINDINGS]
+                if (more := len(findings) - N_FINDINGS) > 0:
+                    yield f"and {more} more of the kind"
                 yield f"{clean(str(self.path))}: {how_to_restore(self.path, self.backups_dir)}"
                 return
             for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
@@ -333,16 +376,21 @@ class Store:
                     f"memory of {clean(card_id)}: differs from the log"
                     " (`studykit doctor --rebuild` mends it)"
                 )
-            runs = stored_runs(session, with_events=True)
-            yield from (run for run in runs if isinstance(run, str))
+            yield from run_faults(session).values()
 
     def rebuild(self) -> int:
         """Make the memories again from the log, all or none; returns how many were wrong."""
         with self._writing() as session:
             wrong = differences(session)
-            for card_id, memory in wrong.items():
-                set_memory(session, card_id, memory)
+            if wrong:
+                rebuild_memories(session)
             return len(wrong)
+
+    def remove_unreadable_runs(self) -> None:
+        """Remove the runs that `check` complains of."""
+        with self._writing() as session:
+            for run_id in run_faults(session):
+                remove_run(session, run_id)
 
     # --- counts ---
 
@@ -366,11 +414,31 @@ class Store:
         with self._reading() as session:
             return right_by_confidence(session, since)
 
+    def n_missing(self, copy: Path) -> int:
+        """How many answers and runs a copy holds that the progress has not."""
+        with (
+            explained(self.path, self.backups_dir),
+            closing(self._engine.raw_connection()) as connection,
+        ):
+            driver = connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            return n_missing(driver, copy)
+
+    def n_reviews(self) -> int:
+        """Answers in the log, readable or not."""
+        with self._reading() as session:
+            query = select_columns(func.count()).select_from(ReviewRow)
+            return session.connection().execute(query).scalar_one()
+
     # --- transactions ---
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        with explained(self.path, self.backups_dir), Session(self._engine) as session:
+        with (
+            explained(self.path, self.backups_dir),
+            Session(self._engine) as session,
+            self._bad_rows_named(session),
+        ):
             yield session
 
     @contextmanager
@@ -379,9 +447,27 @@ class Store:
         with (
             explained(self.path, self.backups_dir),
             Session(self._writing_engine, expire_on_commit=False) as session,
+            self._bad_rows_named(session),
         ):
             yield session
             session.commit()
+
+    @contextmanager
+    def _bad_rows_named(self, session: Session) -> Iterator[None]:
+        """Turns what a row that breaks a rule leads to into a `StoreError` that names the row."""
+        try:
+            yield
+        except UNREADABLE as error:
+            row = next(bad_rows(_driver(session)), None)
+            if row is None and not isinstance(error, RowError):
+                raise  # no row is to blame
+            hint = (
+                "`studykit doctor --rebuild` makes the memories again from the log"
+                if row and " of memories" in row
+                else how_to_restore(self.path, self.backups_dir)
+            )
+            what = f"{clean(str(self.path))} is damaged: {row or error}"
+            raise StoreError(what, hint=hint) from error
 
 
 def _revision(session: Session) -> Hashable:
@@ -392,6 +478,12 @@ def _memory(session: Session, card_id: str) -> Memory:
     query = select_columns(*MEMORY_COLUMNS).where(col(MemoryRow.card_id) == card_id)
     row = session.connection().execute(query).first()
     return memory_of(row) if row else NEW_MEMORY
+
+
+def _driver(session: Session) -> sqlite3.Connection:
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _id(row: SittingRow) -> int:

@@ -13,7 +13,7 @@ import pytest
 from studykit.errors import StoreError
 from studykit.progress.backups import back_up_daily, newest_backup
 from studykit.progress.store import Store
-from tests.progress.builders import MONDAY, day_after, make_review
+from tests.progress.builders import MONDAY, day_after, make_review, open_store
 
 
 def test_a_copy_holds_what_was_recorded_before_it(store: Store, tmp_path: Path) -> None:
@@ -60,6 +60,30 @@ def test_old_copies_are_thinned(store: Store) -> None:
     ]
     weekly = [f"progress-2026-{day}.sqlite3" for day in ("11-16", "11-15", "11-08", "11-01")]
     assert {path.name for path in folder.iterdir()} == {*daily, *weekly, *kept}
+
+
+def test_a_copy_of_a_richer_history_is_never_thinned_away(tmp_path: Path) -> None:
+    """As when the file vanished and all began anew: the last of the old copies stays for good."""
+    folder = tmp_path / "backups"
+    with closing(open_store(tmp_path / "old")) as store:
+        for n in range(20):
+            store.record(make_review(f"old-{n}"))
+            back_up_daily(store.path, folder, day_after(n - 100))
+    with closing(open_store(tmp_path / "new")) as store:
+        for n in range(60):
+            store.record(make_review(f"new-{n}", at=MONDAY + timedelta(days=n)))
+            back_up_daily(store.path, folder, day_after(n))
+
+    names = {path.name for path in folder.iterdir()}
+    assert len(names) == 12
+    assert f"progress-{day_after(19 - 100)}.sqlite3" in names
+
+
+def test_a_copy_is_as_private_as_the_progress(store: Store) -> None:
+    store.path.chmod(0o600)
+    backup = store.back_up(MONDAY.date())
+    assert backup is not None
+    assert backup.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_newest_copy_is_the_one_written_last(tmp_path: Path) -> None:

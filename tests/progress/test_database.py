@@ -15,7 +15,8 @@ import pytest
 
 from studykit.errors import StoreError
 from studykit.progress import database
-from studykit.progress.database import explained, open_database
+from studykit.progress.database import explained, open_database, open_for_reading
+from studykit.progress.store import Store
 from tests.progress.builders import MONDAY, day_after, make_review, open_store
 
 N_REVIEWS = 30
@@ -92,20 +93,129 @@ def test_a_damaged_page_is_found_when_the_day_is_backed_up(home: Path) -> None:
     assert [copy.name for copy in (home / "backups").iterdir()] == ["progress-2026-11-23.sqlite3"]
 
 
-def test_the_hint_of_a_damaged_database_restores_it(home: Path) -> None:
-    """Copying the named backup to the named place brings every answer back."""
-    path = home / "progress.sqlite3"
-    path.write_bytes(b"no database at all" * 1000)
+def test_the_hint_of_a_damaged_database_names_the_newest_copy(home: Path) -> None:
+    (home / "progress.sqlite3").write_bytes(b"no database at all" * 1000)
     backup = home / "backups" / "progress-2026-11-23.sqlite3"
 
-    hint = error_of_opening(home).hint
+    assert (
+        f"`studykit doctor --restore newest` goes back to {backup}" in error_of_opening(home).hint
+    )
 
-    assert f"copy {backup} to its place" in hint
+
+def test_a_vanished_database_is_no_first_start(home: Path) -> None:
+    """Neither for the app nor for a command that only reads; what is in the copies is told."""
+    path, backups_dir = home / "progress.sqlite3", home / "backups"
     path.unlink()
-    shutil.copy(backup, path)
+
+    for open_it in (open_database, open_for_reading):
+        with pytest.raises(StoreError, match="is missing, but there was progress") as caught:
+            open_it(path, backups_dir)
+        told = "progress-2026-11-23.sqlite3 holds 30 answers until 2026-11-23"
+        assert told in caught.value.what
+        assert "--restore newest" in caught.value.hint
+    assert not path.exists()
+
+    shutil.rmtree(backups_dir)
+    open_store(home).close()
+
+
+def test_a_copy_of_a_life_without_answers_is_no_progress(tmp_path: Path) -> None:
+    """Who only looked around may begin again."""
+    with closing(open_store(tmp_path)) as store:
+        store.back_up(MONDAY.date())
+    (tmp_path / "progress.sqlite3").unlink()
+
+    open_store(tmp_path).close()
+
+
+def test_the_log_of_another_file_is_not_replayed(home: Path) -> None:
+    """As a copy that was put back by hand finds it; without it the copy is as it was made."""
+    path = home / "progress.sqlite3"
+    log = home / "progress.sqlite3-wal"
+    with closing(open_store(home)) as store:
+        store.record(make_review("since"))
+        left = log.read_bytes()
+        assert left
+    shutil.copy(home / "backups" / "progress-2026-11-23.sqlite3", path)
+    log.write_bytes(left)
+
+    error = error_of_opening(home)
+
+    assert error.what == f"{log} does not belong to {path.name}, which was put back without it"
+    assert log.read_bytes() == left
+    log.unlink()
     with closing(open_store(home)) as store:
         assert len(store.reviews()) == N_REVIEWS
-        assert store.check() == []
+
+
+def test_a_header_that_makes_it_read_only_is_damage(home: Path) -> None:
+    """SQLite reads such a file and refuses each answer."""
+    path = home / "progress.sqlite3"
+    content = bytearray(path.read_bytes())
+    content[18] = 3
+    path.write_bytes(content)
+
+    assert error_of_opening(home).what == f"{path} is damaged"
+
+
+@pytest.mark.usefixtures("quick_timeout")
+def test_reading_needs_no_lock(home: Path) -> None:
+    """A prompt that counts what is due does not wait for the app, nor the app for it."""
+    path = home / "progress.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(Store.open_for_reading(path, backups_dir=home / "backups")) as store:
+            assert len(store.reviews()) == N_REVIEWS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+@pytest.mark.parametrize("has_log", [False, True])
+def test_reading_needs_nothing_that_can_be_written(has_log: bool) -> None:
+    """Neither the file nor its folder; answers that are still in the log count."""
+    with published_folder() as folder:
+        path = folder / "progress.sqlite3"
+        with closing(open_store(folder)) as store:
+            store.record(make_review())
+            if has_log:
+                for name in ("progress.sqlite3", "progress.sqlite3-wal"):
+                    shutil.copy(folder / name, folder / f"kept-{name}")
+        if has_log:
+            for name in ("progress.sqlite3", "progress.sqlite3-wal"):
+                (folder / f"kept-{name}").replace(folder / name)
+        for item in folder.iterdir():
+            item.chmod(0o444)
+        folder.chmod(0o555)
+        before = sorted(folder.iterdir())
+
+        def read() -> None:
+            with closing(Store.open_for_reading(path, backups_dir=folder / "backups")) as store:
+                raise AssertionError(f"{len(store.reviews())} review")
+
+        message = as_nobody(read)
+
+        assert sorted(folder.iterdir()) == before
+        folder.chmod(0o777)
+    assert message == "AssertionError: 1 review"
+
+
+def test_what_killed_processes_left_is_removed(home: Path) -> None:
+    """Once it is old: a draft that is being written stays."""
+    drafts = [
+        home / ".new-abc",
+        home / "backups" / "progress-2026-11-20.sqlite3.123.part",
+        home / "backups" / ".progress-2026-11-21.sqlite3.123.part",
+    ]
+    for is_old in (False, True):
+        for draft in drafts:
+            if draft.name.startswith(".new"):
+                draft.mkdir(exist_ok=True)
+            else:
+                draft.touch()
+            if is_old:
+                os.utime(draft, (0, 0))
+        with closing(open_store(home)) as store:
+            store.back_up(day_after(1 + is_old))
+        assert [draft.exists() for draft in drafts] == [not is_old] * 3
 
 
 def test_without_a_backup_the_hint_says_so(tmp_path: Path) -> None:
@@ -185,7 +295,7 @@ def test_a_read_only_connection_is_explained(home: Path) -> None:
     """What SQLite says of a write to a read-only file becomes a hint about permissions."""
     path = home / "progress.sqlite3"
     with (
-        pytest.raises(StoreError, match="is read-only; nothing was saved") as caught,
+        pytest.raises(StoreError, match="is read-only") as caught,
         explained(path, home / "backups"),
         closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
     ):
@@ -211,7 +321,7 @@ def test_a_read_only_file_or_folder_is_explained(file_mode: int, folder_mode: in
 
         folder.chmod(0o777)
     assert message.startswith("StoreError: ")
-    assert "is read-only; nothing was saved" in message or "cannot be opened" in message
+    assert "is read-only" in message or "cannot be opened" in message
     assert str(path) in message
     assert "writ" in message.split("(")[1], "the hint must speak of permission to write"
 

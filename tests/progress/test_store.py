@@ -193,7 +193,7 @@ def test_a_full_disk_loses_nothing_and_stores_no_half(store: Store) -> None:
     connection.close()
     big = make_review("big", given="x" * 100_000)
 
-    with pytest.raises(StoreError, match="the disk is full; nothing was saved"):
+    with pytest.raises(StoreError, match="cannot be written: the disk is full"):
         store.record(big)
 
     assert list(store.memories()) == ["first"]

@@ -1,0 +1,250 @@
+"""Back to a copy: the newest sound one takes the place of the progress, with what came after it.
+
+The file that was in its place is kept beside it, whatever its state.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from studykit.errors import StoreError
+from studykit.files import remove_drafts
+from studykit.progress.backups import copies_in, log_of, synchronise_folder
+from studykit.progress.database import explained
+from studykit.progress.soundness import RULES, RowError, require
+from studykit.progress.store import Store
+from studykit.text import clean
+
+_IN_ORDER = ("sittings", "reviews", "practised", "runs", "outcomes")
+"""Tables whose rows are numbered as they are added: what has a higher number came later."""
+
+# SQLite's locks on the file (https://sqlite.org/src/doc/trunk/src/os.h): every program that has
+# it open in WAL mode holds one of the bytes from here on.
+_LOCKS_FROM, _N_LOCKS = 0x40000002, 510
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `restore` has done."""
+
+    copy: Path | None
+    """The copy that is in place now; None: none was sound, and all is from the file itself."""
+    passed_over: tuple[str, ...]
+    """Newer copies, each with the reason why it was not taken."""
+    n_answers: int
+    """Answers that the progress holds now."""
+    n_since: int
+    """How many of them are not in the copy: they were read from the file that was in place."""
+    kept_in: Path | None
+    """The folder where that file lies now; None if there was none."""
+
+
+def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = None) -> Restored:
+    """Put the newest sound copy, or `copy`, in the place of the progress at `path`.
+
+    Answers, practice and runs that were added to the file after the copy was made are taken over
+    as far as they can be read. Raises `StoreError` if another program has the file open, or if no
+    copy is sound and nothing can be read of the file, and has changed nothing then.
+    """
+    path = path.resolve()
+    with explained(path, backups_dir):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_drafts(path.parent, ".restore-*")
+        _require_alone(path)
+        with TemporaryDirectory(prefix=".restore-", dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            base, passed_over = _choose([copy] if copy else copies_in(backups_dir), draft)
+            n_since = _take_over(path, draft, Path(folder)) if path.exists() else 0
+            with closing(Store.open(draft, backups_dir=Path(folder))) as store:
+                n_answers = sum(store.answers_by_day().values())
+            if base is None and not n_since:
+                raise StoreError(
+                    f"there is no sound copy in {clean(str(backups_dir))}, and nothing can be read"
+                    f" of {clean(str(path))}",
+                    hint="move the file away to begin anew",
+                )
+            _require_alone(path)
+            kept_in = _set_aside(path, at)
+            draft.replace(path)
+            synchronise_folder(path.parent)
+    return Restored(base, tuple(passed_over), n_answers, n_since, kept_in)
+
+
+def _require_alone(path: Path) -> None:
+    """Raises `StoreError` if another program has the database open: it would go on writing it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _N_LOCKS, _LOCKS_FROM)
+        except OSError:
+            what = f"{clean(str(path))} is open in another window"
+            raise StoreError(what, hint="close that one first") from None
+
+
+def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]]:
+    """Make `draft` of the first sound copy; which it is, and why those before it were not taken.
+
+    If none is sound the draft is a new, empty database.
+    """
+    passed_over: list[str] = []
+    for copy in copies:
+        shutil.copyfile(copy, draft)
+        try:
+            problems = _problems(draft)
+        except StoreError as error:
+            problems = [str(error)]
+        if not problems:
+            return copy, passed_over
+        passed_over.append(f"{clean(str(copy))}: {problems[0].replace(str(draft), 'the copy')}")
+        _remove(draft)
+    Store.open(draft, backups_dir=draft.parent).close()
+    return None, passed_over
+
+
+def _problems(draft: Path) -> list[str]:
+    """What is wrong with a copy once all that can be made again is, and unreadable runs are gone.
+
+    It is led to our schema.
+    """
+    with closing(Store.open(draft, backups_dir=draft.parent)) as store:
+        if not store.check():
+            return []
+        store.rebuild()
+        store.remove_unreadable_runs()
+        return store.check()
+
+
+def _remove(database: Path) -> None:
+    for each in (database, log_of(database), database.with_name(f"{database.name}-shm")):
+        each.unlink(missing_ok=True)
+
+
+def _take_over(path: Path, draft: Path, folder: Path) -> int:
+    """Add to `draft` what was added to the database at `path` later; how many answers that is.
+
+    Nothing is added if the two are not of one history, or if the result were not sound.
+    """
+    damaged, attempt = folder / "damaged.sqlite3", folder / "attempt.sqlite3"
+    shutil.copyfile(path, damaged)
+    if log_of(path).exists():
+        shutil.copyfile(log_of(path), log_of(damaged))
+    shutil.copyfile(draft, attempt)
+    try:
+        n_answers = _add_later_rows(damaged, attempt)
+        if _problems(attempt):
+            return 0
+    except (sqlite3.Error, StoreError):
+        return 0
+    attempt.replace(draft)
+    return n_answers
+
+
+def _add_later_rows(damaged: Path, attempt: Path) -> int:
+    with (
+        closing(sqlite3.connect(damaged)) as source,
+        closing(sqlite3.connect(attempt)) as target,
+    ):
+        source.text_factory = bytes
+        if not _is_one_history(source, target):
+            return 0
+        n_added = {table: _add_later(source, target, table) for table in _IN_ORDER}
+        _add_marks(source, target)
+        target.executescript(_UNLINK)
+        return n_added["reviews"]
+
+
+_UNLINK = """\
+UPDATE reviews SET sitting_id = NULL WHERE sitting_id NOT IN (SELECT id FROM sittings);
+UPDATE runs SET sitting_id = NULL WHERE sitting_id NOT IN (SELECT id FROM sittings);
+DELETE FROM outcomes WHERE run_id NOT IN (SELECT id FROM runs);
+"""
+"""What a row that could not be read leaves behind."""
+
+
+def _is_one_history(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
+    """Whether the last answer of the copy is in the file, under the same number."""
+    last = target.execute(
+        "SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if last is None:
+        return True
+    query = "SELECT card_id, at_ms FROM reviews WHERE id = ?"
+    found = source.execute(query, last[:1]).fetchone()
+    return found is not None and (found[0].decode(errors="replace"), found[1]) == last[1:]
+
+
+def _add_later(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> int:
+    """Add the rows of a table with numbers above those that the copy has; returns how many."""
+    names = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
+    key = "run_id" if table == "outcomes" else "id"
+    (last,) = target.execute(f"SELECT coalesce(max({key}), 0) FROM {table}").fetchone()
+    found: dict[int, Sequence[Any]] = {}
+    # A page that cannot be read ends the reading: so from both ends.
+    for order in ("ASC", "DESC"):
+        query = (
+            f"SELECT {', '.join([key, *names])} FROM {table} WHERE {key} > ? ORDER BY {key} {order}"
+        )
+        with suppress(sqlite3.DatabaseError):
+            for number, *values in source.execute(query, (last,)):
+                if number in found:
+                    break
+                found[number] = values
+    return sum(_add(target, table, names, found[number]) for number in sorted(found))
+
+
+def _add_marks(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """The marks as they are in the file, if all can be read; else those of the copy stay, too."""
+    names = [row[1] for row in target.execute("PRAGMA table_info(marks)")]
+    rows: list[Sequence[Any]] = []
+    try:
+        rows.extend(source.execute(f"SELECT {', '.join(names)} FROM marks"))
+    except sqlite3.DatabaseError:
+        pass
+    else:
+        target.execute("DELETE FROM marks")
+    for row in rows:
+        _add(target, "marks", names, row)
+
+
+def _add(
+    target: sqlite3.Connection, table: str, names: Sequence[str], stored: Sequence[Any]
+) -> bool:
+    """Add a row if it obeys the rules of its table; whether it does."""
+    try:
+        values = [str(value, "utf-8") if type(value) is bytes else value for value in stored]
+        if table in RULES:
+            require(list(RULES[table].items()), [values[names.index(n)] for n in RULES[table]])
+        marks = ", ".join("?" * len(names))
+        target.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", values)
+    except (UnicodeDecodeError, RowError, sqlite3.IntegrityError):
+        return False
+    return True
+
+
+def _set_aside(path: Path, at: datetime) -> Path | None:
+    """Move the file and what SQLite keeps beside it into a folder of their own; which it is."""
+    parts = [path, log_of(path), path.with_name(f"{path.name}-shm")]
+    if not any(part.exists() for part in parts):
+        return None
+    name = f"replaced-{at:%Y-%m-%d-%H%M%S}"
+    folder = path.with_name(name)
+    n = 1
+    while folder.exists():
+        folder, n = path.with_name(f"{name}-{n}"), n + 1
+    folder.mkdir()
+    # The file first: without it a log left behind is noticed, and is never applied to another.
+    for part in parts:
+        if part.exists():
+            part.replace(folder / part.name)
+    synchronise_folder(folder)
+    return folder

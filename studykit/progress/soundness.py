@@ -1,0 +1,218 @@
+"""What each value in the database may be, and which rows hold something else.
+
+A database may be damaged, or edited by another program: everything read from it is checked by
+these rules, and the row that breaks one is named.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from functools import cache
+from typing import Any, TypeAlias, get_args
+
+from studykit.clock import FIRST_YEAR, LAST_YEAR, to_ms, year_start
+from studykit.review.marks import Mark
+from studykit.review.practice import Mode
+from studykit.review.schedule import CAPS_DAYS, Rating, State
+from studykit.text import clean
+
+Check: TypeAlias = Callable[[Any], bool]
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What it may raise to make a value of a row that breaks a rule."""
+
+_LONGEST_SHOWN = 40
+"""Characters of a wrong value that are shown."""
+
+
+class RowError(ValueError):
+    """A row breaks a rule; the text names the column and its value."""
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _number(low: float, high: float) -> Check:
+    return lambda value: type(value) in (int, float) and low <= value <= high
+
+
+def _text(value: Any) -> bool:
+    return type(value) is str
+
+
+@cache
+def _day(value: Any) -> bool:
+    if type(value) is not str or not _A_DAY.fullmatch(value):
+        return False
+    with suppress(ValueError):
+        # Intervals of a century lead beyond the last year that a clock may show.
+        return FIRST_YEAR <= date.fromisoformat(value).year <= LAST_YEAR + 200
+    return False
+
+
+_A_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _one_of(*values: str) -> Check:
+    return lambda value: type(value) is str and value in values
+
+
+_instant = _whole(to_ms(year_start(FIRST_YEAR)), to_ms(year_start(LAST_YEAR + 200)))
+_offset = _whole(-1439, 1439)
+_truth = _optional(_whole(0, 1))
+_rating = _whole(min(Rating), max(Rating))
+_count = _whole(0, 2**31)
+_id = _whole(1, 2**63)
+
+_MEMORY: dict[str, Check] = {
+    "state": _whole(min(State), max(State)),
+    "step": _optional(_count),
+    "stability_days": _optional(_number(1e-9, 1e9)),
+    "difficulty": _optional(_number(1, 10)),
+    "due_at_ms": _optional(_instant),
+    "due_day": _optional(_day),
+    "last_review_at_ms": _optional(_instant),
+    "last_review_day": _optional(_day),
+    "reps": _count,
+    "lapses": _count,
+    "caps_left": _whole(0, len(CAPS_DAYS)),
+}
+_ANSWER: dict[str, Check] = {
+    "card_id": _text,
+    "at_ms": _instant,
+    "offset_min": _offset,
+    "day": _day,
+    "kind": _text,
+    "correct": _truth,
+    "given": _text,
+    "confidence": _optional(_whole(0, 100)),
+    "taken_ms": _whole(-(2**53), 2**53),
+}
+
+RULES: Mapping[str, Mapping[str, Check]] = {
+    "sittings": {
+        "id": _id,
+        "started_at_ms": _instant,
+        "offset_min": _offset,
+        "day": _day,
+        "ended_at_ms": _optional(_instant),
+    },
+    "reviews": {
+        "id": _id,
+        "sitting_id": _optional(_id),
+        **_MEMORY,
+        **_ANSWER,
+        "rating": _rating,
+        "suggested": _optional(_rating),
+        "scheduler": _text,
+        "parameters_id": _text,
+        "content_hash": _text,
+    },
+    "memories": {"card_id": _text, **_MEMORY},
+    "marks": {
+        "card_id": _text,
+        "mark": _one_of(*get_args(Mark)),
+        "at_ms": _instant,
+        "offset_min": _offset,
+        "day": _day,
+    },
+    "practised": {"id": _id, **_ANSWER, "mode": _one_of(*get_args(Mode))},
+}
+"""Table -> column -> what its values may be. Runs of labs are checked by their own parser."""
+
+
+def checks_of(table: str, names: Sequence[str]) -> tuple[tuple[str, Check], ...]:
+    """The rules of some columns, for `require`."""
+    return tuple((name, RULES[table][name]) for name in names)
+
+
+def require(checks: Sequence[tuple[str, Check]], values: Sequence[Any]) -> None:
+    """Raise `RowError` for the first of `values` that breaks its rule."""
+    for (name, check), value in zip(checks, values, strict=True):
+        if not check(value):
+            raise RowError(f"{name} cannot be {shown(value)}")
+
+
+def require_row(table: str, row: object) -> None:
+    """As `require`, for every column of a row of the table."""
+    rules = RULES[table]
+    require(list(rules.items()), [getattr(row, name) for name in rules])
+
+
+def checked(table: str, name: str, value: Any) -> Any:
+    """`value`, if a column may hold it; raises `RowError` if not."""
+    require([(name, RULES[table][name])], [value])
+    return value
+
+
+def require_memory(values: Sequence[Any]) -> None:
+    """Raise `RowError` if what a card in this state needs is missing.
+
+    `values`: state, step, stability_days, difficulty, due_at_ms, due_day, last_review_at_ms,
+    last_review_day, and whatever follows; each obeys its own rule.
+    """
+    state, step, stability, difficulty, due_at, due_day, last_at, last_day, *_ = values
+    in_steps = state in (State.LEARNING, State.RELEARNING)
+    has_all = None not in (stability, difficulty, due_day, last_at, last_day)
+    if state == State.NEW or not has_all or (in_steps and None in (step, due_at)):
+        raise RowError(f"what a card in state {State(state).name.lower()} needs is missing")
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: short and safe."""
+    if isinstance(value, bytes):
+        value = value[:_LONGEST_SHOWN].decode(errors="backslashreplace")
+    text = clean(" ".join(repr(value).split()))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def bad_rows(connection: sqlite3.Connection, tables: Iterable[str] = RULES) -> Iterator[str]:
+    """Each row that breaks a rule as one line: table, id, card and what is wrong with it.
+
+    Raises `sqlite3.DatabaseError` where the file is too damaged to be read on.
+    """
+    factory = connection.text_factory
+    connection.text_factory = bytes  # what is no UTF-8 must not stop the reading
+    try:
+        for table in tables:
+            rules = RULES[table]
+            names = list(rules)
+            query = f"SELECT rowid, {', '.join(names)} FROM {table}"
+            for row_id, *values in connection.execute(query):
+                if fault := _fault(table, rules, values):
+                    yield f"row {row_id} of {table}{_of_card(names, values)}: {fault}"
+    finally:
+        connection.text_factory = factory
+
+
+def _fault(table: str, rules: Mapping[str, Check], stored: Sequence[Any]) -> str:
+    try:
+        values = [str(value, "utf-8") if type(value) is bytes else value for value in stored]
+    except UnicodeDecodeError:
+        return "a text is not UTF-8"
+    try:
+        require(list(rules.items()), values)
+        if table in ("reviews", "memories"):
+            named = dict(zip(rules, values, strict=True))
+            require_memory([named[name] for name in _MEMORY])
+    except RowError as error:
+        return str(error)
+    return ""
+
+
+def _of_card(names: Sequence[str], values: Sequence[Any]) -> str:
+    """Of which card the row is, if it says so."""
+    if "card_id" not in names:
+        return ""
+    card_id = values[names.index("card_id")]
+    text = card_id.decode(errors="replace") if isinstance(card_id, bytes) else str(card_id)
+    return f", card {clean(text[:_LONGEST_SHOWN])}"
