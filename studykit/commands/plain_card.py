@@ -98,10 +98,11 @@ def answer_lines(shown: Shown, given: Given, grade: Grade) -> Iterator[str]:
     card = shown.card
     if not isinstance(card.body, Recall):
         yield _outcome(given, grade)
-        if grade.correct is False and grade.given:
+        if grade.given and (grade.correct is False or grade.given != given):
             yield f"You said: {unmarked(grade.given)}"
     if grade.answer:
-        yield f"Answer: {unmarked(grade.answer)}"
+        allowed = f", {grade.tolerance} is right" if grade.tolerance else ""
+        yield f"Answer: {unmarked(grade.answer)}{allowed}"
     if grade.misconception:
         yield from unmarked(grade.misconception).split("\n")
     yield from unmarked(card.explain).split("\n")

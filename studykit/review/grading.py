@@ -28,6 +28,7 @@ from studykit.course.cards import (
 )
 from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
+from studykit.review.arithmetic import evaluate, first_other_digit, is_literal, spell_out
 from studykit.review.schedule import Rating
 from studykit.text import clean, format_value
 
@@ -85,6 +86,8 @@ class Grade:
     """Why the chosen wrong option tempts and is wrong."""
     detail: tuple[bool, ...] = ()
     """`order`: which places are right; `match`: which left sides are."""
+    tolerance: str = ""
+    """How far from the right number an answer may be, ``± 0.1 nats``; empty if not at all."""
 
 
 def present(card: Card, reps: int) -> Shown:
@@ -110,11 +113,11 @@ def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
     Raises `AnswerError` if it cannot be read as an answer to this card.
     """
     card = shown.card
-    answer = right_answer(card, evidence)
+    answer, tolerance = right_answer(card, evidence), _tolerance(card, evidence)
     if given is None:
         if isinstance(card.body, Recall):
             return Grade(None, Rating.GOOD, answer)
-        return Grade(False, Rating.AGAIN, answer)
+        return Grade(False, Rating.AGAIN, answer, tolerance=_allowance(tolerance, card))
 
     correct: bool | None
     misconception = ""
@@ -125,17 +128,14 @@ def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
         case Cloze(answer=word, accept=accept):
             told = _text(given)
             correct = any(_same_words(told, each) for each in (word, *accept))
-        case Numeric(answer=target, unit=unit, tolerance=tolerance):
-            told = _text(given)
-            correct = _is_near(_number(told, unit), target, tolerance)
-        case Predict(measurement=name, unit=unit, tolerance=tolerance) as body if name:
-            told = _text(given)
-            number, measured = _number(told, unit), _measured(name, evidence)
-            if measured is None:
-                correct = None
-            else:
-                scale = abs(measured) if body.relative else 1.0
-                correct = _is_near(number, measured, tolerance * scale)
+        case Numeric(answer=target, unit=unit):
+            number = _number(_text(given), unit)
+            told = _with_value(_text(given), number, unit)
+            correct = _is_near(number, target, tolerance)
+        case Predict(measurement=name, unit=unit) if name:
+            number, measured = _number(_text(given), unit), _measured(name, evidence)
+            told = _with_value(_text(given), number, unit)
+            correct = None if measured is None else _is_near(number, measured, tolerance)
         case Order(steps=steps):
             places = _places(given, len(steps), len(steps))
             if len(set(places)) < len(steps):
@@ -155,7 +155,8 @@ def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
             told, correct = option.text, None if right is None else option == options[right]
             misconception = option.misconception if correct is False else ""
     suggested = Rating.AGAIN if correct is False else Rating.GOOD
-    return Grade(correct, suggested, answer, clean(told), misconception, detail)
+    allowance = _allowance(tolerance, card)
+    return Grade(correct, suggested, answer, clean(told), misconception, detail, allowance)
 
 
 def right_answer(card: Card, evidence: RunResult | None) -> str:
@@ -196,39 +197,39 @@ def right_option(card: Card, evidence: RunResult | None) -> int | None:
 
 
 def parse_number(text: str, unit: str = "") -> float | None:
-    """The number in `text`, or None: "3.3", "3.3 nats" if that is the unit, "1e-3", "1 024".
+    """The number in `text`, or None: "3.3", "3.3 nats" if that is the unit, "1e-3", "1 024", "2⁸".
 
-    Thousands may be set apart by spaces or underscores. A comma is refused: "3,300" is three
+    It may be worked out, as `arithmetic.evaluate` does. A comma is refused: "3,300" is three
     thousand to one reader and three to the next. Without a unit "20 %" is 0.2.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-").strip()
-    plain = plain.removesuffix(unicodedata.normalize("NFKC", unit).casefold()).rstrip()
+    plain = _without_unit(text, unit)
     is_share = not unit and plain.endswith("%")
-    plain = plain.removesuffix("%").rstrip() if is_share else plain
-    if not _NUMBER.fullmatch(plain):
-        return None
-    number = float(re.sub("[ _]", "", plain)) / (100 if is_share else 1)
-    return number if math.isfinite(number) else None
+    number = evaluate(plain.removesuffix("%") if is_share else plain)
+    return None if number is None else number / (100 if is_share else 1)
 
 
-# One group of digits, or groups of three set apart; never a comma.
-_NUMBER = re.compile(
-    r"[+-]?([0-9]{1,3}([ _][0-9]{3})+(\.[0-9]*)?|[0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
-)
+def _without_unit(text: str, unit: str) -> str:
+    plain = spell_out(text, _POWER).strip()
+    return plain.removesuffix(spell_out(unit, _POWER)).rstrip() if unit else plain
+
+
+_POWER = "^({})"
+_RANGE = re.compile(r"[0-9] *-")
+"""In a cloze "3-4" is from three to four, not minus one."""
 _DASHES_IN_WORD = re.compile(r"(?<=\w)-+(?=\w)")
 
 
 def _same_words(given: str, answer: str) -> bool:
     """True if both are one number, or one text but for case, spaces and dashes inside."""
-    numbers = parse_number(given), parse_number(answer)
-    if numbers[0] is not None and numbers[1] is not None:
-        return math.isclose(numbers[0], numbers[1])
+    right, number = parse_number(answer), parse_number(given)
+    if right is not None and number is not None and not _RANGE.search(answer):
+        return math.isclose(number, right)
     return _words(given) == _words(answer)
 
 
 def _words(text: str) -> str:
     letters = []
-    for letter in unicodedata.normalize("NFKC", text).casefold():
+    for letter in spell_out(text, "^{}").replace("**", "^"):
         is_dash = unicodedata.category(letter) == "Pd" or letter == "\N{MINUS SIGN}"
         if not letter.isspace():
             letters.append("-" if is_dash else letter)
@@ -244,10 +245,36 @@ def _is_near(number: float, target: float, tolerance: float) -> bool:
 def _number(text: str, unit: str) -> float:
     number = parse_number(text, unit)
     if number is None:
-        example = _with_unit("3.3 or 1e-3", unit)
+        example = _with_unit("3.3, 1e-3, 2^8 or 3/4", unit)
         what = f"{clean(text.strip())[:40]!r} is not a number" if text.strip() else "no number"
+        if other := first_other_digit(text):
+            what += f": {other} is none of the digits 0 to 9"
         raise AnswerError(what, hint=f"type one such as {example}, with a point and no comma")
     return number
+
+
+def _with_value(text: str, number: float, unit: str) -> str:
+    """``2^8 = 256``: what was understood, where that had to be worked out."""
+    is_plain = is_literal(_without_unit(text, unit).removesuffix("%"))
+    return text if is_plain else f"{text.strip()} = {_with_unit(f'{number:.10g}', unit)}"
+
+
+def _tolerance(card: Card, evidence: RunResult | None) -> float:
+    """How far a number may be from the right one; 0 where none is asked for, or known."""
+    match card.body:
+        case Numeric(tolerance=tolerance):
+            return tolerance
+        case Predict(measurement=name, tolerance=tolerance, relative=relative) if name:
+            measured = _measured(name, evidence)
+            return 0.0 if measured is None else tolerance * (abs(measured) if relative else 1.0)
+    return 0.0
+
+
+def _allowance(tolerance: float, card: Card) -> str:
+    if not tolerance or not isinstance(card.body, Numeric | Predict):
+        return ""
+    rounded = float(f"{tolerance:.3g}")  # 5240, where :.3g alone says 5.24e+03
+    return f"± {_with_unit(f'{rounded:.10g}', card.body.unit)}"
 
 
 def _measured(name: str, evidence: RunResult | None) -> float | None:

@@ -48,7 +48,7 @@ class Window:
     store: Store
     session: Session
     held: str = ""
-    """The card whose answer was looked at in an earlier step: rating it is never refused."""
+    """The card whose answer was looked at or taken back before: no limit takes it away."""
 
 
 @dataclass
@@ -160,6 +160,7 @@ class Trial:
         if len(left) < len(log):
             assert card is not None
             assert log == [*left, self.acknowledged.pop()]
+            window.held = card.id  # it had its place in the day, and has it again
         else:
             assert left == log
             assert (window.store.marks(self._today) != marks) == (card is not None)

@@ -78,6 +78,19 @@ def test_case_spaces_and_dashes_do_not_matter_in_a_cloze(text: str) -> None:
         ("GPT-2", "gpt2", True),
         ("d_k", "dk", False),
         ("√d_k", "√d_k", True),
+        ("102", "10²", False),
+        ("100", "10²", True),
+        ("12", "①②", False),
+        ("H₂O", "H2O", False),
+        ("256", "2⁸", True),
+        ("2^8", "256", True),
+        ("O(n²)", "O(n^2)", True),
+        ("O(n²)", "O(n**2)", True),
+        ("O(n²)", "O(n2)", False),
+        ("1/2", "0.5", True),
+        ("1/2", "½", True),
+        ("3-4", "-1", False),
+        ("3-4", "3\N{EN DASH}4", True),
     ],
 )
 def test_a_sign_and_a_value_do_matter_in_a_cloze(answer: str, given: str, correct: bool) -> None:
@@ -158,10 +171,95 @@ def test_what_is_no_number_is_refused_not_wrong(text: str) -> None:
         ("3.3.3", "", None),
         ("nats", "nats", None),
         ("٣", "", None),
+        ("2⁸", "", 256),
+        ("2⁸ weights", "weights", 256),
+        ("2⁸3", "", None),
+        ("10⁻³", "", 0.001),
+        ("10⁻³", "s⁻¹", 0.001),
+        ("5 s⁻¹", "s⁻¹", 5),
+        ("768²", "", 589824),
+        ("2^11", "", 2048),
+        ("2**11", "", 2048),
+        ("2^3^2", "", 512),
+        ("-2^2", "", -4),
+        ("2^-1", "", 0.5),
+        ("(-2)^2", "", 4),
+        ("(-8)^(1/3)", "", None),
+        ("4 \N{MULTIPLICATION SIGN} 768²", "", 2359296),
+        ("6.02·10^23", "", 6.02e23),
+        ("12x64", "", 768),
+        ("2*1 024", "", 2048),
+        ("3/4", "", 0.75),
+        ("1/2/2", "", 0.25),
+        ("3\N{FRACTION SLASH}4", "", 0.75),
+        ("¾", "", 0.75),
+        ("3½", "", 3.5),
+        ("1/4 %", "", 0.0025),
+        ("1/4 %", "%", 0.25),
+        ("sqrt(64)", "", 8),
+        ("SQRT(2^6)", "", 8),
+        ("√64", "", 8),
+        ("2√16 ", "", None),
+        ("√(9+16)", "", 5),
+        ("2^8 - 1", "", 255),
+        ("1 - -1", "", 2),
+        ("2 3", "", None),
+        ("3 4/5", "", None),
+        ("①②", "", None),
+        ("2₈", "", None),
+        ("9^9^9^9", "", None),
+        ("1/0", "", None),
+        ("0^-1", "", None),
+        ("(" * 80, "", None),
+        ("-" * 5000 + "1", "", None),
+        ("\N{FULLWIDTH DIGIT TWO}\N{FULLWIDTH DIGIT FOUR}", "", 24),
+        ("__import__('os')", "", None),
     ],
 )
 def test_numbers_that_can_be_read(text: str, unit: str, number: float | None) -> None:
     assert parse_number(text, unit) == number
+
+
+@pytest.mark.parametrize(("text", "digit"), [("①②", "①"), ("2₈", "₈"), ("٣", "٣")])
+def test_what_only_looks_like_a_digit_is_named(text: str, digit: str) -> None:
+    with pytest.raises(AnswerError, match=f"{digit} is none of the digits 0 to 9"):
+        give("numeric", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("3.3", "3.3"),
+        ("3.3 nats", "3.3 nats"),
+        ("-1 024", "-1 024"),
+        ("33/10", "33/10 = 3.3 nats"),
+        (" 2⁸ nats", "2⁸ nats = 256 nats"),
+    ],
+)
+def test_what_was_worked_out_is_said(text: str, given: str) -> None:
+    assert give("numeric", text).given == given
+
+
+@pytest.mark.parametrize("given", ["3.3", "4", None])
+def test_the_tolerance_stands_with_the_outcome(given: str | None) -> None:
+    assert give("numeric", given).tolerance == "± 0.1 nats"
+    run = make_run(losses=(200.0,))
+    assert give("measure", given, run).tolerance == "± 0.1 nats"
+    share = Predict(measurement="loss", unit="ms", tolerance=0.1, relative=True)
+    shown = present(make_card("a", share), 0)
+    assert grade(shown, given, run).tolerance == "± 20 ms"
+    assert grade(shown, given, None).tolerance == ""
+    assert grade(present(make_card("a", Numeric(3, "", 0.0)), 0), given, None).tolerance == ""
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@on(st.integers(2, 99), st.integers(-9, 9))
+def test_a_raised_number_is_a_power_however_it_is_written(base: int, power: int) -> None:
+    raised = f"{base}{str(power).translate(SUPERSCRIPTS)}"
+    for text in (raised, f"{base}^{power}", f"{base} ** {power}", f"{base}^({power})"):
+        assert parse_number(text) == math.pow(base, power)
 
 
 def test_a_prediction_is_judged_by_what_was_confirmed() -> None:

@@ -77,11 +77,11 @@ class TextAnswer(HorizontalGroup):
         if given is None:
             self._show(Content())
         elif grade.correct is None:
-            self._show(Content(f"● {self._written(given)}  ← yours"))
+            self._show(Content(f"● {self._written(grade.given)}  ← yours"))
         elif grade.correct:
-            self._show(Content.styled(f"✓ {self._written(given)}", "$text-success"))
+            self._show(Content.styled(f"✓ {self._written(grade.given)}", "$text-success"))
         else:
-            self._show(Content.styled(f"✗ {self._written(given)}  ← yours", "$text-error"))
+            self._show(Content.styled(f"✗ {self._written(grade.given)}  ← yours", "$text-error"))
 
     def _written(self, given: Given) -> str:
         written = clean(str(given))

@@ -242,6 +242,8 @@ def _fit_verdict(
     )
     if is_written and grade.answer:
         head += Content.assemble(("   answer  ", "$text-muted"), (grade.answer, "bold"))
+        if grade.tolerance:
+            head += Content.styled(f"  {grade.tolerance}", "$text-muted")
     if error is not None and comes_back:
         head += Content.styled(f"\n{COMES_BACK}", "$text-muted")
     return lambda width: Content("\n").join(head.wrap(width))

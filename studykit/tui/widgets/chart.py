@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -37,6 +37,12 @@ class ChartFigure:
     log_y: bool = False
     caption: str = ""
     """What stands at the right of the title: which chart of how many, which seed."""
+    faint: tuple[Curve, ...] = ()
+    """Lines behind the others, each in the colour of the one of its name: the single seeds."""
+    frame: tuple[tuple[float, float], ...] = ()
+    """Points that the axes have room for, drawn or not, so that they stay where they are."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Line -> what the drawing does not show of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +128,16 @@ class Chart(Vertical):
         traces = [
             build_trace(curve, log_y=figure.log_y, n_buckets=width // 2) for curve in figure.curves
         ]
+        faint = [
+            build_trace(curve, log_y=figure.log_y, n_buckets=width // 4) for curve in figure.faint
+        ]
         y_label = next((curve.y_label for curve in figure.curves if curve.y_label), "")
         lines = levels(figure.yardsticks, y_label, traces, log_y=figure.log_y)
-        x = build_axis((x for trace in traces for x in trace.xs), n_ticks=width // 10)
-        heights = [y for trace in traces for y in trace.ys] + [at for _, at in lines]
+        corners = Curve("", "", [x for x, _ in figure.frame], [y for _, y in figure.frame])
+        framed = build_trace(corners, log_y=figure.log_y, n_buckets=width)
+        known = [*traces, *faint, framed]
+        x = build_axis((x for trace in known for x in trace.xs), n_ticks=width // 10)
+        heights = [y for trace in known for y in trace.ys] + [at for _, at in lines]
         y = build_axis(heights, n_ticks=max(3, height // 4), log=figure.log_y, pad=0.05)
         plot.visible = True
         plot.clear()
@@ -139,6 +151,10 @@ class Chart(Vertical):
         dashes = [x.low + (x.high - x.low) * n / width for n in range(width)]
         for _, at in lines:
             plot.scatter(dashes, [at] * width, marker=YARDSTICK, marker_style=level_style)
+        places = {curve.name: n for n, curve in enumerate(figure.curves)}
+        for trace in faint:
+            style = f"dim {self._style(places.get(trace.name, 0))}"
+            plot.plot(trace.xs, trace.ys, line_style=style, hires_mode=HiResMode.BRAILLE)
         for n, trace in enumerate(traces):
             plot.plot(trace.xs, trace.ys, line_style=self._style(n), hires_mode=HiResMode.BRAILLE)
         for n, trace in enumerate(traces):
@@ -177,9 +193,10 @@ class Chart(Vertical):
             Content.assemble(
                 (MARKERS[n % len(MARKERS)], f"$text-{_COLOURS[n % len(_COLOURS)]}"),
                 f" {clean(trace.name)}",
-                (f" ({trace.note})" if trace.note else "", "$text-error"),
+                (f" ({note})" if note else "", "$text-error"),
             )
             for n, trace in enumerate(traces)
+            for note in [trace.note or figure.notes.get(trace.name, "")]
         ]
         for label, at in lines:
             value = format_value(10**at if figure.log_y else at)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
-from studykit.lab.events import Curve, Event, HeatMap, Walk
 from studykit.lab.results import RunResult, SeedResult
+from studykit.study.curves import Room
 from studykit.study.lab_run import LabRun
-from studykit.study.numbers import summarise
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.chart import Chart, ChartFigure
+from studykit.tui.widgets.figures import (
+    Figure,
+    Kind,
+    build_chart,
+    build_heat_map,
+    curves_of,
+    figures_of,
+    find_walk,
+)
 from studykit.tui.widgets.gauges import render_meter
-from studykit.tui.widgets.heat_map import HeatMapFigure, HeatMapView
+from studykit.tui.widgets.heat_map import HeatMapView
 from studykit.tui.widgets.outcome import (
     render_numbers,
     render_outcome,
@@ -25,31 +32,6 @@ from studykit.tui.widgets.outcome import (
 )
 from studykit.tui.widgets.safe import Static
 from studykit.tui.widgets.walk_view import WalkView
-
-_E = TypeVar("_E", bound=Event)
-Kind: TypeAlias = Literal["chart", "map", "walk"]
-
-
-class Figure(NamedTuple):
-    """One figure of a run."""
-
-    title: str
-    kind: Kind
-
-
-def figures_of(seeds: Sequence[SeedResult]) -> tuple[Figure, ...]:
-    """Charts in the order in which the lab begins them, then heat maps, then walks."""
-    charts = (Figure(curve.chart, "chart") for seed in seeds for curve in seed.all(Curve))
-    maps = (Figure(heat_map.title, "map") for seed in seeds for heat_map in seed.all(HeatMap))
-    walks = (Figure(walk.title, "walk") for seed in seeds for walk in seed.all(Walk))
-    return tuple(dict.fromkeys([*charts, *maps, *walks]))
-
-
-def _find(kind: type[_E], title: str, seeds: Iterable[SeedResult]) -> tuple[SeedResult, _E]:
-    """The first of `seeds` with an event of this type and title, and the event."""
-    return next(
-        (seed, event) for seed in seeds for event in seed.all(kind) if event.key[1:] == (title,)
-    )
 
 
 class LabStage(Vertical):
@@ -66,6 +48,8 @@ class LabStage(Vertical):
         self._shown: Figure | None = None
         """None: the outcome has the place."""
         self._is_log: dict[str, bool] = {}
+        self._rooms: dict[str, Room] = {}
+        """Chart -> what its axes have room for while the run goes on."""
         self._drawn: object = None
         self._n_reported = -1
         self._with_tests = False
@@ -108,6 +92,7 @@ class LabStage(Vertical):
         self._lab_run, self._known = run, known
         self._with_tests = with_tests
         self._panel, self._is_log, self._drawn = None, {}, None
+        self._rooms = {}
         self._n_reported = -1
         self.walk.forget()
         await self.look()
@@ -207,55 +192,46 @@ class LabStage(Vertical):
         if shown is None:
             return
         if shown.kind == "map":
-            self.query_one(HeatMapView).show(self._heat_map_figure(shown.title, seeds))
+            figure = build_heat_map(shown.title, seeds, self._caption("map"))
+            self.query_one(HeatMapView).show(figure)
             return
         if shown.kind == "walk":
-            self._show_walk(shown.title, seeds)
+            self.walk.show(*find_walk(shown.title, seeds, self._caption("walk")))
             return
-        figure = self._chart_figure(shown.title, seeds)
+        chart = self._chart_figure(shown.title, seeds)
         drawn = (
-            figure.title,
-            figure.caption,
-            figure.log_y,
-            tuple(len(curve.xs) for curve in figure.curves),
-            len(figure.yardsticks),
+            chart.title,
+            chart.caption,
+            chart.log_y,
+            tuple(len(curve.xs) for curve in (*chart.curves, *chart.faint)),
+            len(chart.yardsticks),
         )
         if drawn != self._drawn:
             self._drawn = drawn
-            await self.query_one(Chart).show(figure)
+            await self.query_one(Chart).show(chart)
 
     def _chart_figure(self, title: str, seeds: Sequence[SeedResult]) -> ChartFigure:
-        """A chart, of the newest seed that has it."""
-        seed, curves = next(
-            (seed, curves)
-            for seed in reversed(seeds)
-            if (curves := tuple(curve for curve in seed.all(Curve) if curve.chart == title))
-        )
-        return ChartFigure(
-            title,
-            curves,
-            tuple(row for row in summarise([seed]) if row.yardstick),
-            self._is_log.get(title, any(curve.log_y for curve in curves)),
-            self._caption("chart", seed),
-        )
+        run, room = self._lab_run, None
+        is_over = run is None or run.is_over
+        if not is_over:
+            room = self._rooms.get(title)
+            if room is None:
+                room = self._rooms[title] = Room()
+                if self._known is not None and run is not None and run.budget == 1:
+                    # As long as it was then it will be now.
+                    known = (curves_of(title, seed) for seed in self._known.seeds)
+                    room.take_in((curve for curves in known for curve in curves), is_exact=True)
+        log_y = self._is_log.get(title)
+        caption = self._caption("chart")
+        return build_chart(title, seeds, is_over=is_over, caption=caption, log_y=log_y, room=room)
 
-    def _heat_map_figure(self, title: str, seeds: Sequence[SeedResult]) -> HeatMapFigure:
-        """A heat map, of the newest seed that has it."""
-        seed, heat_map = _find(HeatMap, title, reversed(seeds))
-        return HeatMapFigure(heat_map, self._caption("map", seed))
-
-    def _show_walk(self, title: str, seeds: Sequence[SeedResult]) -> None:
-        """A walk, of the first seed that has it: it must not change below who goes through it."""
-        seed, walk = _find(Walk, title, seeds)
-        self.walk.show(walk, self._caption("walk", seed))
-
-    def _caption(self, what: Kind, seed: SeedResult) -> str:
-        """Which figure of how many, of which seed, and whether it was measured elsewhere."""
+    def _caption(self, what: Kind) -> str:
+        """Which figure of how many, and whether it was measured elsewhere."""
         n = len(self._figures)
         parts = [f"{what} {self._shown_panel + 1}/{n}"] if n > 1 else []
         if self._is_recorded:
             parts.append("recorded")
-        return " · ".join([*parts, f"seed {seed.seed}"])
+        return " · ".join(parts)
 
     def _render_side(self, width: int) -> Content:
         run = self._lab_run
