@@ -20,7 +20,7 @@ from studykit.lab.results import Prediction, RunResult
 from studykit.review.practice import Practised
 from studykit.review.schedule import Rating
 from studykit.settings import Settings
-from studykit.tui.commands import key_bindings
+from studykit.tui.keymap import key_bindings
 from tests.commands.dice_course import LAB, edit, lab_file, open_store, study, write_course
 
 REPOSITORY = Path(__file__).resolve().parent.parent

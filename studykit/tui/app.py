@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -23,6 +23,8 @@ from studykit.study.services import Services
 from studykit.text import clean
 from studykit.tui.commands import ScreenCommands
 from studykit.tui.messages import LabClosed, OpenCard, OpenLab, OpenPractice, OpenSitting
+from studykit.tui.pace import KeyRepeats
+from studykit.tui.screens.base import StudyScreen
 from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
 from studykit.tui.widgets.chrome import MINIMUM, StatusLine
 from studykit.tui.widgets.safe import NoControls
@@ -89,6 +91,9 @@ class StudykitApp(App[None]):
         """What to begin with, in place of Home."""
         self.last_words = ""
         """What to say once the terminal is the shell's again: why the app ended by itself."""
+        self.heeds_haste = True
+        """False: every key counts, however fast it comes; so for a pilot, which never looks."""
+        self._repeats = KeyRepeats()
         self._no_controls = NoControls()
         self._is_interrupted = False
         for theme in THEMES:
@@ -96,7 +101,28 @@ class StudykitApp(App[None]):
         wanted = first_theme(os.environ, services.settings.screen.theme)
         self.set_reactive(App.theme, wanted if wanted in self.available_themes else DARK)
         self.stylesheet.set_variables(self.get_css_variables())
-        self.set_keymap(services.settings.keys)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Textual's, but a text field gets no letter that was typed before it could be seen."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            screen = self.screen
+            if isinstance(screen, StudyScreen) and not screen.heeds_text(event):
+                if not self._repeats.is_held(event.key, event.time):
+                    screen.say_too_early()
+                return
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep a key that nobody can have meant from the bindings.
+
+        It is asked here, where the bindings are tried and what earlier keys did is done.
+        """
+        is_held = self._repeats.is_held(event.key, event.time)
+        screen = self.screen
+        if isinstance(screen, StudyScreen) and not screen.heeds(event, is_held=is_held):
+            event.prevent_default()
+            if not is_held:
+                screen.say_too_early()
 
     def get_default_screen(self) -> Screen[None]:
         """Home lies at the bottom of the stack."""
@@ -207,19 +233,20 @@ class StudykitApp(App[None]):
         self._is_interrupted = False
 
     def on_mount(self) -> None:
+        self.heeds_haste = not self.is_headless
         if self.services.settings.keys:
-            self.call_after_refresh(self._name_unknown_keys)
+            self.call_after_refresh(self._name_key_problems)
         # After ctrl+z and fg Textual has the terminal back, but draws nothing by itself.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
-    def _name_unknown_keys(self) -> None:
-        from studykit.tui.commands import unknown_ids
+    def _name_key_problems(self) -> None:
+        from studykit.tui.keymap import key_problems
 
-        unknown = unknown_ids(self.services.settings.keys)
-        if unknown:
-            names = ", ".join(clean(id_) for id_ in unknown)
+        problems = key_problems(self.services.settings.keys)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             for line in self.screen.query(StatusLine):
-                line.say(f"! settings.toml [keys]: no key is called {names}; docs/keys.md has all")
+                line.say(f"! settings.toml [keys]: {problems[0]}{more}; docs/keys.md has all keys")
 
     async def on_unmount(self) -> None:
         await self.services.close()

@@ -1,17 +1,13 @@
-"""What the keys do, by name: the command palette, and which ids a learner can remap."""
+"""What the keys do, by name: the command palette."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
-
-import studykit.tui
 
 MAIN_THEMES = ("studykit-dark", "studykit-light", "ansi-dark", "ansi-light")
 """Offered before anything is typed; the others are found by name."""
@@ -64,22 +60,3 @@ class ScreenCommands(Provider):
         for command in self._commands():
             if (score := matcher.match(command.name)) > 0:
                 yield Hit(score, matcher.highlight(command.name), command.run, help=command.help)
-
-
-def key_bindings() -> set[tuple[str, str]]:
-    """Id and default keys of every binding of the app, its screens and its widgets.
-
-    It imports all of them, so it is asked for by who remaps keys, never at an ordinary start.
-    """
-    found = set()
-    for module in pkgutil.walk_packages(studykit.tui.__path__, "studykit.tui."):
-        for item in vars(importlib.import_module(module.name)).values():
-            if isinstance(item, type) and item.__module__.startswith("studykit.tui."):
-                found |= {(each.id, each.key) for each in item.__dict__.get("BINDINGS", [])}
-    return found
-
-
-def unknown_ids(ids: Iterable[str]) -> list[str]:
-    """Those of `ids` that no binding has, in order."""
-    known = {id_ for id_, _ in key_bindings()}
-    return [id_ for id_ in ids if id_ not in known]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +28,13 @@ PATIENCE_S = 30.0
 class Terminal:
     """The program in a terminal of its own, which controls it as a real one does."""
 
-    def __init__(self, folder: Path, *, ignores_hangup: bool = False, **environ: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        ignores_hangup: bool = False,
+    ) -> None:
         self._parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.home = folder / "home"
@@ -46,7 +52,7 @@ class Terminal:
             stdin=child,
             stdout=child,
             stderr=child,
-            env=os.environ | own | environ,
+            env=os.environ | own | dict(environ or {}),
             start_new_session=True,
             preexec_fn=control,
         )
@@ -139,7 +145,7 @@ def test_an_interrupt_from_outside_is_the_key(tmp_path: Path) -> None:
 
 def test_ctrl_c_in_the_editor_is_the_editors(tmp_path: Path, editor: Path) -> None:
     """The editor hears it, as a program that ignores it would not; the study goes on."""
-    with Terminal(tmp_path, EDITOR=str(editor), VISUAL="") as terminal:
+    with Terminal(tmp_path, {"EDITOR": str(editor), "VISUAL": ""}) as terminal:
         terminal.expect(b"Welcome!")
         terminal.press(b"\r")
         terminal.expect(b"Answer in your head")
@@ -174,7 +180,8 @@ def test_an_editor_that_cannot_start_leaves_the_card_in_use(
     (tmp_path / "no-program").chmod(0o755)
     (tmp_path / "empty").mkdir()
     environ = {"EDITOR": chosen.format(folder=tmp_path), "VISUAL": " "}
-    with Terminal(tmp_path, PATH=str(tmp_path / "empty"), **environ) as terminal:
+    environ["PATH"] = str(tmp_path / "empty")
+    with Terminal(tmp_path, environ) as terminal:
         terminal.expect(b"Welcome!")
         terminal.press(b"\r")
         terminal.expect(b"Answer in your head")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Center, Container
 from textual.content import Content
@@ -34,6 +34,7 @@ from studykit.tui.messages import (
 )
 from studykit.tui.pace import collect_young
 from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.review_keys import ANSWERING, LIVE_IN
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
@@ -59,6 +60,10 @@ class AskingScreen(StudyScreen):
     """What a card can be marked with."""
     NOTHING_LEFT: ClassVar[str]
     """Said where there is nothing to take back."""
+
+    LIVE_IN = LIVE_IN
+    NEVER_BLIND = ANSWERING
+    NEVER_HELD = StudyScreen.NEVER_HELD | ANSWERING
 
     _sitting: Sitting[Asking]
 
@@ -190,6 +195,7 @@ class AskingScreen(StudyScreen):
     def _painting(self) -> Iterator[None]:
         """While a card is half drawn nothing is shown and no tick comes between."""
         self.is_painting = True
+        self.show_anew()
         try:
             with self.app.batch_update():
                 yield
@@ -224,37 +230,35 @@ class AskingScreen(StudyScreen):
             self._is_warm = True
             self.run_worker(self.services.runner.warm(), exit_on_error=False, group="warm")
 
+    def heeds_text(self, event: events.Key) -> bool:
+        is_text = isinstance(self.focused, AnswerInput) and event.is_printable
+        return not is_text or self.is_seen(event.time)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys live: one that does nothing now is neither shown nor obeyed."""
-        phase, card = self._sitting.phase, self._sitting.card
+        sitting, card = self._sitting, self._sitting.card
+        if action in LIVE_IN and sitting.phase not in LIVE_IN[action]:
+            return False
         match action:
             case "reveal":
-                return phase == "asked" and card is not None and card.kind == "recall"
+                return card is not None and card.kind == "recall"
             case "give_up":
-                return phase == "asked" and card is not None and card.kind != "recall"
+                return card is not None and card.kind != "recall"
             case "write":
-                return phase == "asked" and self.focused is None and bool(self.query(AnswerInput))
-            case "accept" | "rate" | "next":
-                return phase == "revealed"
+                return self.focused is None and bool(self.query(AnswerInput))
             case "tests":
-                return phase == "revealed" and self._sitting.evidence is not None
+                return sitting.evidence is not None
             case "show_result":
-                return self._sitting.can_show_result
+                return sitting.can_show_result
             case "confide":
-                return self._sitting.asks_confidence
-            case "skip":
-                return phase == "answered"
+                return sitting.asks_confidence
             case "reopen":
-                return self._sitting.can_let_go
+                return sitting.can_let_go
             case "suspend" | "bury":
                 # `b` after `a` is meant for the second option, not to put the card aside.
-                return card is not None and not self._sitting.can_let_go
-            case "lab" | "copy" | "flag" | "edit":
-                return card is not None
+                return not sitting.can_let_go
             case "scroll_card":
                 return any(view.max_scroll_y > 0 for view in self.query(CardView))
-            case "home_at_end" | "practise":
-                return phase == "over"
         return True
 
     # Answering and marking
@@ -271,7 +275,8 @@ class AskingScreen(StudyScreen):
     @on(Answered)
     async def _take_answered(self, event: Answered) -> None:
         event.stop()
-        await self._take(event.given)
+        if self.is_seen(event.time):
+            await self._take(event.given)
 
     async def _take(self, given: Given) -> None:
         sitting = self._sitting
@@ -304,7 +309,8 @@ class AskingScreen(StudyScreen):
     @on(ConfidencePicked)
     async def _confide_picked(self, event: ConfidencePicked) -> None:
         event.stop()
-        await self.action_confide(event.confidence)
+        if self.is_seen(event.time):
+            await self.action_confide(event.confidence)
 
     async def action_skip(self) -> None:
         self._sitting.show_result()
@@ -329,7 +335,8 @@ class AskingScreen(StudyScreen):
     @on(RatingPicked)
     async def _rate_picked(self, event: RatingPicked) -> None:
         event.stop()
-        await self.action_rate(event.rating)
+        if self.is_seen(event.time):
+            await self.action_rate(event.rating)
 
     async def action_undo(self) -> None:
         """Take back the answer that is held, else what was last kept; its card stands again."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
+from textual import events
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding
+from textual.binding import Binding, BindingsMap
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.study.services import Services
 from studykit.text import clean
+from studykit.tui.pace import SEEN_SECONDS
 from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
 
 NO_UNDO = Binding(
@@ -31,17 +37,80 @@ class HasServices(Protocol):
     """The app, as far as its screens know it."""
 
     services: Services
+    heeds_haste: bool
 
 
-class StudyScreen(Screen[None]):
+class OwnKeys(DOMNode):
+    """A screen whose keys are the learner's own, where the settings have some."""
+
+    @property
+    def _binding_chain(self) -> list[tuple[DOMNode, BindingsMap]]:
+        chain: list[tuple[DOMNode, BindingsMap]] = super()._binding_chain  # type: ignore[misc]
+        keymap = cast("HasServices", self.app).services.settings.keys
+        if not keymap:
+            return chain
+        from studykit.tui.keymap import rebound
+
+        return [(node, rebound(bindings, keymap)) for node, bindings in chain]
+
+
+class StudyScreen(OwnKeys, Screen[None]):
     """A screen with a body of its own above the status line and the hints."""
 
     AUTO_FOCUS = ""
+    LIVE_IN: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Action -> the phases of the screen in which its key may do something; the others always may.
+
+    What is wrong with the learner's keys is told by it.
+    """
+    NEVER_HELD: ClassVar[frozenset[str]] = frozenset({"undo"})
+    """Actions that a key does once, however long it is held down."""
+    NEVER_BLIND: ClassVar[frozenset[str]] = frozenset()
+    """Actions that a key does only once what it is about was on the screen for a moment."""
+
+    _seen_at_s = 0.0
+    """Of the monotonic clock, as an event's time: from then on keys are about what stands here."""
 
     @property
     def services(self) -> Services:
         """What all screens share."""
         return cast("HasServices", self.app).services
+
+    # Keys that nobody meant
+
+    def show_anew(self) -> None:
+        """What keys are about changes now; from its first picture on it takes a moment to see."""
+        self._seen_at_s = math.inf
+        self.call_after_refresh(self._note_picture)
+
+    def _note_picture(self) -> None:
+        self._seen_at_s = time.monotonic() + SEEN_SECONDS
+
+    def is_seen(self, at_s: float) -> bool:
+        """True if what stands here could be seen at `at_s`; always where nobody looks: a test."""
+        return at_s >= self._seen_at_s or not self._heeds_haste
+
+    @property
+    def _heeds_haste(self) -> bool:
+        return cast("HasServices", self.app).heeds_haste
+
+    def heeds(self, event: events.Key, *, is_held: bool) -> bool:
+        """False for a key that cannot be meant: held down, or pressed before anybody could look."""
+        active = self.active_bindings.get(event.key)
+        if active is None or not self._heeds_haste:
+            return True
+        action = active.binding.action.partition("(")[0]
+        if is_held and action in self.NEVER_HELD:
+            return False
+        return action not in self.NEVER_BLIND or self.is_seen(event.time)
+
+    def heeds_text(self, event: events.Key) -> bool:
+        """False for a letter that was typed before anybody could see the field it goes to."""
+        return True
+
+    def say_too_early(self) -> None:
+        """Tell of a key that was not heeded."""
+        self.say("That key came before there was time to look; press it again")
 
     def compose(self) -> ComposeResult:
         yield from self.compose_body()

@@ -44,6 +44,8 @@ class BrowseScreen(StudyScreen):
         Binding("e", "edit", "edit", id="edit-card", tooltip="Edit the card's deck in $EDITOR"),
     ]
 
+    NEVER_HELD = StudyScreen.NEVER_HELD | {"mark"}
+
     def __init__(self) -> None:
         super().__init__()
         self._entries: tuple[Entry, ...] = ()

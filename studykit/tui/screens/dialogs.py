@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 
 from studykit.errors import StudykitError
 from studykit.text import clean
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.base import OwnKeys, StudyScreen
 from studykit.tui.widgets.safe import Static
 
 
@@ -25,10 +25,14 @@ class FailureScreen(StudyScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,escape,enter", "leave", "quit", key_display="q", id="leave", tooltip="Leave"),
     ]
+    NEVER_BLIND = frozenset({"leave"})
 
     def __init__(self, error: StudykitError) -> None:
         super().__init__()
         self._error = error
+
+    def on_mount(self) -> None:
+        self.show_anew()
 
     def compose_body(self) -> ComposeResult:
         error = self._error
@@ -45,7 +49,7 @@ class FailureScreen(StudyScreen):
         self.app.exit(return_code=self._error.exit_code)
 
 
-class TrustScreen(ModalScreen[Literal["now", "own", "no"]]):
+class TrustScreen(OwnKeys, ModalScreen[Literal["now", "own", "no"]]):
     """Closes with whether the labs below `root` may be run: as they are now, or, being the
     learner's own, also when they change; any doubt is a no."""
 

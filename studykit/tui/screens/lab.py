@@ -20,7 +20,7 @@ from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
 from studykit.study.lab_run import QUICK_LOOK, LabRun
 from studykit.tui.messages import AnswerUnclear
-from studykit.tui.screens.lab_keys import LAB_KEYS, LIVE_IN
+from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
 from studykit.tui.widgets.lab_setup import LabSetup
@@ -37,6 +37,9 @@ class LabScreen(StagedScreen):
 
     BINDING_GROUP_TITLE = "Lab"
     BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
+    LIVE_IN = LIVE_IN
+    NEVER_BLIND = DECIDING
+    NEVER_HELD = StagedScreen.NEVER_HELD | DECIDING
 
     phase: reactive[Phase | None] = reactive(None, init=False)
 
@@ -90,6 +93,7 @@ class LabScreen(StagedScreen):
 
     def watch_phase(self, phase: Phase) -> None:
         """Show what belongs to `phase`, and where it stands among the four."""
+        self.show_anew()
         self._setup.display = phase in ("knobs", "predict")
         self._stage.display = not self._setup.display
         self.query_one("#origin", Static).update(self._origin())

@@ -59,3 +59,6 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "edge": ("run", "outcome"),
 }
 """Action -> the phases in which its key does something; the others always do."""
+
+DECIDING = frozenset({"predict", "bet", "run", "skip", "quick_look", "again"})
+"""Actions that bet on the outcome or start a run."""

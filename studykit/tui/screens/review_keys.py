@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from textual.binding import Binding, BindingType
 
 from studykit.review.schedule import Rating
+from studykit.study.sitting import Phase
 from studykit.tui.screens.base import TESTS
 from studykit.tui.widgets import confidence_bar
 from studykit.tui.widgets.rating_bar import NAMES, PRACTICE_NAMES, binding_id
@@ -21,6 +22,23 @@ def _quiet(keys: str, action: str, what: str, name: str, help: str) -> Binding: 
     """A key that only the help and the palette name."""
     return Binding(keys, action, what, show=False, id=name, tooltip=help)
 
+
+_OF_FIELDS = frozenset({"choose", "submit", "check", "give"})
+ANSWERING = _OF_FIELDS | {
+    "reveal",
+    "give_up",
+    "skip",
+    "confide",
+    "show_result",
+    "accept",
+    "rate",
+    "next",
+    "suspend",
+    "bury",
+    "flag",
+    "home_at_end",
+}
+"""Actions by which something is said of the card on the screen, or it is left."""
 
 _ANSWERING: list[BindingType] = [
     _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),
@@ -93,3 +111,26 @@ PRACTICE_KEYS: list[BindingType] = [
     _key("u", "undo", "undo", "undo", "Take back the held answer, or the last one"),
     *_BESIDES,
 ]
+
+LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
+    "reveal": ("asked",),
+    "give_up": ("asked",),
+    "write": ("asked",),
+    "confide": ("answered", "predicted"),
+    "skip": ("answered",),
+    "show_result": ("predicted",),
+    "reopen": ("answered", "predicted"),
+    "accept": ("revealed",),
+    "rate": ("revealed",),
+    "next": ("revealed",),
+    "tests": ("revealed",),
+    "suspend": ("asked", "answered", "predicted", "revealed"),
+    "bury": ("asked", "answered", "predicted", "revealed"),
+    "flag": ("asked", "answered", "predicted", "revealed"),
+    "lab": ("asked", "answered", "predicted", "revealed"),
+    "copy": ("asked", "answered", "predicted", "revealed"),
+    "edit": ("asked", "answered", "predicted", "revealed"),
+    "home_at_end": ("over",),
+    "practise": ("over",),
+}
+"""Action -> the phases of a card in which its key may do something; the others always may."""
