@@ -94,8 +94,8 @@ async def run_an_experiment(folder: Path) -> Functions:
             await pilot.press("x")
             screen = pilot.app.screen
             assert isinstance(screen, LabScreen)
-            while screen.phase in ("knobs", "predict"):
-                await pilot.press("enter")
+            await pilot.press("enter", "a", "enter")
+            assert screen.phase not in ("knobs", "predict")
             await until(pilot, lambda: "✓ saved" in text_of(pilot.app))
     return path
 
