@@ -102,7 +102,7 @@ def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]
         try:
             problems = _problems(draft)
         except StoreError as error:
-            problems = [str(error)]
+            problems = [error.what]
         if not problems:
             return copy, passed_over
         passed_over.append(f"{clean(str(copy))}: {problems[0].replace(str(draft), 'the copy')}")
@@ -119,8 +119,9 @@ def _problems(draft: Path) -> list[str]:
     with closing(Store.open(draft, backups_dir=draft.parent)) as store:
         if not store.check():
             return []
-        store.rebuild()
-        store.remove_unreadable_runs()
+        with suppress(StoreError):  # where the log itself is at fault, which the check will say
+            store.rebuild()
+            store.remove_unreadable_runs()
         return store.check()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, func
 from sqlalchemy import select as select_columns
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -356,14 +357,17 @@ class Store:
     def _problems(self) -> Iterator[str]:
         with self._reading() as session:
             connection = session.connection()
+            faults: list[str] = []
             findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             findings = [f"damaged: {clean(text)}" for text in findings if text != "ok"]
             try:
                 # Memories are compared with the log, below.
                 findings += bad_rows(_driver(session), RULES.keys() - {"memories"})
-            except sqlite3.DatabaseError as error:
-                findings.append(f"damaged: {clean(str(error))}")
+                faults += run_faults(session).values()
+            except (sqlite3.DatabaseError, DBAPIError) as error:
+                findings.append(f"damaged: {clean(str(error).splitlines()[0])}")
             if findings:
+                findings += faults
                 yield from findings[:N_FINDINGS]
                 if (more := len(findings) - N_FINDINGS) > 0:
                     yield f"and {more} more of the kind"
@@ -376,7 +380,7 @@ class Store:
                     f"memory of {clean(card_id)}: differs from the log"
                     " (`studykit doctor --rebuild` mends it)"
                 )
-            yield from run_faults(session).values()
+            yield from faults
 
     def rebuild(self) -> int:
         """Make the memories again from the log, all or none; returns how many were wrong."""

@@ -1,0 +1,186 @@
+"""Going back to a copy: what it brings, what is added to it, what becomes of the file."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from studykit.errors import StoreError
+from studykit.progress.restore import Restored, restore
+from studykit.review.marks import Marking
+from tests.progress.builders import MONDAY, day_after, make_review, make_run, open_store
+
+TUESDAY = MONDAY + timedelta(days=1)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Two days with a copy of each morning: 3 answers on Monday, 4 on Tuesday; a run on each."""
+    with closing(open_store(tmp_path)) as store:
+        for n, (at, n_answers) in enumerate([(MONDAY, 3), (TUESDAY, 4)]):
+            store.back_up(at.date())
+            store.begin_sitting(at, at.date())
+            for minute in range(n_answers):
+                review = make_review(f"card-{minute}", at=at + timedelta(minutes=minute))
+                store.record(review)
+            store.mark(Marking(f"card-{n}", "suspended", at, at.date()))
+            store.record_run(make_run(at=at), card_id=None, prediction=None)
+    return tmp_path
+
+
+def bring_back(home: Path, copy: Path | None = None) -> Restored:
+    return restore(home / "progress.sqlite3", home / "backups", TUESDAY, copy)
+
+
+def copy_of(home: Path, n_days: int) -> Path:
+    return home / "backups" / f"progress-{day_after(n_days)}.sqlite3"
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def state(home: Path) -> tuple[int, int, frozenset[str]]:
+    """Answers, runs and suspended cards of a sound progress."""
+    with closing(open_store(home)) as store:
+        assert store.check() == []
+        hidden = store.marks(TUESDAY.date()).suspended
+        return len(store.reviews()), len(store.runs()), hidden
+
+
+def test_one_bad_row_costs_no_other_answer(home: Path) -> None:
+    """Those of today are added to this morning's copy, in which the row is as it was."""
+    before = state(home)
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("UPDATE reviews SET day = '2026-99-99' WHERE id = 2")
+
+    done = bring_back(home)
+
+    assert (done.copy, done.n_answers, done.n_since) == (copy_of(home, 1), 7, 4)
+    assert state(home) == before
+    assert done.kept_in == home / "replaced-2026-11-24-090000"
+    with edited(done.kept_in / "progress.sqlite3") as connection:
+        assert connection.execute("SELECT day FROM reviews WHERE id = 2").fetchone()[0][:7] == (
+            "2026-99"
+        )
+
+
+def test_a_lost_file_comes_back_as_it_was_this_morning(home: Path) -> None:
+    (home / "progress.sqlite3").unlink()
+
+    done = bring_back(home)
+
+    assert (done.n_answers, done.n_since, done.kept_in) == (3, 0, None)
+    assert state(home) == (3, 1, frozenset({"card-0"}))
+
+
+def test_a_damaged_copy_is_passed_over(home: Path) -> None:
+    """And named, with the reason."""
+    (home / "progress.sqlite3").write_bytes(b"no database" * 1000)
+    with edited(copy_of(home, 1)) as connection:
+        connection.execute("UPDATE reviews SET offset_min = 1440 WHERE id = 1")
+
+    done = bring_back(home)
+
+    assert done.copy == copy_of(home, 0)
+    (reason,) = done.passed_over
+    assert reason == (
+        f"{copy_of(home, 1)}: row 1 of reviews, card card-0: offset_min cannot be 1440"
+    )
+
+
+def test_a_copy_that_is_named_is_taken(home: Path) -> None:
+    """What came after it is added, as far as it is of the same history."""
+    done = bring_back(home, copy_of(home, 0))
+
+    assert (done.copy, done.n_answers, done.n_since) == (copy_of(home, 0), 7, 7)
+
+
+def test_the_answers_of_another_history_are_not_mixed_in(home: Path, tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "other")) as store:
+        for n in range(9):
+            store.record(make_review(f"other-{n}"))
+    shutil.copy(tmp_path / "other" / "progress.sqlite3", home / "progress.sqlite3")
+
+    done = bring_back(home)
+
+    assert (done.n_answers, done.n_since) == (3, 0)
+    assert state(home)[0] == 3
+
+
+def test_without_a_sound_copy_the_file_gives_what_can_be_read(home: Path) -> None:
+    shutil.rmtree(home / "backups")
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("UPDATE reviews SET at_ms = 1 << 62 WHERE id = 5")
+        connection.execute("UPDATE outcomes SET numbers = 'none' WHERE run_id = 1")
+
+    done = bring_back(home)
+
+    assert (done.copy, done.n_answers, done.n_since) == (None, 6, 6)
+    assert state(home) == (6, 1, frozenset({"card-0", "card-1"}))
+
+
+def test_where_nothing_can_be_read_nothing_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "progress.sqlite3"
+    path.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(StoreError, match=r"there is no sound copy in .*, and nothing can be read"):
+        bring_back(tmp_path)
+
+    assert path.read_bytes() == b"no database" * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_log_of_another_file_is_set_aside_with_it(home: Path) -> None:
+    """Nothing stays that could be applied to the copy."""
+    for ending in ("-wal", "-shm"):
+        (home / f"progress.sqlite3{ending}").write_bytes(b"frames" * 100)
+
+    done = bring_back(home)
+
+    assert done.kept_in is not None
+    names = {"progress.sqlite3", "progress.sqlite3-wal", "progress.sqlite3-shm"}
+    assert {path.name for path in done.kept_in.iterdir()} == names
+    assert state(home)[0] == 7
+    assert not list(home.glob(".restore-*"))
+
+
+HOLDER = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from tests.progress.builders import open_store
+
+with closing(open_store(Path(sys.argv[1]))) as store:
+    store.memories()
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_file_that_is_open_elsewhere_is_left_alone(home: Path) -> None:
+    """The other window would go on answering into the file that was moved away."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(StoreError, match="is open in another window"):
+            bring_back(home)
+        other.communicate()
+
+    assert bring_back(home).n_answers == 7
