@@ -10,7 +10,7 @@ from studykit.course.holds import parse_test, render_test
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
 from studykit.study.numbers import Summary, ladder, summarise
-from studykit.text import clean, format_value, plural
+from studykit.text import clean, plural
 
 
 def render_knobs(knobs: Mapping[str, KnobValue]) -> str:
@@ -99,15 +99,3 @@ def telling_numbers(header: LabHeader, card: Card | None, result: RunResult) -> 
 def render_claim_test(header: LabHeader, claim: str) -> str:
     """When the claim holds: ``|loss_base − unigram_entropy| ≤ 0.05``."""
     return render_test(parse_test(header.holds_if[claim]))
-
-
-def render_compared(header: LabHeader, claim: str, result: RunResult) -> str:
-    """What each seed measured of what the test names: ``loss_base 1.72 1.74 · ratio 0.2``.
-
-    One number where all seeds measured the same.
-    """
-    parts = []
-    for name in deciding_names(header, claim):
-        values = [format_value(value) for value in result.values(name)] or ["not measured"]
-        parts.append(f"{name} {' '.join(values if len(set(values)) > 1 else values[:1])}")
-    return " · ".join(parts)

@@ -58,6 +58,6 @@ def test_what_is_known_to_come_is_no_surprise() -> None:
 def test_what_diverged_takes_no_room(lost: float) -> None:
     room = Room()
     room.take_in([line(lost), line(1.0, xs=(lost,))])
-    assert room.corners == ()
+    assert not room.corners
     room.take_in([line(-3.0, xs=(-2,))])
     assert room.corners == ((-2, -3.0), (-2, -3.0))

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader, Option, Predict, Recall
 from studykit.errors import Place
 from studykit.lab.events import Measurement, Table
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.study.numbers import ladder, summarise
+from studykit.tui.widgets.card_text import wrap
 from studykit.tui.widgets.evidence import deciding_rows, render_claims, render_evidence
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
@@ -131,9 +133,8 @@ def test_a_claim_that_depends_on_patience_says_so(header: LabHeader) -> None:
     lines = text(card(claim="stuck"), header, evidence).splitlines()
 
     (note,) = (line for line in lines if "depends on patience" in line)
-    claim = next(line for line in lines if line.startswith("✓ confirmed"))
-    assert lines.index(note) == lines.index(claim) + 1
-    assert note.index("depends") == claim.index(header.claims["stuck"][:8])
+    assert lines[lines.index(note) - 1].startswith("✓ confirmed")
+    assert note == "    depends on patience: a note"
     assert "patience" not in text(card(claim="slower"), header, evidence)
 
 
@@ -219,18 +220,30 @@ def test_a_claim_is_told_with_its_test_and_what_each_seed_measured(header: LabHe
     lines = render_evidence(card(claim="stuck"), header, run, NOW, width=78, with_tests=True)
     shown = [line.strip() for line in lines.plain.splitlines()]
 
-    assert shown[3:6] == [
+    assert shown[3:] == [
         "Test: |loss_without − unigram| < 0.05",
-        "loss_without 2.940 2.960 · unigram 2.951",
         "Literature: Tokens collapse with depth (Dong et al. 2021).",
+        "",
+        "loss_without  2.940 2.960 nats  without residuals",
+        "┄ unigram       2.951 nats        letter frequencies",
     ]
+
+
+def test_numbers_that_several_options_compare_stand_once(header: LabHeader) -> None:
+    """Below each option stands its own test alone."""
+    options = card(options=("stuck", "slower"))
+    run = run_of(2.94, 2.96)
+    shown = render_evidence(options, header, run, NOW, width=74, with_tests=True).plain
+
+    assert shown.count("Test: ") == 2
+    assert shown.count("2.940 2.960") == 1 and shown.count("unigram  ") == 1
 
 
 def test_a_number_of_the_test_that_an_older_run_lacks_is_missed(header: LabHeader) -> None:
     asks = replace(header, holds_if={**header.holds_if, "stuck": "loss_gone < 1"})
     shown = render_evidence(card(claim="stuck"), asks, run_of(2.94), NOW, with_tests=True).plain
 
-    assert "loss_gone not measured" in shown
+    assert "loss_gone  not measured" in shown
 
 
 def test_a_deterministic_lab_has_no_seeds_to_agree(header: LabHeader) -> None:
@@ -242,11 +255,11 @@ def test_a_deterministic_lab_has_no_seeds_to_agree(header: LabHeader) -> None:
 
 
 def test_claims_of_a_deterministic_lab_begin_below_one_another(header: LabHeader) -> None:
-    """A short verdict takes as much room as a long one, and later lines stand below the claim."""
+    """A short verdict takes as much room as a long one."""
     known = replace(header, deterministic=True)
     shown = render_evidence(None, known, run_of(2.94, slower="refuted"), NOW, with_tests=True)
     lines = shown.plain.splitlines()
-    starts = {line.index(what) for line in lines for what in ("Without", "Test:") if what in line}
+    starts = {line.index("Without") for line in lines if "Without" in line}
     assert len(starts) == 1
 
 
@@ -356,10 +369,50 @@ def test_a_long_label_goes_on_below_its_number() -> None:
 def test_tables_are_aligned_text() -> None:
     """A row that is too short does no harm."""
     table = Table("by layer", ("layer", "with"), (("0", 1.0), ("embedding", math.nan), ("8",)))
-    assert render_table(table).plain.splitlines() == [
+    assert render_table(table, 60).plain.splitlines() == [
         "by layer",
         "layer          with",
         "0                 1",
         "embedding  diverged",
         "8",
     ]
+
+
+WIDE = Table(
+    "What the compiler made of each tile",
+    ("tile", "registers", "spilled, bytes", "products by 4 warps", "requested, times"),
+    tuple((f"{n} × 64, 4 warps, 2 stages", 100.0 + n, 0.0, "24", 1.5) for n in (32, 128)),
+)
+
+
+@pytest.mark.parametrize("width", [24, 40, 56, 76, 116])
+def test_no_table_is_wider_than_its_screen(width: int) -> None:
+    """Headings take more lines, then columns stand below, each beside the first once more."""
+    shown = render_table(WIDE, width)
+    text = " ".join(shown.plain.split())
+
+    assert max(line.cell_length for line in shown.split("\n")) <= width
+    assert text.count("132") == text.count("228") == 1
+    for heading in ("registers", "spilled,", "products", "requested,"):
+        assert text.count(heading) == 1
+
+
+def test_a_table_that_fits_has_its_headings_in_one_line() -> None:
+    assert render_table(WIDE, 116).plain.splitlines()[1].split("  ")[-1] == "requested, times"
+    narrow = render_table(WIDE, 70).plain.splitlines()
+    assert narrow[3].startswith("tile") and narrow[2].split()[-1] == "requested,"
+
+
+@pytest.mark.parametrize("width", range(9, 40))
+def test_no_line_ends_between_a_number_and_what_belongs_to_it(width: int) -> None:
+    text = "at least 95 % of the answers are ≥ 0.95 in 26 s of 3 seeds, − 0.1 at most"
+    rows = [row.plain for row in wrap(Content(text), width)]
+
+    assert " ".join(" ".join(rows).split()) == text
+    for bound in ("95 %", "≥ 0.95", "26 s", "3 seeds", "− 0.1"):
+        assert any(bound in row for row in rows)
+
+
+def test_spans_survive_bound_blanks() -> None:
+    (row,) = wrap(Content.assemble("is ", ("95 %", "bold"), " here"), 40)
+    assert row.is_same(Content.assemble("is ", ("95 %", "bold"), " here"))

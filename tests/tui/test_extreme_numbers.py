@@ -76,4 +76,4 @@ def test_tables_of_numbers_hold_whatever_was_measured() -> None:
         for b in EXTREMES:
             seeds = [SeedResult(n, {"m": Measurement("m", x)}, {}) for n, x in enumerate((a, b))]
             assert measurement_lines(summarise(seeds), 60)
-            assert render_table(Table("sums", ("a", "b"), ((a, b),)))
+            assert render_table(Table("sums", ("a", "b"), ((a, b),)), 80)

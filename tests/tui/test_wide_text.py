@@ -36,7 +36,7 @@ def test_measurements_and_tables_are_aligned() -> None:
     assert len({cell_len(line[: line.index("1.500")]) for line in lines}) == 1
 
     table = Table("t", ("name", *ODD), tuple((name, *map(float, range(len(ODD)))) for name in ODD))
-    _, *rows = render_table(table).plain.splitlines()
+    _, *rows = render_table(table, 120).plain.splitlines()
     assert len({cell_len(row) for row in rows}) == 1
 
 

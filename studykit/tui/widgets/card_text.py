@@ -60,11 +60,28 @@ def parse_inline(text: str) -> Content:
     return Content.assemble(*parts, text[end:])
 
 
+_BOUND = re.compile(
+    r"(?<=\d) (?=%)|(?<=[≥≤<>=≈±×−+]) (?=[\d.−-])|(?<=\d) (?=(?:ms|s|min|h|d|[KMG]i?B|kB|seeds?)\b)"
+)
+"""Blanks at which no line ends: ``95 %``, ``≥ 0.95``, ``26 s``."""
+_BINDER = "\ue000"
+"""Stands for such a blank while lines are broken; of private use, and one column wide."""
+
+
+def wrap(text: Content, width: int) -> list[Content]:
+    """`text` in rows of at most `width` columns; a number stays with its sign and its unit."""
+    if _BINDER in text.plain or not _BOUND.search(text.plain):
+        return text.wrap(width)
+    bound = Content(_BOUND.sub(_BINDER, text.plain), spans=[*text.spans])
+    rows = bound.wrap(width)
+    return [Content(row.plain.replace(_BINDER, " "), spans=[*row.spans]) for row in rows]
+
+
 def lay_out(line: Line, width: int, lead: Content | None = None) -> list[Content]:
     """The rows of `line`, none wider than `width`; `lead` replaces the line's own."""
     first = Content(line.lead) if lead is None else lead
     inner = max(1, width - first.cell_length)
-    rows = line.text.fold(inner) if line.is_code else line.text.wrap(inner)
+    rows = line.text.fold(inner) if line.is_code else wrap(line.text, inner)
     indent = Content(" " * first.cell_length)
     return [(indent if index else first) + row for index, row in enumerate(rows or [Content("")])]
 

@@ -29,7 +29,7 @@ from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer
 from studykit.tui.widgets.answer_text import AnswerInput, TextAnswer
-from studykit.tui.widgets.card_text import Fitted, fit_text
+from studykit.tui.widgets.card_text import Fitted, fit_text, wrap
 from studykit.tui.widgets.confidence_bar import WORDS
 from studykit.tui.widgets.evidence import render_evidence
 from studykit.tui.widgets.rows import Rows
@@ -246,4 +246,4 @@ def _fit_verdict(
             head += Content.styled(f"  {grade.tolerance}", "$text-muted")
     if error is not None and comes_back:
         head += Content.styled(f"\n{COMES_BACK}", "$text-muted")
-    return lambda width: Content("\n").join(head.wrap(width))
+    return lambda width: Content("\n").join(wrap(head, width))

@@ -13,14 +13,13 @@ from studykit.lab.verdicts import deciding_names
 from studykit.study.evidence_words import (
     claims_of,
     render_claim_test,
-    render_compared,
     render_origin,
     render_seconds,
     telling_numbers,
 )
 from studykit.study.numbers import Summary, ladder, summarise
-from studykit.tui.widgets.card_text import Line, lay_out
-from studykit.tui.widgets.measurements import measurement_lines, render_measurements
+from studykit.tui.widgets.card_text import Line, lay_out, wrap
+from studykit.tui.widgets.measurements import measurement_lines, render_measurements, seed_lines
 
 _STYLES: Mapping[Verdict, str] = {
     "confirmed": "$text-success",
@@ -31,6 +30,8 @@ _STYLES: Mapping[Verdict, str] = {
 }
 MARKS = {verdict: (mark, _STYLES[verdict]) for verdict, mark in VERDICT_MARKS.items()}
 """Verdict -> its mark and its colour; the word always stands beside them."""
+_ROOMY = 64
+"""Columns from which a claim's lines begin below one another; in fewer they would be short."""
 _INDENT = 4
 """Of what stands below a claim."""
 
@@ -47,18 +48,21 @@ def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) 
     said = [] if header.deterministic else [seed.claims.get(claim) for seed in result.seeds]
     votes = "".join("?" if one is None else "✓" if one else "✗" for one in said)
     lead = Content.styled(f"{mark} {verdict:<9}{votes and ' '}{votes}  ", f"bold {style}")
-    return hang(lead, Content(header.claims.get(claim, claim)), width)
+    text = Content(header.claims.get(claim, claim))
+    if width >= _ROOMY:
+        return hang(lead, text, width)
+    first, *rest = wrap(lead + text, max(1, width - _INDENT))
+    return Content("\n").join([first, *(row.pad_left(_INDENT) for row in rest)])
 
 
 def render_notes(
     header: LabHeader, claim: str, result: RunResult, indent: int, width: int, *, with_test: bool
 ) -> list[Content]:
-    """What is said below a claim: its test with what was measured, patience, the literature."""
+    """What is said below a claim: its test, patience, the literature."""
     notes = []
     if with_test and claim in header.holds_if:
         test = Content.assemble(("Test: ", "$text-muted"), render_claim_test(header, claim))
-        compared = Content.styled(render_compared(header, claim, result), "$text-muted")
-        notes += [test, compared]
+        notes.append(test)
     if note := result.patience.get(claim):
         notes.append(Content.styled(note, "$text-warning"))
     if reported := header.literature.get(claim):
@@ -92,10 +96,13 @@ def render_evidence(
         claims = tuple(sorted(claims, key=lambda c: result.verdicts.get(c) != "confirmed"))
     for claim in claims:
         blocks.append(render_judged(header, claim, result, width))
-        # Below the claim, behind the mark, the verdict and the votes.
-        indent = 13 if header.deterministic else 14 + len(result.seeds)
-        blocks += render_notes(header, claim, result, indent, width, with_test=with_tests)
-    if rows := telling_numbers(header, card, result):
+        blocks += render_notes(header, claim, result, _INDENT, width, with_test=with_tests)
+    if with_tests:
+        # Once for all claims: the options of a card compare the same numbers.
+        names = dict.fromkeys(name for claim in claims for name in deciding_names(header, claim))
+        lines = seed_lines([*names], summarise(result.seeds), width - 2)
+        blocks += [Content(""), *(line.pad_left(2) for line in lines)]
+    elif rows := telling_numbers(header, card, result):
         table = render_measurements(rows, width - 2)
         blocks += [Content(""), *(line.pad_left(2) for line in table.split("\n"))]
     if result.code_hash != header.code_hash:
@@ -131,6 +138,9 @@ def render_claims(
     lines = []
     for claim, some in zip(claims, told, strict=True):
         own, numbers = numbers[: len(some)], numbers[len(some) :]
+        if with_tests:
+            names = dict.fromkeys([*deciding_names(header, claim), *(row.name for row in some)])
+            own = seed_lines([*names], rows, width - _INDENT)
         lines.append(render_judged(header, claim, result, width))
         lines += [line.pad_left(_INDENT) for row in own for line in row.split("\n")]
         # Below the labels of the numbers.

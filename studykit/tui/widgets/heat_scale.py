@@ -29,8 +29,8 @@ OF_256 = (
 """Likewise, of colours that a terminal of 256 has; the nearest to viridis are not monotone."""
 _SMALLEST = 1e-300
 """What is nearer to 0 counts as 0: its power of ten is no float."""
-_WIDEST = 9
-"""Columns that a cell takes at most for the sake of its label."""
+_WIDEST = 24
+"""Columns that a cell takes at most for the sake of its label, where all cells have room."""
 _NARROWEST = 3
 _NUMBER = re.compile("[0-9]+")
 

@@ -15,7 +15,7 @@ from studykit.study.lab_run import LabRun
 from studykit.study.numbers import ladder, summarise
 from studykit.study.prediction import FAILS, HOLDS
 from studykit.text import clean
-from studykit.tui.widgets.card_text import parse_inline
+from studykit.tui.widgets.card_text import parse_inline, wrap
 from studykit.tui.widgets.evidence import hang, render_claims
 from studykit.tui.widgets.measurements import render_measurements, render_table
 
@@ -76,7 +76,7 @@ def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
     """The measurements of `seeds`, and the tables of the last one."""
     parts = [render_measurements(ladder(summarise(seeds)), width)]
     if seeds:
-        parts += [render_table(table) for table in seeds[-1].all(Table)]
+        parts += [render_table(table, width) for table in seeds[-1].all(Table)]
     return Content("\n\n").join(part for part in parts if part.plain)
 
 
@@ -152,6 +152,6 @@ def render_about(paragraphs: Sequence[str], width: int) -> Content:
         elif not (dot and title.startswith(_TITLES)):
             title, rest = "", text
         lead = Content.styled(f"{title.upper()}  " if title else "", "bold $text-accent")
-        lines = (lead + parse_inline(rest)).wrap(min(width, _MEASURE))
+        lines = wrap(lead + parse_inline(rest), max(1, min(width, _MEASURE)))
         blocks.append(Content("\n").join(lines))
     return Content("\n\n").join(blocks)
