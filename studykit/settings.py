@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,7 +13,14 @@ from typing import Any, get_type_hints
 import platformdirs
 
 from studykit.errors import Place, SettingsError
+from studykit.files import open_regular
+from studykit.text import clean
 
+LARGEST_BYTES = 64 * 1024
+"""Of the settings file."""
+MOST_DOTS = 100
+"""In one line of it: Python's parser takes half a minute for a key of thirty thousand parts."""
+MOST_STEPS = 20
 HOME_VARIABLE = "STUDYKIT_HOME"
 """Environment variable: one folder for the progress, the settings and the backups."""
 
@@ -91,12 +100,16 @@ class Paths:
 def user_paths() -> Paths:
     """STUDYKIT_HOME if set, else the platform's data and configuration folders.
 
-    Raises `SettingsError` where the user has no home folder to find them in.
+    Raises `SettingsError` where the user has no home folder to find them in, or the variable names
+    a place that depends on the folder where studykit is started.
     """
-    home = os.environ.get(HOME_VARIABLE, "")
+    home = os.environ.get(HOME_VARIABLE, "").strip()
     try:
         if home:
             folder = Path(home).expanduser()
+            if not folder.is_absolute():
+                what = f"{HOME_VARIABLE}={home} is no absolute path"
+                raise SettingsError(what, hint=f"write {folder.absolute()}")
             return Paths(folder, folder / "settings.toml")
         data_dir = Path(platformdirs.user_data_dir("studykit", appauthor=False))
         config_dir = Path(platformdirs.user_config_dir("studykit", appauthor=False))
@@ -123,68 +136,186 @@ def load_settings(path: Path) -> Settings:
     Raises `SettingsError` for a file that cannot be read, an unknown key or a wrong value.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            hint = f"at most {LARGEST_BYTES // 1024} KiB"
+            raise SettingsError("is too large", place=Place(path), hint=hint)
+        source = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Settings()
     except OSError as error:
         reason = error.strerror or "input error"
         raise SettingsError(f"cannot be read: {reason}", place=Place(path)) from None
     except UnicodeDecodeError as error:
-        raise SettingsError(f"cannot be read: {error}", place=Place(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not valid TOML: {error}", place=Place(path)) from None
-    return _parse_settings(document, path)
+        before = content[: error.start].decode()
+        what = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise SettingsError(what, place=_place(path, before), hint="save it as UTF-8") from None
+    return _SettingsFile(path, source).parse()
 
 
-def _parse_settings(document: dict[str, Any], path: Path) -> Settings:
-    tables: dict[str, type[Any]] = {
-        "review": ReviewSettings,
-        "lab": LabSettings,
-        "screen": ScreenSettings,
-    }
-    values: dict[str, Any] = {}
-    for name, table in document.items():
-        if name not in tables and name != "keys":
-            raise _wrong(path, name, "unknown table", f"one of {', '.join([*tables, 'keys'])}")
-        if not isinstance(table, dict):
-            raise _wrong(path, name, "must be a table", f"write [{name}]")
-        if name == "keys":
-            if not all(isinstance(keys, str) for keys in table.values()):
-                raise _wrong(path, name, "every key must be text", 'rate-good = "g"')
-            values[name] = table
-        else:
-            values[name] = _parse_table(tables[name], name, table, path)
-    return Settings(**values)
+def _place(path: Path, before: str) -> Place:
+    """Where the text `before` ends."""
+    return Place(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def _parse_table(cls: type[Any], table_name: str, table: dict[str, Any], path: Path) -> Any:
-    hints = get_type_hints(cls)
-    known = [item.name for item in fields(cls)]
-    parsed: dict[str, Any] = {}
-    for name, value in table.items():
-        where = f"{table_name}.{name}"
-        if name not in known:
-            raise _wrong(path, where, "unknown setting", f"one of {', '.join(known)}")
-        parsed[name] = _parse_value(hints[name], value, where, path)
-    settings = cls(**parsed)
-    _check_ranges(settings, table_name, path)
-    return settings
+_WHERE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
+"""How tomllib ends its messages."""
+_LONG_DIGITS = re.compile("[0-9][0-9_]{300,}")
 
 
-def _parse_value(hint: Any, value: Any, where: str, path: Path) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is int and is_number and isinstance(value, int):
-        return value
-    if hint is float and is_number:
+class _SettingsFile:
+    """A settings file that is being read: values by their keys, errors by their places."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path = path
+        self._source = source.replace("\r\n", "\n")
+
+    def parse(self) -> Settings:
+        """The settings; raises `SettingsError` for the first mistake."""
+        tables: dict[str, type[Any]] = {
+            "review": ReviewSettings,
+            "lab": LabSettings,
+            "screen": ScreenSettings,
+        }
+        values: dict[str, Any] = {}
+        for name, table in self._document().items():
+            if name not in tables and name != "keys":
+                raise self._wrong(name, "unknown table", f"one of {', '.join([*tables, 'keys'])}")
+            if not isinstance(table, dict):
+                raise self._wrong(name, "must be a table", f"write [{name}]")
+            values[name] = (
+                self._keys(table) if name == "keys" else self._table(tables[name], name, table)
+            )
+        return Settings(**values)
+
+    def _document(self) -> dict[str, Any]:
+        for n, line in enumerate(self._source.split("\n"), start=1):
+            if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+                raise SettingsError("too many dots", place=Place(self._path, n), hint="mend it")
+        try:
+            return tomllib.loads(self._source)
+        except tomllib.TOMLDecodeError as error:
+            what, where = str(error), _WHERE.search(str(error))
+            place = _place(self._path, self._source.rstrip())
+            if where:
+                what = what[: where.start()]
+                if where[1]:
+                    place = Place(self._path, int(where[1]), int(where[2]))
+            raise SettingsError(f"not valid TOML: {clean(what)}", place=place) from None
+        except RecursionError:
+            where = re.search(r"[\[{]{9}", self._source)
+            place = _place(self._path, self._source[: where.start() if where else 0])
+            raise SettingsError("nested too deeply", place=place, hint="mend it") from None
+        except ValueError:  # of a whole number that Python does not read
+            where = _LONG_DIGITS.search(self._source)
+            place = _place(self._path, self._source[: where.start() if where else 0])
+            raise SettingsError("a number is too long", place=place, hint="mend it") from None
+
+    def _keys(self, table: dict[str, Any]) -> dict[str, str]:
+        for name, keys in table.items():
+            if not isinstance(keys, str):
+                raise self._wrong(f"keys.{name}", "must be text", 'like rate-good = "g"')
+        return table
+
+    def _table(self, cls: type[Any], table_name: str, table: dict[str, Any]) -> Any:
+        hints = get_type_hints(cls)
+        known = [item.name for item in fields(cls)]
+        parsed: dict[str, Any] = {}
+        for name, value in table.items():
+            where = f"{table_name}.{name}"
+            if name not in known:
+                raise self._wrong(where, "unknown setting", f"one of {', '.join(known)}")
+            parsed[name] = self._value(hints[name], value, where)
+            self._check_range(name, parsed[name], where)
+        return cls(**parsed)
+
+    def _value(self, hint: Any, value: Any, where: str) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if hint is bool and isinstance(value, bool):
+            return value
+        if hint is int and is_number and isinstance(value, int):
+            return value
+        if hint is float and is_number:
+            return _as_float(value)
+        if hint is str and isinstance(value, str):
+            return value
+        if hint == tuple[float, ...] and isinstance(value, list):
+            return tuple(self._value(float, item, where) for item in value)
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        wanted = names.get(hint, "a list of numbers")
+        raise self._wrong(where, f"{_shown(value)} is not {wanted}", "mend it")
+
+    def _check_range(self, name: str, value: Any, where: str) -> None:
+        if name in _RANGES:
+            low, high = _RANGES[name]
+            if not low <= value <= high:
+                raise self._wrong(where, f"{_shown(value)} is out of range", f"{low} to {high}")
+        elif name.endswith("_steps_minutes"):
+            if len(value) > MOST_STEPS:
+                raise self._wrong(where, f"{len(value)} steps", f"at most {MOST_STEPS}")
+            if any(not 0 < step < 1440 for step in value):
+                raise self._wrong(where, "a step must be shorter than a day", "minutes")
+        elif name == "device" and value not in _DEVICES:
+            hint = f"one of {', '.join(_DEVICES)}"
+            raise self._wrong(where, f"unknown device {_shown(value)}", hint)
+
+    def _wrong(self, where: str, what: str, hint: str) -> SettingsError:
+        """An error of the setting `where`, as in "review" or "review.new_per_day"."""
+        table, _, name = where.partition(".")
+        return SettingsError(f"{clean(where)}: {what}", place=self._find(table, name), hint=hint)
+
+    def _find(self, table: str, name: str) -> Place:
+        """The place of a table, or of a setting in it; the file's beginning if it is not found.
+
+        TOML has more ways to write a key than are tried here.
+        """
+        is_inside = False
+        place = Place(self._path)
+        for n, line in enumerate(self._source.split("\n"), start=1):
+            if found := _HEADER.match(line):
+                is_inside = _bare(found["key"]) == table
+            elif found := _ASSIGNMENT.match(line):
+                keys = [_bare(key) for key in found["key"].split(".")]
+                if ([table] if is_inside else []) + keys == [table, name]:
+                    return Place(self._path, n, found.start("key") + 1)
+                if is_inside or keys[0] != table:
+                    continue
+                inline = re.search(rf"\b{re.escape(name)}\b", line[found.end() :]) if name else None
+                start = found.end() + inline.start() if inline else found.start("key")
+                return Place(self._path, n, start + 1)
+            else:
+                continue
+            if is_inside:
+                place = Place(self._path, n, found.start("key") + 1)
+                if not name:
+                    return place
+        return place
+
+
+_KEY = r"""(?P<key>(?:[\w-]+|"[^"\\]*"|'[^']*')(?:[ \t]*\.[ \t]*(?:[\w-]+|"[^"\\]*"|'[^']*'))*)"""
+_HEADER = re.compile(rf"[ \t]*\[{{1,2}}[ \t]*{_KEY}")
+_ASSIGNMENT = re.compile(rf"[ \t]*{_KEY}[ \t]*=")
+
+
+def _bare(key: str) -> str:
+    return key.strip(" \t\"'")
+
+
+def _as_float(value: float) -> float:
+    try:
         return float(value)
-    if hint is str and isinstance(value, str):
-        return value
-    if hint == tuple[float, ...] and isinstance(value, list):
-        return tuple(_parse_value(float, item, where, path) for item in value)
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    raise _wrong(path, where, f"{value!r} is not {names.get(hint, 'a list of numbers')}", "mend it")
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _shown(value: object) -> str:
+    """A value inside a message: short, on one line."""
+    try:
+        text = clean(repr(value))
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "a number of very many digits"
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 _RANGES = {
@@ -197,21 +328,3 @@ _RANGES = {
     "time_limit_seconds": (1, 86400),
 }
 _DEVICES = ("auto", "cpu", "cuda")
-
-
-def _check_ranges(settings: Any, table_name: str, path: Path) -> None:
-    for item in fields(settings):
-        where, value = f"{table_name}.{item.name}", getattr(settings, item.name)
-        if item.name in _RANGES:
-            low, high = _RANGES[item.name]
-            if not low <= value <= high:
-                raise _wrong(path, where, f"{value} is out of range", f"{low} to {high}")
-        elif item.name.endswith("_steps_minutes"):
-            if any(not 0 < step < 1440 for step in value):
-                raise _wrong(path, where, "a step must be shorter than a day", "minutes")
-        elif item.name == "device" and value not in _DEVICES:
-            raise _wrong(path, where, f"unknown device {value!r}", f"one of {', '.join(_DEVICES)}")
-
-
-def _wrong(path: Path, where: str, what: str, hint: str) -> SettingsError:
-    return SettingsError(f"{where}: {what}", place=Place(path), hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
         ("[review]\nlearning_steps_minutes = 10\n", r"10 is not a list of numbers"),
         ("[screen]\nmouse = 'no'\n", r"screen.mouse: 'no' is not true or false"),
         ("[screen]\ntheme = 3\n", r"screen.theme: 3 is not text"),
-        ("[keys]\nrate-good = 3\n", r"keys: every key must be text"),
+        ("[keys]\nrate-good = 3\n", r"keys.rate-good: must be text"),
         ("[review\n", r"not valid TOML"),
     ],
 )
@@ -94,7 +95,64 @@ def test_a_file_that_is_not_text_is_one_line(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are an error of the file, not of the program."""
     path = tmp_path / "settings.toml"
     path.write_bytes(b"[review]\nnew_per_day = \xff\n")
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match=r":2:15: byte 0xff is not UTF-8"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[review]\n# new_per_day = 1\n  new_per_day = -1\n", "3:3"),
+        ("review.new_per_day = -1\n", "1:1"),
+        ("review = {rollover_hour = 3, new_per_day = -1}\n", "1:30"),
+        ('[lab]\nthreads = 1\n["review"]\n"new_per_day" = -1\n', "4:1"),
+        ("[lab]\nthreads = 1\n[revue]\nx = 1\n", "3:2"),
+        ("[keys]\na = 'b'\nrate-good = 3\n", "3:1"),
+        ("[lab]\ndevice = 'cpu'\n\n[screen]\ndevice = 'cpu'\n", "5:1"),
+        ("[lab]\nthreads = 1\nthreads = 2\n", "3:12"),
+        ("[lab]\nthreads = [1,\n", "2:14"),
+        ("\ufeff[lab]\n\nthreads = -1\n", "3:1"),
+        ("[lab]\r\n\r\nthreads = -1\r\n", "3:1"),
+    ],
+)
+def test_a_mistake_is_told_where_it_stands(text: str, place: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(text.encode())
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert str(caught.value).startswith(f"{path}:{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[lab]\nthreads = " + "[" * 20_000, "2:11: nested too deeply"),
+        ("[lab]\nthreads = " + "9" * 5000, "2:11: a number is too long"),
+        ("[lab]\nthreads = 0x" + "f" * 5000, "2:1: lab.threads: a number of very many digits is"),
+        ("[lab]\ntime_limit_seconds = 1e400", "2:1: lab.time_limit_seconds: inf is out of range"),
+        ("[lab]\ntime_limit_seconds = " + "9" * 400, "2:1: lab.time_limit_seconds: inf is out"),
+        ("[lab]\ndevice = '" + "x" * 9000 + "'", "2:1: lab.device: unknown device 'xxx"),
+        ("[lab]\n" + ".".join("a" * 20_000) + " = 1", "2:1: too many dots"),
+        ("[review]\nlearning_steps_minutes = [" + "1," * 5000 + "]", "2:1: .*: 5000 steps"),
+        ("# " + "x" * 70_000, "1:1: is too large .at most 64 KiB"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_no_value_is_too_odd_for_a_line(text: str, what: str, tmp_path: Path) -> None:
+    """Neither its depth nor its length costs more than a short message."""
+    with pytest.raises(SettingsError, match=what) as caught:
+        load_settings(write(tmp_path / "settings.toml", text))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_what_is_no_file_is_neither_waited_for_nor_read(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SettingsError, match="cannot be read: not a regular file"):
         load_settings(path)
 
 
@@ -138,6 +196,23 @@ def test_without_a_home_folder_it_is_said_what_to_set(
     monkeypatch.setenv(HOME_VARIABLE, variable)
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with pytest.raises(SettingsError, match=f"{what}.*set STUDYKIT_HOME"):
+        user_paths()
+
+
+def test_a_blank_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    unset = user_paths()
+    monkeypatch.setenv(HOME_VARIABLE, "  ")
+    assert user_paths() == unset
+
+
+def test_the_variable_does_not_depend_on_where_studykit_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else each folder would have a progress of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, "studies")
+    with pytest.raises(SettingsError, match=rf"no absolute path .write {tmp_path}/studies"):
         user_paths()
 
 
