@@ -19,8 +19,8 @@ from typing import Any
 
 from studykit import __version__
 from studykit.course.cards import Course, Cover, DeckCover
-from studykit.course.source import LARGEST_FILE_BYTES
-from studykit.files import replace_file
+from studykit.course.source import LARGEST_FILE_BYTES, MOST_DECK_BYTES, MOST_PYTHON_BYTES
+from studykit.files import open_regular, replace_file
 
 FORMAT = 1
 FOLDER = "courses"
@@ -116,11 +116,13 @@ def course_key(root: Path) -> str:
     for path in sorted([*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]):
         status = path.stat()
         digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    n_left = MOST_DECK_BYTES + MOST_PYTHON_BYTES
     for path in sorted([*(root / "decks").glob("*.yaml"), *(root / "labs").glob("*/*.py")]):
-        if not path.is_file():
-            raise OSError(f"{path} is no file")  # a pipe would keep us waiting
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LARGEST_FILE_BYTES + 1)  # as much as the parser looks at
+        n_left -= len(content)
+        if n_left < 0:
+            raise OSError("more than a course may hold")
         # Lengths first, so that no two courses run together into the same bytes.
         name = os.fsencode(path.relative_to(root))
         digest.update(b"%d %d " % (len(name), len(content)) + name)

@@ -15,13 +15,28 @@ from studykit.course.cards import Card, Course, Deck, LabHeader, OutlineTopic, T
 from studykit.course.labs import find_labs, read_lab_header
 from studykit.course.names import ID, ID_HINT, POINT, TOPIC_NUMBER, TOPIC_NUMBER_HINT
 from studykit.course.nodes import Node, distinct
-from studykit.course.source import card_error, in_order, one_line
+from studykit.course.source import (
+    MOST_DECK_BYTES,
+    MOST_RESULT_BYTES,
+    card_error,
+    in_order,
+    one_line,
+    require_bounded,
+    walk_files,
+)
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
 
 FORMAT = 1
 MANIFEST = "course.yaml"
 
+MOST_CARDS = 20_000
+"""Of a course."""
+MOST_DECKS = 200
+MOST_TOPICS = 1_000
+"""Of the outline."""
+MOST_POINTS = 200
+"""Of a topic."""
 _DECK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.yaml")
 _LONGEST_TITLE = 200
 
@@ -43,14 +58,17 @@ class Manifest:
 def load_course(root: Path) -> Course:
     """The course below `root`; what is broken becomes a line of its problems and stays out.
 
-    Raises `CourseError` only if the manifest itself cannot be used.
+    Raises `CourseError` as `read_course` does.
     """
     course, errors = read_course(root)
     return replace(course, problems=tuple(one_line(error) for error in errors))
 
 
 def read_course(root: Path) -> tuple[Course, list[CourseError]]:
-    """The course without its broken parts, and what is wrong with those, by place."""
+    """The course without its broken parts, and what is wrong with those, by place.
+
+    Raises `CourseError` only if the manifest cannot be used, or a folder holds more than it may.
+    """
     manifest = load_manifest(root)
     errors: list[CourseError] = []
     labs: dict[str, LabHeader] = {}
@@ -59,8 +77,14 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
         errors += found
         if header:
             labs[header.id] = header
+    folder = root / "decks"
+    decks_listed = (folder / name for name, _ in manifest.deck_names)
+    require_bounded(folder, decks_listed, MOST_DECK_BYTES, "decks")
+    results = root / "data" / "results"
+    require_bounded(results, walk_files(results), MOST_RESULT_BYTES, "results")
     seen: Seen = {}
     decks = []
+    n_cards = 0
     for name, listed in manifest.deck_names:
         path = root / "decks" / name
         if not path.exists():
@@ -68,6 +92,10 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
             continue
         try:
             deck, found = parse_deck(read_document(path), seen)
+            n_cards += len(deck.cards) if deck else 0
+            if n_cards > MOST_CARDS:
+                what = f"with it the course has more than {MOST_CARDS:,} cards"
+                raise CourseError(what, place=listed, hint="make two courses of it")
         except CourseError as error:
             deck, found = None, [error]
         errors += found
@@ -113,7 +141,7 @@ def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[Course
         _check_format(fields["format"])
         deck_id = fields["deck"].matching(ID, ID_HINT)
         _take(seen, "deck", deck_id, fields["deck"])
-        title = fields["title"].text(_LONGEST_TITLE)
+        title = fields["title"].prose(_LONGEST_TITLE)
         nodes = fields["topics"].items()
     except CourseError as error:
         return None, [error]
@@ -132,14 +160,14 @@ def load_manifest(root: Path) -> Manifest:
     document = read_document(root / "decks" / MANIFEST)
     fields = document.root.fields(("format", "course", "title", "decks", "outline"))
     _check_format(fields["format"])
-    names = fields["decks"].items()
+    names = fields["decks"].items(most=MOST_DECKS)
     for name in names:
         if name.matching(_DECK_NAME, "a file in decks/, like 1-core.yaml") == MANIFEST:
             raise name.fail(f"{MANIFEST} is no deck", "list the decks only")
     files = distinct(names, "a deck")
     return Manifest(
         course_id=fields["course"].matching(ID, ID_HINT),
-        title=fields["title"].text(_LONGEST_TITLE),
+        title=fields["title"].prose(_LONGEST_TITLE),
         deck_names=tuple((file, name.place) for name, file in zip(names, files, strict=True)),
         outline=tuple(_outline(fields["outline"])),
     )
@@ -189,13 +217,13 @@ def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]
     _take(seen, "topic", topic_id, fields["id"])
     number = fields["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
     _take(seen, "topic number", number, fields["number"])
-    title = fields["title"].text(_LONGEST_TITLE)
+    title = fields["title"].prose(_LONGEST_TITLE)
     points = {}
-    for point, text in fields["points"].entries().items():
+    for point, text in fields["points"].entries(MOST_POINTS).items():
         if not POINT.fullmatch(point) or point.rpartition(".")[0] != number:
             where = text.key or text
             raise where.fail(f"topic {number} has no point `{point[:40]}`", f"like {number}.1")
-        points[point] = text.text()
+        points[point] = text.prose()
     cards = []
     for item in fields["cards"].items():
         try:
@@ -209,19 +237,25 @@ def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]
 
 def _outline(node: Node) -> Iterator[OutlineTopic]:
     seen: Seen = {}
+    n_topics = 0
     for section in node.items():
         fields = section.fields(("number", "title", "topics"))
         prefix = str(fields["number"].whole())
         _take(seen, "section", prefix, fields["number"])
-        fields["title"].text(_LONGEST_TITLE)
+        fields["title"].prose(_LONGEST_TITLE)
         for item in fields["topics"].items():
             topic = item.fields(("number", "title", "points"))
             number = topic["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
             if number.partition(".")[0] != prefix:
                 raise topic["number"].fail(f"section {prefix} has no topic {number}", "renumber it")
             _take(seen, "topic", number, topic["number"])
-            title = topic["title"].text(_LONGEST_TITLE)
-            yield OutlineTopic(number, title, topic["points"].whole())
+            title = topic["title"].prose(_LONGEST_TITLE)
+            n_topics += 1
+            if n_topics > MOST_TOPICS:
+                raise item.fail(
+                    f"the outline has more than {MOST_TOPICS:,} topics", "leave some out"
+                )
+            yield OutlineTopic(number, title, topic["points"].whole(MOST_POINTS))
 
 
 def _check_format(node: Node) -> None:

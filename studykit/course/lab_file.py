@@ -13,13 +13,20 @@ from studykit.course.source import LONGEST_TEXT, read_source
 from studykit.errors import CourseError, Place
 from studykit.text import clean
 
+LONGEST_NAME = 80
+"""Characters of a key in a header."""
+MOST_ENTRIES = 20
+"""Of a dict in a header."""
+LARGEST_LAB_BYTES = 128 * 1024
+"""A file of two hundred lines has a tenth of it; parsed, it takes five hundred times the room."""
+
 
 class LabFile:
     """A parsed lab: what it assigns and defines at module level, and places in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.source = read_source(path)
+        self.source = read_source(path, LARGEST_LAB_BYTES)
         tree = self._parse(self.source)
         self.docstring = clean(ast.get_docstring(tree) or "").strip()
         self.assigned: dict[str, ast.expr] = {}
@@ -87,7 +94,7 @@ class LabFile:
         """The value of a literal."""
         try:
             value: object = ast.literal_eval(node)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, RecursionError, MemoryError):
             hint = "the header is read without running the file"
             raise self.fail(node, "must be a literal", hint) from None
         return value
@@ -99,33 +106,37 @@ class LabFile:
             raise self.fail(node, f"must be text, not {type(value).__name__}", "write it in quotes")
         return value
 
-    def text(self, node: ast.expr) -> str:
+    def text(self, node: ast.expr, longest: int = LONGEST_TEXT) -> str:
         """A text that is not empty, safe to show."""
         text = clean(self.plain_text(node)).strip()
         if not text:
             raise self.fail(node, "is empty", "write its text")
-        if len(text) > LONGEST_TEXT:
-            raise self.fail(node, f"has {len(text)} characters", f"at most {LONGEST_TEXT}")
+        if len(text) > longest:
+            raise self.fail(node, f"has {len(text)} characters", f"at most {longest}")
         return text
 
-    def sequence(self, node: ast.expr, what: str) -> list[ast.expr]:
-        """The entries of a tuple or list that is not empty."""
+    def sequence(self, node: ast.expr, what: str, most: int) -> list[ast.expr]:
+        """The entries of a tuple or list that has at least one and at most so many."""
         if not isinstance(node, ast.Tuple | ast.List):
             raise self.fail(node, f"{what} must be a tuple", "write (a, b), or (a,) for one")
         if not node.elts:
             raise self.fail(node, f"{what} is empty", "name at least one")
+        if len(node.elts) > most:
+            raise self.fail(node, f"{what} has {len(node.elts)} entries", f"at most {most}")
         return node.elts
 
-    def mapping(self, name: str) -> dict[str, tuple[ast.expr, ast.expr]]:
+    def mapping(self, name: str, most: int = MOST_ENTRIES) -> dict[str, tuple[ast.expr, ast.expr]]:
         """Key -> the nodes of key and value, of a header name that is a dict."""
         node = self.assigned_value(name)
         if not isinstance(node, ast.Dict):
             raise self.fail(node, f"{name} must be a dict", 'write {"name": …}')
+        if len(node.keys) > most:
+            raise self.fail(node, f"{name} has {len(node.keys)} entries", f"at most {most}")
         entries: dict[str, tuple[ast.expr, ast.expr]] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
                 raise self.fail(value, f"{name} must be a literal", "write its entries out")
-            text = self.text(key)
+            text = self.text(key, LONGEST_NAME)
             if text in entries:
                 raise self.fail(key, f"{name} has {text!r} twice", "keep one")
             entries[text] = (key, value)

@@ -15,9 +15,16 @@ from typing import TypeVar
 
 from studykit.course.cards import KnobValue, LabHeader
 from studykit.course.holds import ClaimTestError, names_in, parse_test
-from studykit.course.lab_file import LabFile
+from studykit.course.lab_file import LONGEST_NAME, LabFile
 from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
-from studykit.course.source import in_order, read_source
+from studykit.course.source import (
+    MOST_LAB_BYTES,
+    MOST_PYTHON_BYTES,
+    in_order,
+    read_source,
+    require_bounded,
+    walk_files,
+)
 from studykit.errors import CourseError
 from studykit.text import clean
 
@@ -26,13 +33,34 @@ T = TypeVar("T")
 DEVICES = ("cpu", "cuda")
 MAX_CLAIMS = 8
 """A lab that says more is two labs."""
+MOST_SEEDS = 100
+"""As many as a run is ever asked for."""
+MOST_SECONDS = 86_400
+MOST_POINTS = 50
+MOST_VALUES = 20
+"""Of a knob."""
+LARGEST_WHOLE = 2**53
+"""Of a knob's value: beyond it not every float is a whole number of its own."""
+LONGEST_VALUE = 80
+"""Characters of a knob's value, or of a package that a lab needs."""
+LONGEST_TITLE = 200
+LONGEST_ABOUT = 10_000
 _WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE")
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
 
 
 def find_labs(root: Path) -> list[Path]:
-    """The labs of the course below `root`, by path; helper modules are none."""
-    return [path for path in sorted((root / "labs").glob("*/*.py")) if is_lab(path)]
+    """The labs of the course below `root`, by path; helper modules are none.
+
+    Raises `CourseError` if labs/ holds more than it may.
+    """
+    folder = root / "labs"
+    files = walk_files(folder, follows_links=True)
+    paths = [path for path in files if path.suffix == ".py" and path.parent.parent == folder]
+    require_bounded(folder, paths, MOST_PYTHON_BYTES, "Python")
+    labs = [path for path in sorted(paths) if is_lab(path)]
+    require_bounded(folder, labs, MOST_LAB_BYTES, "labs")
+    return labs
 
 
 def is_lab(path: Path) -> bool:
@@ -80,7 +108,7 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         id=attempt(lambda lab: _parse_id(lab, root), ""),
         path=path,
         title=attempt(lambda lab: _filled(lab, title), ""),
-        about=about.strip(),
+        about=attempt(lambda lab: _about(lab, about), ""),
         question=attempt(lambda lab: lab.text(lab.assigned_value("QUESTION")), ""),
         points=attempt(_parse_points, ()),
         claims=claims or {},
@@ -114,13 +142,23 @@ def _parse_id(lab: LabFile, root: Path) -> str:
 def _filled(lab: LabFile, title: str) -> str:
     if not title:
         raise lab.fail(None, "has no docstring", "its first line is the lab's title")
+    if len(title) > LONGEST_TITLE:
+        what = f"the docstring's first line has {len(title)} characters"
+        raise lab.fail(None, what, f"the lab's title: at most {LONGEST_TITLE}")
     return title
+
+
+def _about(lab: LabFile, about: str) -> str:
+    if len(about) > LONGEST_ABOUT:
+        hint = f"at most {LONGEST_ABOUT}"
+        raise lab.fail(None, f"the docstring has {len(about)} characters", hint)
+    return about.strip()
 
 
 def _parse_points(lab: LabFile) -> tuple[str, ...]:
     points: list[str] = []
-    for node in lab.sequence(lab.assigned_value("POINTS"), "POINTS"):
-        point = lab.text(node)
+    for node in lab.sequence(lab.assigned_value("POINTS"), "POINTS", MOST_POINTS):
+        point = lab.text(node, LONGEST_NAME)
         if not POINT.fullmatch(point):
             raise lab.fail(node, f"{point!r} is no point", POINT_HINT)
         if point in points:
@@ -170,12 +208,17 @@ def _parse_knobs(lab: LabFile) -> Mapping[str, tuple[KnobValue, ...]]:
         if name in ("seed", "device", "budget"):
             raise lab.fail(key, f"no knob may be called {name}", "run() gets it anyway")
         values: list[KnobValue] = []
-        for item in lab.sequence(node, f"knob {name}"):
+        for item in lab.sequence(node, f"knob {name}", MOST_VALUES):
             value = lab.literal(item)
             if not isinstance(value, int | float | str):
                 raise lab.fail(item, f"a {type(value).__name__} is no knob value", _VALUE_HINT)
             if isinstance(value, float) and not math.isfinite(value):
                 raise lab.fail(item, f"knob {name} has a value that is not finite", _VALUE_HINT)
+            if type(value) is int and abs(value) > LARGEST_WHOLE:
+                raise lab.fail(item, f"knob {name} has a value that is too large", _VALUE_HINT)
+            if isinstance(value, str) and len(value) > LONGEST_VALUE:
+                what = f"knob {name} has a value of {len(value)} characters"
+                raise lab.fail(item, what, f"at most {LONGEST_VALUE}")
             if isinstance(value, str) and (not value.strip() or clean(value) != value):
                 raise lab.fail(item, f"knob {name} has a value that cannot be shown", _VALUE_HINT)
             if values and type(value) is not type(values[0]):
@@ -202,8 +245,8 @@ def _parse_knob_help(lab: LabFile, knobs: Mapping[str, object] | None) -> Mappin
 def _parse_seeds(lab: LabFile) -> int:
     node = lab.assigned_value("SEEDS")
     seeds = lab.literal(node)
-    if type(seeds) is not int or seeds < 1:
-        raise lab.fail(node, "SEEDS must be a whole number from 1", "SEEDS = 3")
+    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS:
+        raise lab.fail(node, f"SEEDS must be a whole number from 1 to {MOST_SEEDS}", "SEEDS = 3")
     return seeds
 
 
@@ -225,8 +268,13 @@ def _parse_seconds(lab: LabFile) -> Mapping[str, float]:
         if device not in DEVICES:
             raise lab.fail(key, f"no device is called {device!r}", f"one of {', '.join(DEVICES)}")
         value = lab.literal(node)
-        if not isinstance(value, int | float) or value is True or not 0 < value < math.inf:
-            raise lab.fail(node, "must be seconds above 0", "measure a default run")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value <= MOST_SECONDS
+        ):
+            what = f"must be seconds above 0, at most {MOST_SECONDS:,}"
+            raise lab.fail(node, what, "measure a default run")
         seconds[device] = float(value)
     if not seconds:
         raise lab.fail(lab.assigned["SECONDS"], "SECONDS is empty", 'like {"cpu": 25}')
@@ -236,7 +284,8 @@ def _parse_seconds(lab: LabFile) -> Mapping[str, float]:
 def _parse_needs(lab: LabFile) -> tuple[str, ...]:
     if "NEEDS" not in lab.assigned:
         return ()
-    return tuple(lab.text(node) for node in lab.sequence(lab.assigned["NEEDS"], "NEEDS"))
+    nodes = lab.sequence(lab.assigned["NEEDS"], "NEEDS", MOST_VALUES)
+    return tuple(lab.text(node, LONGEST_VALUE) for node in nodes)
 
 
 def _parse_literature(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ Asking for the wrong type raises the error: where, what stands there, what to wr
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +25,10 @@ _WORDS = {"~": "nothing", "null": "nothing", "=": "a default value", "<<": "a me
     for meaning, words in {"true": ("yes", "on", "true"), "false": ("no", "off", "false")}.items()
     for word in words
 }
+LARGEST_NUMBER = 1e150
+"""Of a card's answers and tolerances."""
+_LONGEST_NUMBER = 40
+"""Characters."""
 _STARTS_NUMBER = frozenset("0123456789+-.")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?")
@@ -38,9 +41,11 @@ _ODD_NUMBER = re.compile(
 class Node:
     """One value of a file: text, a list of nodes, or a mapping of keys to nodes."""
 
-    __slots__ = ("column", "key", "line", "path", "plain", "value")
+    __slots__ = ("column", "is_cut", "key", "line", "path", "plain", "value")
 
-    def __init__(self, value: str | list[Node], path: Path, event: Any) -> None:
+    def __init__(
+        self, value: str | list[Node], path: Path, event: Any, *, is_cut: bool = False
+    ) -> None:
         mark = event.start_mark
         self.value: str | list[Node] | dict[str, Node] = value
         self.path = path
@@ -48,6 +53,8 @@ class Node:
         self.column: int = mark.column + 1
         self.plain: bool = isinstance(value, str) and event.implicit[0]
         """Unquoted text, which YAML may take for something else."""
+        self.is_cut = is_cut
+        """Unquoted text that is ended by a comment, which perhaps was meant as text."""
         self.key: Node | None = None
         """The key in front of it, if it stands in a mapping."""
 
@@ -75,6 +82,14 @@ class Node:
             raise self.fail(f"has {len(text)} characters", f"at most {longest}")
         return text
 
+    def prose(self, longest: int = LONGEST_TEXT) -> str:
+        """As `text`, for what a learner reads: none of it may be lost to a comment."""
+        text = self.text(longest)
+        if self.is_cut:
+            hint = "put the text in quotes, or the comment on a line of its own"
+            raise self.fail("what follows # is a comment to YAML", hint)
+        return text
+
     def matching(self, pattern: re.Pattern[str], hint: str) -> str:
         """The text, which must match the whole pattern."""
         text = self.text()
@@ -83,20 +98,23 @@ class Node:
         return text
 
     def number(self) -> float:
-        """The value as a finite number."""
+        """The value as a number whose square is finite, so that it can be reckoned with."""
         if not isinstance(self.value, str):
             raise self.fail(f"must be a number, not {self._form()}")
         if not self.plain:
             raise self.fail("must be a number, not text", "write it without quotes")
-        if not _NUMBER.fullmatch(self.value) or not math.isfinite(float(self.value)):
+        if len(self.value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(self.value):
             raise self.fail(f"{shown(self.value)} is not a number", "write 12, 0.5 or 1e-3")
-        return float(self.value)
+        number = float(self.value)
+        if abs(number) > LARGEST_NUMBER:
+            raise self.fail(f"{shown(self.value)} is too large", f"at most {LARGEST_NUMBER:g}")
+        return number
 
-    def whole(self) -> int:
-        """The value as a whole number of at least 1."""
+    def whole(self, most: int = 9999) -> int:
+        """The value as a whole number from 1 to `most`."""
         number = self.number()
-        if number < 1 or number != int(number):
-            raise self.fail(f"{shown(self.value)} is no whole number from 1", "count it")
+        if not 1 <= number <= most or number != int(number):
+            raise self.fail(f"{shown(self.value)} is no whole number from 1 to {most}", "count it")
         return int(number)
 
     def flag(self) -> bool:
@@ -110,7 +128,7 @@ class Node:
         if self.plain and isinstance(self.value, str):
             if self.value in ("true", "false"):
                 return self.flag()
-            if _INTEGER.fullmatch(self.value) and len(self.value) < 20:
+            if _INTEGER.fullmatch(self.value) and len(self.value) <= 15:
                 return int(self.value)
             if _NUMBER.fullmatch(self.value):
                 return self.number()
@@ -121,14 +139,16 @@ class Node:
         if not isinstance(self.value, list):
             raise self.fail(f"must be a list, not {self._form()}", "write [a, b] or lines with - ")
         if len(self.value) < least or (most is not None and len(self.value) > most):
-            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            bounds = f"at least {least}" if most is None else f"{least} to {most:,}"
             raise self.fail(f"the number of entries is {len(self.value)}", f"it takes {bounds}")
         return self.value
 
-    def entries(self) -> dict[str, Node]:
-        """A mapping whose keys are the author's own."""
+    def entries(self, most: int | None = None) -> dict[str, Node]:
+        """A mapping whose keys are the author's own, at most so many."""
         if not isinstance(self.value, dict):
             raise self.fail(f"must be a mapping, not {self._form()}", "write lines with key: value")
+        if most is not None and len(self.value) > most:
+            raise self.fail(f"the number of entries is {len(self.value)}", f"at most {most}")
         for node in self.value.values():
             if node.key:
                 node.key.text()
@@ -177,11 +197,11 @@ class Node:
         return "a list" if isinstance(self.value, list) else "a mapping"
 
 
-def distinct(nodes: Iterable[Node], what: str) -> tuple[str, ...]:
-    """The nodes' texts; one that stands twice fails."""
+def distinct(nodes: Iterable[Node], what: str, *, of_prose: bool = False) -> tuple[str, ...]:
+    """The nodes' texts, `of_prose` if a learner reads them; one that stands twice fails."""
     seen: dict[str, Node] = {}
     for node in nodes:
-        if (text := node.text()) in seen:
+        if (text := node.prose() if of_prose else node.text()) in seen:
             raise node.fail(f"{what} stands twice", f"first in line {seen[text].line}; keep one")
         seen[text] = node
     return tuple(seen)

@@ -1,36 +1,51 @@
-"""The text of a course's files, and errors with their places in it."""
+"""The text of a course's files, read within bounds, and errors with their places in it.
+
+A course may come from anybody. Whatever its files are, reading them ends, and fits into memory.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from studykit.course.cards import Card
 from studykit.errors import CourseError, Place
+from studykit.files import open_regular
 from studykit.text import clean
 
-LARGEST_FILE_BYTES = 4 * 1024 * 1024
+LARGEST_FILE_BYTES = 4 * 1024**2
+MOST_DECK_BYTES = 16 * 1024**2
+"""Of all decks of a course."""
+MOST_LAB_BYTES = 2 * 1024**2
+"""Of all its labs, helper modules not counted."""
+MOST_RESULT_BYTES = 16 * 1024**2
+"""Of all its recorded results."""
+MOST_PYTHON_BYTES = 32 * 1024**2
+"""Of all Python files that may be labs."""
+MOST_ENTRIES = 20_000
+"""Files and folders below one folder of a course, those behind links included."""
 LONGEST_TEXT = 2000
 """Characters of one text of a deck or a lab's header; no card needs half of it."""
 
 
-def read_source(path: Path) -> str:
+def read_source(path: Path, largest: int = LARGEST_FILE_BYTES) -> str:
     """The text of the file: UTF-8, a byte-order mark dropped, lines ended by a newline.
 
-    Raises `CourseError` for what is no readable text file of a sensible size.
+    Raises `CourseError` for what is no readable text file of at most `largest` bytes.
     """
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise CourseError(what, place=Place(path), hint="mend the path or add the file")
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
+        with open_regular(path) as file:
+            data = file.read(largest + 1)
     except OSError as error:
         reason = error.strerror or "input error"
         raise CourseError(f"cannot be read: {reason}", place=Place(path)) from None
-    if len(data) > LARGEST_FILE_BYTES:
-        limit = f"a file of a course holds at most {LARGEST_FILE_BYTES // 1024**2} MiB"
+    if len(data) > largest:
+        limit = f"it may hold at most {largest // 1024:,} KiB"
         raise CourseError("is too large", place=Place(path), hint=limit)
     try:
         text = data.decode("utf-8-sig")
@@ -43,11 +58,66 @@ def read_source(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:
+    """Whatever lies below `folder` and is no folder, by path.
+
+    Links to folders are followed if it `follows_links`, each folder once. What cannot be listed is
+    left out. Raises `CourseError` where there is more than a course may hold.
+    """
+    n_left = MOST_ENTRIES
+    seen: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        parent = waiting.pop()
+        real = os.path.realpath(parent)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(parent) as listed:
+                entries = sorted(islice(listed, n_left + 1), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        n_left -= len(entries)
+        if n_left < 0:
+            raise _too_much(folder, f"holds more than {MOST_ENTRIES:,} files")
+        folders = []
+        for entry in entries:
+            path = Path(entry.path)
+            if _is_folder(entry, follows_links=follows_links):
+                folders.append(path)
+            else:
+                yield path
+        waiting += reversed(folders)
+
+
+def _is_folder(entry: os.DirEntry[str], *, follows_links: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follows_links)
+    except OSError:  # a link to itself
+        return False
+
+
+def require_bounded(folder: Path, paths: Iterable[Path], most_bytes: int, what: str) -> None:
+    """Raise `CourseError` if the files `paths` of `folder`, in words `what`, hold more than all may
+    together."""
+    n_bytes = 0
+    for path in paths:
+        if path.is_file():
+            n_bytes += min(path.stat().st_size, LARGEST_FILE_BYTES + 1)
+        if n_bytes > most_bytes:
+            raise _too_much(folder, f"holds more than {most_bytes // 1024**2} MiB of {what}")
+
+
+def _too_much(folder: Path, what: str) -> CourseError:
+    return CourseError(what, place=Place(folder), hint="does a link lead out of the course?")
+
+
 def stamp_decks(root: Path) -> Hashable:
     """Differs from an earlier one if a file of the course's decks was changed since."""
     try:
         with os.scandir(root / "decks") as entries:
-            files = [(entry.name, entry.stat()) for entry in entries]
+            files = [(entry.name, entry.stat()) for entry in islice(entries, MOST_ENTRIES)]
     except OSError:
         return None
     return frozenset((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in files)

@@ -47,6 +47,8 @@ CAN_FORK = sys.platform == "linux"
 """The child runs each lab in a fork of itself; elsewhere it runs one lab and leaves."""
 MAX_LINE_BYTES = 1_000_000
 """A longer line is refused by both sides."""
+LONGEST_TEXT = 20_000
+"""Characters of one text; forty lines of a trace have no more."""
 BATCH_S = 0.1
 """Events of the same kind and name are joined for as long as this."""
 FLOAT = "$float"
@@ -223,7 +225,8 @@ CHECKS: dict[type, Callable[[Any], Event]] = {
 
 def _fault(event: object, what: str) -> ValueError:
     name = getattr(event, "title", None) or getattr(event, "name", None)
-    return ValueError(f"{type(event).__name__}{f' {name!r}' if name else ''}: {what}")
+    called = f" {f'{name!r}'[:60]}" if name else ""
+    return ValueError(f"{type(event).__name__}{called}: {what}")
 
 
 def _plain(value: Any) -> Any:
@@ -250,6 +253,8 @@ def _switch(value: object, name: str, event: object) -> bool:
 def _text(value: object, event: object) -> str:
     if not isinstance(value, str):
         raise _fault(event, f"{type(value).__name__} where text must be")
+    if len(value) > LONGEST_TEXT:
+        raise _fault(event, f"a text of {len(value):,} characters (at most {LONGEST_TEXT:,})")
     return str(value)
 
 
@@ -275,4 +280,6 @@ def _cells(values: object, event: object) -> tuple[float | None, ...]:
 
 def _mixed(values: object, event: object) -> tuple[str | float, ...]:
     items = _items(values, event)
-    return tuple(str(value) if isinstance(value, str) else _number(value, event) for value in items)
+    return tuple(
+        _text(value, event) if isinstance(value, str) else _number(value, event) for value in items
+    )

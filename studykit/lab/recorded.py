@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -19,6 +20,8 @@ from studykit.lab.results import RunResult, Status, result_from_json, result_to_
 from studykit.lab.verdicts import judge_again
 
 FORMAT = 1
+LARGEST_BYTES = 2 * 1024**2
+"""Of a file of recorded runs; the largest of the bundled course has a sixteenth of it."""
 MAX_POINTS = 60
 """Points of a curve that are recorded; a chart in a terminal shows no more."""
 LINE_WIDTH = 100
@@ -35,11 +38,11 @@ def load_recorded(root: Path, lab_id: str) -> tuple[RunResult, ...]:
     Raises `CourseError` for a file that cannot be read or is not what `record_run` writes.
     """
     path = results_path(root, lab_id)
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     hint = f"record it again: studykit lab run {lab_id} --record"
     try:
-        return _parse(json.loads(read_source(path)), lab_id)
+        return _parse(json.loads(read_source(path, LARGEST_BYTES)), lab_id)
     except json.JSONDecodeError as error:
         place = Place(path, error.lineno, error.colno)
         raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=hint) from None
@@ -126,7 +129,7 @@ def is_regular(run: Run, lab: LabHeader) -> bool:
 def record_run(root: Path, result: RunResult) -> None:
     """Write `result` into its lab's file, in the place of one with its knobs and device.
 
-    Raises `LabError` if the run is not complete, `CourseError` if the file is damaged.
+    Raises `LabError` if the run is not complete or too large, `CourseError` if the file is damaged.
     """
     if result.status != "done":
         raise LabError(f"a run that was {result.status} cannot be recorded", hint="run it again")
@@ -144,7 +147,11 @@ def record_run(root: Path, result: RunResult) -> None:
             "lab": result.lab,
             "runs": [result_to_json(run) for run in runs],
         }
-        replace_file(path, render_json(document) + "\n")
+        text = render_json(document) + "\n"
+        if len(text.encode()) > LARGEST_BYTES:
+            what = f"{result.lab}: recorded runs of more than {LARGEST_BYTES // 1024**2} MiB"
+            raise LabError(what, hint="yield smaller tables and heat maps")
+        replace_file(path, text)
 
 
 def _order(run: RunResult) -> tuple[str, str]:

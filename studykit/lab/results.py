@@ -5,13 +5,20 @@ Stored in the database for own runs and in ``data/results/`` for recorded ones, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from studykit.lab.events import Document, Event, Measurement
-from studykit.lab.protocol import decode, encode, event_from_document, event_to_document
+from studykit.lab.protocol import (
+    LONGEST_TEXT,
+    decode,
+    encode,
+    event_from_document,
+    event_to_document,
+)
 from studykit.text import clean
 
 Verdict: TypeAlias = Literal["confirmed", "refuted", "depends", "undecided", "skipped"]
@@ -27,6 +34,9 @@ VERDICT_MARKS: Mapping[Verdict, str] = {
 """Verdict -> its mark; the word always stands beside it."""
 
 Status: TypeAlias = Literal["done", "cancelled", "failed", "killed", "timed out", "skipped"]
+
+FIRST_YEAR, LAST_YEAR = 2, 9998
+"""Beyond them a time may be none in another zone."""
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Event)
@@ -164,18 +174,27 @@ def result_from_json(document: object) -> RunResult:
 
     Raises `ValueError` naming the first field that is missing or wrong.
     """
-    root = decode(document, clean)
+    try:
+        root = decode(document, clean)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(root, dict):
         raise ValueError("a run must be an object")
     started_at = datetime.fromisoformat(_get(root, "started_at", str))
     if started_at.tzinfo is None:
         raise ValueError("started_at: an offset from UTC is missing")
+    if not FIRST_YEAR <= started_at.year <= LAST_YEAR:
+        raise ValueError(f"started_at: no year from {FIRST_YEAR} to {LAST_YEAR}")
     knobs = _get(root, "knobs", dict)
-    if not all(isinstance(value, int | float | str) for value in knobs.values()):
+    if not all(isinstance(value, str) or _is_number(value) for value in knobs.values()):
         raise ValueError("knobs: a value must be a number, text, true or false")
     versions = _get(root, "versions", dict)
     if not all(isinstance(value, str) for value in versions.values()):
         raise ValueError("versions: a value must be text")
+    # Runs that were stored before there were budgets lack the field.
+    seconds, budget = _get(root, "seconds", float), _get({"budget": 1.0, **root}, "budget", float)
+    if not (0 <= seconds < math.inf and 0 < budget < math.inf):
+        raise ValueError("seconds and budget must be finite and not negative")
     return RunResult(
         lab=_get(root, "lab", str),
         knobs=knobs,
@@ -184,9 +203,8 @@ def result_from_json(document: object) -> RunResult:
         versions=versions,
         code_hash=_get(root, "code_hash", str),
         started_at=started_at,
-        seconds=_get(root, "seconds", float),
-        # Runs that were stored before there were budgets lack the field.
-        budget=_get({"budget": 1.0, **root}, "budget", float),
+        seconds=seconds,
+        budget=budget,
         status=_one_of(get_args(Status), "status", root.get("status")),
         message=_get(root, "message", str),
         trace=_get(root, "trace", str),
@@ -237,10 +255,17 @@ def _get(document: Document, key: str, kind: type[_T]) -> _T:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
         found = type(value).__name__ if key in document else "nothing"
         raise ValueError(f"{key}: {found} where {kind.__name__} must be")
-    return cast("_T", value)
+    if isinstance(value, int) and not _is_number(value):
+        raise ValueError(f"{key}: a whole number of more than 63 bits")
+    return cast("_T", value[:LONGEST_TEXT] if isinstance(value, str) else value)
+
+
+def _is_number(value: object) -> bool:
+    """A number that can be reckoned with, or a bool."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _one_of(allowed: tuple[Any, ...], key: str, value: object) -> Any:
     if value not in allowed:
-        raise ValueError(f"{key}: {value!r} is not one of {', '.join(allowed)}")
+        raise ValueError(f"{key}: {f'{value!r}'[:40]} is not one of {', '.join(allowed)}")
     return value

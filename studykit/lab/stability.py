@@ -7,6 +7,7 @@ by seed; whether a claim holds is decided anew at each reading, by the test that
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from studykit.course.source import read_source
 from studykit.errors import CourseError, Place
 from studykit.files import locked, replace_file
 from studykit.lab.protocol import decode, encode
-from studykit.lab.recorded import render_json
+from studykit.lab.recorded import LARGEST_BYTES, render_json
 from studykit.lab.results import RunResult
 from studykit.text import clean
 
@@ -76,10 +77,10 @@ def load_samples(root: Path, lab_id: str) -> tuple[Sample, ...]:
     Raises `CourseError` for a file that cannot be read or is not what `add_sample` writes.
     """
     path = stability_path(root, lab_id)
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     try:
-        return _parse(decode(json.loads(read_source(path)), clean), lab_id)
+        return _parse(decode(json.loads(read_source(path, LARGEST_BYTES)), clean), lab_id)
     except _DAMAGES as error:
         hint = f"delete it and measure again: studykit lab stability {lab_id}"
         what = f"damaged: {type(error).__name__}: {error}"

@@ -9,22 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from studykit.course.source import walk_files
 from studykit.errors import CourseError, Place
 from studykit.files import locked, open_regular, replace_file
 from studykit.lab.importing import PACKAGE, SUFFIXES
 from studykit.settings import bundled_course_root
 
 TRUST_FILE = "trusted.json"
-MOST_ENTRIES = 20_000
-"""Files and folders below labs/, those behind links included."""
 MOST_CODE_BYTES = 256 * 1024**2
 """Of all files that can be imported."""
 _CHUNK_BYTES = 1024**2
-_LINK_HINT = "does a link lead out of the course?"
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,10 @@ def course_hash(root: Path) -> str:
     digest = hashlib.sha256()
     folder = root / PACKAGE
     n_left = MOST_CODE_BYTES
-    for path in sorted(_code_files(folder)):
+    # Links are followed as an import follows them.
+    for path in walk_files(folder, follows_links=True):
+        if not path.name.endswith(SUFFIXES):
+            continue  # nor is a cache of bytecode ever read
         content = hashlib.sha256()
         n_bytes = 0
         try:
@@ -58,29 +58,12 @@ def course_hash(root: Path) -> str:
         n_left -= n_bytes
         if n_left < 0:
             what = f"labs of more than {MOST_CODE_BYTES // 1024**2} MiB"
-            raise CourseError(what, place=Place(folder), hint=_LINK_HINT)
+            hint = "does a link lead out of the course?"
+            raise CourseError(what, place=Place(folder), hint=hint)
         name = os.fsencode(path.relative_to(folder))
         # Lengths first, so that no two courses run together into the same bytes.
         digest.update(b"%d %d " % (len(name), n_bytes) + name + content.digest())
     return digest.hexdigest()
-
-
-def _code_files(folder: Path) -> Iterator[Path]:
-    """What can be imported below `folder`, caches of bytecode left out: none is read."""
-    n_entries = 0
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        # Links are followed as an import does, but never in a circle.
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        n_entries += len(folders) + len(files)
-        if n_entries > MOST_ENTRIES:
-            what = f"more than {MOST_ENTRIES:,} files"
-            raise CourseError(what, place=Place(folder), hint=_LINK_HINT)
-        yield from (Path(parent, name) for name in files if name.endswith(SUFFIXES))
 
 
 def is_trusted(root: Path, data_dir: Path) -> bool:

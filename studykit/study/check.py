@@ -15,7 +15,15 @@ from studykit.course.cards import Card, Course, LabHeader, OutlineTopic
 from studykit.course.decks import MANIFEST, Manifest, load_manifest, read_course
 from studykit.course.lab_file import LabFile
 from studykit.course.labs import find_labs, is_lab, lab_id
-from studykit.course.source import card_error, in_order, locate, one_line
+from studykit.course.source import (
+    MOST_PYTHON_BYTES,
+    card_error,
+    in_order,
+    locate,
+    one_line,
+    require_bounded,
+    walk_files,
+)
 from studykit.course.writing import card_writing_errors, hidden, repeated_answers, text_errors
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
@@ -57,12 +65,13 @@ def check_course(root: Path) -> Report:
     try:
         manifest = load_manifest(root)
         course, errors = read_course(root)
+        unlisted = list(_unlisted_files(root, manifest))
     except CourseError as error:
         return Report((one_line(error),))
     # A card that could not be read may be the one that would be missed.
     is_whole = not errors
     cards = course.cards.values()
-    errors += _unlisted_files(root, manifest)
+    errors += unlisted
     errors += text_errors(read_document(root / "decks" / MANIFEST))
     for deck in course.decks:
         document = read_document(deck.path)
@@ -117,13 +126,15 @@ def _unlisted_files(root: Path, manifest: Manifest) -> Iterator[CourseError]:
             if path not in labs and path.name != "__init__.py":
                 hint = "move helpers to a folder without labs"
                 yield _stray(path, "no lab: it assigns no QUESTION", hint)
-    for path in (root / "labs").rglob("*.py"):
+    python = [path for path in walk_files(root / "labs") if path.suffix == ".py"]
+    require_bounded(root / "labs", python, MOST_PYTHON_BYTES, "Python")
+    for path in python:
         if is_lab(path) and path not in labs:
             yield _stray(path, "no place for a lab", "labs/<folder>/<name>.py")
     ids = [lab_id(path, root) for path in labs]
     results = {path(root, id_) for id_ in ids for path in (results_path, stability_path)}
-    for path in (root / "data" / "results").rglob("*"):
-        if path.is_file() and path not in results and not path.name.startswith("."):
+    for path in walk_files(root / "data" / "results"):
+        if path not in results and not path.name.startswith("."):
             yield _stray(path, "no lab of the course recorded it", "delete it, or add its lab")
 
 
@@ -171,7 +182,7 @@ def _lab_point_errors(
     lab: LabHeader, file: LabFile, outline: tuple[OutlineTopic, ...]
 ) -> Iterator[CourseError]:
     known = {point for topic in outline for point in _numbered(topic.number, topic.n_points)}
-    nodes = file.sequence(file.assigned["POINTS"], "POINTS")
+    nodes = file.sequence(file.assigned["POINTS"], "POINTS", len(lab.points))
     for point, node in zip(lab.points, nodes, strict=True):
         if point not in known:
             yield file.fail(node, f"the outline has no point {point}", f"see {MANIFEST}")

@@ -71,11 +71,11 @@ def _unmeasured_names(lab: LabHeader, runs: Sequence[RunResult]) -> Iterator[Cou
     """Names in tests that some seed of a recorded run did not measure."""
     measured = [seed.measurements.keys() for run in runs for seed in run.seeds]
     known = sorted(set.intersection(*map(set, measured))) if measured else []
-    file = LabFile(lab.path)
-    entries = file.mapping("HOLDS_IF")
     for claim, test in lab.holds_if.items():
         for name, column in parse_test(test).names.items() if runs else ():
             if name not in known:
+                file = LabFile(lab.path)
+                entries = file.mapping("HOLDS_IF")
                 what = f"no recorded run measured {name}"
                 near = " or ".join(get_close_matches(name, known))
                 hint = f"record again, or did you mean {near}?" if near else "record again"

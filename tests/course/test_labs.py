@@ -209,7 +209,24 @@ BROKEN = [
     # Python itself
     ("SEEDS = 2", "SEEDS = @@(", "not valid Python: '(' was never closed"),
     ("SEEDS = 2", "SEEDS = " + "-" * 5000 + "1", "nested too deeply"),
-    ("SEEDS = 2", "SEEDS = " + "-" * 500_000 + "1", "nested too deeply"),
+    ("SEEDS = 2", "SEEDS = " + "-" * 100_000 + "1", "nested too deeply"),
+    ("SEEDS = 2", "@@SEEDS = " + "9" * 5000, "not valid Python"),
+    # bounds
+    ("SEEDS = 2", "SEEDS = @@300_000", "SEEDS must be a whole number from 1 to 100"),
+    ("SEEDS = 2", "SEEDS = @@0x" + "f" * 5000, "SEEDS must be a whole number from 1 to 100"),
+    ("SEEDS = 2", "SEEDS = 2\n# " + "x" * 200_000, "is too large (it may hold at most 128 KiB)"),
+    ('{"cpu": 12.5', '{"cpu": @@' + "9" * 400, "must be seconds above 0, at most 86,400"),
+    ('{"cpu": 12.5', '{"cpu": @@True', "must be seconds above 0"),
+    ('"n_layers": (8, 2)', '"n_layers": (8, @@0x' + "f" * 5000 + ")", "value that is too large"),
+    ('"n_layers": (8, 2)', f'"n_layers": @@{tuple(range(30))}', "n_layers has 30 entries (at most"),
+    ('"norm": ("pre",', f'"norm": (@@"{"x" * 90}",', "a value of 90 characters (at most 80)"),
+    ('"n_layers": (8, 2)', f'@@"{"x" * 90}": (8, 2)', "has 90 characters (at most 80)"),
+    ('NEEDS = ("numpy",)', f"NEEDS = @@{('a',) * 30}", "NEEDS has 30 entries (at most 20)"),
+    ('NEEDS = ("numpy",)', f'NEEDS = (@@"{"x" * 90}",)', "has 90 characters (at most 80)"),
+    ('("1.1.1", "1.1.2")', f"@@{('1.1.1',) * 60}", "POINTS has 60 entries (at most 50)"),
+    ('"""Residuals keep', '"""' + "x" * 300, "first line has 320 characters"),
+    ("What it is about.", "x" * 20_000, "the docstring has 20001 characters (at most 10000)"),
+    ('LITERATURE = {"stuck"', "LITERATURE = @@{" + "1: 2, " * 30 + '"stuck"', "has 31 entries"),
     ("SEEDS = 2", "SEEDS = '\0'", "null bytes"),
 ]
 

@@ -16,6 +16,7 @@ from tests.lab.fake_labs import NOON
 
 text = st.text(max_size=6).filter(lambda word: first_suspect(word) is None)
 number = st.floats() | st.integers(-(2**53), 2**53)
+amount = st.floats(0, allow_infinity=False) | st.integers(0, 2**53)
 points = st.lists(st.tuples(number, number), max_size=3)
 
 curves = st.builds(
@@ -65,10 +66,12 @@ results = st.builds(
     versions=st.dictionaries(text, text, max_size=2),
     code_hash=text,
     started_at=st.datetimes(
-        timezones=st.integers(-720, 720).map(lambda m: timezone(timedelta(minutes=m)))
+        datetime(2, 1, 1),
+        datetime(9998, 12, 31),
+        timezones=st.integers(-720, 720).map(lambda m: timezone(timedelta(minutes=m))),
     ).map(lambda at: at.replace(fold=0)),  # a fixed offset has no hour twice
-    seconds=number,
-    budget=number,
+    seconds=amount,
+    budget=amount.filter(bool),
     status=st.sampled_from(["done", "cancelled", "failed", "killed", "timed out", "skipped"]),
     seeds=st.lists(seed_results(), max_size=2).map(tuple),
     message=text,
@@ -154,6 +157,13 @@ def test_the_form_on_disk_is_stable() -> None:
     }
 
 
+def deep(n: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for _ in range(n):
+        document = {"in": document}
+    return document
+
+
 @pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
@@ -163,7 +173,16 @@ def test_the_form_on_disk_is_stable() -> None:
         (["versions", "python"], 3, "versions: a value must be text"),
         (["started_at"], "yesterday", "yesterday"),
         (["started_at"], "2026-11-23T12:00:00", "an offset from UTC is missing"),
+        (["started_at"], "0001-01-01T00:00:00+00:00", "started_at: no year from 2 to 9998"),
         (["seconds"], True, "seconds: bool where float must be"),
+        (["seconds"], float("inf"), "seconds and budget must be finite"),
+        (["seconds"], 10**400, "seconds: a whole number of more than 63 bits"),
+        (["budget"], float("nan"), "seconds and budget must be finite"),
+        (["knobs", "size"], 10**400, "knobs: a value must be a number"),
+        (["seeds", 0, "seed"], 10**400, "seed: a whole number of more than 63 bits"),
+        (["seeds", 0, "measurements", "loss", "value"], 10**400, "a whole number of more than 63"),
+        (["seeds", 0, "measurements", "loss", "label"], "x" * 30_000, "a text of 30,000 charac"),
+        (["versions"], deep(2000), "nested too deeply"),
         (["status"], "fine", "status: 'fine' is not one of done, "),
         (["status"], [], "status: [] is not one of"),
         (["verdicts", "low"], "true", "verdicts.low: 'true' is not one of confirmed"),

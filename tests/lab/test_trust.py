@@ -170,8 +170,8 @@ def test_a_link_out_of_the_course_is_not_followed_for_ever(
     (course.root / "labs" / "linked").symlink_to(elsewhere)
     course_hash(course.root)
 
-    monkeypatch.setattr("studykit.lab.trust.MOST_ENTRIES", 20)
-    with pytest.raises(CourseError, match=r"labs:1:1: more than 20 files \(does a link lead out"):
+    monkeypatch.setattr("studykit.course.source.MOST_ENTRIES", 20)
+    with pytest.raises(CourseError, match=r"labs:1:1: holds more than 20 files \(does a link lead"):
         course_hash(course.root)
 
     monkeypatch.undo()
