@@ -10,10 +10,18 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
     0x7F: 0x2421
 }
 
+# Letters of scripts that say with U+200C and U+200D how they join: Arabic and its neighbours, the
+# scripts of India and South-East Asia, Mongolian.
+_JOINING = (
+    "\u0620-\u109f\u1700-\u180d\u1820-\u18aa\u1900-\u1cff\ua800-\ua8ff\ua930-\uabff"
+    "\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00011fff\U0001e900-\U0001e95f"
+)
+
 # What a terminal or a reader acts on without showing it: C1 controls, bidirectional
 # overrides and isolates, zero-width characters, line separators and tag characters.
 _INVISIBLE = re.compile(
-    "[\x80-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    f"(?<![{_JOINING}])[\u200c\u200d]|"
+    "[\x80-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]|" + _INVISIBLE.pattern)

@@ -23,6 +23,9 @@ from studykit.text import clean, first_suspect, format_value
         ("\u2028separator", "\ufffdseparator"),
         ("tag\U000e0041", "tag\ufffd"),
         ("half\ud800", "half\ufffd"),
+        ("no letter\u200cjoins", "no letter\ufffdjoins"),
+        ("\u200dat the beginning", "\ufffdat the beginning"),
+        ("\u0645\u06cc\u200c\u200c\u062e", "\u0645\u06cc\u200c\ufffd\u062e"),
     ],
 )
 def test_what_drives_a_terminal_becomes_visible(text: str, shown: str) -> None:
@@ -30,7 +33,17 @@ def test_what_drives_a_terminal_becomes_visible(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain", "tab\tand\nline", "softmax(QKᵀ/√dₖ)·V", "θᵢ = 10000^(−2i/d)", "é 漢字 🙂"]
+    "text",
+    [
+        "",
+        "plain",
+        "tab\tand\nline",
+        "softmax(QKᵀ/√dₖ)·V",
+        "θᵢ = 10000^(−2i/d)",
+        "é 漢字 🙂",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian, with ZWNJ
+        "\u0915\u094d\u200d\u0937 \u0915\u094d\u200c\u0937",  # Hindi, with ZWJ and ZWNJ
+    ],
 )
 def test_ordinary_text_stays(text: str) -> None:
     assert clean(text) == text

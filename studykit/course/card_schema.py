@@ -72,14 +72,14 @@ def parse_card(node: Node, deck_id: str, topic_id: str, topic_points: Iterable[s
         deck_id=deck_id,
         topic_id=topic_id,
         points=_parse_points(fields["points"], tuple(topic_points)),
-        question=fields["question"].text(),
+        question=fields["question"].prose(),
         body=_measured(fields) if measured else _PARSERS[kind](fields),
-        explain=fields["explain"].text(),
+        explain=fields["explain"].prose(),
         lab=fields["lab"].matching(LAB_ID, LAB_ID_HINT),
         claim=fields["claim"].matching(NAME, NAME_HINT) if "claim" in fields else "",
         knobs=_parse_knobs(fields["knobs"]) if "knobs" in fields else {},
         note=fields["note"].matching(ID, ID_HINT) if "note" in fields else "",
-        source=fields["source"].text() if "source" in fields else "",
+        source=fields["source"].prose() if "source" in fields else "",
         place=node.place,
         content_hash=_content_hash(node),
     )
@@ -113,7 +113,7 @@ def _parse_knobs(node: Node) -> Knobs:
 
 
 def _recall(fields: Fields) -> Recall:
-    return Recall(fields["answer"].text())
+    return Recall(fields["answer"].prose())
 
 
 def _choice(fields: Fields) -> Choice:
@@ -126,8 +126,8 @@ def _choice(fields: Fields) -> Choice:
             raise keys["misconception"].fail("a right option has no misconception", "delete it")
         if not correct and "misconception" not in keys:
             raise node.fail("a wrong option needs its misconception", "say why it is wrong")
-        why = keys["misconception"].text() if not correct else ""
-        options.append(Option(keys["text"].text(), correct=correct, misconception=why))
+        why = keys["misconception"].prose() if not correct else ""
+        options.append(Option(keys["text"].prose(), correct=correct, misconception=why))
     n_correct = sum(option.correct for option in options)
     if n_correct != 1:
         raise fields["options"].fail(f"{n_correct} right options", "mark one with correct: true")
@@ -141,20 +141,20 @@ def _cloze(fields: Fields) -> Cloze:
         what = f"{len(holes)} holes" if len(holes) != 1 else "a hole of another length"
         raise fields["question"].fail(what, f"a cloze question has {HOLE} exactly once")
     accept = fields["accept"].items() if "accept" in fields else []
-    answer, *others = distinct((fields["answer"], *accept), "an answer")
+    answer, *others = distinct((fields["answer"], *accept), "an answer", of_prose=True)
     return Cloze(answer, tuple(others))
 
 
 def _order(fields: Fields) -> Order:
-    return Order(distinct(fields["steps"].items(3, 8), "a step"))
+    return Order(distinct(fields["steps"].items(3, 8), "a step", of_prose=True))
 
 
 def _match(fields: Fields) -> Match:
     pairs = [node.fields(("left", "right")) for node in fields["pairs"].items(2, 8)]
-    lefts = distinct((pair["left"] for pair in pairs), "a left side")
-    rights = tuple(pair["right"].text() for pair in pairs)
+    lefts = distinct((pair["left"] for pair in pairs), "a left side", of_prose=True)
+    rights = tuple(pair["right"].prose() for pair in pairs)
     nodes = fields["spare"].items() if "spare" in fields else []
-    spare = distinct(nodes, "a spare")
+    spare = distinct(nodes, "a spare", of_prose=True)
     for node, text in zip(nodes, spare, strict=True):
         if text in rights:
             raise node.fail("a spare belongs to a pair", "a spare fits none")
@@ -176,9 +176,9 @@ def _predict(fields: Fields) -> Predict:
     rows = [node.fields(("text", "claim"), ("misconception",)) for node in nodes]
     options = tuple(
         Option(
-            keys["text"].text(),
+            keys["text"].prose(),
             claim=keys["claim"].matching(NAME, NAME_HINT),
-            misconception=keys["misconception"].text() if "misconception" in keys else "",
+            misconception=keys["misconception"].prose() if "misconception" in keys else "",
         )
         for keys in rows
     )

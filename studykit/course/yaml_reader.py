@@ -52,7 +52,8 @@ def read_document(path: Path) -> Document:
     try:
         # One character becomes one character, so places stay; line separators that the
         # parser would count as lines are gone.
-        return Document(path, source, _build(_PARSER(clean(source)), path))
+        safe = clean(source)
+        return Document(path, source, _build(_PARSER(safe), path, safe.split("\n")))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
@@ -62,8 +63,8 @@ def read_document(path: Path) -> Document:
         raise CourseError(what, place=place, hint=_advice(error)) from None
 
 
-def _build(parser: Any, path: Path) -> Node:
-    """The tree of the parser's events, by an explicit stack."""
+def _build(parser: Any, path: Path, lines: list[str]) -> Node:
+    """The tree of the parser's events, by an explicit stack; `lines` are those of the source."""
     root: Node | None = None
     open_nodes: list[Node] = []
     siblings: list[Node] = []
@@ -72,7 +73,7 @@ def _build(parser: Any, path: Path) -> Node:
         event = parser.get_event()
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            node = Node(event.value, path, event)
+            node = Node(event.value, path, event, is_cut=_is_cut(event, lines))
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             node = Node([], path, event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -107,6 +108,15 @@ def _build(parser: Any, path: Path) -> Node:
     if root is None:
         raise CourseError("is empty", place=Place(path), hint="write format: 1 and what follows")
     return root
+
+
+def _is_cut(event: Any, lines: list[str]) -> bool:
+    """Whether a comment stands right of an unquoted text."""
+    if not event.implicit[0]:
+        return False
+    end = event.end_mark
+    rest = lines[end.line][end.column :] if end.line < len(lines) else ""
+    return "#" in rest and rest.lstrip().startswith("#")
 
 
 def _children(open_nodes: list[Node]) -> list[Node]:

@@ -214,12 +214,15 @@ def test_hidden_characters_in_the_manifest_and_in_labs_are_reported(mini: MiniCo
     assert [line.split(": ")[0] for line in problems] == places
 
 
+EXPLAIN = "explain: The sum leaves a path around the block."
+
+
 @pytest.mark.parametrize(
     "text",
     ["the ratio $QK^T$", "'\\frac{a}{b}'", "'\\theta'", "'\\(x\\)'", "'$$x$$'", '"\\\\alpha x"'],
 )
 def test_latex_is_reported(mini: MiniCourse, text: str) -> None:
-    place = mini.change(mini.deck, "explain: The sum leaves", f"explain: @@{text} #")
+    place = mini.change(mini.deck, EXPLAIN, f"explain: @@{text}")
 
     problem = the_problem_of(mini)
 
@@ -229,7 +232,7 @@ def test_latex_is_reported(mini: MiniCourse, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["It costs $5 or $6", "a split at '\\n'", "√dₖ·V", "US$ and $"])
 def test_dollars_and_short_escapes_are_no_latex(mini: MiniCourse, text: str) -> None:
-    mini.change(mini.deck, "explain: The sum leaves", f"explain: {text} #")
+    mini.change(mini.deck, EXPLAIN, f"explain: {text}")
 
     assert problems_of(mini) == []
 

@@ -14,6 +14,7 @@ from studykit.course.decks import load_course, load_deck
 from studykit.course.nodes import meaning_to_yaml
 from studykit.course.source import LARGEST_FILE_BYTES
 from studykit.errors import CourseError
+from studykit.study.check import check_course
 from tests.course.mini_course import DECK, MiniCourse, write_marked
 
 
@@ -326,8 +327,17 @@ BROKEN = [
     ("answer: 2\n", "answer: @@'2'\n", "`answer`: must be a number, not text"),
     ("answer: 2\n", "answer: @@1:30\n", "`answer`: `1:30` is not a number"),
     ("answer: 2\n", "answer: @@.nan\n", "`answer`: `.nan` is not a number"),
-    ("answer: 2\n", "answer: @@1e999\n", "`answer`: `1e999` is not a number"),
+    ("answer: 2\n", "answer: @@1e999\n", "`answer`: `1e999` is too large (at most 1e+150)"),
     ("correct: true", "correct: @@yes", "`correct`: `yes` is not a flag"),
+    # texts that a comment ends
+    ("answer: The input", "answer: @@C # is what adds the input", "what follows # is a comment"),
+    (
+        "steps: [Normalise,",
+        "steps: [@@Normalise # first\n          ,",
+        "what follows # is a comment",
+    ),
+    ("The norm bounds it.}", "@@The norm. #1\n          }", "what follows # is a comment"),
+    ("right: A sum}", "right: @@A sum # or not\n          }", "what follows # is a comment"),
     # names
     ("- id: say", "- id: @@Say it", "`id`: `Say it` is not of the right form"),
     ("claim: stuck", "claim: @@no way", "`claim`: `no way` is not of the right form"),
@@ -560,6 +570,10 @@ MANIFESTS = [
     ('"1.2"', '@@"2.2"', "section 1 has no topic 2.2"),
     ('"1.2"', '@@"1.1"', "topic 1.1 is also at"),
     ('"1.2"', "@@1.2", "`1.2` is the number 1.2 to YAML"),
+    ("title: Core\n", "title: @@Core # the first\n", "what follows # is a comment to YAML"),
+    ("points: 2", "points: @@20000000", "is no whole number from 1 to 200"),
+    ("points: 2", "points: @@1e308", "`1e308` is too large"),
+    ("[1-core.yaml]", f"@@{[f'{n}.yaml' for n in range(300)]}", "it takes 1 to 200"),
     ("outline:", "@@outlines:", "unknown key `outlines` (did you mean outline?)"),
 ]
 
@@ -573,6 +587,77 @@ def test_an_unusable_manifest_is_an_error(mini: MiniCourse, old: str, new: str, 
 
     assert str(caught.value).startswith(f"{place}: ")
     assert gist in str(caught.value)
+
+
+def test_an_outline_is_bounded(mini: MiniCourse) -> None:
+    """And with it all that is counted by its points."""
+    sections = [
+        f"  - {{number: {n}, title: S, topics: ["
+        + ", ".join(f'{{number: "{n}.{k}", title: T, points: 1}}' for k in range(1, 201))
+        + "]}\n"
+        for n in range(2, 8)
+    ]
+    mini.change(mini.manifest, "outline:\n", "outline:\n" + "".join(sections))
+
+    with pytest.raises(CourseError, match=r":11:36: the outline has more than 1,000 topics"):
+        load_course(mini.root)
+
+
+@pytest.mark.parametrize(
+    ("bound", "path", "message"),
+    [
+        ("studykit.course.decks.MOST_DECK_BYTES", "decks", "decks:1:1: holds more than 0 MiB of"),
+        ("studykit.course.labs.MOST_LAB_BYTES", "labs", "labs:1:1: holds more than 0 MiB of labs"),
+        ("studykit.course.labs.MOST_PYTHON_BYTES", "labs", "labs:1:1: holds more than 0 MiB of"),
+        ("studykit.course.decks.MOST_RESULT_BYTES", "data", "results:1:1: holds more than 0 MiB"),
+        ("studykit.course.source.MOST_ENTRIES", "labs", "labs:1:1: holds more than 3 files"),
+    ],
+)
+def test_a_course_holds_no_more_than_it_may(
+    mini: MiniCourse, monkeypatch: pytest.MonkeyPatch, bound: str, path: str, message: str
+) -> None:
+    """In one line, whatever its files are, and also where a folder is a link to elsewhere."""
+    folder = mini.root / path
+    folder.rename(mini.root.parent / path)
+    folder.symlink_to(mini.root.parent / path)
+    load_course(mini.root)
+    monkeypatch.setattr(bound, 3)
+    for name in ("a", "b"):
+        (mini.lab.parent / name).write_text("")
+
+    with pytest.raises(CourseError, match=rf"{message}.* \(does a link lead out of the course\?\)"):
+        load_course(mini.root)
+    assert len(check_course(mini.root).problems) == 1
+
+
+def test_a_deck_with_too_many_cards_is_left_out(
+    mini: MiniCourse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studykit.course.decks.MOST_CARDS", 7)
+
+    course = load_course(mini.root)
+
+    assert course.decks == ()
+    assert course.problems == (
+        f"{mini.manifest}:4:9: with it the course has more than 7 cards (make two courses of it)",
+    )
+
+
+@pytest.mark.usefixtures("either_parser")
+def test_a_comment_may_stand_where_no_text_is_lost_to_it(mini: MiniCourse) -> None:
+    """After names, numbers and flags, after quotes, below a text, and not after a blank."""
+    for old, new in (
+        ("deck: core", "deck: core  # the first"),
+        ("kind: recall", "kind: recall # said"),
+        ("tolerance: 10%", "tolerance: 10% # much"),
+        ("correct: true}", "correct: true} # right"),
+        ('norm: "pre"', "norm: pre # the usual\n         "),
+        ("answer: norm", "answer: 'norm' # quoted"),
+        ("question: Which loss remains?", "question: Which loss#1 remains?\n        # a comment"),
+    ):
+        mini.change(mini.deck, old, new)
+
+    assert load_deck(mini.deck).cards[-1].question == "Which loss#1 remains?"
 
 
 def test_a_folder_without_a_course_is_an_error(tmp_path: Path) -> None:
