@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studykit.commands.plain_reading import Quit, Reading, read_line_by_line
 from studykit.commands.plain_voice import ReviewVoice
-from studykit.commands.terminal import say
+from studykit.commands.terminal import say, say_wrapped
 from studykit.errors import StudykitError
-from studykit.review.schedule import Rating, describe_interval
+from studykit.review.schedule import Rating
 from studykit.review.session import Session
-from studykit.study.sitting import Sitting, next_time
+from studykit.study.sitting import CAPPED, TOO_GOOD, Sitting, intervals, next_time
 from studykit.study.words import few
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ class _Review(Reading):
     def ask_mark(self) -> None:
         sitting, grade = self.sitting, self.sitting.grade
         assert grade is not None
-        now, today = self._services.clock.now(), self._services.today
+        if sitting.asking.capped and not sitting.asking.is_confident_error:
+            say_wrapped(f"{CAPPED.capitalize()}.")
         ratings = ", ".join(
-            f"{rating.value} {rating.name.lower()} {describe_interval(after, now, today)}"
-            for rating, after in sitting.asking.previews.items()
+            f"{rating.value} {rating.name.lower()} {interval}"
+            for rating, interval in intervals(sitting.asking).items()
         )
         line = self.ask(f"Rate: {ratings}; Enter for {grade.suggested.name.lower()}: ")
         if line is None:
@@ -58,6 +59,8 @@ class _Review(Reading):
             say(f"Not saved: {error}")
             return
         say(f"Saved: {review.rating.name.lower()}, {next_time(review)}.")
+        if review.is_too_good:
+            say_wrapped(f"Mind: {TOO_GOOD}; u takes the rating back.")
         self.say_place()
 
     def is_overtaken(self) -> bool:

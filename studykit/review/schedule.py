@@ -229,12 +229,14 @@ class Scheduler:
         rating never gives a shorter interval, because both ends of the range grow with `days`.
         """
         low, high = fuzz_range(days)
-        if memory.state is State.REVIEW and memory.due_day and memory.last_review_day:
+        maximum = self.settings.maximum_interval_days
+        if high > maximum:
+            # Here the fuzz keeps its room below, or all cards would end at the same interval.
+            low, high = min(low, maximum), maximum
+        elif memory.state is State.REVIEW and memory.due_day and memory.last_review_day:
             previous = (memory.due_day - memory.last_review_day).days
-            if days > previous:
-                low = max(low, previous + 1)
-        high = min(high, self.settings.maximum_interval_days)
-        low = min(low, high)
+            if previous <= high:  # else the model itself says that it was too long
+                low = max(low, previous + (days > previous))
         digest = hashlib.blake2b(f"{card_id}:{memory.reps}".encode(), digest_size=8).digest()
         return low + (int.from_bytes(digest) * (high - low + 1) >> 64)
 
@@ -263,14 +265,18 @@ def is_behind(at: datetime, latest: datetime) -> bool:
     return latest - at > CLOCK_SLACK
 
 
-def describe_interval(memory_after: Memory, at: datetime, day: date) -> str:
-    """How long until a card rated at `at` on `day` comes again: "10 min", "13 d", "2.1 mo"."""
-    if memory_after.due_at is not None:
-        minutes = (memory_after.due_at - at).total_seconds() / 60
+def describe_interval(after: Memory) -> str:
+    """How long from its last review until a card comes again: "10 min", "13 d", "2.1 mo"."""
+    if after.last_review_at is None or after.last_review_day is None or after.due_day is None:
+        return ""
+    if after.due_at is not None:
+        # Whole seconds: the end of a step is kept in milliseconds, the review may be finer.
+        minutes = round((after.due_at - after.last_review_at).total_seconds()) / 60
         if minutes < 1:
             return "<1 min"
-        return f"{minutes:.0f} min" if minutes < 60 else f"{_short(minutes / 60)} h"
-    days = 0 if memory_after.due_day is None else (memory_after.due_day - day).days
+        whole = math.floor(minutes + 0.5)  # round() makes 4 of 4.5 and 6 of 5.5
+        return f"{whole} min" if whole < 60 else f"{_short(minutes / 60)} h"
+    days = (after.due_day - after.last_review_day).days
     if days < 31:
         return f"{days} d"
     if days < 365:

@@ -7,7 +7,7 @@ changed and the rating can be tried again.
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal, Protocol
 
@@ -64,6 +64,11 @@ class Review:
     def is_confident_error(self) -> bool:
         """True if it was wrong and the learner had been sure of it."""
         return is_confident_error(self.correct, self.confidence)
+
+    @property
+    def is_too_good(self) -> bool:
+        """True if the answer was wrong and is rated as if it had been known."""
+        return self.correct is False and self.rating >= Rating.GOOD
 
 
 class ElsewhereError(StudykitError):
@@ -184,6 +189,18 @@ class Session(Asking):
             self._memory(card.id),
             self._now(),
             is_confident_error=self.is_confident_error,
+        )
+
+    @property
+    def capped(self) -> frozenset[Rating]:
+        """The ratings of `previews` whose interval a confident error keeps short."""
+        card = self._asked().card
+        uncapped = replace(self._memory(card.id), caps_left=0)
+        free = self._scheduler.preview(card.id, uncapped, self._now())
+        return frozenset(
+            rating
+            for rating, after in self.previews.items()
+            if after.state is State.REVIEW and after.due_day != free[rating].due_day
         )
 
     @property

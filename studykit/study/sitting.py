@@ -15,8 +15,8 @@ from studykit.course.cards import Card, Predict
 from studykit.lab.results import Prediction, RunResult
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade, Shown, grade, parse_number
-from studykit.review.schedule import describe_interval
-from studykit.review.session import Review
+from studykit.review.schedule import Rating, describe_interval
+from studykit.review.session import Review, Session
 from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.study.words import short_day
@@ -236,9 +236,25 @@ class Sitting(Generic[AskingT]):
             self.asking.end()
 
 
+CAPPED = "capped: you were sure of a wrong answer here, and such errors return within the week"
+"""Why the intervals marked ``capped`` are so short."""
+
+TOO_GOOD = "the answer was graded wrong, and the schedule takes it for known"
+"""Said of a rating that passes over a wrong answer."""
+
+
+def intervals(session: Session) -> dict[Rating, str]:
+    """When the current card comes again after each rating: ``10 min``, ``7 d capped``."""
+    capped = session.capped
+    return {
+        rating: describe_interval(after) + (" capped" if rating in capped else "")
+        for rating, after in session.previews.items()
+    }
+
+
 def next_time(review: Review) -> str:
     """When a card comes again that was just rated: ``again in 10 min``, ``next 6 Dec``."""
     after = review.after
     if after.due_at is not None or after.due_day is None:
-        return f"again in {describe_interval(after, review.at, review.day)}"
+        return f"again in {describe_interval(after)}"
     return f"next {short_day(after.due_day, review.day)}"

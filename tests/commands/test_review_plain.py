@@ -349,3 +349,16 @@ def test_a_card_answered_in_another_window_gives_way(
         ("stacks-cloze", Rating.EASY),
         ("stacks-cloze", Rating.GOOD),
     ]
+
+
+def test_a_wrong_answer_rated_as_known_is_said(sit: Sit) -> None:
+    out = " ".join(sit("cloze", "batch norm", "", "3", "q").out.split())
+    assert "Saved: good, again in 10 min. Mind: the answer was graded wrong" in out
+    assert "Mind:" not in sit("cloze", "u", "batch norm", "", "1", "q").out
+
+
+def test_capped_intervals_say_why(sit: Sit) -> None:
+    """Also on the day after, where nothing else tells of the error."""
+    out = " ".join(sit("cloze", "batch norm", "4", "4", "q").out.split())
+    assert "4 easy 1 d capped" in out
+    assert "Capped:" not in out  # the error is told beside it

@@ -213,9 +213,50 @@ def test_intervals_are_ordered_grow_and_stay_in_the_range_of_the_fuzz(
         # At a desired retention of 0.9 the interval is the stability.
         exact = max(1, round(memory.stability_days or 0))
         low, high = fuzz_range(exact)
-        if before.state is State.REVIEW and exact > interval(before):
-            low = max(low, interval(before) + 1)
+        if before.state is State.REVIEW and interval(before) <= high <= 36500:
+            low = max(low, interval(before) + (exact > interval(before)))
         assert low <= interval(memory) <= min(high, 36500)
+
+
+def test_good_on_the_due_day_never_shortens_by_the_fuzz() -> None:
+    """Where the interval before lies inside the range, it is its lower end."""
+    for n in range(2000):
+        before = Memory(
+            State.REVIEW, stability_days=2.6, difficulty=9.89, due_day=MONDAY.date(), reps=n,
+            last_review_at=MONDAY, last_review_day=MONDAY.date() - timedelta(days=4),
+        )  # fmt: skip
+        assert interval(DEFAULT.review("card-1", before, Rating.GOOD, MONDAY)) >= 4
+
+
+@pytest.mark.parametrize("retention", [0.8, 0.9, 0.97])
+def test_no_run_of_good_answers_ever_shortens(retention: float) -> None:
+    """Each given on the due day, after a hard beginning; found by `card-2061`, among others."""
+    scheduler = Scheduler(ScheduleSettings(desired_retention=retention))
+    for card in [*range(150), 2061]:
+        memory, at = NEW_MEMORY, MONDAY
+        for n in range(14):
+            rating = Rating.AGAIN if n < 5 else Rating.GOOD
+            after = scheduler.review(f"card-{card}", memory, rating, at)
+            if memory.state is after.state is State.REVIEW:
+                assert interval(after) >= interval(memory), (card, n)
+            memory = after
+            assert after.due_day is not None
+            due = datetime.combine(after.due_day, MONDAY.time(), UTC)
+            at = max(after.due_at or due, at + timedelta(minutes=1))
+
+
+def test_at_the_maximum_the_fuzz_keeps_its_room() -> None:
+    """Else cards that were learned together would stay together there for ever."""
+    scheduler = Scheduler(ScheduleSettings(maximum_interval_days=100))
+    before = Memory(
+        State.REVIEW, stability_days=500, difficulty=3, due_day=MONDAY.date(),
+        last_review_at=MONDAY, last_review_day=MONDAY.date() - timedelta(days=100),
+    )  # fmt: skip
+    seen = {
+        interval(scheduler.review(f"card-{n}", before, Rating.GOOD, MONDAY)) for n in range(200)
+    }
+    low, _ = fuzz_range(100)
+    assert seen == set(range(low, 101))
 
 
 @given(histories, st.sampled_from([DEFAULT, NO_STEPS]))
@@ -385,6 +426,10 @@ def test_is_due() -> None:
         (timedelta(seconds=30), "<1 min"),
         (timedelta(minutes=1), "1 min"),
         (timedelta(minutes=10), "10 min"),
+        (timedelta(seconds=59), "<1 min"),
+        (timedelta(minutes=4, seconds=30), "5 min"),
+        (timedelta(minutes=5, seconds=30), "6 min"),
+        (timedelta(minutes=59, seconds=40), "1 h"),
         (timedelta(minutes=90), "1.5 h"),
         (timedelta(hours=12), "12 h"),
         (timedelta(days=1), "1 d"),
@@ -398,11 +443,18 @@ def test_is_due() -> None:
 )
 def test_texts_of_intervals(wait: timedelta, text: str) -> None:
     day = MONDAY.date()
+    memory = Memory(State.REVIEW, due_day=day + wait, last_review_at=MONDAY, last_review_day=day)
     if wait < timedelta(days=1):
-        memory = Memory(State.LEARNING, step=0, due_at=MONDAY + wait, due_day=day)
-    else:
-        memory = Memory(State.REVIEW, due_day=day + wait)
-    assert describe_interval(memory, MONDAY, day) == text
+        memory = replace(memory, state=State.LEARNING, step=0, due_at=MONDAY + wait)
+    assert describe_interval(memory) == text
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(0, 999_999))
+def test_the_first_intervals_are_always_said_alike(at: datetime, microsecond: int) -> None:
+    """Whatever the fraction of a second in which a card is rated, or looked at."""
+    now = at.replace(microsecond=microsecond, tzinfo=UTC)
+    said = [describe_interval(m) for m in DEFAULT.preview("a", NEW_MEMORY, now).values()]
+    assert said[:3] == ["1 min", "6 min", "10 min"]
 
 
 def test_a_review_names_the_scheduler_and_its_settings() -> None:

@@ -372,6 +372,35 @@ def test_a_confident_error_keeps_the_next_interval_short() -> None:
     assert min(intervals[1:]) > 5
 
 
+def test_capped_intervals_are_told_as_long_as_they_are() -> None:
+    """After a confident error a day, then a week; where no cap bites nothing is said."""
+    clock = FixedClock(MONDAY)
+    session = sit({"a": make_card("a", Cloze("norm"))}, clock=clock)
+    assert session.capped == frozenset()
+    session.answer("scale", None, 95)
+    assert session.capped == {Rating.EASY}  # the others go through steps
+    session.rate(Rating.EASY)
+    clock.advance(timedelta(days=1))
+    session.refresh()
+    session.answer("norm", None)
+    assert session.capped == {Rating.HARD, Rating.GOOD, Rating.EASY}
+    assert session.rate(Rating.EASY).after.due_day == MONDAY.date() + timedelta(days=8)
+    clock.advance(timedelta(days=7))
+    session.refresh()
+    assert session.capped == frozenset()
+
+
+def test_a_wrong_answer_rated_as_known_is_told_apart() -> None:
+    session = sit({id_: make_card(id_, Cloze("norm")) for id_ in "abcd"})
+    told = []
+    for word, rating in (
+        ("scale", Rating.GOOD), ("scale", Rating.HARD), ("norm", Rating.EASY), (None, Rating.EASY)
+    ):  # fmt: skip
+        session.answer(word, None)
+        told.append(session.rate(rating).is_too_good)
+    assert told == [True, False, False, True]
+
+
 def test_a_new_study_day_brings_its_own_cards_and_limits() -> None:
     clock = FixedClock(datetime(2026, 11, 24, 3, 50, tzinfo=UTC))
     session = sit(make_cards("a", "b", "c", "d"), clock=clock, limits=Limits(new_per_day=2))

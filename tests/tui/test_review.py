@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from studykit.clock import FixedClock
 from studykit.course.cards import Match, Order
 from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
@@ -20,7 +22,7 @@ from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.card_view import CardView
 from studykit.tui.widgets.confidence_bar import ConfidenceButton
 from studykit.tui.widgets.rating_bar import RatingBar, RatingButton
-from tests.tui.conftest import MakeServices, open_review, text_of
+from tests.tui.conftest import MakeServices, open_review, text_of, until
 
 Keys = Callable[[Services], list[str]]
 """What a learner presses to answer the first card."""
@@ -366,3 +368,31 @@ def test_picture_of_an_answer(make_services: MakeServices, snap_compare: SnapCom
     services.course = replace(services.course, labs={})
     app: Any = StudykitApp(services)
     assert snap_compare(app, run_before=answer, terminal_size=(120, 40))
+
+
+async def test_a_wrong_answer_rated_good_does_not_pass_silently(
+    make_services: MakeServices,
+) -> None:
+    async with StudykitApp(make_services("cloze", "recall")).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press(*"scale", "enter", "enter", "3")
+        said = " ".join(text_of(pilot.app).split())
+        assert "! the answer was graded wrong, and the schedule takes it for known" in said
+
+
+async def test_a_capped_interval_says_so(make_services: MakeServices) -> None:
+    """On its button; and from the next day on, when the error itself is not on the screen."""
+    services = make_services("cloze")
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+    async with StudykitApp(services).run_test(size=(60, 20)) as pilot:
+        await open_review(pilot)
+        await pilot.press(*"scale", "enter", "4")
+        assert "1 d capped" in text_of(pilot.app)
+        await pilot.press("4")
+        clock.advance(timedelta(days=1))
+        await until(pilot, lambda: bool(pilot.app.screen.query(CardView)))
+        await pilot.press(*"norm", "enter", "enter")
+        said = " ".join(text_of(pilot.app).split())
+        assert "7 d capped" in said
+        assert "Capped: you were sure of a wrong answer here" in said

@@ -9,9 +9,9 @@ from textual.content import Content
 
 from studykit.errors import StudykitError
 from studykit.review.grading import Grade
-from studykit.review.schedule import Rating, describe_interval, turned_leech
+from studykit.review.schedule import Rating, turned_leech
 from studykit.review.session import Session
-from studykit.study.sitting import Sitting, next_time
+from studykit.study.sitting import CAPPED, TOO_GOOD, Sitting, intervals, next_time
 from studykit.study.words import few
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
@@ -46,10 +46,6 @@ class ReviewScreen(AskingScreen):
 
     async def show_grade(self, grade: Grade, evidence: Evidence, now: datetime) -> None:
         sitting = self._sitting
-        intervals = {
-            rating: describe_interval(after, now, self.services.today)
-            for rating, after in sitting.asking.previews.items()
-        }
         await self.query_one(CardView).show_grade(
             sitting.given,
             grade,
@@ -57,8 +53,10 @@ class ReviewScreen(AskingScreen):
             sitting.confidence if sitting.asking.is_confident_error else None,
             sitting.asking.memory,
         )
-        self.query_one(RatingBar).offer(intervals, grade.suggested)
+        self.query_one(RatingBar).offer(intervals(sitting.asking), grade.suggested)
         self.query_one(RatingBar).display = True
+        if sitting.asking.capped and not sitting.asking.is_confident_error:
+            self.say(Content.styled(CAPPED.capitalize(), "$text-muted"))
 
     async def tick(self) -> None:
         if self.is_current and not self.is_painting:
@@ -80,6 +78,8 @@ class ReviewScreen(AskingScreen):
         await self.show_card()
         rated = f"{review.card_id} rated {NAMES[review.rating]}, {next_time(review)}"
         said = self.undoable(Content.assemble(("✓ ", "$text-success"), rated))
+        if review.is_too_good:
+            said += Content.styled(f"\n! {TOO_GOOD}", "$text-warning")
         if turned_leech(before, review.after):
             leech = f"\n! leech: {review.after.lapses} lapses; when it is back, "
             said += Content.assemble(
