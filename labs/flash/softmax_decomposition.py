@@ -6,11 +6,12 @@ it with any other set. This lab compares attention that is merged tile by tile w
 attention, which holds all scores: in float64 for tiles of many sizes in several orders, forward and
 backward, and in float32 for accuracy.
 
-How to read it. The walk goes through one small causal example, a tile of three queries against a
-tile of three keys at a time: see how the maximum rises, what the factor does to the sums, and that
-acc / row_sum is at every step the attention over the keys so far. In the heat map each cell is the
-largest difference from naive attention in float64, whose own rounding is about 1e-15. Errors in
-float32 are root mean squares, relative to that of the exact output.
+How to read it. The walk goes through one small example, a tile of three queries against a tile of
+three keys at a time: see how the maximum rises, guess the factor that the sums are multiplied by,
+and see that acc / row_sum is at every step the attention over the keys so far. With the knob
+`causal` it leaves out the tiles that no query sees. In the heat map each cell is the largest
+difference from naive attention in float64, whose own rounding is about 1e-15. Errors in float32 are
+root mean squares, relative to that of the exact output.
 
 What the literature reports. Milakov and Gimelshein (2018) compute the softmax with a running
 maximum and sum; Rabe and Staats (2021) build attention on it in memory that does not grow with N²,
@@ -31,7 +32,7 @@ from torch import Generator, Tensor
 
 from labs.kernels.online_softmax import online_attention, online_attention_backward, tiles
 from labs.kernels.reference import Causal, relative_error, visible_keys
-from labs.kernels.tile_walk import causal_walk
+from labs.kernels.tile_walk import tile_walk
 from labs.kit.stages import stages
 from studykit.lab.events import Event, HeatMap, Measurement, Table, Walk
 
@@ -80,7 +81,7 @@ def run(*, n_keys: int, causal: Causal, seed: int, device: str) -> Iterator[Even
         torch.randn(1, N_HEADS, n, HEAD_DIM, dtype=torch.float64, generator=generator).to(device)
         for n in (N_QUERIES, n_keys, n_keys)
     ]
-    yield walk_of_twelve(seed)
+    yield walk_of_twelve(seed, causal)
     parts = {
         "tiles of every size and order": exactness(inputs, causal, generator),
         "the backward pass": gradients(inputs, causal, generator),
@@ -89,11 +90,11 @@ def run(*, n_keys: int, causal: Causal, seed: int, device: str) -> Iterator[Even
     yield from stages(parts)
 
 
-def walk_of_twelve(seed: int) -> Walk:
-    """A causal sequence of twelve tokens, three queries and three keys a tile."""
+def walk_of_twelve(seed: int, causal: Causal) -> Walk:
+    """A sequence of twelve tokens, three queries and three keys a tile."""
     generator = Generator().manual_seed(seed)
     q, k, v = (torch.randn(12, 4, dtype=torch.float64, generator=generator) for _ in range(3))
-    return causal_walk("Twelve tokens, tile by tile", 2 * q, k, v, block=3)
+    return tile_walk("Twelve tokens, tile by tile", 2 * q, k, v, causal=causal, block=3)
 
 
 def naive_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: Causal) -> Tensor:

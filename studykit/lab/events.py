@@ -134,6 +134,8 @@ class Step:
     """What happens, in one or two sentences."""
     table: Sequence[Sequence[str | float]]
     """Rows under the walk's `columns`, as in a `Table`."""
+    answer: str = ""
+    """What is said of the covered columns, once they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class Walk(Event):
     steps: Sequence[Step]
     covered: Sequence[str] = ()
     """Those of `columns` that a learner may guess from the others and the caption: each step shows
-    them only when asked to."""
+    them, and its `answer`, only when asked to."""
 
     @property
     def invitation(self) -> str:

@@ -206,7 +206,8 @@ def _checked_walk(walk: Walk) -> Walk:
         table = tuple(_mixed(line, walk) for line in _items(step.table, walk))
         if any(len(line) != len(columns) for line in table):
             raise _fault(walk, f"step {n}: each row must have {len(columns)} cells")
-        steps.append(Step((int(at[0]), int(at[1])), _text(step.caption, walk), table))
+        caption, answer = _text(step.caption, walk), _text(step.answer, walk)
+        steps.append(Step((int(at[0]), int(at[1])), caption, table, answer))
     if not steps:
         raise _fault(walk, "no steps to go through")
     return Walk(_text(walk.title, walk), rows, map_columns, columns, tuple(steps), covered)

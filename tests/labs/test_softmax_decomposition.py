@@ -70,6 +70,8 @@ def test_map_walk_and_table_are_complete() -> None:
     assert list(by_tiling.columns) == ["7 (ragged)", "64 (ragged)", "150"]
     assert len({row[-1] for row in by_tiling.values}) == 1  # a single tile has no order
     (walk,) = (event for event in run() if isinstance(event, Walk))
-    assert len(walk.steps) == 10  # the lower triangle of 4 x 4 tiles
+    assert len(walk.steps) == 16  # 4 x 4 tiles
+    (causal,) = (event for event in run(causal="bottom-right") if isinstance(event, Walk))
+    assert len(causal.steps) == 10  # their lower triangle
     (errors,) = (event for event in run() if isinstance(event, Table))
     assert len(errors.rows) == 3

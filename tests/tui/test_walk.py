@@ -74,6 +74,20 @@ def test_what_may_be_guessed_is_covered_and_nothing_else() -> None:
     assert detail(tiles(), 0)[-1].split() == ["q1", "-∞", "1"]
 
 
+def test_what_is_told_of_a_guess_waits_for_it() -> None:
+    """And has its place from the start, so that nothing moves as it comes."""
+    step = Step((0, 0), "How much?", [("q0", 1.0)], "This much, " * 20)
+    walk = Walk("w", "r", "c", ("query", "sum"), [step], ("sum",))
+    layout = lay_out_walk(walk, 60)
+    covered = render_detail(walk, 0, layout, is_covered=True)
+    told = render_detail(walk, 0, layout, is_covered=False)
+
+    assert "How much?" in covered[1].plain
+    assert not any("This much" in line.plain for line in covered)
+    assert told[1].plain.startswith("How much? This much, This much")
+    assert len(covered) < len(told) == layout.detail_height
+
+
 def test_headings_are_broken_where_they_must_and_numbers_stand_below_them() -> None:
     head, row, _ = detail(tiles(), 1)[-3:]
     assert head == "query  row_max before  row_max after"

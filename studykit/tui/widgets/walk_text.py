@@ -90,8 +90,9 @@ def lay_out_walk(walk: Walk, width: int) -> WalkLayout:
     gap = "  " if _total(widths) <= detail_width else " "
     headings = _headings(walk, widths, gap)
     n_words = max(
-        len(_words(walk, n, detail_width, is_covered=bool(walk.covered))) + len(step.table)
+        len(_words(walk, n, detail_width, is_covered=is_covered)) + len(step.table)
         for n, step in enumerate(walk.steps)
+        for is_covered in {False, bool(walk.covered)}
     )
     return WalkLayout(
         beside or grids[0],
@@ -148,7 +149,9 @@ def _words(walk: Walk, n: int, width: int, *, is_covered: bool) -> list[Content]
         (f"  {row} → {column}", "$text-muted"),
         (f"  {COVER} guess first" if is_covered else "", "$text-accent"),
     )
-    return [*head.wrap(width), *Content(clean(step.caption)).wrap(width)]
+    parts = [step.caption] if is_covered else [step.caption, step.answer]
+    text = " ".join(filter(None, parts))
+    return [*head.wrap(width), *Content(clean(text)).wrap(width)]
 
 
 def _headings(walk: Walk, widths: Sequence[int], gap: str) -> tuple[Content, ...]:
