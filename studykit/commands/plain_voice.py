@@ -11,6 +11,7 @@ from studykit.commands.terminal import say, say_wrapped
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import next_due
 from studykit.study.practising import LABELS, sum_lines
+from studykit.study.sitting import end_words
 from studykit.study.words import minutes, outlook
 from studykit.text import plural
 
@@ -113,7 +114,8 @@ class ReviewVoice(Voice):
         n_unseen = len(session.cards) - len(session.memories)
         coming = next_due(session.memories, services.today)
         rollover_hour = services.settings.review.rollover_hour
-        return f"Done for today. {outlook(coming, n_unseen, services.today, rollover_hour)}."
+        done = end_words(session, services)
+        return f"{done}. {outlook(coming, n_unseen, services.today, rollover_hour)}."
 
     def say_sum(self) -> None:
         """What the sitting was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,6 +23,10 @@ def review(
     new: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="With N new cards more than today's limit."),
+    ] = None,
+    deck: Annotated[
+        str | None,
+        typer.Option(metavar="DECK", help="Only the cards of a deck or deck/topic."),
     ] = None,
     ahead: Annotated[
         int | None,
@@ -48,14 +52,14 @@ def review(
 
     Without --plain this opens the screens, as studykit alone does.
     """
-    wish = _the_wish(new=new, ahead=ahead, cram=cram, pretest=pretest)
+    wish = _the_wish(new=new, deck=deck, ahead=ahead, cram=cram, pretest=pretest)
     env = environment(ctx)
     if not plain:
         raise typer.Exit(open_screens(env, wish))
-    if wish is None or wish.kind == "new":
+    if wish is None or wish.kind in ("new", "deck"):
         from studykit.commands.review_plain import review_line_by_line
 
-        raise typer.Exit(review_line_by_line(env.services, int(wish.what) if wish else 0))
+        raise typer.Exit(review_line_by_line(env.services, wish))
     from studykit.commands.practice_plain import practise_line_by_line
 
     raise typer.Exit(practise_line_by_line(env.services, wish))
@@ -69,7 +73,7 @@ def _the_wish(**options: int | str | None) -> Wish | None:
         raise UsageError(f"{names} do not go together", hint="give one of them")
     if not given:
         return None
-    from studykit.review.offers import OfferKind, Wish
+    from studykit.review.offers import Wish
 
     ((name, value),) = given.items()
-    return Wish(cast("OfferKind", name), str(value))
+    return Wish(cast("Any", name), str(value))

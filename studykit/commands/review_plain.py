@@ -10,16 +10,18 @@ from studykit.commands.terminal import say, say_wrapped
 from studykit.errors import StudykitError
 from studykit.review.schedule import Rating
 from studykit.review.session import Session
+from studykit.study.practising import open_part
 from studykit.study.sitting import CAPPED, TOO_GOOD, Sitting, intervals, next_time
 from studykit.study.words import few
 
 if TYPE_CHECKING:
+    from studykit.review.offers import Wish
     from studykit.study.services import Services
 
 
-def review_line_by_line(services: Services, n_more_new: int = 0) -> int:
-    """The exit code of a sitting on today's cards, with so many more new ones."""
-    return read_line_by_line(services, lambda opened: _Review(opened, n_more_new))
+def review_line_by_line(services: Services, wish: Wish | None = None) -> int:
+    """The exit code of a sitting on today's cards, or on what is wished of them."""
+    return read_line_by_line(services, lambda opened: _Review(opened, wish))
 
 
 class _Review(Reading):
@@ -34,8 +36,12 @@ class _Review(Reading):
     sitting: Sitting[Session]
     voice: ReviewVoice
 
-    def __init__(self, services: Services, n_more_new: int) -> None:
-        sitting = Sitting(services, services.open_session(n_more_new))
+    def __init__(self, services: Services, wish: Wish | None) -> None:
+        if wish is not None and wish.kind == "deck":
+            session = open_part(services, wish.what)
+        else:
+            session = services.open_session(int(wish.what) if wish else 0)
+        sitting = Sitting(services, session)
         super().__init__(services, sitting, ReviewVoice(services, sitting))
 
     def ask_mark(self) -> None:

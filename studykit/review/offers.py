@@ -11,7 +11,7 @@ from studykit.course.cards import Card, Course, Deck, Recall, Topic
 from studykit.review.marks import Marks
 from studykit.review.practice import Mode
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
-from studykit.review.session import Review
+from studykit.review.session import Part, Review
 from studykit.review.study_queue import Done, Limits, build_queue
 
 OfferKind: TypeAlias = Mode | Literal["new"]
@@ -28,9 +28,9 @@ MISSED_DAYS = 7
 
 
 class Wish(NamedTuple):
-    """What the command line asks for, as the fields of an `Offer`."""
+    """What the command line asks for, as the fields of an `Offer`; ``deck``: today's of a part."""
 
-    kind: OfferKind
+    kind: OfferKind | Literal["deck"]
     what: str
 
 
@@ -188,12 +188,19 @@ def _adds_nothing(offer: Offer, last: Offer) -> bool:
     return offer.kind == last.kind and offer.ids == last.ids and is_more_of_it
 
 
-def ids_at(course: Course, what: str) -> frozenset[str]:
-    """All cards of the deck or topic that a cram or a pretest calls so; none if it is no place."""
+def part_at(course: Course, what: str) -> Part | None:
+    """The deck or topic that is called so, ``deck`` or ``deck/topic``; None if it is no place."""
     for deck, topic in _places(course):
         if _name(deck, topic) == what:
-            return frozenset(card.id for card in (topic or deck).cards)
-    return frozenset()
+            ids = frozenset(card.id for card in (topic or deck).cards)
+            return Part(_title(deck, topic), ids)
+    return None
+
+
+def ids_at(course: Course, what: str) -> frozenset[str]:
+    """All cards of the deck or topic that a cram or a pretest calls so; none if it is no place."""
+    part = part_at(course, what)
+    return frozenset(part.ids) if part else frozenset()
 
 
 def _places(course: Course) -> Iterable[tuple[Deck, Topic | None]]:

@@ -6,10 +6,10 @@ changed and the rating can be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from studykit.clock import Clock
 from studykit.course.cards import Card, Kind
@@ -71,6 +71,13 @@ class Review:
         return self.correct is False and self.rating >= Rating.GOOD
 
 
+class Part(NamedTuple):
+    """A deck or a topic, where only its cards are to be asked."""
+
+    title: str
+    ids: Set[str]
+
+
 class ElsewhereError(StudykitError):
     """Another window on the same progress has answered meanwhile."""
 
@@ -128,8 +135,9 @@ class Journal(MarkJournal, Protocol):
 class Session(Asking):
     """A sitting on the due cards of `cards`; memories of other cards are left alone.
 
-    `n_more_new` new cards are asked beyond the limit of the study day on which it begins. The
-    journal learns of the sitting with its first rating.
+    `n_more_new` new cards are asked beyond the limit of the study day on which it begins. With a
+    `part` only its cards are asked; the day's limits count all cards, as ever. The journal learns
+    of the sitting with its first rating.
     """
 
     def __init__(
@@ -140,12 +148,14 @@ class Session(Asking):
         limits: Limits,
         clock: Clock,
         n_more_new: int = 0,
+        part: Part | None = None,
     ) -> None:
         super().__init__(cards, Marks(), journal, scheduler.study_day, clock)
         self.memories: dict[str, Memory] = {}
         """Card id -> memory, of the cards that were reviewed at least once."""
         self.done = Done()
         """What the study day has seen, in whichever sitting."""
+        self.part = part
         self._journal = journal
         self._scheduler = scheduler
         self._history: list[Review] = []
@@ -477,6 +487,8 @@ class Session(Asking):
     def _build(self, at: datetime) -> None:
         """What is left of the day beside the current card, which uses up its share of limits."""
         cards, done = self.cards, self.done
+        if self.part is not None:
+            cards = {id_: card for id_, card in cards.items() if id_ in self.part.ids}
         if (current := self.current) is not None:
             cards = {id_: card for id_, card in cards.items() if id_ != current.id}
             done = done.plus(current, self._memory(current.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from studykit.errors import UsageError
@@ -20,9 +20,11 @@ from studykit.review.offers import (
     build_pretests,
     ids_at,
     missed,
+    part_at,
     without_empty,
 )
 from studykit.review.practice import Mode, Practice, Practised
+from studykit.review.session import Session
 from studykit.study.services import Services
 from studykit.study.words import short_day
 from studykit.text import clean, percent, plural
@@ -97,9 +99,20 @@ def find_offer(services: Services, wish: Wish) -> Offer:
     for offer in offers:
         if offer.what == wish.what:
             return offer
-    names = ", ".join(offer.what for offer in offers if "/" not in offer.what)
+    raise _nothing_named(wish, (offer.what for offer in offers if "/" not in offer.what))
+
+
+def open_part(services: Services, what: str) -> Session:
+    """A sitting on today's cards of one deck or topic; raises `UsageError` if it is none."""
+    part = part_at(services.course, what)
+    if part is None:
+        raise _nothing_named(Wish("deck", what), (deck.id for deck in services.course.decks))
+    return services.open_session(part=part)
+
+
+def _nothing_named(wish: Wish, names: Iterable[str]) -> UsageError:
     what = f"--{wish.kind} {clean(wish.what)}: there is nothing of that name"
-    raise UsageError(what, hint=f"{names}, or a topic as deck/topic")
+    return UsageError(what, hint=f"{', '.join(names)}, or a topic as deck/topic")
 
 
 def open_offer(services: Services, offer: Offer) -> Asking:

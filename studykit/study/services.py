@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from studykit.progress.store import Store
     from studykit.review.practice import Mode, Practice
     from studykit.review.schedule import Scheduler
-    from studykit.review.session import Session
+    from studykit.review.session import Part, Session
     from studykit.review.study_queue import Limits
     from studykit.study.lab_run import LabRun
 
@@ -174,12 +174,15 @@ class Services:
         review = self.settings.review
         return Limits(new_per_day=review.new_per_day, reviews_per_day=review.reviews_per_day)
 
-    def open_session(self, n_more_new: int = 0) -> Session:
-        """A sitting on today's cards, with `n_more_new` beyond the day's limit of new ones."""
+    def open_session(self, n_more_new: int = 0, part: Part | None = None) -> Session:
+        """A sitting on today's cards, with `n_more_new` beyond the day's limit of new ones.
+
+        `part`: only the cards of a deck or a topic.
+        """
         from studykit.review.session import Session
 
         return Session(
-            self.cards, self.progress, self.scheduler, self.limits, self.clock, n_more_new
+            self.cards, self.progress, self.scheduler, self.limits, self.clock, n_more_new, part
         )
 
     def open_practice(self, mode: Mode, ids: Sequence[str], title: str) -> Practice:

@@ -20,6 +20,7 @@ from studykit.review.session import Review, Session
 from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.study.words import short_day
+from studykit.text import plural
 
 Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]
 """Of the current card; "answered", "predicted": the answer is held; "over": there is no card."""
@@ -234,6 +235,15 @@ class Sitting(Generic[AskingT]):
         """The learner leaves."""
         if self._services.store is not None:
             self.asking.end()
+
+
+def end_words(session: Session, services: Services) -> str:
+    """``Done for today``; of a part that it is done, and how much the other decks have left."""
+    if session.part is None:
+        return "Done for today"
+    n_left = services.open_session().counts.total
+    rest = f"; {plural(n_left, 'card')} left elsewhere" if n_left else ""
+    return f"Done for today with {session.part.title}{rest}"
 
 
 CAPPED = "capped: you were sure of a wrong answer here, and such errors return within the week"

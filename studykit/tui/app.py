@@ -11,21 +11,31 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from studykit.errors import StudykitError
 from studykit.study.services import Services
 from studykit.text import clean
-from studykit.tui.commands import ScreenCommands
-from studykit.tui.messages import LabClosed, OpenCard, OpenLab, OpenPractice, OpenSitting
+from studykit.tui.commands import CourseCommands, ScreenCommands
+from studykit.tui.messages import (
+    LabClosed,
+    OpenBrowse,
+    OpenCard,
+    OpenLab,
+    OpenPart,
+    OpenPractice,
+    OpenSitting,
+)
 from studykit.tui.pace import KeyRepeats
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
+from studykit.tui.theme import DARK, THEMES, first_theme, keep_theme, wants_no_colour
 from studykit.tui.widgets.chrome import MINIMUM, StatusLine
 from studykit.tui.widgets.safe import NoControls
 
@@ -58,7 +68,7 @@ class StudykitApp(App[None]):
     TITLE = "studykit"
     # Textual reads the style sheet of a pushed screen only, and Home is not pushed.
     CSS_PATH: ClassVar = ["app.tcss", "screens/home.tcss"]
-    COMMANDS: ClassVar = {ScreenCommands}
+    COMMANDS: ClassVar = {CourseCommands, ScreenCommands}
     BINDING_GROUP_TITLE = "Everywhere"
     HORIZONTAL_BREAKPOINTS = NARROW_TO_WIDE
     VERTICAL_BREAKPOINTS = LOW_TO_HIGH
@@ -192,6 +202,30 @@ class StudykitApp(App[None]):
         if event.by is self.screen:
             self._put_on_home(PracticeMenu())
 
+    @on(OpenPart)
+    def _open_part(self, event: OpenPart) -> None:
+        from studykit.study.practising import open_part
+
+        screen = self.screen
+        if event.by is not screen or not isinstance(screen, StudyScreen):
+            return
+        try:
+            session = open_part(self.services, event.what)
+        except StudykitError as error:
+            screen.fail(str(error))
+            return
+        if session.current is None and session.waiting_until is None and session.part:
+            screen.say(f"Nothing is left today in {clean(session.part.title)}")
+            return
+        self._open_sitting(OpenSitting(screen, session))
+
+    @on(OpenBrowse)
+    def _open_browse(self, event: OpenBrowse) -> None:
+        from studykit.tui.screens.browse import BrowseScreen
+
+        if event.by is self.screen:
+            self.push_screen(BrowseScreen(event.search))
+
     @on(OpenSitting)
     def _open_sitting(self, event: OpenSitting) -> None:
         from studykit.review.practice import Practice
@@ -212,6 +246,24 @@ class StudykitApp(App[None]):
             self.switch_screen(screen)
         else:
             self.push_screen(screen)
+
+    def action_command_palette(self) -> None:
+        if not CommandPalette.is_open(cast("App[object]", self)):
+            what = "A command, card, lab, deck or theme …"
+            self.push_screen(CommandPalette(placeholder=what, id="--command-palette"))
+
+    def choose_theme(self, name: str) -> None:
+        """Show the theme from now on, and at the next start, too."""
+        self.theme = name
+        kept = "kept in settings.toml"
+        if wants_no_colour(os.environ) or os.environ.get("TEXTUAL_THEME"):
+            kept += "; at the start NO_COLOR and TEXTUAL_THEME go before it"
+        try:
+            keep_theme(self.services.paths.settings_file, name)
+        except StudykitError as error:
+            kept = f"until the program ends: {error}"
+        for line in self.screen.query(StatusLine):
+            line.say(f"Theme {name}, {kept}")
 
     def action_help(self) -> None:
         from studykit.tui.screens.help import HelpScreen

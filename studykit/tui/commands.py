@@ -1,16 +1,38 @@
-"""What the keys do, by name: the command palette."""
+"""What is done by name: the command palette, over keys, themes and what the course has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.screen import Screen
 from textual.types import IgnoreReturnCallbackType
+
+from studykit.errors import StudykitError
+from studykit.text import clean
+from studykit.tui.messages import OpenCard, OpenLab, OpenPart
+
+if TYPE_CHECKING:
+    from studykit.course.cards import Card
+    from studykit.study.services import Services
 
 MAIN_THEMES = ("studykit-dark", "studykit-light", "ansi-dark", "ansi-light")
 """Offered before anything is typed; the others are found by name."""
+MOST_FOUND = 12
+"""Decks, labs and cards that are shown of each; another word finds fewer."""
+
+
+class App(Protocol):
+    """The app, as far as its commands know it."""
+
+    services: Services
+
+    def choose_theme(self, name: str) -> None:
+        """Show the theme, and keep it."""
 
 
 class Command(NamedTuple):
@@ -21,6 +43,11 @@ class Command(NamedTuple):
     run: IgnoreReturnCallbackType
     is_offered: bool = True
     """False: only found by typing."""
+
+    @property
+    def shown_help(self) -> str:
+        """What Textual takes for a text with markup, unless it is content already."""
+        return cast("str", Content(self.help))
 
 
 class ScreenCommands(Provider):
@@ -43,8 +70,8 @@ class ScreenCommands(Provider):
         for name in self.app.available_themes:
             yield Command(
                 f"theme {name}",
-                "Until the program ends; theme in the settings keeps it",
-                partial(setattr, self.app, "theme", name),
+                "Kept in the settings",
+                partial(cast("App", self.app).choose_theme, name),
                 name in MAIN_THEMES,
             )
 
@@ -52,11 +79,78 @@ class ScreenCommands(Provider):
         """What is offered before anything is typed."""
         for command in self._commands():
             if command.is_offered:
-                yield DiscoveryHit(command.name, command.run, help=command.help)
+                yield DiscoveryHit(Content(command.name), command.run, help=command.shown_help)
 
     async def search(self, query: str) -> Hits:
         """What matches `query`, letters in order."""
         matcher = self.matcher(query)
         for command in self._commands():
             if (score := matcher.match(command.name)) > 0:
-                yield Hit(score, matcher.highlight(command.name), command.run, help=command.help)
+                yield Hit(
+                    score, matcher.highlight(command.name), command.run, help=command.shown_help
+                )
+
+
+class CourseCommands(Provider):
+    """Decks, topics, labs and cards that have every word of the search."""
+
+    async def search(self, query: str) -> Hits:
+        """At most `MOST_FOUND` of a kind, whole decks first."""
+        words = query.casefold().split()
+        if not words:
+            return
+        kinds = (self._parts(), self._labs(), self._cards())
+        for score, found in zip((0.9, 0.8, 0.7), kinds, strict=True):
+            for each in islice(filter(partial(_has, words), found), MOST_FOUND):
+                yield Hit(score, Content(each.name), each.run, help=each.shown_help)
+
+    @property
+    def _services(self) -> Services:
+        return cast("App", self.app).services
+
+    @property
+    def _below(self) -> Screen[None]:
+        return cast("Screen[None]", self.screen)
+
+    def _parts(self) -> Iterator[Command]:
+        for deck in self._services.course.decks:
+            yield self._part(deck.id, deck.title)
+            for topic in deck.topics:
+                yield self._part(f"{deck.id}/{topic.id}", f"{topic.number} {topic.title}")
+
+    def _part(self, what: str, title: str) -> Command:
+        return Command(
+            f"review {clean(title)}",
+            f"Only today's cards of {clean(what)}",
+            partial(self.app.post_message, OpenPart(self._below, what)),
+        )
+
+    def _labs(self) -> Iterator[Command]:
+        for lab in self._services.course.labs.values():
+            yield Command(
+                f"lab {clean(lab.id)}",
+                clean(lab.question),
+                partial(self.app.post_message, OpenLab(self._below, lab, lab.defaults)),
+            )
+
+    def _cards(self) -> Iterator[Command]:
+        for card in self._services.cards.values():
+            yield Command(
+                f"card {clean(card.id)}",
+                clean(" ".join(card.question.split())),
+                partial(self._read, card),
+            )
+
+    def _read(self, card: Card) -> None:
+        from studykit.review.schedule import NEW_MEMORY
+
+        try:
+            memory = self._services.progress.memory(card.id)
+        except StudykitError:
+            memory = NEW_MEMORY
+        self.app.post_message(OpenCard(self._below, card, memory))
+
+
+def _has(words: list[str], command: Command) -> bool:
+    text = f"{command.name} {command.help}".casefold()
+    return all(word in text for word in words)

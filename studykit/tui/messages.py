@@ -142,6 +142,20 @@ class OpenPractice(Opening):
 
 
 @dataclass
+class OpenPart(Opening):
+    """The due cards of a deck or topic are to be asked, by its name: ``deck`` or ``deck/topic``."""
+
+    what: str
+
+
+@dataclass
+class OpenBrowse(Opening):
+    """The cards are to be looked through, at first those that this search finds."""
+
+    search: str = ""
+
+
+@dataclass
 class OpenSitting(Opening):
     """The cards of a review or of a practice are to be asked."""
 

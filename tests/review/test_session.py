@@ -18,7 +18,7 @@ from studykit.errors import StoreError
 from studykit.review.grading import AnswerError, Confidence
 from studykit.review.marks import Marks
 from studykit.review.schedule import Rating, Scheduler, ScheduleSettings, State
-from studykit.review.session import Review, Session
+from studykit.review.session import Part, Review, Session
 from studykit.review.study_queue import LEARN_AHEAD, Counts, Done, Limits
 from tests.review.helpers import (
     MONDAY,
@@ -304,6 +304,19 @@ def test_undo_stops_at_a_card_that_left_the_course() -> None:
     assert session.memories == {}
     assert session.undo() is None
     assert (journal.reviews, current(session)) == (recorded, "a")
+
+
+def test_a_part_asks_only_its_cards_within_the_limits_of_all() -> None:
+    """Also of cards that come again; what the other deck has used of the limit is used."""
+    cards = {id_: make_card(id_, deck=deck) for id_, deck in zip("abxyz", "oopppp", strict=False)}
+    journal, limits = MemoryJournal(), Limits(new_per_day=3)
+    rate(sit(cards, journal, limits=limits), Rating.EASY)
+    part = Part("P", frozenset("xyz"))
+    session = Session(cards, journal, SCHEDULER, limits, FixedClock(MONDAY), part=part)
+    assert session.counts == Counts(new=2)
+    assert set(play_out(session)) == {"x", "y"}
+    assert sit(cards, journal, limits=limits).current is None
+    assert session.undo() is not None and session.current is not None
 
 
 def test_a_card_put_aside_makes_room_for_another() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from studykit.settings import Settings
+import pytest
+from textual.command import CommandPalette
+
+from studykit.settings import Settings, load_settings
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.help import HelpScreen
+from studykit.tui.screens.home import HomeScreen
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
 
@@ -65,3 +69,39 @@ async def test_the_palette_finds_actions_and_themes(make_services: MakeServices)
         await until(pilot, lambda: "labs (x)" in text_of(app))
         await pilot.press("enter")
         await until(pilot, lambda: "What if I remove" in text_of(app))
+
+
+@pytest.mark.parametrize(
+    ("typed", "found", "opened"),
+    [
+        ("core review", "review Core transformer architecture", "Answer in your head"),
+        ("lab residual", "lab core/stacks", "n_layers"),
+        ("card stacks-rec", "card stacks-recall", "stacks-recall"),
+        ("residual connection x[i]", "`x[i]` survive", "stacks-recall"),
+    ],
+)
+async def test_the_palette_finds_decks_labs_and_cards(
+    make_services: MakeServices, typed: str, found: str, opened: str
+) -> None:
+    """By any of their words; none of their texts is taken for markup."""
+    services = make_services("recall")
+    app = StudykitApp(services)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *typed)
+        await until(pilot, lambda: found in text_of(app))
+        await pilot.press("down", "enter") if "review" in typed else await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, (HomeScreen, CommandPalette)))
+        await until(pilot, lambda: opened in text_of(app))
+
+
+async def test_a_theme_of_the_palette_is_kept(make_services: MakeServices) -> None:
+    services = make_services("recall")
+    app = StudykitApp(services)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *"studykit-li")
+        await until(pilot, lambda: "theme studykit-light" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "kept in settings.toml" in text_of(app))
+    assert load_settings(services.paths.settings_file).screen.theme == "studykit-light"

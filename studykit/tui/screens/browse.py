@@ -46,8 +46,9 @@ class BrowseScreen(StudyScreen):
 
     NEVER_HELD = StudyScreen.NEVER_HELD | {"mark"}
 
-    def __init__(self) -> None:
+    def __init__(self, search: str = "") -> None:
         super().__init__()
+        self._search = search
         self._entries: tuple[Entry, ...] = ()
         self._toggled: list[tuple[str, Mark]] = []
         """Card and mark of each change here that was not taken back, the latest last."""
@@ -58,7 +59,9 @@ class BrowseScreen(StudyScreen):
         yield Static(Content.styled("Browse", "bold"), id="title")
         with Horizontal(id="search"):
             yield Static("/", id="slash")
-            yield SearchField(placeholder=EXAMPLES, compact=True, select_on_focus=False)
+            yield SearchField(
+                self._search, placeholder=EXAMPLES, compact=True, select_on_focus=False
+            )
         with Container(id="both"):
             today, scheduler = self.services.today, self.services.scheduler
             yield CardList(today, partial(scheduler.retrievability, day=today))

@@ -15,6 +15,7 @@ from studykit.study.words import long_day
 from studykit.text import clean, plural
 from studykit.tui.messages import (
     HomeStatsRead,
+    OpenPart,
     OpenPractice,
     OpenSitting,
     ProgressFailed,
@@ -119,6 +120,9 @@ class HomeScreen(StudyScreen):
         """Begin what the command line has asked for."""
         from studykit.study.practising import find_offer, open_offer
 
+        if wish.kind == "deck":
+            self.app.post_message(OpenPart(self, wish.what))
+            return
         try:
             offer = find_offer(self.services, wish)
             if offer.ids:

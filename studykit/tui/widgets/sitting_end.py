@@ -12,6 +12,7 @@ from studykit.review.session import Session
 from studykit.review.study_queue import next_due, not_hidden
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
+from studykit.study.sitting import end_words
 from studykit.study.words import minutes, outlook
 from studykit.text import clean, percent, plural
 from studykit.tui.widgets.safe import Static
@@ -39,9 +40,9 @@ class SittingEnd(Static):
     def say(self) -> None:
         """Say it for the present moment."""
         is_waiting = self._session.waiting_until is not None
-        title = "A short break" if is_waiting else "Done for today"
+        title = "A short break" if is_waiting else end_words(self._session, self._services)
         lines = [
-            Content.styled(title, "bold $text-success"),
+            Content.styled(clean(title), "bold $text-success"),
             Content(""),
             *self._sum(),
             Content(self._outlook()),
