@@ -62,7 +62,7 @@ async def _share_of_core(data: Data, seconds: float, *, updates: bool) -> float:
         while services.store is None:
             await pilot.pause(0.1)
         run, seed = LabRun(header, {}, None, None), SeedSoFar(0)
-        services.lab_run = run
+        services.labs.add(run)
         run.take(Started("cpu", "", {}))
         for step in range(POINTS_BEFORE):
             _grow(run, seed, step)

@@ -160,7 +160,7 @@ def _text(app: StudykitApp) -> str:
 
 def _fraction(services: Services) -> float:
     """How far the lab's run is, 1 when it is over."""
-    run = services.lab_run
+    run = services.labs.latest
     if run is None:
         return 0.0
     return 1.0 if run.is_over else run.fraction

@@ -18,11 +18,14 @@ from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.study.evidence_words import render_seed
 from studykit.study.prediction import score
 
-RunState: TypeAlias = Literal["starting", "running", "cancelling", "finished"]
+RunState: TypeAlias = Literal["waiting", "starting", "running", "cancelling", "finished"]
+
+Keep: TypeAlias = Callable[[RunResult, Card | None, Prediction | None], object]
+"""Stores a result, with the card that it was run for and what was predicted."""
 
 
 class LabRun:
-    """A run from the key that starts it to its result."""
+    """A run from the key that asks for it to its result."""
 
     header: LabHeader
     knobs: dict[str, KnobValue]
@@ -36,6 +39,9 @@ class LabRun:
     n_seeds: int
     """How many seeds the run has: the lab's own number, one for a quick look."""
     state: RunState
+    """"waiting": in line behind others."""
+    n_ahead: int
+    """How many runs come before it while it waits."""
     device: str
     """"cpu" or "cuda"; empty until the child says."""
     progress: Progress
@@ -69,7 +75,8 @@ class LabRun:
         self.prediction = prediction
         self.budget = budget
         self.n_seeds = seeds_at(header, budget)
-        self.state = "starting"
+        self.state = "waiting"
+        self.n_ahead = 0
         self.device = ""
         self.progress = Progress(0, 1)
         self.latest_chart = ""
@@ -81,7 +88,7 @@ class LabRun:
         # As the runner gathers them: they grow without being told of here.
         self._seeds: dict[int, SeedSoFar] = {}
         self._timer = timer
-        self._started_s = timer()
+        self._started_s: float | None = None
 
     @classmethod
     def past(
@@ -99,9 +106,19 @@ class LabRun:
         return self.state == "finished"
 
     @property
+    def is_going(self) -> bool:
+        """It is being run, however far it is."""
+        return self.state in ("starting", "running", "cancelling")
+
+    @property
     def elapsed_s(self) -> float:
-        """Seconds since the key."""
-        return self._timer() - self._started_s
+        """Seconds since its turn came; 0 before."""
+        return 0.0 if self._started_s is None else self._timer() - self._started_s
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.state = "starting"
+        self._started_s = self._timer()
 
     @property
     def fraction(self) -> float:
@@ -133,9 +150,9 @@ class LabRun:
     async def follow(
         self,
         messages: AsyncIterator[LabMessage],
-        store: Callable[[RunResult, Prediction | None], object],
+        keep: Keep,
     ) -> None:
-        """Take every message of the runner, then `store` the result if it is worth keeping."""
+        """Take every message of the runner, then `keep` the result if it is worth it."""
         try:
             async for message in messages:
                 self.take(message)
@@ -143,7 +160,7 @@ class LabRun:
                 if self.prediction is not None:
                     self.prediction = score(self.prediction, self.header, self.card, self.result)
                 if is_worth_keeping(self.result):
-                    store(self.result, self.prediction)
+                    keep(self.result, self.card, self.prediction)
                     self.stored = self.result
         except StudykitError as error:
             self.problem = str(error)
@@ -158,7 +175,7 @@ class LabRun:
         match message:
             case Started():
                 self.device = message.device
-                if self.state == "starting":
+                if self.state != "cancelling":
                     self.state = "running"
             case SeedEvent():
                 if message.seed.number not in self._seeds:

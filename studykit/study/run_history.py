@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import KnobValue, LabHeader
+from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction, RunResult, Verdict
 from studykit.lab.verdicts import judge_again
 from studykit.study.numbers import Summary, ladder, summarise
@@ -41,11 +41,9 @@ def past_runs(
     return tuple(replace(run, result=judge_again(run.result, header)) for run in runs)
 
 
-def changed_knobs(header: LabHeader, result: RunResult) -> Mapping[str, KnobValue]:
-    """The knobs that are not at their default."""
-    return {
-        name: value for name, value in result.knobs.items() if header.defaults.get(name) != value
-    }
+def changed_knobs(header: LabHeader, knobs: Knobs) -> dict[str, KnobValue]:
+    """Those of `knobs` that are not at their default."""
+    return {name: value for name, value in knobs.items() if header.defaults.get(name) != value}
 
 
 @dataclass(frozen=True, slots=True)

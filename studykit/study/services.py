@@ -17,6 +17,7 @@ from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
 from studykit.course.source import stamp_decks
 from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
+from studykit.study.lab_queue import LabQueue
 from studykit.text import plural
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Services:
     `open`. `result_of` gives the whole of one."""
     warning: str
     """What went wrong as the progress was opened without keeping it from being used, or empty."""
-    lab_run: LabRun | None
-    """The run of a lab that goes on, or the last one; it outlives the screen that started it."""
+    labs: LabQueue
+    """The labs that were started; they outlive the screens that started them."""
     shows_tests: bool
     """Evidence is shown with the tests of its claims."""
 
@@ -70,7 +71,7 @@ class Services:
         self.store = None
         self.runs = []
         self.warning = ""
-        self.lab_run = None
+        self.labs = LabQueue()
         self.shows_tests = False
         self._deck_stamp = stamp_decks(course.root)
         self._open_store = open_store
@@ -138,6 +139,15 @@ class Services:
             self.warning = f"the clock stands before the last answer, of {when}: is it right?"
         self.runs = store.run_entries()
         self.store = store
+
+    async def run_labs(self, on_end: Callable[[LabRun], object]) -> None:
+        """Run the labs in line until none waits; `on_end` hears of each that has ended."""
+        device = self.settings.lab.device
+        await self.labs.work(self.runner, device, self.record_run, on_end)
+
+    def cancel_lab(self, run: LabRun) -> None:
+        """Stop the run, or take it out of the line."""
+        self.labs.cancel(run, self.runner)
 
     async def close(self) -> None:
         """Stop the labs' process, if there is one, and close the progress."""

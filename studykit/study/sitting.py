@@ -34,7 +34,7 @@ class _Hand:
 
     shown: Shown | None
     run_before: LabRun | None
-    """The run that was on or over before the card came."""
+    """The last run that was started before the card came."""
     n_runs: int
     """Stored runs whose outcome the card has taken up."""
     given: Given = None
@@ -60,7 +60,7 @@ class Sitting(Generic[AskingT]):
         self._in_hand = self._take_in_hand()
 
     def _take_in_hand(self) -> _Hand:
-        return _Hand(self.asking.shown, self._services.lab_run, len(self._services.runs))
+        return _Hand(self.asking.shown, self._services.labs.latest, len(self._services.runs))
 
     @property
     def _hand(self) -> _Hand:
@@ -210,7 +210,7 @@ class Sitting(Generic[AskingT]):
         """
         hand = self._hand
         hand.has_tried_lab = True
-        run, card = self._services.lab_run, self.card
+        run, card = self._services.labs.latest, self.card
         if not self.is_asked or card is None or self.shown is None:
             return
         if run is None or run is hand.run_before or run.card is None or run.prediction is None:

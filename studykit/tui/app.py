@@ -19,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.timer import Timer
 
 from studykit.errors import StudykitError
 from studykit.study.services import Services
@@ -26,21 +27,24 @@ from studykit.text import clean
 from studykit.tui.commands import CourseCommands, ScreenCommands
 from studykit.tui.messages import (
     LabClosed,
+    LabEnded,
     OpenBrowse,
     OpenCard,
     OpenLab,
     OpenPart,
     OpenPractice,
     OpenSitting,
+    StartLab,
 )
 from studykit.tui.pace import KeyRepeats
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.theme import DARK, THEMES, first_theme, keep_theme, wants_no_colour
-from studykit.tui.widgets.chrome import MINIMUM, StatusLine
+from studykit.tui.widgets.chrome import MINIMUM, KeyHints, StatusLine
 from studykit.tui.widgets.safe import NoControls
 
 if TYPE_CHECKING:
     from studykit.review.offers import Wish
+    from studykit.study.lab_run import LabRun
 
 INTERRUPT_SECONDS = 2.0
 """A second ctrl+c within this time quits."""
@@ -84,6 +88,9 @@ class StudykitApp(App[None]):
             tooltip="Commands and themes",
         ),
         Binding(
+            "w", "show_labs", "lab", id="labs-in-hand", tooltip="The labs that run, wait or ended"
+        ),
+        Binding(
             "ctrl+z",
             "suspend_process",
             "suspend",
@@ -106,6 +113,8 @@ class StudykitApp(App[None]):
         self._repeats = KeyRepeats()
         self._no_controls = NoControls()
         self._is_interrupted = False
+        self._lab_ticker: Timer | None = None
+        """Runs while there are labs in hand."""
         for theme in THEMES:
             self.register_theme(theme)
         wanted = first_theme(os.environ, services.settings.screen.theme)
@@ -176,7 +185,8 @@ class StudykitApp(App[None]):
         from studykit.tui.screens.lab import LabScreen
 
         def closed(_: None) -> None:
-            event.by.post_message(LabClosed())
+            for screen in self.screen_stack:
+                screen.post_message(LabClosed(event.header.id))
 
         if event.by is self.screen:
             screen = LabScreen(
@@ -185,8 +195,77 @@ class StudykitApp(App[None]):
                 event.card,
                 event.prediction,
                 is_answered=event.is_answered,
+                run=event.run,
             )
             self.push_screen(screen, closed)
+
+    # Labs that run while the learner does something else
+
+    @on(StartLab)
+    async def _start_lab(self, event: StartLab) -> None:
+        """Put the run in line, after asking once for a course that is not our own."""
+        from studykit.lab.trust import is_trusted, remember
+        from studykit.tui.screens.dialogs import TrustScreen
+
+        by, root, data_dir = event.by, self.services.course.root, self.services.paths.data_dir
+        if by is not self.screen or not isinstance(by, StudyScreen):
+            return
+
+        async def answered(answer: Literal["now", "own", "no"] | None) -> None:
+            if answer in ("now", "own"):
+                try:
+                    remember(root, data_dir, as_own=answer == "own")
+                except (StudykitError, OSError) as error:
+                    by.warn(f"it will be asked again: {error}")
+                await self._put_in_line(event.run, by)
+
+        try:
+            if is_trusted(root, data_dir):
+                await self._put_in_line(event.run, by)
+            else:
+                self.push_screen(TrustScreen(root), answered)
+        except StudykitError as error:
+            by.warn(str(error))
+
+    async def _put_in_line(self, run: LabRun, by: StudyScreen) -> None:
+        labs = self.services.labs
+        if labs.has_same(run):
+            by.say(f"{run.header.id} is in hand already")
+            return
+        labs.add(run)
+        await by.lab_started(run)
+        self.run_worker(
+            self.services.run_labs(lambda run: self.post_message(LabEnded(run))), group="lab-run"
+        )
+        if self._lab_ticker is None:
+            self._lab_ticker = self.set_interval(1.0, self._show_labs_in_hand)
+        self._show_labs_in_hand()
+
+    def _show_labs_in_hand(self) -> None:
+        if self._lab_ticker is not None and not self.services.labs.in_hand:
+            self._lab_ticker.stop()
+            self._lab_ticker = None
+        for hints in self.screen.query(KeyHints):
+            hints.refresh()
+
+    @on(LabEnded)
+    def _tell_of_lab(self, event: LabEnded) -> None:
+        if isinstance(self.screen, StudyScreen) and not event.run.is_seen:
+            self.screen.tell_of_lab(event.run)
+        self._show_labs_in_hand()
+
+    def action_show_labs(self) -> None:
+        """The one lab in hand, or all of them to choose from."""
+        from studykit.tui.screens.labs_in_hand import LabsInHandScreen
+
+        if not isinstance(self.screen, StudyScreen):
+            return
+        runs = self.screen.runs_beside
+        if len(runs) == 1:
+            (run,) = runs
+            self.post_message(OpenLab(self.screen, run.header, run.knobs, run.card, run=run))
+        elif runs and not isinstance(self.screen, LabsInHandScreen):
+            self.push_screen(LabsInHandScreen())
 
     @on(OpenCard)
     def _open_card(self, event: OpenCard) -> None:
@@ -264,6 +343,12 @@ class StudykitApp(App[None]):
             kept = f"until the program ends: {error}"
         for line in self.screen.query(StatusLine):
             line.say(f"Theme {name}, {kept}")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There are labs to show while the screen does not show them all."""
+        if action != "show_labs":
+            return True
+        return isinstance(self.screen, StudyScreen) and bool(self.screen.runs_beside)
 
     def action_help(self) -> None:
         from studykit.tui.screens.help import HelpScreen
@@ -343,6 +428,9 @@ def run_app(services: Services, wish: Wish | None = None) -> int:
             await app.run_async(mouse=services.settings.screen.mouse)
 
     asyncio.run(run())
+    if cut_off := services.labs.unfinished:
+        names = ", ".join(run.header.id for run in cut_off)
+        print(f"studykit: not run to the end: {names}", file=sys.stderr)
     if app.last_words:
         print(app.last_words, file=sys.stderr)
     return app.return_code or 0

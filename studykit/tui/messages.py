@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studykit.review.marks import Marks
     from studykit.review.schedule import Memory, Rating
     from studykit.study.finding import Entry
+    from studykit.study.lab_run import LabRun
     from studykit.study.learner_stats import HomeStats, ProgressStats
     from studykit.study.overview import Overview
 
@@ -121,11 +122,29 @@ class OpenLab(Opening):
     prediction: Prediction | None = None
     is_answered: bool = False
     """The card's answer was shown: its outcome can be predicted no longer."""
+    run: LabRun | None = None
+    """The run in hand that is to be seen; None: the newest of the lab, if there is one."""
 
 
 @dataclass
 class LabClosed(Message):
     """The learner is back from the lab; its runs may have changed what is known."""
+
+    lab_id: str
+
+
+@dataclass
+class LabEnded(Message):
+    """A run is over, whatever has become of it."""
+
+    run: LabRun
+
+
+@dataclass
+class StartLab(Opening):
+    """The run is to be put in line, if the learner trusts the course; the screen hears of it."""
+
+    run: LabRun
 
 
 @dataclass

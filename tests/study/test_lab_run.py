@@ -41,6 +41,8 @@ def tell(run: LabRun, seed: SeedSoFar, event: Event) -> None:
 
 def test_a_run_tells_how_far_it_is(run: LabRun) -> None:
     """Progress of a seed counts for its share of the run, whatever nonsense a lab yields."""
+    assert (run.state, run.elapsed_s) == ("waiting", 0.0)
+    run.begin()
     assert run.state == "starting"
     assert run.knobs == {"bias": 0.01, "mood": "calm"}
     run.take(Started("cpu", "machine", {"torch": "2.13"}))
@@ -116,7 +118,7 @@ async def finish(run: LabRun, result: RunResult, store: Callable[..., object]) -
 async def test_a_run_that_cannot_be_stored_says_so(run: LabRun, services: Services) -> None:
     """The outcome is still shown; the reason stands beside it."""
 
-    def refuse(result: RunResult, _: Prediction | None) -> None:
+    def refuse(result: RunResult, *_: object) -> None:
         services.record_run(result, None, None)  # the progress is not open
 
     result = result_of(run, 0.5)
@@ -141,7 +143,7 @@ async def test_what_measured_nothing_by_wish_is_not_kept(
     result = result_of(run, 0.5)
     stored: list[RunResult] = []
     broken_off = replace(result, status=status, seeds=result.seeds[:n_seeds])
-    await finish(run, broken_off, lambda result, _: stored.append(result))
+    await finish(run, broken_off, lambda result, *_: stored.append(result))
 
     assert stored == ([broken_off] if kept else [])
 

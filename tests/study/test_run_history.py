@@ -62,8 +62,8 @@ def test_own_runs_stand_before_recorded_ones_the_newest_first(
 
 
 def test_only_knobs_that_were_turned_are_named(root: Path, header: LabHeader) -> None:
-    assert changed_knobs(header, build_result(root, n_layers=8)) == {}
-    assert changed_knobs(header, build_result(root, n_layers=2)) == {"n_layers": 2}
+    assert changed_knobs(header, build_result(root, n_layers=8).knobs) == {}
+    assert changed_knobs(header, build_result(root, n_layers=2).knobs) == {"n_layers": 2}
 
 
 @pytest.mark.parametrize(

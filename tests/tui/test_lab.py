@@ -15,6 +15,7 @@ from studykit.lab.recorded import record_run
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.lab.trust import is_trusted
 from studykit.review.grading import present
+from studykit.study.lab_run import LabRun
 from studykit.study.overview import build_overview
 from studykit.study.prediction import FAILS
 from studykit.study.services import Services
@@ -136,10 +137,12 @@ async def test_the_key_is_answered_before_the_lab_answers(services: Services) ->
     async with opened(services) as pilot:
         screen = screen_of(pilot)
         await screen.action_skip()
+        while services.labs.latest is None:
+            await asyncio.sleep(0)
 
         assert screen.phase == "run"
-        assert services.lab_run is not None
-        assert services.lab_run.n_reported == 0
+        assert services.labs.latest is not None
+        assert services.labs.latest.n_reported == 0
 
 
 async def test_options_stand_as_the_card_shows_them(services: Services) -> None:
@@ -179,7 +182,7 @@ async def test_nothing_is_predicted_for_the_learner(services: Services) -> None:
         text = text_of(pilot.app)
         assert "▸ a" not in text and "▸ b" not in text
         assert "! mark what you predict with j k or its letter" in text
-        assert services.lab_run is None
+        assert services.labs.latest is None
         await pilot.press("b")
         assert "▸ b" in text_of(pilot.app)
 
@@ -303,8 +306,8 @@ async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(
         loop = asyncio.get_running_loop()
         began = loop.time()
         await pilot.press("c")
-        assert services.lab_run is not None
-        assert services.lab_run.state in ("cancelling", "finished")
+        assert services.labs.latest is not None
+        assert services.labs.latest.state in ("cancelling", "finished")
         text = await finished(pilot)
 
         assert loop.time() - began < 2
@@ -321,7 +324,9 @@ async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(
 async def test_ctrl_c_cancels_a_run_and_does_not_quit(services: Services) -> None:
     async with opened(services) as pilot:
         await pilot.press("j", "l", "s")
-        await until(pilot, lambda: services.lab_run is not None and services.lab_run.n_begun == 1)
+        await until(
+            pilot, lambda: services.labs.latest is not None and services.labs.latest.n_begun == 1
+        )
         await pilot.press("ctrl+c")
 
         assert "Cancelled" in await finished(pilot)
@@ -348,8 +353,10 @@ async def test_a_run_goes_on_when_the_screen_closes(services: Services) -> None:
     """Back on the card nothing is lost; the lab opened again shows the same run."""
     async with opened(services) as pilot:
         await pilot.press("j", "l", "s")
-        await until(pilot, lambda: services.lab_run is not None and services.lab_run.n_begun == 1)
-        run = services.lab_run
+        await until(
+            pilot, lambda: services.labs.latest is not None and services.labs.latest.n_begun == 1
+        )
+        run = services.labs.latest
         await pilot.press("q")
         assert not isinstance(pilot.app.screen, LabScreen)
         assert run is not None
@@ -357,7 +364,7 @@ async def test_a_run_goes_on_when_the_screen_closes(services: Services) -> None:
 
         await show(pilot, services)
         assert screen_of(pilot).phase == "run"
-        assert services.lab_run is run
+        assert services.labs.latest is run
         await pilot.press("c")
         assert "Cancelled" in await finished(pilot)
 
@@ -366,8 +373,10 @@ async def test_what_ended_behind_the_screen_is_stored_and_shown(services: Servic
     async with opened(services) as pilot:
         screen = screen_of(pilot)
         await screen.action_skip()
+        while services.labs.latest is None:
+            await asyncio.sleep(0)
         screen.action_close()
-        run = services.lab_run
+        run = services.labs.latest
         assert run is not None
         await until(pilot, lambda: run.is_over and not isinstance(pilot.app.screen, LabScreen))
         assert len(services.runs) == 1
@@ -379,16 +388,34 @@ async def test_what_ended_behind_the_screen_is_stored_and_shown(services: Servic
         assert screen_of(pilot).phase == "knobs"
 
 
-async def test_one_run_at_a_time(services: Services) -> None:
-    """Another lab has to wait, and says for what."""
+async def test_a_second_run_waits_in_line_and_can_leave_it(services: Services) -> None:
+    """It says behind how many; out of the line, the knobs are there again."""
     async with opened(services) as pilot:
         await pilot.press("j", "l", "s")
+        first = services.labs.latest
         await pilot.press("q")
         await show(pilot, services, "coin-absent")
         await pilot.press("enter")
+        await until(pilot, lambda: "waits in line  behind 1 other run" in text_of(pilot.app))
+        assert screen_of(pilot).phase == "run"
+        await pilot.press("c")
+        assert "nothing was run" in text_of(pilot.app)
+        assert screen_of(pilot).phase == "knobs"
+        assert services.labs.in_hand == (first,)
 
-        assert "coins/toss is still running" in text_of(pilot.app)
-        assert screen_of(pilot).phase != "run"
+
+async def test_a_run_begins_by_itself_when_the_one_before_has_ended(services: Services) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("j", "l", "s")
+        await pilot.press("q")
+        await show(pilot, services, "coin-number")
+        await until(pilot, lambda: "share" in text_of(pilot.app))
+        quick = LabRun(screen_of(pilot)._header, {}, None, None)
+        services.labs.add(quick)
+        await pilot.press("c")
+        assert "Cancelled" in await finished(pilot)
+        await until(pilot, lambda: quick.is_over)
+        assert quick.stored is not None and quick.stored.status == "done"
 
 
 async def test_a_lab_that_cannot_run_here_shows_the_recorded_result(services: Services) -> None:
@@ -499,7 +526,7 @@ async def test_a_foreign_course_asks_before_its_code_runs(tmp_path: Path, answer
         assert isinstance(pilot.app.screen, TrustScreen)
         await pilot.press("n")
         assert screen_of(pilot).phase == "knobs"
-        assert services.lab_run is None
+        assert services.labs.latest is None
         assert not is_trusted(root, data_dir)
 
         await pilot.press("s", answer)

@@ -67,7 +67,8 @@ async def opened(
         header = services.course.labs[LAB_ID]
         card = services.cards["stacks-recall"]
         result = result_of(services)
-        run = services.lab_run = LabRun(header, {}, card, None)
+        run = LabRun(header, {}, card, None)
+        services.labs.add(run)
         run.take(Started("cpu", "a machine", {}))
         for seed in result.seeds:
             events: list[Event] = [LOSS, WEIGHTS, BAD, *extra, *seed.measurements.values()]
@@ -183,7 +184,7 @@ async def test_a_walk_can_be_begun_while_the_run_goes_on(services: Services) -> 
     async with opened(services, SUMS, is_over=False) as pilot:
         await pilot.press("shift+tab", "space", "space")
         assert "Step 2 of 3" in text_of(pilot.app)
-        run = services.lab_run
+        run = services.labs.latest
         assert run is not None
         later = replace(SUMS, steps=(Step((0, 0), "Of another seed.", (("total", 1.0),)),))
         third = SeedSoFar(2)

@@ -106,6 +106,7 @@ class StubLab(Screen[None]):
         prediction: Prediction | None,
         *,
         is_answered: bool,
+        run: None,
     ) -> None:
         super().__init__()
         self._knobs = {**header.defaults, **knobs}
@@ -125,7 +126,7 @@ class StubLab(Screen[None]):
         assert header is not None and isinstance(self._card.body, Predict | Choice)
         option = self._card.body.options[0]
         bet = Prediction(option.text, option.claim or self._card.claim)
-        services.lab_run = LabRun(header, self._knobs, self._card, bet)
+        services.labs.add(LabRun(header, self._knobs, self._card, bet))
         self.action_run()
 
     def action_back(self) -> None:
@@ -148,7 +149,7 @@ async def test_the_lab_returns_to_the_card_as_it_was(
         await pilot.press("J")
         before = pilot.app.screen.query_one(OrderAnswer).rows
         await pilot.press("x", "r", "q")
-        await until(pilot, lambda: "Your run is kept" in text_of(pilot.app))
+        await until(pilot, lambda: "is kept; it stands with the answer" in text_of(pilot.app))
         assert pilot.app.screen.query_one(OrderAnswer).rows == before
         await pilot.press("J", "enter", "enter")
         assert "your run of 23 Nov 08:58" in text_of(pilot.app)

@@ -22,7 +22,9 @@ from studykit.errors import StudykitError
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
 from studykit.review.schedule import Rating
+from studykit.study.lab_run import LabRun
 from studykit.study.sitting import Sitting
+from studykit.text import plural
 from studykit.tui.messages import (
     Answered,
     AnswerUnclear,
@@ -31,6 +33,7 @@ from studykit.tui.messages import (
     OpenLab,
     OpenPractice,
     RatingPicked,
+    StartLab,
 )
 from studykit.tui.pace import collect_young
 from studykit.tui.screens.base import StudyScreen
@@ -39,6 +42,7 @@ from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
 from studykit.tui.widgets.confidence_bar import ConfidenceBar
+from studykit.tui.widgets.labs_in_hand import render_lab_news
 from studykit.tui.widgets.place_line import PlaceLine
 from studykit.tui.widgets.rating_bar import RatingBar
 from studykit.tui.widgets.safe import Static
@@ -218,10 +222,6 @@ class AskingScreen(StudyScreen):
             await self._refresh_evidence()
         elif self._sitting.asking.refresh():
             await self.show_card()
-        run = self.services.lab_run
-        is_running = run is not None and not run.is_over
-        done = f"lab {100 * run.fraction:.0f} %" if run and is_running else ""
-        self.query_one(PlaceLine).badge(done)
 
     def _warm_lab(self) -> None:
         """Let the labs' process load while the learner thinks, once a sitting."""
@@ -410,11 +410,33 @@ class AskingScreen(StudyScreen):
             OpenLab(self, header, card.knobs, card, sitting.prediction, is_answered=is_answered)
         )
 
+    def action_lab_beside(self) -> None:
+        """Start the card's lab with the card's knobs and what was predicted; the card stays."""
+        card = self._sitting.card
+        header = self.services.lab_of(card) if card else None
+        if card is None or header is None:
+            self.warn("the lab could not be read: studykit check says why")
+            return
+        run = LabRun(header, dict(card.knobs), card, self._sitting.prediction)
+        self.app.post_message(StartLab(self, run))
+
+    async def lab_started(self, run: LabRun) -> None:
+        """The card stays as it is."""
+        state = f"waits behind {plural(run.n_ahead, 'other run')}" if run.n_ahead else "runs"
+        self.say(f"{run.header.id} {state}; go on meanwhile")
+
+    def tell_of_lab(self, run: LabRun) -> None:
+        """The verdict is no news while it would answer the card."""
+        card, phase = self._sitting.card, self._sitting.phase
+        is_open = card is not None and phase != "revealed" and card.lab == run.header.id
+        self.say(render_lab_news(run, tells_outcome=not is_open))
+
     @on(LabClosed)
-    async def _take_up_lab(self) -> None:
+    async def _take_up_lab(self, event: LabClosed) -> None:
         """The same card stands here in the same state, with what the lab has brought."""
         before = self._sitting.phase
-        self._sitting.lab_was_open()
+        if (card := self._sitting.card) is not None and card.lab == event.lab_id:
+            self._sitting.lab_was_open()
         if self._sitting.phase != before == "asked":
             # What was predicted there is the answer, whatever became of the run.
             is_held = self._sitting.phase != "revealed"
@@ -423,11 +445,11 @@ class AskingScreen(StudyScreen):
         self.refresh_bindings()
 
     async def _refresh_evidence(self) -> None:
-        before = self._sitting.phase
-        if not self._sitting.refresh_evidence():
+        before, card = self._sitting.phase, self._sitting.card
+        if card is None or not self._sitting.refresh_evidence():
             return
         if self._sitting.phase in ("asked", "answered"):
-            self.say("Your run is kept; it stands with the answer")
+            self.say(f"Your run of {card.lab} is kept; it stands with the answer")
             return
         await self.show_answer()
         if before == "revealed":

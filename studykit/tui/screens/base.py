@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult, SuspendNotSupported
@@ -23,6 +23,10 @@ from studykit.study.services import Services
 from studykit.text import clean
 from studykit.tui.pace import SEEN_SECONDS
 from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
+from studykit.tui.widgets.labs_in_hand import render_lab_news, render_mark
+
+if TYPE_CHECKING:
+    from studykit.study.lab_run import LabRun
 
 NO_UNDO = Binding(
     "u", "no_undo", "undo", show=False, id="undo", tooltip="Says where to take something back"
@@ -115,7 +119,7 @@ class StudyScreen(OwnKeys, Screen[None]):
     def compose(self) -> ComposeResult:
         yield from self.compose_body()
         yield StatusLine()
-        yield KeyHints()
+        yield KeyHints(lambda: render_mark(self.runs_beside))
         yield TooSmall()
 
     def compose_body(self) -> ComposeResult:
@@ -185,6 +189,25 @@ class StudyScreen(OwnKeys, Screen[None]):
         else:
             return f"{clean(Path(command[0]).name)} ended with exit code {code}" if code else ""
         return None
+
+    # Labs that run beside what the screen is for
+
+    async def lab_started(self, run: LabRun) -> None:
+        """The run that the screen has asked for stands in line, at its end."""
+
+    @property
+    def shown_run(self) -> LabRun | None:
+        """The run that the screen itself shows."""
+        return None
+
+    @property
+    def runs_beside(self) -> tuple[LabRun, ...]:
+        """The runs in hand that the screen does not show."""
+        return tuple(run for run in self.services.labs.in_hand if run is not self.shown_run)
+
+    def tell_of_lab(self, run: LabRun) -> None:
+        """Say how a run has ended that the learner does not look at."""
+        self.say(render_lab_news(run))
 
     def action_no_undo(self) -> None:
         """Say where something can be taken back."""

@@ -5,7 +5,7 @@ The screen only shows a `LabRun`; the run belongs to the app and goes on when th
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,11 +15,10 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from studykit.course.cards import Card, Knobs, LabHeader
-from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
 from studykit.study.lab_run import QUICK_LOOK, LabRun
-from studykit.tui.messages import AnswerUnclear
+from studykit.tui.messages import AnswerUnclear, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -51,6 +50,7 @@ class LabScreen(StagedScreen):
         prediction: Prediction | None = None,
         *,
         is_answered: bool = False,
+        run: LabRun | None = None,
     ) -> None:
         super().__init__()
         self._header = header
@@ -59,6 +59,8 @@ class LabScreen(StagedScreen):
         # The options stand in the order in which the card has just shown them.
         reps = store.memory(card.id).reps if card is not None and store is not None else 0
         self._setup = LabSetup(header, knobs, card, prediction, reps, is_answered=is_answered)
+        self._in_hand = run
+        """What to show at first: a run that goes on, waits or has ended."""
         self._lab_run: LabRun | None = None
         self._ticker: Timer | None = None
         self._n_looks = 0
@@ -71,8 +73,8 @@ class LabScreen(StagedScreen):
         yield self._stage
 
     async def on_mount(self) -> None:
-        run = self.services.lab_run
-        if run is not None and run.header.id == self._header.id and not run.is_seen:
+        run = self._in_hand or self.services.labs.of_lab(self._header.id)
+        if run is not None:
             await self._follow(run)
         else:
             self._set_up()
@@ -183,60 +185,23 @@ class LabScreen(StagedScreen):
 
     async def action_run(self) -> None:
         setup = self._setup
-        await self._start_if_trusted(setup.pointed_prediction or setup.made_prediction)
+        self._start(setup.pointed_prediction or setup.made_prediction)
 
     async def action_skip(self) -> None:
-        await self._start_if_trusted(None)
+        self._start(None)
 
     async def action_quick_look(self) -> None:
         """Run one seed with a quarter of the training, which judges no prediction."""
-        await self._start_if_trusted(None, QUICK_LOOK)
+        self._start(None, QUICK_LOOK)
 
     # The run.
 
-    async def _start_if_trusted(self, prediction: Prediction | None, budget: float = 1.0) -> None:
-        """Start the run, after asking once for a course that is not our own."""
-        from studykit.lab.trust import is_trusted, remember
-        from studykit.tui.screens.dialogs import TrustScreen
-
-        root, data_dir = self.services.course.root, self.services.paths.data_dir
-
-        async def answered(answer: Literal["now", "own", "no"] | None) -> None:
-            if answer in ("now", "own"):
-                try:
-                    remember(root, data_dir, as_own=answer == "own")
-                except (StudykitError, OSError) as error:
-                    self.say(f"! it will be asked again: {error}")
-                await self._start(prediction, budget)
-
-        try:
-            if is_trusted(root, data_dir):
-                await self._start(prediction, budget)
-            else:
-                self.app.push_screen(TrustScreen(root), answered)
-        except StudykitError as error:
-            self.say(f"! {error}")
-
-    async def _start(self, prediction: Prediction | None, budget: float) -> None:
-        services = self.services
-        other = services.lab_run
-        if other is not None and not other.is_over:
-            self.say(f"{other.header.id} is still running: wait, or cancel it in its own lab")
-            return
+    def _start(self, prediction: Prediction | None, budget: float = 1.0) -> None:
         run = LabRun(self._header, self._setup.knobs, self._card, prediction, budget=budget)
-        messages = services.runner.run(
-            run.header,
-            knobs=run.knobs,
-            seeds=range(run.n_seeds),
-            device=services.settings.lab.device,
-            budget=budget,
-        )
-        services.lab_run = run
-        # The app's worker, not the screen's: it outlives the screen.
-        self.app.run_worker(
-            run.follow(messages, lambda result, said: services.record_run(result, run.card, said)),
-            group="lab-run",
-        )
+        self.app.post_message(StartLab(self, run))
+
+    async def lab_started(self, run: LabRun) -> None:
+        """Follow it from here."""
         await self._follow(run)
 
     async def _follow(self, run: LabRun) -> None:
@@ -248,6 +213,8 @@ class LabScreen(StagedScreen):
             self.services.evidence_at(run.header, run.knobs),
             with_tests=self.services.shows_tests,
         )
+        if self._ticker is not None:
+            self._ticker.stop()
         self._ticker = self.set_interval(1 / LOOKS_PER_SECOND, self._tick)
 
     @property
@@ -267,9 +234,23 @@ class LabScreen(StagedScreen):
         if run.is_over:
             if self._ticker is not None:
                 self._ticker.stop()
-            run.is_seen = True
             self.phase = "outcome"
+            run.is_seen = self.app.screen is self  # `is_current` holds below another screen, too
             self.say(self._whereabouts(run))
+
+    def on_screen_resume(self) -> None:
+        """A run may have ended below another screen."""
+        if self._lab_run is not None and self.phase == "outcome":
+            self._lab_run.is_seen = True
+
+    @property
+    def shown_run(self) -> LabRun | None:
+        return self._lab_run
+
+    def tell_of_lab(self, run: LabRun) -> None:
+        """The end of the run that is shown here is seen without a word."""
+        if run is not self._lab_run:
+            super().tell_of_lab(run)
 
     def _whereabouts(self, run: LabRun) -> str:
         """Where the result of `run` can be found from now on."""
@@ -286,10 +267,22 @@ class LabScreen(StagedScreen):
         return "✓ saved; other knobs than the card's, so the card keeps its own result"
 
     async def action_cancel(self) -> None:
-        if self._lab_run is not None and not self._lab_run.is_over:
-            self._lab_run.state = "cancelling"
-            self.services.runner.cancel()
+        run = self._lab_run
+        if run is None or run.is_over:
+            return
+        was_waiting = run.state == "waiting"
+        self.services.cancel_lab(run)
+        if was_waiting:
+            self._leave_line()
+        else:
             await self._stage.look()
+
+    def _leave_line(self) -> None:
+        """Nothing was run: back to the knobs."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._set_up()
+        self.say("Out of the line; nothing was run")
 
     def action_copy_text(self) -> None:
         """Ctrl+c: copy a selection, else cancel the run, else what it does elsewhere."""

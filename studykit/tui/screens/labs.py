@@ -12,6 +12,7 @@ from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.study.evidence_words import render_seconds
+from studykit.study.run_words import render_state
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
@@ -41,6 +42,11 @@ class LabsScreen(StudyScreen):
 
     def on_mount(self) -> None:
         self._fill()
+        self.set_interval(1.0, self._look)
+
+    def _look(self) -> None:
+        if self.services.labs.in_hand:
+            self._fill()
 
     def _fill(self) -> None:
         for rows in self.query(Rows):
@@ -50,7 +56,9 @@ class LabsScreen(StudyScreen):
         own = [run for run in self.services.runs if run.lab == lab.id]
         n_own = sum(run.is_complete for run in own)
         told = f"run {n_own}×" if n_own else "not run yet"
-        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), told)))
+        run = self.services.labs.of_lab(lab.id)
+        state = render_state(run) if run else ""
+        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), told, state)))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
 
     def action_open(self) -> None:

@@ -58,6 +58,7 @@ _ANSWERING: list[BindingType] = [
     _key("enter", "write", "write", "write", "Back into the text field"),
     _key("n", "give_up", "don't know", "give-up", "Give up: show the answer"),
     _key("x", "lab", "lab", "lab", "Run the card's lab"),
+    _quiet("X", "lab_beside", "run lab", "lab-beside", "Run the card's lab while you go on"),
     TESTS,
 ]
 

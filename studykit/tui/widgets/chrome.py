@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from textual import events
@@ -17,6 +18,8 @@ MINIMUM = (60, 18)
 HELP_ACTION = "help"
 OUT_KEY = "q"
 """Leads back from every screen, and from Home out of the app."""
+MARK_ACTION = "show_labs"
+"""The action whose hint tells of the labs in hand."""
 
 
 class StatusLine(Static):
@@ -53,7 +56,11 @@ class Hint(NamedTuple):
 
 
 class KeyHints(Widget):
-    """Follows the bindings of its screen; each hint can be clicked."""
+    """Follows the bindings of its screen; each hint can be clicked.
+
+    What goes on beside the screen stands before the help, and is seen while its key is a letter in
+    a text field, too.
+    """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -64,6 +71,11 @@ class KeyHints(Widget):
         color: $footer-description-foreground;
     }
     """
+
+    def __init__(self, render_mark: Callable[[], Content]) -> None:
+        super().__init__()
+        self._render_mark = render_mark
+        """What goes on beside the screen; empty if nothing does."""
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._redraw)
@@ -80,22 +92,29 @@ class KeyHints(Widget):
         for hint in self._hints():
             end += hint.text.cell_length
             if event.x < end:
-                self.app.simulate_key(hint.key)
+                if hint.key:
+                    self.app.simulate_key(hint.key)
                 return
 
     def _hints(self) -> list[Hint]:
-        """The hints that fit, one an action; the way out and help take their places first."""
+        """The hints that fit, one an action; way out, mark and help take their places first."""
         by_action: dict[str, Hint] = {}
+        mark = self._render_mark()
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.action not in by_action:
+                is_mark = binding.action == MARK_ACTION
                 text = Content.assemble(
                     (f" {self.app.get_key_display(binding)} ", "bold $footer-key-foreground"),
-                    f"{binding.description} ",
+                    mark if is_mark and mark else binding.description,
+                    " ",
                 )
                 by_action[binding.action] = Hint(binding.key, text)
+        if mark and MARK_ACTION not in by_action:  # its key is a letter in a text field now
+            by_action[MARK_ACTION] = Hint("", Content.assemble(" ", mark, " "))
         ways_out = [action for action, hint in by_action.items() if hint.key == OUT_KEY]
-        last = [by_action.pop(action) for action in (*ways_out, HELP_ACTION) if action in by_action]
+        first = (*ways_out, MARK_ACTION, HELP_ACTION)
+        last = [by_action.pop(action) for action in first if action in by_action]
         room = self.size.width - sum(hint.text.cell_length for hint in last)
         shown: list[Hint] = []
         for hint in by_action.values():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from textual.content import Content
 
-from studykit.text import clean
+from studykit.text import clean, plural
 
 if TYPE_CHECKING:
     from studykit.progress.stats import Retention
@@ -33,6 +33,9 @@ def render_bar(fraction: float, width: int, rest: str = "$text-muted") -> Conten
 def render_meter(run: LabRun, width: int) -> Content:
     """The state of `run` in `width` columns."""
     elapsed = f"{run.elapsed_s:.0f} s"
+    if run.state == "waiting":
+        ahead = f"behind {plural(run.n_ahead, 'other run')}" if run.n_ahead else "it is its turn"
+        return Content.assemble(("waits in line", "bold $text-accent"), f"  {ahead}")
     if run.state == "starting":
         return Content.assemble(("starting torch…", "bold $text-accent"), f"  {elapsed}")
     if run.state == "cancelling":

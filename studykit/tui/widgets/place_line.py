@@ -43,7 +43,6 @@ class PlaceLine(Widget):
         height: 2;
         Horizontal { height: 1; padding: 0 1; }
         #place { width: 1fr; color: $text-muted; }
-        #badge { width: auto; margin-left: 2; color: $text-accent; }
         #counts { width: auto; margin-left: 2; }
         Bar { height: 1; }
     }
@@ -52,7 +51,6 @@ class PlaceLine(Widget):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Fitted(lambda width: Content(), id="place")
-            yield Static(id="badge")
             yield Static(id="counts")
         yield Bar()
 
@@ -63,10 +61,6 @@ class PlaceLine(Widget):
         )
         self.query_one("#counts", Static).update(counts)
         self.query_one(Bar).fill(share)
-
-    def badge(self, text: str) -> None:
-        """What goes on beside the sitting: a lab that runs."""
-        self.query_one("#badge", Static).update(text)
 
 
 def render_counts(session: Session, counts: Counts) -> Content:

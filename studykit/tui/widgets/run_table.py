@@ -80,7 +80,7 @@ def render_run(
 
 
 def _knobs(header: LabHeader, result: RunResult) -> str:
-    parts = (render_knobs(changed_knobs(header, result)), render_budget(result.budget))
+    parts = (render_knobs(changed_knobs(header, result.knobs)), render_budget(result.budget))
     return ", ".join(part for part in parts if part)
 
 
