@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from studykit import __version__
-from studykit.commands import check, doctor, due, labs, report, review, stability, verify
+from studykit.commands import check, doctor, due, labs, new, report, review, stability, verify
 from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
 from studykit.commands.screens import open_screens
@@ -28,6 +28,7 @@ app.add_typer(lab_app, name="lab", epilog="Example: studykit lab run core/residu
 app.command("due", epilog="Example: studykit due --json")(due.due)
 app.command("review", epilog="Example: studykit review --plain --cram flagged")(review.review)
 app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
+app.command("new", epilog="Example: studykit new my-course")(new.new)
 app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
     report.report

@@ -22,6 +22,7 @@ class Format(enum.StrEnum):
     """How a report is written."""
 
     MARKDOWN = "markdown"
+    MD = "md"
     HTML = "html"
     CSV = "csv"
     JSON = "json"
@@ -87,7 +88,7 @@ def report(
 def _render(format: Format, summary: PeriodStats, reviews: list[Review], env: Environment) -> str:  # noqa: A002
     """The report as text; only what its format needs is imported."""
     match format:
-        case Format.MARKDOWN:
+        case Format.MARKDOWN | Format.MD:
             from studykit.progress.report import render_markdown
 
             return render_markdown(summary)

@@ -38,7 +38,7 @@ MOST_TOPICS = 1_000
 MOST_POINTS = 200
 """Of a topic."""
 _DECK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.yaml")
-_LONGEST_TITLE = 200
+LONGEST_TITLE = 200
 
 Seen = dict[tuple[str, str], Place]
 """What was named so far in the course, ("card", id) and the like, and where."""
@@ -141,7 +141,7 @@ def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[Course
         _check_format(fields["format"])
         deck_id = fields["deck"].matching(ID, ID_HINT)
         _take(seen, "deck", deck_id, fields["deck"])
-        title = fields["title"].prose(_LONGEST_TITLE)
+        title = fields["title"].prose(LONGEST_TITLE)
         nodes = fields["topics"].items()
     except CourseError as error:
         return None, [error]
@@ -167,7 +167,7 @@ def load_manifest(root: Path) -> Manifest:
     files = distinct(names, "a deck")
     return Manifest(
         course_id=fields["course"].matching(ID, ID_HINT),
-        title=fields["title"].prose(_LONGEST_TITLE),
+        title=fields["title"].prose(LONGEST_TITLE),
         deck_names=tuple((file, name.place) for name, file in zip(names, files, strict=True)),
         outline=tuple(_outline(fields["outline"])),
     )
@@ -217,7 +217,7 @@ def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]
     _take(seen, "topic", topic_id, fields["id"])
     number = fields["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
     _take(seen, "topic number", number, fields["number"])
-    title = fields["title"].prose(_LONGEST_TITLE)
+    title = fields["title"].prose(LONGEST_TITLE)
     points = {}
     for point, text in fields["points"].entries(MOST_POINTS).items():
         if not POINT.fullmatch(point) or point.rpartition(".")[0] != number:
@@ -242,14 +242,14 @@ def _outline(node: Node) -> Iterator[OutlineTopic]:
         fields = section.fields(("number", "title", "topics"))
         prefix = str(fields["number"].whole())
         _take(seen, "section", prefix, fields["number"])
-        fields["title"].prose(_LONGEST_TITLE)
+        fields["title"].prose(LONGEST_TITLE)
         for item in fields["topics"].items():
             topic = item.fields(("number", "title", "points"))
             number = topic["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
             if number.partition(".")[0] != prefix:
                 raise topic["number"].fail(f"section {prefix} has no topic {number}", "renumber it")
             _take(seen, "topic", number, topic["number"])
-            title = topic["title"].prose(_LONGEST_TITLE)
+            title = topic["title"].prose(LONGEST_TITLE)
             n_topics += 1
             if n_topics > MOST_TOPICS:
                 raise item.fail(

@@ -55,7 +55,7 @@ def test_a_report_can_be_the_log(run: Run, home: Path) -> None:
     assert [row.split(",")[1] for row in rows] == ["day", "2026-11-22", "2026-11-23"]
 
 
-@pytest.mark.parametrize("format_", ["markdown", "html", "csv", "json"])
+@pytest.mark.parametrize("format_", ["markdown", "md", "html", "csv", "json"])
 def test_a_report_before_the_first_sitting_is_empty_but_true(
     format_: str, run: Run, home: Path
 ) -> None:
