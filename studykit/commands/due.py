@@ -20,49 +20,36 @@ def due(
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
 ) -> None:
     """Count the cards to study today, by deck."""
-    from studykit.review.marks import Marks
-    from studykit.review.study_queue import Counts, Done, deck_counts, next_due, not_hidden
+    from studykit.review.study_queue import Counts, next_due
+    from studykit.study.day import read_day
+    from studykit.study.words import held_back
 
     env = environment(ctx)
-    services = env.services
-    cards, today, now = services.cards, services.today, env.clock.now()
     with env.existing_store() as store:
-        stored = {} if store is None else store.memories()
-        done = Done() if store is None else store.done(today, cards)
-        marks = Marks() if store is None else store.marks(today)
-    memories = {card_id: memory for card_id, memory in stored.items() if card_id in cards}
-    by_deck = deck_counts(
-        cards,
-        memories,
-        day=today,
-        at=now,
-        limits=services.limits,
-        done=done,
-        scheduler=services.scheduler,
-        hidden=marks.hidden,
-    )
-    counts = [(deck, by_deck.get(deck.id, Counts())) for deck in env.course.decks]
-    total = Counts(
-        new=sum(each.new for _, each in counts),
-        learning=sum(each.learning for _, each in counts),
-        review=sum(each.review for _, each in counts),
-    )
+        day = read_day(env.services, store)
+    now = env.clock.now()
+    counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.course.decks]
+    total = day.queue.counts
     waiting = {
         card_id: memory
-        for card_id, memory in not_hidden(memories, marks, today).items()
+        for card_id, memory in day.asked.items()
         if memory.due_at is None or memory.due_at > now  # else it is counted above
     }
-    upcoming = next_due(waiting, today)
+    upcoming = next_due(waiting, day.day)
     if json:
         say_json(
             {
                 "format": 1,
-                "day": today.isoformat(),
+                "day": day.day.isoformat(),
                 "decks": [
                     {"deck": deck.id, "title": deck.title, **_document(each)}
                     for deck, each in counts
                 ],
                 "total": _document(total),
+                "held_back": {
+                    "siblings": len(day.queue.siblings),
+                    "beyond_limit": len(day.queue.beyond),
+                },
                 "next": None if upcoming is None else _next_document(*upcoming),
             }
         )
@@ -70,6 +57,8 @@ def due(
     rows = [_row(deck.title, each) for deck, each in counts]
     header = ["deck", "new", "learning", "review", "total"]
     say_table(header, [*rows, _row("all", total)], numbers=4)
+    if held := held_back(len(day.queue.siblings), len(day.queue.beyond)):
+        say(held)
     if upcoming is not None:
         when, n_cards = upcoming
         say(f"next: {plural(n_cards, 'card')} {_when(when, now)}")

@@ -111,8 +111,8 @@ class ReviewVoice(Voice):
         if (until := session.waiting_until) is not None:
             wait = minutes(max(timedelta(), until - now))
             return f"The next card comes in {wait}, at {until.astimezone(now.tzinfo):%H:%M}."
-        n_unseen = len(session.cards) - len(session.memories)
-        coming = next_due(session.memories, services.today)
+        n_unseen = len(session.cards.keys() - session.marks.suspended - session.memories.keys())
+        coming = next_due(session.asked, services.today)
         rollover_hour = services.settings.review.rollover_hour
         done = end_words(session, services)
         return f"{done}. {outlook(coming, n_unseen, services.today, rollover_hour)}."

@@ -52,6 +52,7 @@ def report(
     """
     from studykit.files import replace_file
     from studykit.progress.report_data import period_stats
+    from studykit.study.day import read_day
 
     env = environment(ctx)
     services = env.services
@@ -60,17 +61,18 @@ def report(
         raise UsageError(f"--since {first_day} lies ahead", hint=f"today is {services.today}")
     with env.existing_store() as store:
         reviews = [] if store is None else store.reviews()
-        memories = {} if store is None else store.memories()
+        day = read_day(services, store)
         practised = [] if store is None else store.practised()
         numbers = period_stats(
             reviews,
             () if store is None else store.each_run(),
             env.course,
-            memories,
+            day.memories,
             first_day,
             services.today,
             services.scheduler,
             practised,
+            day.asked,
         )
     text = _render(format, numbers, reviews, env)
     if output is None:

@@ -141,11 +141,13 @@ def period_stats(
     today: date,
     scheduler: Scheduler,
     practised: Sequence[Practised] = (),
+    asked: Mapping[str, Memory] | None = None,
 ) -> PeriodStats:
     """The numbers of the period from `since` (None: the first review or run) to `today`.
 
     `reviews` is the whole log in its order: retention asks for the state of a card before.
-    `practised` is told of, and counts for nothing else.
+    `practised` is told of, and counts for nothing else. `asked` are the memories as their cards
+    will be asked, where that is not the same: by them the forecast counts.
     """
     all_runs = [_run_summary(run, course, scheduler) for run in runs]
     if since is None:
@@ -168,7 +170,7 @@ def period_stats(
             by_topic[card.deck_id, card.topic_id].append(review)
     judged = [review.correct for review in studied if review.correct is not None]
     known = {id_: memory for id_, memory in memories.items() if id_ in cards}
-    ahead, overdue = forecast(known.values(), today, FORECAST_DAYS)
+    ahead, overdue = forecast((known if asked is None else asked).values(), today, FORECAST_DAYS)
     return PeriodStats(
         course_id=course.id,
         course_title=course.title,

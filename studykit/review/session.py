@@ -24,6 +24,7 @@ from studykit.review.study_queue import (
     Counts,
     Done,
     Limits,
+    as_asked,
     build_queue,
     comes_today,
     step_end,
@@ -163,6 +164,7 @@ class Session(Asking):
         self._is_begun = False  # in the journal
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
+        self._held: frozenset[str] = frozenset()  # due, but not asked today
         self._day = self._first_day = scheduler.study_day(self._shown_at)
         self._is_told_of_others = False  # the next undo may take back an answer from elsewhere
         self._revision = UNREAD
@@ -180,6 +182,11 @@ class Session(Asking):
         known = [memory for id_ in ids if (memory := self.memories.get(id_))]
         review = sum(memory.state is State.REVIEW for memory in known)
         return Counts(new=len(ids) - len(known), learning=len(known) - review, review=review)
+
+    @property
+    def asked(self) -> dict[str, Memory]:
+        """The memories as their cards will be asked, from today on."""
+        return as_asked(self.memories, self.marks, self._held, self._day, self._now())
 
     @property
     def n_left(self) -> int:
@@ -504,6 +511,7 @@ class Session(Asking):
         )
         self._rest = list(queue.mixed)
         self._learning = [*queue.learning, *queue.waiting]
+        self._held = queue.held
 
     def _go_on(self, at: datetime) -> None:
         """Shows the next card, if there is one.

@@ -87,6 +87,10 @@ class StudyQueue:
     """In the course's order."""
     waiting: tuple[str, ...]
     """Learning steps that end later today, the soonest first; not part of `ids`."""
+    siblings: tuple[str, ...] = ()
+    """Reviews that are due, but wait until tomorrow: another card of their note is of today."""
+    beyond: tuple[str, ...] = ()
+    """Reviews that are due, but wait for a day whose limit has room for them."""
 
     @property
     def mixed(self) -> tuple[str, ...]:
@@ -106,9 +110,22 @@ class StudyQueue:
         return self.learning + self.mixed
 
     @property
+    def held(self) -> frozenset[str]:
+        """What is due and yet not asked today."""
+        return frozenset(self.siblings + self.beyond)
+
+    @property
     def counts(self) -> Counts:
         """How many are left today."""
         return Counts(len(self.new), len(self.learning) + len(self.waiting), len(self.reviews))
+
+    def by_deck(self, cards: Mapping[str, Card]) -> dict[str, Counts]:
+        """Deck id -> its share of `counts`, with zeros for a deck that has none left."""
+        new = Counter(cards[id_].deck_id for id_ in self.new)
+        learning = Counter(cards[id_].deck_id for id_ in self.learning + self.waiting)
+        review = Counter(cards[id_].deck_id for id_ in self.reviews)
+        decks = dict.fromkeys(card.deck_id for card in cards.values())
+        return {deck: Counts(new[deck], learning[deck], review[deck]) for deck in decks}
 
 
 def build_queue(
@@ -154,45 +171,19 @@ def build_queue(
         due.sort(key=lambda id_: memories[id_].due_day or day)
         reviews = _without_siblings(due, cards, asked, room)
         reviews.sort(key=lambda id_: _draw(day, id_))
+    chosen = set(reviews)
+    left = [id_ for id_ in due if id_ not in chosen]
+    siblings = [id_ for id_ in left if cards[id_].note in asked]
+    beyond = [id_ for id_ in left if cards[id_].note not in asked]
     new = _without_siblings(unseen, cards, asked, max(0, limits.new_per_day - done.new))
     return StudyQueue(
         learning=tuple(sorted(learning, key=lambda id_: step_end(memories[id_], at))),
         reviews=tuple(_interleave(reviews, cards)),
         new=tuple(new),
         waiting=tuple(sorted(waiting, key=lambda id_: step_end(memories[id_], at))),
+        siblings=tuple(siblings),
+        beyond=tuple(beyond),
     )
-
-
-def deck_counts(
-    cards: Mapping[str, Card],
-    memories: Mapping[str, Memory],
-    *,
-    day: date,
-    at: datetime,
-    limits: Limits,
-    done: Done,
-    scheduler: Scheduler,
-    hidden: Set[str] = frozenset(),
-) -> dict[str, Counts]:
-    """Deck id -> its share of `build_queue`, whose limits hold for all decks together.
-
-    Every deck that has a card is in it, with zeros if nothing is left.
-    """
-    queue = build_queue(
-        cards,
-        memories,
-        day=day,
-        at=at,
-        limits=limits,
-        done=done,
-        scheduler=scheduler,
-        hidden=hidden,
-    )
-    decks = dict.fromkeys(card.deck_id for card in cards.values())
-    new = Counter(cards[id_].deck_id for id_ in queue.new)
-    learning = Counter(cards[id_].deck_id for id_ in queue.learning + queue.waiting)
-    review = Counter(cards[id_].deck_id for id_ in queue.reviews)
-    return {deck: Counts(new[deck], learning[deck], review[deck]) for deck in decks}
 
 
 def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime, int] | None:
@@ -209,16 +200,27 @@ def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime
     return (min(days), days.count(min(days))) if days else None
 
 
-def not_hidden(memories: Mapping[str, Memory], marks: Marks, day: date) -> dict[str, Memory]:
-    """The memories with buried cards due tomorrow at the earliest, and without suspended ones."""
+def as_asked(
+    memories: Mapping[str, Memory], marks: Marks, held: Set[str], day: date, at: datetime
+) -> dict[str, Memory]:
+    """The memories as their cards will be asked, seen at the instant `at` of `day`.
+
+    What is buried or `held` back comes tomorrow at the earliest, what is suspended not at all; a
+    step that ends just after the day is of the day still.
+    """
     tomorrow = day + timedelta(days=1)
-    return {
-        id_: replace(memory, due_at=None, due_day=max(memory.due_day, tomorrow))
-        if id_ in marks.buried and memory.due_day
-        else memory
-        for id_, memory in memories.items()
-        if id_ not in marks.suspended
-    }
+    asked = {}
+    for id_, memory in memories.items():
+        due = memory.due_day
+        if id_ in marks.suspended or due is None:
+            continue
+        if id_ in marks.buried or id_ in held:
+            asked[id_] = replace(memory, due_at=None, due_day=max(due, tomorrow))
+        elif due > day and comes_today(memory, at, day):
+            asked[id_] = replace(memory, due_day=day)
+        else:
+            asked[id_] = memory
+    return asked
 
 
 def comes_today(memory: Memory, at: datetime, day: date) -> bool:

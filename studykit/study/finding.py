@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,6 +21,8 @@ class Entry:
     memory: Memory
     text: str
     """Id, question, number and title of the topic: what words are looked for in, folded."""
+    is_held: bool = False
+    """It is due, but today does not ask it: a sibling is asked, or the limit is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Found:
     """What is wrong with the search, where a filter does not exist."""
 
 
-def build_entries(course: Course, memories: Mapping[str, Memory]) -> tuple[Entry, ...]:
+def build_entries(
+    course: Course, memories: Mapping[str, Memory], held: Set[str] = frozenset()
+) -> tuple[Entry, ...]:
     """Every card of the course, in its order."""
     return tuple(
         Entry(
@@ -41,6 +45,7 @@ def build_entries(course: Course, memories: Mapping[str, Memory]) -> tuple[Entry
             topic,
             memories.get(card.id, NEW_MEMORY),
             f"{card.id}\n{card.question}\n{topic.number} {topic.title}".casefold(),
+            card.id in held,
         )
         for deck in course.decks
         for topic in deck.topics
@@ -50,7 +55,8 @@ def build_entries(course: Course, memories: Mapping[str, Memory]) -> tuple[Entry
 
 def _is_due(entry: Entry, marks: Marks, today: date) -> bool:
     due = entry.memory.due_day
-    return due is not None and due <= today and entry.card.id not in marks.hidden
+    is_asked = not entry.is_held and entry.card.id not in marks.hidden
+    return due is not None and due <= today and is_asked
 
 
 STATES: Mapping[str, Callable[[Entry, Marks, date], bool]] = {

@@ -28,7 +28,8 @@ from studykit.progress.stats import (
     topic_progress,
 )
 from studykit.review.schedule import Memory, Scheduler
-from studykit.review.study_queue import Counts, not_hidden
+from studykit.review.study_queue import Counts
+from studykit.study.day import read_day
 
 if TYPE_CHECKING:
     from studykit.progress.runs import RunEntry
@@ -109,12 +110,12 @@ def read_home_stats(services: Services) -> HomeStats:
     """The longer run, as it stands now; slower than the overview, so call it in a thread."""
 
     store, today = services.progress, services.today
-    memories, asked = _memories(services)
+    day = read_day(services, store)
     return build_home_stats(
         store.answers_by_day(),
         store.known_by_day(today - timedelta(days=RETENTION_DAYS)),
-        memories,
-        asked,
+        day.memories,
+        day.asked,
         services.course,
         today,
         services.scheduler,
@@ -125,24 +126,17 @@ def read_progress_stats(services: Services) -> ProgressStats:
     """What the progress screen tells; slow with a long log, so call it in a thread."""
 
     store, today = services.progress, services.today
-    memories, asked = _memories(services)
+    day = read_day(services, store)
     return build_progress_stats(
         store.known_by_day(today - timedelta(days=max(PERIODS_DAYS))),
         store.right_by_confidence(date.min),
-        memories,
-        asked,
+        day.memories,
+        day.asked,
         tuple(services.runs),
         services.course,
         today,
         services.scheduler,
     )
-
-
-def _memories(services: Services) -> tuple[dict[str, Memory], Mapping[str, Memory]]:
-    """Those of the course, and those of them that are not put aside."""
-    store, cards, today = services.progress, services.cards, services.today
-    memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
-    return memories, not_hidden(memories, store.marks(today), today)
 
 
 def build_home_stats(
@@ -158,7 +152,7 @@ def build_home_stats(
 
     `answers` counts all answers by day; `known` the reviews of known cards of at least the last
     `RETENTION_DAYS` days, with how many were remembered; `memories` are those of the course,
-    `asked` those of them that are not put aside.
+    `asked` the same as they will be asked.
     """
     week, _ = forecast(asked.values(), today, WEEK_DAYS)
     return HomeStats(
@@ -207,7 +201,7 @@ def build_progress_stats(
 
     `known` is as for `build_home_stats`, of the longest of `PERIODS_DAYS`; `told` counts the judged
     answers by confidence, with how many were right; `memories` are those of the course,
-    `asked` those of them that are not put aside.
+    `asked` the same as they will be asked.
     """
     ahead, overdue = forecast(asked.values(), today, FORECAST_DAYS)
     return ProgressStats(

@@ -21,6 +21,10 @@ class Overview:
 
     decks: Mapping[str, Counts]
     """Deck id -> what is left of it today."""
+    n_siblings: int
+    """Reviews held back until tomorrow, because another card of their note is of today."""
+    n_beyond: int
+    """Reviews held back by today's limit."""
     n_done: int
     """Answers given today."""
     n_known: int
@@ -58,38 +62,30 @@ class Overview:
 def build_overview(services: Services) -> Overview:
     """The overview of now; raises `StoreError` when the progress cannot be read."""
     from studykit.review.offers import Known
-    from studykit.review.study_queue import deck_counts, next_due, not_hidden
+    from studykit.review.study_queue import next_due
+    from studykit.study.day import read_day
     from studykit.study.learner_stats import N_TIMED, answer_seconds, expected_time, waiting_labs
     from studykit.study.practising import last_pretests
 
-    store, cards, today = services.progress, services.cards, services.today
-    memories = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
-    marks = store.marks(today)
-    decks = deck_counts(
-        cards,
-        memories,
-        day=today,
-        at=services.clock.now(),
-        limits=services.limits,
-        done=store.done(today, cards),
-        scheduler=services.scheduler,
-        hidden=marks.hidden,
-    )
+    store, today = services.progress, services.today
+    day = read_day(services, store)
     seconds = answer_seconds(store.latest_taken_ms(N_TIMED))
     n_steps = len(services.settings.review.learning_steps_minutes)
     pretested = last_pretests(services).keys()
-    known = Known(services.course, memories, marks, frozenset(), pretested, today)
+    known = Known(services.course, day.memories, day.marks, frozenset(), pretested, today)
     # After a quick look, or a run that was broken off, a prediction is still to be made.
     run_labs = (run.lab for run in services.runs if run.is_complete and run.budget >= 1)
     labs = waiting_labs(services.course, run_labs)
     return Overview(
-        decks=decks,
+        decks=day.decks,
+        n_siblings=len(day.queue.siblings),
+        n_beyond=len(day.queue.beyond),
         n_done=len(store.reviews(today)),
-        n_known=len(memories),
-        coming=next_due(not_hidden(memories, marks, today), today),
-        expected=expected_time(decks.values(), n_steps, seconds),
+        n_known=len(day.memories),
+        coming=next_due(day.asked, today),
+        expected=expected_time(day.decks.values(), n_steps, seconds),
         waiting=tuple(services.course.labs[lab] for lab in labs),
-        pretest=_first_pretest(services.course, known, decks),
+        pretest=_first_pretest(services.course, known, day.decks),
     )
 
 
@@ -112,6 +108,7 @@ def write_report(services: Services) -> Path:
     from studykit.files import replace_file
     from studykit.progress.report import render_markdown
     from studykit.progress.report_data import period_stats
+    from studykit.study.day import read_day
 
     reviews = services.progress.reviews()
     today = services.today
@@ -119,17 +116,18 @@ def write_report(services: Services) -> Path:
     days = [review.day for review in reviews] + [each.day for each in practised]
     since = min(days, default=today)
     runs = services.progress.each_run()
-    memories = services.progress.memories()
+    day = read_day(services, services.progress)
     text = render_markdown(
         period_stats(
             reviews,
             runs,
             services.course,
-            memories,
+            day.memories,
             since,
             today,
             services.scheduler,
             practised,
+            day.asked,
         )
     )
     path = services.paths.data_dir / f"report-{today.isoformat()}.md"

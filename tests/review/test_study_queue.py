@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studykit.course.cards import Card
+from studykit.review.marks import Marks
 from studykit.review.schedule import (
     NEW_MEMORY,
     Memory,
@@ -27,8 +28,8 @@ from studykit.review.study_queue import (
     Done,
     Limits,
     StudyQueue,
+    as_asked,
     build_queue,
-    deck_counts,
     next_due,
 )
 from tests.review.helpers import MONDAY, make_card, make_cards
@@ -270,7 +271,7 @@ def test_counts_by_deck() -> None:
         "c": make_card("c", deck="gpt"),
         "d": make_card("d", deck="bert"),
     }
-    counts = deck_counts(
+    queue = build_queue(
         cards,
         {"b": review_memory(0), "c": step_memory(5), "d": review_memory(5)},
         day=DAY,
@@ -279,11 +280,42 @@ def test_counts_by_deck() -> None:
         done=Done(),
         scheduler=SCHEDULER,
     )
-    assert counts == {
+    assert queue.by_deck(cards) == {
         "core": Counts(new=1, review=1),
         "gpt": Counts(learning=1),
         "bert": Counts(),
     }
+
+
+@given(courses(), limits_, dones, st.sets(st.integers(0, 29)))
+def test_what_counts_for_today_is_what_is_asked_today(
+    course: tuple[dict[str, Card], dict[str, Memory]],
+    limits: Limits,
+    done: Done,
+    aside: set[int],
+) -> None:
+    """One definition: whatever counts cards by their day counts today as the queue does."""
+    cards, memories = course
+    names = [f"card-{n}" for n in aside]
+    marks = Marks(suspended=frozenset(names[::2]), buried=frozenset(names[1::2]))
+    queue = build_queue(
+        cards, memories, day=DAY, at=MONDAY, limits=limits, done=done, scheduler=SCHEDULER,
+        hidden=marks.hidden,
+    )  # fmt: skip
+    asked = as_asked(memories, marks, queue.held, DAY, MONDAY)
+    today = {id_ for id_, memory in asked.items() if memory.due_day and memory.due_day <= DAY}
+    assert today == {*queue.learning, *queue.waiting, *queue.reviews}
+    due = {id_ for id_, memory in memories.items() if memory.due_day and memory.due_day <= DAY}
+    assert due - marks.hidden == (today & due) | queue.held
+
+
+def test_what_is_due_and_not_asked_has_a_reason() -> None:
+    cards = make_cards("alone", "later") | {id_: make_card(id_, note="norm") for id_ in "ab"}
+    memories = dict.fromkeys(cards, review_memory(0))
+    queue = build(cards, memories, Limits(reviews_per_day=9))
+    assert (len(queue.reviews), len(queue.siblings), queue.beyond) == (3, 1, ())
+    queue = build(cards, memories, Limits(reviews_per_day=1), Done(notes=frozenset({"norm"})))
+    assert (len(queue.reviews), set(queue.siblings), len(queue.beyond)) == (1, {"a", "b"}, 1)
 
 
 def test_what_comes_next() -> None:

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from studykit.errors import StudykitError
 from studykit.review.marks import Mark, Marking
+from studykit.study.day import read_day
 from studykit.study.finding import Entry, build_entries, find
 from studykit.text import clean
 from studykit.tui.messages import CardsRead, OpenCard, OpenLab, ProgressFailed
@@ -75,8 +76,9 @@ class BrowseScreen(StudyScreen):
     def _read(self) -> None:
         try:
             store = self.services.progress
-            entries = build_entries(self.services.course, store.memories())
-            self.post_message(CardsRead(entries, store.marks(self.services.today)))
+            day = read_day(self.services, store)
+            entries = build_entries(self.services.course, day.memories, day.queue.held)
+            self.post_message(CardsRead(entries, day.marks))
         except StudykitError as error:
             self.post_message(ProgressFailed(error))
 

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.study.overview import Overview
-from studykit.study.words import about, outlook
+from studykit.study.words import about, held_back, outlook
 from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
@@ -29,7 +29,9 @@ N_LABS = 6
 
 def render_today(overview: Overview) -> Content:
     """What is left today, how long it takes, and what is done."""
-    done = f"   {plural(overview.n_done, 'answer')} today" if overview.n_done else ""
+    held = held_back(overview.n_siblings, overview.n_beyond)
+    told = [f"{plural(overview.n_done, 'answer')} today" if overview.n_done else "", held]
+    done = "".join(f"   {each}" for each in told if each)
     if not overview.n_due:
         return Content.assemble(("Done for today", "bold $text-success"), (done, "$text-muted"))
     counts = (

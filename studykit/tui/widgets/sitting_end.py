@@ -9,7 +9,7 @@ from textual.content import Content
 from studykit.review.practice import Practice
 from studykit.review.schedule import Rating
 from studykit.review.session import Session
-from studykit.review.study_queue import next_due, not_hidden
+from studykit.review.study_queue import next_due
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
 from studykit.study.sitting import end_words
@@ -74,8 +74,7 @@ class SittingEnd(Static):
         session = self._session
         shown = session.cards.keys() - session.marks.suspended
         n_unseen = len(shown - session.memories.keys())
-        memories = not_hidden(session.memories, session.marks, services.today)
-        coming = next_due(memories, services.today)
+        coming = next_due(session.asked, services.today)
         return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)
 
 

@@ -1,0 +1,57 @@
+"""One definition of what is due today, wherever it is counted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from studykit.clock import FixedClock
+from studykit.review.schedule import Rating
+from studykit.study.day import read_day
+from studykit.study.finding import build_entries, find
+from studykit.study.learner_stats import read_home_stats, read_progress_stats
+from studykit.study.overview import build_overview, write_report
+from studykit.study.words import held_back
+from tests.tui.conftest import build_idle_services
+
+
+def test_all_that_counts_what_is_due_today_counts_the_same(tmp_path: Path) -> None:
+    """Two siblings are due, and of them only one is asked today."""
+    services = build_idle_services(tmp_path, "recall", "cloze", "numeric")
+    decks = services.course.root / "decks"
+    deck = next(decks.glob("1-*.yaml"))
+    deck.write_text(
+        deck.read_text(encoding="utf-8")
+        .replace("- id: stacks-recall", "- id: stacks-recall\n        note: pair")
+        .replace("- id: stacks-cloze", "- id: stacks-cloze\n        note: pair"),
+        encoding="utf-8",
+    )
+    services.reload_decks()
+    services.open()
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+    for _ in range(2):  # the second of the pair is new on the next day
+        session = services.open_session()
+        while session.current is not None:
+            session.reveal()
+            session.rate(Rating.EASY)
+        clock.advance(timedelta(days=1))
+    clock.advance(timedelta(days=60))
+
+    day = read_day(services, services.progress)
+    assert (day.queue.counts.review, len(day.queue.siblings)) == (2, 1)
+    overview = build_overview(services)
+    assert (overview.n_due, overview.n_siblings, overview.n_beyond) == (2, 1, 0)
+    assert read_home_stats(services).week[0][1] == 2
+    assert read_home_stats(services).week[1][1] == 1
+    assert read_progress_stats(services).forecast[0][1] == 2
+    entries = build_entries(services.course, day.memories, day.queue.held)
+    assert len(find(entries, "s:due", day.marks, services.today).entries) == 2
+    report = write_report(services).read_text(encoding="utf-8")
+    assert "Due today: 2 (2 of them overdue); within 7 days: 3;" in report
+
+
+def test_what_is_held_back_is_said() -> None:
+    assert held_back(0, 0) == ""
+    assert held_back(1, 0) == "1 held back until tomorrow (sibling)"
+    assert held_back(2, 30) == "2 held back until tomorrow (sibling); 30 beyond today's limit"
