@@ -250,8 +250,10 @@ class StudykitApp(App[None]):
 
     @on(LabEnded)
     def _tell_of_lab(self, event: LabEnded) -> None:
-        if isinstance(self.screen, StudyScreen) and not event.run.is_seen:
-            self.screen.tell_of_lab(event.run)
+        screen = self.screen
+        # A screen that opens or closes just now has no line to say it in; the mark stays.
+        if isinstance(screen, StudyScreen) and screen.query(StatusLine) and not event.run.is_seen:
+            screen.tell_of_lab(event.run)
         self._show_labs_in_hand()
 
     def action_show_labs(self) -> None:
