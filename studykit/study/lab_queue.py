@@ -43,8 +43,15 @@ class LabQueue:
 
     @property
     def unfinished(self) -> tuple[LabRun, ...]:
-        """What would be lost now: the run that goes on and those in line."""
+        """The run that goes on and those in line."""
         return tuple(run for run in self._runs if not run.is_over)
+
+    @property
+    def cut_off(self) -> tuple[LabRun, ...]:
+        """The runs in hand that have come to no end of their own: what leaving the app has cost."""
+        return tuple(
+            run for run in self.in_hand if run.result is None or run.result.status == "cancelled"
+        )
 
     def of_lab(self, lab_id: str) -> LabRun | None:
         """The newest run in hand of a lab."""

@@ -430,7 +430,7 @@ def run_app(services: Services, wish: Wish | None = None) -> int:
             await app.run_async(mouse=services.settings.screen.mouse)
 
     asyncio.run(run())
-    if cut_off := services.labs.unfinished:
+    if cut_off := services.labs.cut_off:
         names = ", ".join(run.header.id for run in cut_off)
         print(f"studykit: not run to the end: {names}", file=sys.stderr)
     if app.last_words:

@@ -167,6 +167,19 @@ def test_in_hand_is_what_is_not_over_or_not_seen(make_run: MakeRun) -> None:
     assert labs.latest is second
 
 
+def test_who_leaves_is_told_what_did_not_come_to_its_end(make_run: MakeRun) -> None:
+    """Not what failed by itself, nor what was taken out of the line."""
+    labs = LabQueue()
+    failed, cancelled, left_line, waiting = (make_run(n / 10) for n in range(4))
+    for run in (failed, cancelled, left_line, waiting):
+        labs.add(run)
+    for run, status in ((failed, "failed"), (cancelled, "cancelled")):
+        run.take(Finished(result_of(run, cast("Status", status))))
+        run.state = "finished"
+    labs.cancel(left_line, cast("LabRunner", SteppedRunner()))
+    assert labs.cut_off == (cancelled, waiting)
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
