@@ -71,9 +71,45 @@ def clock_from_environment() -> Clock:
 
 
 def study_day(at: datetime, rollover_hour: int) -> date:
-    """The day that a review at `at` counts for; one begins at `rollover_hour`, local time."""
+    """The day that a review at `at` counts for; one begins at `rollover_hour`, local time.
+
+    It never goes back: where clocks are put back across that hour, the day that has begun goes on.
+    """
     # Wall-clock arithmetic on purpose: 3 am belongs to yesterday on the night clocks change, too.
-    return (at.replace(tzinfo=None) - timedelta(hours=rollover_hour)).date()
+    rollover = timedelta(hours=rollover_hour)
+    day = (at.replace(tzinfo=None) - rollover).date()
+    put_back = _put_back_before(at)
+    if put_back is None:
+        return day
+    return max(day, (put_back.replace(tzinfo=None) - rollover).date())
+
+
+def _put_back_before(at: datetime) -> datetime | None:
+    """The last second before clocks were put back, if they were in the day before `at`."""
+    zone = at.tzinfo
+    if isinstance(zone, timezone):
+        # The offset alone, as the system clock tells the time: its zone is the machine's.
+        zone = None
+        if at.astimezone().utcoffset() != at.utcoffset():
+            return None
+    now = at.astimezone(UTC)
+
+    def local(seconds_ago: int) -> datetime:
+        return (now - timedelta(seconds=seconds_ago)).astimezone(zone)
+
+    def offset(seconds_ago: int) -> timedelta:
+        return local(seconds_ago).utcoffset() or timedelta()
+
+    since, before = 0, 24 * 3600
+    if offset(before) <= offset(since):
+        return None
+    while before - since > 1:
+        middle = (since + before) // 2
+        if offset(middle) == offset(0):
+            since = middle
+        else:
+            before = middle
+    return local(before)
 
 
 def to_ms(at: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -69,6 +70,16 @@ def test_a_time_without_an_offset_is_a_usage_error(
         clock_from_environment()
 
 
+@pytest.mark.parametrize("year", ["0001", "1900", "9000", "9999"])
+def test_a_time_at_the_ends_of_the_calendar_is_a_usage_error(
+    year: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are days before and intervals after it that no date can tell."""
+    monkeypatch.setenv(NOW_VARIABLE, f"{year}-06-01T09:00:00+01:00")
+    with pytest.raises(UsageError, match="lies too far away"):
+        clock_from_environment()
+
+
 def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shells set a variable to nothing to switch it off."""
     monkeypatch.setenv(NOW_VARIABLE, "")
@@ -113,3 +124,61 @@ def test_stored_instants_come_back_with_their_offset(at: datetime, offset: int) 
     back = from_ms(to_ms(local), offset_minutes(local))
     assert back == local
     assert back.utcoffset() == local.utcoffset()
+
+
+SHIFTED = (
+    *("America/New_York", "America/St_Johns", "Antarctica/Casey", "Antarctica/Troll"),
+    *("Antarctica/Vostok", "Asia/Amman", "Atlantic/Azores", "Australia/Lord_Howe"),
+    *("Europe/Berlin", "America/Havana", "Asia/Gaza", "America/Scoresbysund"),
+)
+"""Zones whose clocks were put back at all hours, by half an hour to three hours."""
+
+
+def put_back(zone: ZoneInfo, first_year: int, last_year: int) -> Iterator[datetime]:
+    """Each second at which clocks of the zone were put back, in UTC."""
+    at, end = datetime(first_year, 1, 1, tzinfo=UTC), datetime(last_year, 1, 1, tzinfo=UTC)
+    offset = at.astimezone(zone).utcoffset()
+    while at < end:
+        later = at + timedelta(days=1)
+        offset_then = later.astimezone(zone).utcoffset()
+        assert offset is not None
+        assert offset_then is not None
+        if offset_then < offset:
+            low, high = 0, 24 * 3600
+            while high - low > 1:
+                middle = (low + high) // 2
+                then = (at + timedelta(seconds=middle)).astimezone(zone)
+                low, high = (middle, high) if then.utcoffset() == offset else (low, middle)
+            yield at + timedelta(seconds=high)
+        at, offset = later, offset_then
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_no_study_day_goes_back(name: str) -> None:
+    """Whatever the rollover: not even where clocks are put back across it."""
+    zone = ZoneInfo(name)
+    changes = list(put_back(zone, 1970, 2038))
+    assert changes
+    for change in changes[-40:]:
+        instants = [change + timedelta(minutes=m) for m in (-180, -61, -31, -1, 0, 1, 31, 61, 181)]
+        for rollover_hour in range(24):
+            days = [study_day(at.astimezone(zone), rollover_hour) for at in instants]
+            assert days == sorted(days), (change, rollover_hour)
+
+
+def test_a_day_that_has_begun_goes_on_as_clocks_are_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also for the system's clock, whose instants know their offset only. In Troll 3:00 is 1:00."""
+    change = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    monkeypatch.setenv("TZ", "Antarctica/Troll")
+    time.tzset()
+    try:
+        instants = [change + timedelta(minutes=minutes) for minutes in (-90, -30, 30, 90)]
+        walls = [at.astimezone() for at in instants]
+        days = [study_day(at, 2) for at in walls]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [f"{wall:%H:%M}" for wall in walls] == ["01:30", "02:30", "01:30", "02:30"]
+    assert days == [date(2026, 10, 24), *[date(2026, 10, 25)] * 3]
