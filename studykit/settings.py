@@ -29,8 +29,8 @@ HOME_VARIABLE = "STUDYKIT_HOME"
 class ReviewSettings:
     """Table ``[review]``: how much to study and how well to remember it."""
 
-    new_per_day: int = 20
-    """New cards introduced on a study day."""
+    new_per_day: int = 5
+    """New cards introduced on a study day; what they make of it, `study/workload.py` measures."""
     reviews_per_day: int = 200
     """Reviews of known cards on a study day."""
     desired_retention: float = 0.9

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +89,24 @@ def _settings(env: Environment) -> list[str]:
         say(f"settings   {path}: wrong")
         return [str(error)]
     say(f"settings   {path}: {state}")
+    say(f"           {_workload(env)}")
     return []
+
+
+def _workload(env: Environment) -> str:
+    """What the learner's own number of new cards a day makes, at its own pace where that is known.
+
+    A broken progress is told of elsewhere.
+    """
+    from studykit.study.learner_stats import N_TIMED, answer_seconds
+    from studykit.study.workload import build_workload, describe_workload
+
+    taken_ms: list[int] = []
+    with suppress(StudykitError), env.existing_store() as store:
+        taken_ms = [] if store is None else store.latest_taken_ms(N_TIMED)
+    n_new = env.settings.review.new_per_day
+    load = build_workload(env.services.scheduler, n_new)
+    return f"{plural(n_new, 'new card')} a day: {describe_workload(load, answer_seconds(taken_ms))}"
 
 
 def _restore(env: Environment, which: str) -> None:

@@ -17,12 +17,16 @@ LEARN_AHEAD = timedelta(minutes=20)
 """When nothing else is left, a learning step that ends this soon is not waited for."""
 
 
+UNLIMITED = 1_000_000
+"""More cards than any course has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much a study day may ask; learning cards are never limited."""
 
-    new_per_day: int = 20
-    reviews_per_day: int = 200
+    new_per_day: int = UNLIMITED
+    reviews_per_day: int = UNLIMITED
 
     def with_more_new(self, done: Done, n_more: int) -> Limits:
         """Of a day that has seen `done` and may meet `n_more` new cards beyond its limit."""

@@ -42,3 +42,11 @@ def test_the_doctor_rebuilds_memories_from_the_log(run: Run, home: Path) -> None
     assert "rebuilt    1 " in run("doctor", "--rebuild").out
     assert run("doctor").code == 0
     assert run("due", "--json").out == before
+
+
+def test_the_workload_of_the_settings_is_said_beside_them(run: Run, home: Path) -> None:
+    """At the pace that is assumed, and for the number of new cards that is set."""
+    assert "5 new cards a day: ≈ 29 answers (10 min) a day in the first month" in run("doctor").out
+    home.mkdir(exist_ok=True)
+    (home / "settings.toml").write_text("[review]\nnew_per_day = 10\n", encoding="utf-8")
+    assert "10 new cards a day: ≈ 58 answers (19 min)" in run("doctor").out

@@ -68,7 +68,7 @@ class Trial:
     def run(self) -> None:
         """One walk; raises `AssertionError` if something does not hold."""
         for _ in range(2):
-            store = Store.open(self.path, backups_dir=self.path.parent)
+            store = Store.open(self.path, backups_dir=self.path.parent / "backups")
             self.windows.append(Window(store, self._open(store)))
         try:
             for _ in range(N_STEPS):
@@ -246,7 +246,9 @@ def run_trials(folder: Path, seeds: range) -> Counter[str]:
     """How often what happened, in one walk for each of `seeds`."""
     counts: Counter[str] = Counter()
     for seed in seeds:
-        trial = Trial(folder / f"{seed}.sqlite3", random.Random(seed))
+        path = folder / str(seed) / "progress.sqlite3"
+        path.parent.mkdir()
+        trial = Trial(path, random.Random(seed))
         try:
             trial.run()
         except AssertionError as error:

@@ -17,7 +17,7 @@ from studykit.clock import FixedClock
 from studykit.course.decks import load_course
 from studykit.lab.process import LabRunner
 from studykit.progress.store import Store
-from studykit.settings import Paths, ScreenSettings, Settings
+from studykit.settings import Paths, ReviewSettings, ScreenSettings, Settings
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from tests.tui.screen_course import write_course
@@ -47,6 +47,10 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+FEW_CARDS = ReviewSettings(new_per_day=20)
+"""All of the few cards of the tests' course may be met on one day."""
+
+
 def build_idle_services(folder: Path, *names: str, settings: Settings | None = None) -> Services:
     """Services on the course of `screen_course`, with the cards of these names; no lab runs."""
     course = load_course(write_course(folder / "course", *names))
@@ -54,7 +58,7 @@ def build_idle_services(folder: Path, *names: str, settings: Settings | None = N
     paths = Paths(folder / "home", folder / "home" / "settings.toml")
     services = Services(
         course,
-        settings or Settings(screen=ScreenSettings(theme="studykit-dark")),
+        settings or Settings(FEW_CARDS, screen=ScreenSettings(theme="studykit-dark")),
         paths,
         FixedClock(NOW),
         lambda: Store.open(paths.database, backups_dir=paths.backups_dir),

@@ -28,7 +28,7 @@ LEADS: Mapping[OfferKind, str] = {
     "pretest": "Pretest ",
 }
 ABOUT: Mapping[OfferKind, str] = {
-    "new": "Real reviews: the cards are learned and scheduled like today's others.",
+    "new": "Real reviews, scheduled like today's others: about three answers a card today.",
     "ahead": "Cards before they are due. The schedule is untouched: their day stays.",
     "cram": "Known cards until each was right once. The schedule is untouched.",
     "pretest": "New cards, cold, each once: a guess is fine, and they stay new.",
