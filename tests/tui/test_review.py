@@ -272,7 +272,7 @@ async def test_hostile_text_is_only_text(make_services: MakeServices) -> None:
     (card,) = services.cards.values()
     card = replace(card, question=HOSTILE, explain=HOSTILE, source=HOSTILE)
     services.cards = {card.id: card}
-    async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
+    async with StudykitApp(services).run_test(size=(119, 40)) as pilot:
         await open_review(pilot)
         await pilot.press("space")
         screen = text_of(pilot.app)

@@ -6,6 +6,7 @@ with, in what the top line counts, and in their end.
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Center, Container
+from textual.containers import Center, Container, VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import Card
@@ -42,6 +43,7 @@ from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
 from studykit.tui.widgets.confidence_bar import ConfidenceBar
+from studykit.tui.widgets.evidence_pane import BESIDE, EvidencePane
 from studykit.tui.widgets.labs_in_hand import render_lab_news
 from studykit.tui.widgets.place_line import PlaceLine
 from studykit.tui.widgets.rating_bar import RatingBar
@@ -52,6 +54,8 @@ FOOTER_SECONDS = 0.02
 """How long after a card the footer shows its keys."""
 COLLECT_SECONDS = 0.1
 """How long after a card the terminal surely has it."""
+PICTURES_SECONDS = 0.3
+"""How long after the first card what draws the evidence is imported."""
 TICK_SECONDS = 1.0
 """How often the screen looks whether a learning step or a lab has ended."""
 
@@ -75,6 +79,7 @@ class AskingScreen(StudyScreen):
         super().__init__()
         self._sitting = Sitting(self.services, asking)
         self._is_warm = False
+        self._has_pictures = False
         self._news = ""  # of the decks, not told yet
         self.is_painting = False
 
@@ -98,7 +103,9 @@ class AskingScreen(StudyScreen):
 
     def compose_body(self) -> ComposeResult:
         yield PlaceLine()
-        yield Container(id="body", classes="frame")
+        with Container(id="body"):
+            yield Container(id="card", classes="frame")
+            yield EvidencePane()
         with Center():
             yield ConfidenceBar(self.services.settings.keys)
             yield RatingBar(self.services.settings.keys, self.NAMES)
@@ -121,7 +128,7 @@ class AskingScreen(StudyScreen):
         if news := self.services.reload_changed_decks():
             sitting.change_cards()
             self._news = news
-        body = self.query_one("#body", Container)
+        body = self.query_one("#card", Container)
         with self._painting():
             view = next(iter(body.query_children(CardView)), None)
             if view is not None and sitting.shown is not None:
@@ -130,6 +137,8 @@ class AskingScreen(StudyScreen):
                 await body.remove_children()
                 view = CardView(sitting.shown) if sitting.shown else None
                 await body.mount(view or self.build_end())
+            self.query_one(EvidencePane).clear()
+            self.set_class(view is not None, "-asking")
             if view is not None:
                 view.focus_answer()
                 self._warm_lab()
@@ -171,13 +180,21 @@ class AskingScreen(StudyScreen):
         if sitting.card is None or grade is None:
             return
         with self._painting():
-            await self.show_grade(
-                grade, self._fit_evidence(sitting.card), self.services.clock.now()
+            now = self.services.clock.now()
+            await self.show_grade(grade, self._fit_evidence(sitting.card), now)
+            await self.query_one(EvidencePane).show(
+                sitting.card,
+                self.services.lab_of(sitting.card),
+                sitting.evidence,
+                self._fit_evidence(sitting.card, with_curves=False),
             )
             self.query_one(ConfidenceBar).display = False
             self.set_focus(None)
 
-    def _fit_evidence(self, card: Card) -> Evidence:
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= BESIDE, "-beside")
+
+    def _fit_evidence(self, card: Card, *, with_curves: bool = True) -> Evidence:
         services = self.services
         return fit_evidence(
             card,
@@ -185,13 +202,16 @@ class AskingScreen(StudyScreen):
             self._sitting.evidence,
             services.clock.now(),
             with_tests=services.shows_tests,
+            with_curves=with_curves,
         )
 
     def show_tests(self) -> None:
         if (card := self._sitting.card) is not None:
             evidence = self.query_one(".evidence", Fitted)
             evidence.show(self._fit_evidence(card))
-            if self.services.shows_tests:
+            pane = self.query_one(EvidencePane)
+            pane.show_text(self._fit_evidence(card, with_curves=False))
+            if self.services.shows_tests and not pane.display:
                 # In a low terminal it stands below the fold, and the key would seem dead.
                 evidence.scroll_visible(animate=False)
 
@@ -211,6 +231,17 @@ class AskingScreen(StudyScreen):
     def _after_paint(self) -> None:
         self.refresh_bindings()
         self.set_timer(COLLECT_SECONDS, collect_young)
+        if not self._has_pictures:
+            self._has_pictures = True
+            self.set_timer(PICTURES_SECONDS, self._load_pictures)
+
+    def _load_pictures(self) -> None:
+        """Import what draws the evidence while the first card is read, not when it is answered."""
+        names = ["studykit.tui.widgets.sparklines"]
+        if self.has_class("-beside"):
+            names.append("textual_plot")
+        for name in names:
+            importlib.import_module(name)
 
     async def tick(self) -> None:
         """Let in what time has brought: a learning card, the end of a lab."""
@@ -257,8 +288,14 @@ class AskingScreen(StudyScreen):
             case "suspend" | "bury":
                 # `b` after `a` is meant for the second option, not to put the card aside.
                 return not sitting.can_let_go
+            case "turn":
+                pane = self.query_one(EvidencePane)
+                return pane.display and pane.has_figures
+            case "step":
+                pane = self.query_one(EvidencePane)
+                return pane.display and pane.shows == "walk"
             case "scroll_card":
-                return any(view.max_scroll_y > 0 for view in self.query(CardView))
+                return any(view.max_scroll_y > 0 for view in self.query(VerticalScroll))
         return True
 
     # Answering and marking
@@ -386,6 +423,15 @@ class AskingScreen(StudyScreen):
 
     def action_scroll_card(self, rows: int) -> None:
         self.query_one(CardView).scroll_relative(y=rows, animate=False)
+        self.query_one(EvidencePane).scroll_text(rows)
+
+    async def action_turn(self, step: int) -> None:
+        """Show another picture of the run beside the card."""
+        await self.query_one(EvidencePane).turn(step)
+        self.refresh_bindings()
+
+    def action_step(self, step: int) -> None:
+        self.query_one(EvidencePane).walk.advance(step)
 
     def action_home(self) -> None:
         self.dismiss()

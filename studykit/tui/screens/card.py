@@ -21,6 +21,7 @@ from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, TESTS, StudyScreen
 from studykit.tui.widgets.card_text import Fitted, fit_text
 from studykit.tui.widgets.card_view import Evidence, fit_evidence
+from studykit.tui.widgets.evidence_pane import BESIDE, EvidencePane
 from studykit.tui.widgets.memory_text import render_memory
 from studykit.tui.widgets.safe import Static
 
@@ -33,6 +34,11 @@ class CardScreen(StudyScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "lab", "lab", id="lab", tooltip="Open the card's lab"),
         TESTS,
+        Binding(
+            "tab", "turn(1)", "picture", id="next-picture", tooltip="Another picture of the run"
+        ),
+        Binding("right,l", "step(1)", "next step", show=False, id="step-on"),
+        Binding("left,h", "step(-1)", "step back", show=False, id="step-back"),
         NO_UNDO,
         Binding("q,escape,enter", "back", "back", key_display="q", id="back", tooltip="Back"),
         Binding("down,j", "scroll_body(1)", "scroll down", show=False, id="scroll-down"),
@@ -48,9 +54,25 @@ class CardScreen(StudyScreen):
         card = self._card
         title = Content.assemble((clean(card.id), "bold"), (f"  {card.kind}", "$text-muted"))
         yield Static(title, id="title")
-        with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
-            yield Fitted(fit_text(card.question), classes="question")
-            yield Container(*self._answer(), id="answer")
+        with Container(classes="frame"):
+            with VerticalScroll(id="body", can_focus=False):
+                yield Fitted(fit_text(card.question), classes="question")
+                yield Container(*self._answer(), id="answer")
+            yield EvidencePane()
+
+    async def on_mount(self) -> None:
+        await self._show_beside()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= BESIDE, "-beside")
+
+    async def _show_beside(self) -> None:
+        """What was measured, where there is room for it beside the card."""
+        evidence = self.services.evidence(self._card)
+        text = self._fit_evidence(evidence, with_curves=False)
+        header = self.services.lab_of(self._card)
+        await self.query_one(EvidencePane).show(self._card, header, evidence, text)
+        self.refresh_bindings()
 
     def _answer(self) -> Iterator[Widget]:
         card = self._card
@@ -63,22 +85,46 @@ class CardScreen(StudyScreen):
         memory = render_memory(self._memory, self.services.scheduler, self.services.today)
         yield Static(memory, classes="source")
 
-    def _fit_evidence(self, evidence: RunResult | None) -> Evidence:
+    def _fit_evidence(self, evidence: RunResult | None, *, with_curves: bool = True) -> Evidence:
         services = self.services
         header = services.lab_of(self._card)
         return fit_evidence(
-            self._card, header, evidence, services.clock.now(), with_tests=services.shows_tests
+            self._card,
+            header,
+            evidence,
+            services.clock.now(),
+            with_tests=services.shows_tests,
+            with_curves=with_curves,
         )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        pane = next(iter(self.query(EvidencePane)), None)
+        if action == "turn":
+            return pane is not None and pane.display and pane.has_figures
+        if action == "step":
+            return pane is not None and pane.display and pane.shows == "walk"
+        return True
+
+    async def action_turn(self, step: int) -> None:
+        """Show another picture of the run beside the card."""
+        await self.query_one(EvidencePane).turn(step)
+        self.refresh_bindings()
+
+    def action_step(self, step: int) -> None:
+        self.query_one(EvidencePane).walk.advance(step)
 
     def show_tests(self) -> None:
         evidence = self.services.evidence(self._card)
         shown = self.query_one(".evidence", Fitted)
         shown.show(self._fit_evidence(evidence))
-        if self.services.shows_tests:
+        pane = self.query_one(EvidencePane)
+        pane.show_text(self._fit_evidence(evidence, with_curves=False))
+        if self.services.shows_tests and not pane.display:
             shown.scroll_visible(animate=False)
 
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)
+        self.query_one(EvidencePane).scroll_text(rows)
 
     def action_lab(self) -> None:
         header = self.services.lab_of(self._card)
@@ -95,6 +141,7 @@ class CardScreen(StudyScreen):
             answer = self.query_one("#answer", Container)
             await answer.remove_children()
             await answer.mount(*self._answer())
+            await self._show_beside()
 
     def action_back(self) -> None:
         self.dismiss()

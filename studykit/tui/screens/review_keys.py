@@ -71,6 +71,11 @@ _BESIDES: list[BindingType] = [
     _key("c", "practise", "practise", "practise", "At the end: choose what to practise"),
     _key("escape", "reopen", "change", "change-answer", "Back to the answer, to change it", "Esc"),
     _key("q,escape", "home", "home", "home", "Home; all is saved", "q"),
+    _key(
+        "tab", "turn(1)", "picture", "next-picture", "Another picture of the run, beside the card"
+    ),
+    _quiet("right,l", "step(1)", "next step", "step-on", "Beside the card: the walk's next step"),
+    _quiet("left,h", "step(-1)", "step back", "step-back", "Beside the card: a step back"),
     Binding("enter,space", "home_at_end", "home", show=False, id="home-at-end"),
     _key("down,j", "scroll_card(1)", "scroll", "scroll-down", "Scroll a long card", "j/k"),
     Binding("up,k", "scroll_card(-1)", "scroll up", show=False, id="scroll-up"),
@@ -125,6 +130,8 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "rate": ("revealed",),
     "next": ("revealed",),
     "tests": ("revealed",),
+    "turn": ("revealed",),
+    "step": ("revealed",),
     "suspend": ("asked", "answered", "predicted", "revealed"),
     "bury": ("asked", "answered", "predicted", "revealed"),
     "flag": ("asked", "answered", "predicted", "revealed"),

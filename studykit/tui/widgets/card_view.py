@@ -155,7 +155,9 @@ class CardView(VerticalScroll, can_focus=False):
 
     def scroll_to_evidence(self) -> None:
         """Bring what was measured into view: it is new."""
-        self.scroll_to_widget(self.query_one(".evidence"), animate=False, top=True)
+        evidence = self.query_one(".evidence")
+        if evidence.display:
+            self.scroll_to_widget(evidence, animate=False, top=True)
 
     async def _replace_after(self, *parts: Static | Fitted) -> None:
         after = self.query_one("#after", VerticalGroup)
@@ -209,14 +211,30 @@ def fit_evidence(
     now: datetime,
     *,
     with_tests: bool,
+    with_curves: bool = True,
 ) -> Evidence:
-    """What was measured for `card`, or why nothing is known."""
+    """What was measured for `card`, or why nothing is known; `with_curves`, each in one row."""
     if header is None:
         missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
         return lambda width: missing.truncate(width, ellipsis=True)
-    return lambda width: render_evidence(
-        card, header, result, now, width=width, with_tests=with_tests
-    )
+
+    def fit(width: int) -> Content:
+        text = render_evidence(card, header, result, now, width=width, with_tests=with_tests)
+        if result is None or not with_curves:
+            return text
+        # Imported here: a card is asked before anything of its evidence shows.
+        from studykit.tui.widgets.figures import build_chart, choose_figure, figures_of
+        from studykit.tui.widgets.sparklines import render_sparklines
+
+        figures = figures_of(result.seeds)
+        at = choose_figure(figures, header, card, result)
+        if at >= len(figures) or figures[at].kind != "chart":
+            return text
+        chart = build_chart(figures[at].title, result.seeds, is_over=True)
+        lines = render_sparklines(chart, max(1, width - 2))
+        return Content("\n\n").join([text, lines.pad_left(2)]) if lines.plain else text
+
+    return fit
 
 
 def _fit_verdict(

@@ -106,6 +106,8 @@ class Chart(Vertical):
             plot.set_reactive(PlotWidget.margin_bottom, 1)
             plot.set_reactive(PlotWidget.margin_left, _MARGIN)
             await self.mount(plot, before="#chart-legend")
+            # Once more when it has a size, which it gets with the next layout.
+            self.call_after_refresh(self._draw)
         self._draw()
 
     def on_resize(self) -> None:

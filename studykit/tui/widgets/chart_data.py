@@ -78,7 +78,7 @@ def levels(
     yardsticks: Iterable[Summary], y_label: str, traces: Sequence[Trace], *, log_y: bool
 ) -> tuple[tuple[str, float], ...]:
     """Yardsticks in the chart's unit that lie not far outside its lines: name and height."""
-    words = set(re.findall(r"[^\s(),·]+", y_label))
+    words = words_of(y_label)
     ys = [y for trace in traces for y in trace.ys]
     if not ys:
         return ()
@@ -93,6 +93,11 @@ def levels(
         if low - margin <= height <= high + margin:
             found.append((row.label, height))
     return tuple(found)
+
+
+def words_of(y_label: str) -> set[str]:
+    """The words of an axis's label, of which one is the unit: ``loss (nats)`` is in nats."""
+    return set(re.findall(r"[^\s(),·]+", y_label))
 
 
 def build_axis(

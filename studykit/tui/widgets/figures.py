@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
+from studykit.course.cards import Card, LabHeader
 from studykit.lab.events import Curve, Event, HeatMap, Walk
-from studykit.lab.results import SeedResult
+from studykit.lab.results import RunResult, SeedResult
 from studykit.study.curves import Room, has_diverged, mean_curve
+from studykit.study.evidence_words import telling_numbers
 from studykit.study.numbers import summarise
 from studykit.text import plural
 from studykit.tui.widgets.chart import ChartFigure
+from studykit.tui.widgets.chart_data import words_of
 from studykit.tui.widgets.heat_map import HeatMapFigure
 
 _E = TypeVar("_E", bound=Event)
@@ -30,6 +33,23 @@ def figures_of(seeds: Sequence[SeedResult]) -> tuple[Figure, ...]:
     maps = (Figure(heat_map.title, "map") for seed in seeds for heat_map in seed.all(HeatMap))
     walks = (Figure(walk.title, "walk") for seed in seeds for walk in seed.all(Walk))
     return tuple(dict.fromkeys([*charts, *maps, *walks]))
+
+
+def choose_figure(
+    figures: Sequence[Figure], header: LabHeader, card: Card, result: RunResult
+) -> int:
+    """Index of the figure that tells most of what the card rests on; 0 if that is not known.
+
+    A chart in the unit of what the tests compare, else the first figure that the lab yields.
+    """
+    rows = telling_numbers(header, card, result)
+    units = {row.unit for row in rows if row.unit and not row.yardstick}
+    for n, figure in enumerate(figures):
+        if figure.kind == "chart":
+            labels = (c.y_label for seed in result.seeds for c in curves_of(figure.title, seed))
+            if any(units & set(words_of(label)) for label in labels):
+                return n
+    return 0
 
 
 def curves_of(title: str, seed: SeedResult) -> tuple[Curve, ...]:

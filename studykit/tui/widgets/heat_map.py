@@ -55,8 +55,15 @@ class HeatMapView(Widget):
     HeatMapView { height: auto; max-height: 100%; width: 1fr; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name
+    def __init__(
+        self,
+        *,
+        is_still: bool = False,
+        id: str | None = None,  # noqa: A002 - textual's name
+    ) -> None:
         super().__init__(id=id)
+        self._is_still = is_still
+        """No cursor moves in it: it is only looked at."""
         self._heat_map_figure = HeatMapFigure(HeatMap("", (), (), ()))
         self._scale = build_scale(())
         self._grid: Grid | None = None
@@ -78,7 +85,9 @@ class HeatMapView(Widget):
 
     @property
     def cursor(self) -> tuple[int, int]:
-        """Row and column of the marked cell."""
+        """Row and column of the marked cell; -1 where none is marked."""
+        if self._is_still:
+            return -1, -1
         return self._cursors.get(self._heat_map_figure.heat_map.title, (0, 0))
 
     def move(self, n_rows: int, n_columns: int) -> None:
@@ -95,6 +104,8 @@ class HeatMapView(Widget):
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the cell below the mouse."""
+        if self._is_still:
+            return
         grid = self._laid_out
         row, column = event.y - _HEAD, (event.x - self._margin(grid)) // grid.cell_width
         if 0 <= row < self._n_rows and 0 <= column < grid.n_shown:
@@ -201,13 +212,16 @@ class HeatMapView(Widget):
     def _words(self, grid: Grid) -> Content:
         """The cursor's cell in full, and which part of the map is in sight if it is not all."""
         heat_map, (row, column) = self._heat_map_figure.heat_map, self.cursor
-        value = heat_map.values[row][column]
-        told = "masked" if value is None else format_value(value)
-        unit = one_line(heat_map.unit) if value is not None and math.isfinite(value) else ""
-        words = Content.assemble(
-            *(_name(heat_map.rows[row]), (" → ", "$text-muted"), _name(heat_map.columns[column])),
-            *("  ", (told, "bold"), (f" {unit}" if unit else "", "$text-muted")),
-        )
+        words = Content("")
+        if not self._is_still:
+            value = heat_map.values[row][column]
+            told = "masked" if value is None else format_value(value)
+            unit = one_line(heat_map.unit) if value is not None and math.isfinite(value) else ""
+            words = Content.assemble(
+                _name(heat_map.rows[row]),
+                *((" → ", "$text-muted"), _name(heat_map.columns[column]), "  "),
+                *((told, "bold"), (f" {unit}" if unit else "", "$text-muted")),
+            )
         parts = [
             f"{name} {first + 1}–{first + n_shown} of {n}"
             for name, first, n_shown, n in (
@@ -242,7 +256,7 @@ class HeatMapView(Widget):
             (f" {format_value(scale.high)} {unit}".rstrip(), "$text-muted"),
             *((f" · {note}", "$text-muted") for note in notes),
         )
-        return self._with_end(legend, "h j k l move")
+        return self._with_end(legend, "" if self._is_still else "h j k l move")
 
     def _with_end(self, line: Content, end: str) -> Content:
         """`line` with `end` at the right edge, where it has room."""
