@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from studykit.course.cards import HOLE, Cloze, Numeric, Predict, Recall
 from studykit.review.grading import AnswerError
 from studykit.study.evidence_words import (
+    ONLY_RELATED,
     claims_of,
     render_origin,
     render_seconds,
@@ -131,6 +132,8 @@ def evidence_lines(
         cost = render_seconds(header, "cpu")
         yield f"Not measured yet: x runs the lab{f' ({cost})' if cost else ''}."
         return
+    if card.is_only_related:
+        yield f"{ONLY_RELATED}."
     yield f"Measured by {render_origin(header, result, now).replace(' · ', ', ')}."
     for claim in claims_of(header, card):
         said = [seed.claims.get(claim) for seed in result.seeds]
@@ -140,6 +143,8 @@ def evidence_lines(
         yield f"{verdict}, {votes}: {unmarked(header.claims[claim])}"
         if note := result.patience.get(claim):
             yield f"This {note}."
+        if other := result.recorded_verdicts.get(claim):
+            yield f"The recorded run says: {other}."
         if reported := header.literature.get(claim):
             yield f"Literature: {unmarked(reported)}"
     for row in telling_numbers(header, card, result):

@@ -33,7 +33,7 @@ from studykit.course.names import (
     POINT,
     POINT_HINT,
 )
-from studykit.course.nodes import Node, distinct
+from studykit.course.nodes import Node, distinct, shown
 
 Fields = Mapping[str, Node]
 
@@ -41,8 +41,8 @@ _HOLES = re.compile("_{3,}")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 _REQUIRED = ("id", "kind", "points", "question", "explain", "lab")
-_OPTIONAL = ("knobs", "note", "source")
-_UNSEEN = frozenset({"id", "points", "lab", "claim", "note"})
+_OPTIONAL = ("evidence", "knobs", "note", "source")
+_UNSEEN = frozenset({"id", "points", "lab", "claim", "note", "evidence"})
 """Keys that may change without the learner seeing another card."""
 
 _KIND_KEYS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -82,6 +82,7 @@ def parse_card(node: Node, deck_id: str, topic_id: str, topic_points: Iterable[s
         source=fields["source"].prose() if "source" in fields else "",
         place=node.place,
         content_hash=_content_hash(node),
+        is_only_related="evidence" in fields and _is_only_related(fields["evidence"], kind),
     )
 
 
@@ -110,6 +111,15 @@ def _parse_knobs(node: Node) -> Knobs:
         if item.key:
             item.key.matching(NAME, NAME_HINT)
     return {name: item.scalar() for name, item in node.entries().items()}
+
+
+def _is_only_related(node: Node, kind: Kind) -> bool:
+    if kind == "predict":
+        raise node.fail("the lab decides what is right on a predict card", "delete it")
+    if (text := node.text()) != "related":
+        what = f"no evidence is called {shown(text)}"
+        raise node.fail(what, "related, or leave it out where the claim measures the answer")
+    return True
 
 
 def _recall(fields: Fields) -> Recall:

@@ -128,6 +128,8 @@ class Card:
     place: Place
     content_hash: str
     """Of everything the learner sees: tells only "edited since"."""
+    is_only_related: bool = False
+    """The claim does not measure the answer itself: it shows what the answer is about at work."""
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -86,6 +86,7 @@ def _pack_cards(topic: Topic) -> list[list[Any]]:
             card.place.line,
             card.place.column,
             card.content_hash,
+            card.is_only_related,
         ]
         for card in topic.cards
     ]
@@ -119,7 +120,7 @@ def _unpack_topic(data: Any, deck_id: str, path: Path) -> Topic:
 
 def _unpack_card(data: Any, deck_id: str, topic_id: str, path: Path) -> Card:
     id_, kind, points, question, body, explain, lab, claim, knobs, note, source, *end = data
-    line, column, content_hash = end
+    line, column, content_hash, is_only_related = end
     # By position: there may be ten thousand.
     return Card(
         id_,
@@ -137,6 +138,7 @@ def _unpack_card(data: Any, deck_id: str, topic_id: str, path: Path) -> Card:
         source,
         Place(path, line, column),
         content_hash,
+        is_only_related,
     )
 
 

@@ -18,7 +18,7 @@ from studykit.text import clean
 LARGEST_FILE_BYTES = 4 * 1024**2
 MOST_DECK_BYTES = 16 * 1024**2
 """Of all decks of a course."""
-MOST_LAB_BYTES = 2 * 1024**2
+MOST_LAB_BYTES = 1024**2
 """Of all its labs, helper modules not counted."""
 MOST_RESULT_BYTES = 16 * 1024**2
 """Of all its recorded results."""

@@ -109,11 +109,17 @@ def find_evidence(
     """What is known of `lab` at `knobs` (the others at their defaults), or None.
 
     `own`, the first of `own_evidence`, or else the recorded run; judged by the tests that the
-    lab has now.
+    lab has now. An own run tells where the recorded one says something else.
     """
     wanted = lab.defaults | dict(knobs)
-    found = own or next((run for run in recorded if _is_evidence(run, lab, wanted)), None)
-    return found and judge_again(found, lab)
+    shipped = next((run for run in recorded if _is_evidence(run, lab, wanted)), None)
+    if shipped is not None:
+        shipped = judge_again(shipped, lab)
+    if own is None:
+        return shipped
+    found = judge_again(own, lab)
+    other = {} if shipped is None else shipped.verdicts.items() - found.verdicts.items()
+    return replace(found, recorded_verdicts=dict(other))
 
 
 def _is_evidence(run: Run, lab: LabHeader, knobs: Knobs) -> bool:

@@ -87,6 +87,9 @@ class RunResult:
     """Claim -> verdict, from `verdicts.judge`."""
     patience: Mapping[str, str] = field(default_factory=dict)
     """Claim that patience turns -> how, in words; known of evidence only, and never stored."""
+    recorded_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """Of an own run: claim -> what the recorded run says where it says something else; known of
+    evidence only, and never stored."""
 
     @property
     def is_complete(self) -> bool:

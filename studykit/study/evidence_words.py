@@ -12,6 +12,9 @@ from studykit.lab.verdicts import deciding_names
 from studykit.study.numbers import Summary, ladder, summarise
 from studykit.text import clean, plural
 
+ONLY_RELATED = "This shows what the card is about at work; it does not measure the answer itself"
+"""Said of evidence for a card whose claim is only related to its answer."""
+
 
 def render_knobs(knobs: Mapping[str, KnobValue]) -> str:
     """Knobs as the learner reads them: ``n_layers 8, init xavier``."""

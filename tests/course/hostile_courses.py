@@ -57,13 +57,13 @@ class Hostility:
         self.done: list[str] = []
         ways: list[Callable[[], str]] = [
             self.settings, self.header, self.header, self.manifest, self.deck, self.deck,
-            self.results, self.results, self.stability, self.special_file, self.special_file,
-            self.too_much, self.bytes_,
+            self.results, self.results, self.stability, self.bytes_, self.too_much,
+            self.special_file, self.special_file,
         ]  # fmt: skip
-        for way in rng.sample(ways, rng.choice((1, 1, 2, 3))):
-            # A way may find what it would change already gone.
+        # In this order, so that none reads a device. A way may find what it would change broken.
+        for n in sorted(rng.sample(range(len(ways)), rng.choice((1, 1, 2, 3)))):
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                self.done.append(way())
+                self.done.append(ways[n]())
 
     def settings(self) -> str:
         """A settings file with an odd value or none that is TOML."""

@@ -94,6 +94,16 @@ def test_a_byte_order_mark_and_windows_lines_do_not_matter(mini: MiniCourse) -> 
     assert load_deck(mini.deck) == plain
 
 
+def test_evidence_may_be_only_related(mini: MiniCourse) -> None:
+    """Which is no other card to the learner."""
+    before = load_deck(mini.deck).cards[0]
+    mini.change(mini.deck, "note: adding", "note: adding\n        evidence: related")
+    after = load_deck(mini.deck).cards[0]
+
+    assert (before.is_only_related, after.is_only_related) == (False, True)
+    assert before.content_hash == after.content_hash
+
+
 def test_folded_text_becomes_one_line(mini: MiniCourse) -> None:
     mini.change(
         mini.deck,
@@ -329,6 +339,12 @@ BROKEN = [
     ("answer: 2\n", "answer: @@.nan\n", "`answer`: `.nan` is not a number"),
     ("answer: 2\n", "answer: @@1e999\n", "`answer`: `1e999` is too large (at most 1e+150)"),
     ("correct: true", "correct: @@yes", "`correct`: `yes` is not a flag"),
+    ("note: adding", "evidence: @@near", "no evidence is called `near` (related, or leave it out"),
+    (
+        "knobs: {n_layers: 8,",
+        "evidence: @@related\n        knobs: {n_layers: 8,",
+        "the lab decides",
+    ),
     # texts that a comment ends
     ("answer: The input", "answer: @@C # is what adds the input", "what follows # is a comment"),
     (

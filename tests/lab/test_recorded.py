@@ -203,6 +203,26 @@ def test_a_stored_run_is_judged_by_the_tests_of_today(course: FakeCourse) -> Non
         assert [seed.claims for seed in found.seeds] == [{"low": False, "high": None}]
 
 
+def test_an_own_run_tells_where_the_recorded_one_says_something_else(course: FakeCourse) -> None:
+    """Both by the tests of today; where they agree, and without a recorded run, nothing is said."""
+    header = course.write_run("yield", seeds=1)
+    own, recorded = measured(1.5), [replace(measured(2.5), recorded=True)]
+
+    found = find_evidence(header, {}, own, recorded)
+    assert found is not None
+    assert found.verdicts == {"low": "confirmed", "high": "confirmed"}
+    assert found.recorded_verdicts == {"low": "refuted"}
+    for known in ([], [replace(own, recorded=True)]):
+        alone = find_evidence(header, {}, own, known)
+        assert alone is not None
+        assert alone.recorded_verdicts == {}
+
+
+def measured(loss: float) -> RunResult:
+    seed = SeedResult(0, {"loss": Measurement("loss", loss)}, {"low": True})
+    return replace(RUN, seeds=(seed,))
+
+
 def test_without_an_own_run_the_recorded_one_is_the_evidence(course: FakeCourse) -> None:
     """Whatever code measured it: `check` says when it is out of date."""
     header = course.write_run("yield", seeds=1)

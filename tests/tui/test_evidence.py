@@ -138,6 +138,25 @@ def test_a_claim_that_depends_on_patience_says_so(header: LabHeader) -> None:
     assert "patience" not in text(card(claim="slower"), header, evidence)
 
 
+def test_evidence_that_is_only_related_says_so(header: LabHeader) -> None:
+    """It shows what the card is about and claims no more."""
+    related = replace(card(claim="stuck"), is_only_related=True)
+    shown = text(related, header, run_of(2.95, 2.95))
+
+    assert shown.startswith("RELATED  ")
+    assert "it does not measure the answer itself." in shown
+    assert "MEASURED" not in shown
+    assert "itself" not in text(card(claim="stuck"), header, run_of(2.95, 2.95))
+
+
+def test_a_run_that_differs_from_the_recorded_one_says_so(header: LabHeader) -> None:
+    """Below the claim of which they differ."""
+    run = replace(run_of(2.95), recorded_verdicts={"slower": "depends"})
+
+    assert "The recorded run says: depends" in text(card(claim="slower"), header, run)
+    assert "recorded run" not in text(card(claim="stuck"), header, run)
+
+
 def test_what_was_not_measured_says_how_to(header: LabHeader) -> None:
     assert text(card(claim="stuck"), header, None) == (
         "MEASURED  not measured yet: x runs it (≈ 25 s)"

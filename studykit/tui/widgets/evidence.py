@@ -11,6 +11,7 @@ from studykit.course.cards import Card, LabHeader, Predict
 from studykit.lab.results import VERDICT_MARKS, RunResult, Verdict
 from studykit.lab.verdicts import deciding_names
 from studykit.study.evidence_words import (
+    ONLY_RELATED,
     claims_of,
     render_claim_test,
     render_origin,
@@ -65,6 +66,8 @@ def render_notes(
         notes.append(test)
     if note := result.patience.get(claim):
         notes.append(Content.styled(note, "$text-warning"))
+    if other := result.recorded_verdicts.get(claim):
+        notes.append(Content.styled(f"The recorded run says: {other}", "$text-warning"))
     if reported := header.literature.get(claim):
         notes.append(Content.styled(f"Literature: {reported}", "$text-muted"))
     return [hang(Content(" " * indent), note, width) for note in notes]
@@ -83,7 +86,8 @@ def render_evidence(
 
     Without a card it speaks of every claim of the lab; `with_tests` also of when each holds.
     """
-    title = ("MEASURED  ", "bold $text-accent")
+    is_related = card is not None and card.is_only_related
+    title = ("RELATED  " if is_related else "MEASURED  ", "bold $text-accent")
     if result is None:
         cost = render_seconds(header, "cpu")
         more = f" ({cost})" if cost else ""
@@ -105,6 +109,8 @@ def render_evidence(
     elif rows := telling_numbers(header, card, result):
         table = render_measurements(rows, width - 2)
         blocks += [Content(""), *(line.pad_left(2) for line in table.split("\n"))]
+    if is_related:
+        blocks.append(hang(Content("  "), Content.styled(f"{ONLY_RELATED}.", "$text-muted"), width))
     if result.code_hash != header.code_hash:
         blocks.append(
             Content.styled("  measured with an older version of the lab", "$text-warning")
