@@ -105,3 +105,14 @@ async def test_a_theme_of_the_palette_is_kept(make_services: MakeServices) -> No
         await pilot.press("enter")
         await until(pilot, lambda: "kept in settings.toml" in text_of(app))
     assert load_settings(services.paths.settings_file).screen.theme == "studykit-light"
+
+
+async def test_nothing_is_seen_through_a_screen(make_services: MakeServices) -> None:
+    """A screen has the ground of all screens, and its style sheet finds it."""
+    app = StudykitApp(make_services("recall"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        assert app.screen.styles.background.a == 1
+        assert app.screen.styles.layers == ("base", "too-small")

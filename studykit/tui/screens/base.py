@@ -44,13 +44,17 @@ class HasServices(Protocol):
     heeds_haste: bool
 
 
-class OwnKeys(DOMNode):
-    """A screen whose keys are the learner's own, where the settings have some."""
+class OwnKeys:
+    """A screen whose keys are the learner's own, where the settings have some.
+
+    No `DOMNode` itself: Textual looks for styles along the first base that is one, and the screen
+    would have none of `Screen`'s, not even a ground that hides what lies below.
+    """
 
     @property
     def _binding_chain(self) -> list[tuple[DOMNode, BindingsMap]]:
         chain: list[tuple[DOMNode, BindingsMap]] = super()._binding_chain  # type: ignore[misc]
-        keymap = cast("HasServices", self.app).services.settings.keys
+        keymap = cast("HasServices", cast("DOMNode", self).app).services.settings.keys
         if not keymap:
             return chain
         from studykit.tui.keymap import rebound
