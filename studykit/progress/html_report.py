@@ -18,6 +18,7 @@ from studykit.progress.charts import (
     text_of,
 )
 from studykit.progress.markdown import duration, shorten
+from studykit.progress.report import describe_graded
 from studykit.progress.report_data import PeriodStats, RunSummary, Trends, count_runs
 from studykit.progress.stats import CALENDAR_WEEKS, ENOUGH, Retention, TopicProgress
 from studykit.text import percent, plural
@@ -123,6 +124,8 @@ def _retention(stats: PeriodStats, trends: Trends) -> str:
     else:
         interval = f"{100 * seen.low:.0f} to {percent(seen.high)}"
         text += f": <strong>{percent(seen.share)}</strong>, 95 % interval {interval}"
+    if graded := describe_graded(seen):
+        text += f". {graded}"
     caption = (
         "By week, with its 95 % interval. Remembered: not rated Again. Dashed: the"
         f" {percent(trends.desired_retention)} that the schedule aims at."

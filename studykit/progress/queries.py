@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Kind
 from studykit.progress.soundness import checked, require_row
+from studykit.progress.stats import KnownCounts
 from studykit.progress.tables import MarkRow, PractisedRow, ReviewRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
@@ -39,8 +40,8 @@ def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
     return [checked("reviews", "taken_ms", each) for each in taken]
 
 
-def known_by_day(session: Session, since: date) -> dict[date, tuple[int, int]]:
-    """Study day -> reviews of cards that were in Review, and how many of them were remembered."""
+def known_by_day(session: Session, since: date) -> dict[date, KnownCounts]:
+    """Study day -> reviews of cards that were in Review."""
     before = aliased(ReviewRow)
     state_before = (
         select_columns(col(before.state))
@@ -50,14 +51,16 @@ def known_by_day(session: Session, since: date) -> dict[date, tuple[int, int]]:
         .scalar_subquery()
     )
     remembered = _n.filter(col(ReviewRow.rating) != int(Rating.AGAIN))
+    correct = col(ReviewRow.correct)
+    graded, right = _n.filter(correct.is_not(None)), _n.filter(correct.is_(True))
     query = (
-        select_columns(_day, _n, remembered)
+        select_columns(_day, _n, remembered, graded, right)
         .where(_day >= since.isoformat(), state_before == int(State.REVIEW))
         .group_by(_day)
         .order_by(_day)
     )
     rows = session.connection().execute(query)
-    return {_read_day(day): (n, k) for day, n, k in rows}
+    return {_read_day(day): KnownCounts(*counts) for day, *counts in rows}
 
 
 def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:

@@ -163,10 +163,20 @@ def _retention(retention: Retention) -> str:
         f"{retention.remembered} of {plural(retention.n, 'review')} of known cards"
         " were remembered (not rated Again)"
     )
+    graded = f" {said}." if (said := describe_graded(retention)) else ""
     if retention.n < ENOUGH:
-        return f"{seen}: too few to judge."
+        return f"{seen}: too few to judge.{graded}"
     interval = f"{100 * retention.low:.0f} to {percent(retention.high)}"
-    return f"{seen}: **{percent(retention.share)}**, 95 % interval {interval}."
+    return f"{seen}: **{percent(retention.share)}**, 95 % interval {interval}.{graded}"
+
+
+def describe_graded(retention: Retention) -> str:
+    """How many of the answers were right by their grade, beside what they were rated."""
+    if not retention.graded:
+        return ""
+    share = percent(retention.right / retention.graded)
+    said = f"Graded right: {retention.right} of {plural(retention.graded, 'answer')} ({share})"
+    return f"{said}; wrong answers were rated as known" if retention.is_flattering else said
 
 
 def _topics(stats: PeriodStats) -> list[str]:

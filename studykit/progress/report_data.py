@@ -195,8 +195,10 @@ def period_stats(
 
 
 def _retention(reviews: Iterable[Review]) -> Retention:
-    remembered = [review.rating is not Rating.AGAIN for review in reviews]
-    return retention(len(remembered), sum(remembered))
+    known = list(reviews)
+    remembered = sum(review.rating is not Rating.AGAIN for review in known)
+    judged = [review.correct for review in known if review.correct is not None]
+    return retention(len(known), remembered, len(judged), sum(judged))
 
 
 def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSummary:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from studykit.course.cards import Course
 from studykit.review.practice import Practised
@@ -52,6 +53,16 @@ class Retention:
     low: float | None
     """The 95 % interval by Wilson's method; None without a review."""
     high: float | None
+    graded: int = 0
+    """Those of the `n` whose answer was graded right or wrong, whatever it was rated."""
+    right: int = 0
+
+    @property
+    def is_flattering(self) -> bool:
+        """True if far fewer answers were right than the ratings say were remembered."""
+        if self.low is None or min(self.n, self.graded) < ENOUGH:
+            return False
+        return wilson_interval(self.right, self.graded)[1] < self.low
 
     @property
     def share(self) -> float | None:
@@ -137,16 +148,26 @@ def tally(reviews: Sequence[Review]) -> Tally:
     )
 
 
-def retention(n: int, remembered: int) -> Retention:
+class KnownCounts(NamedTuple):
+    """Reviews of cards that were in Review, counted."""
+
+    n: int
+    remembered: int
+    graded: int
+    """Those whose answer was graded."""
+    right: int
+
+
+def retention(n: int, remembered: int, graded: int = 0, right: int = 0) -> Retention:
     """The share with its interval."""
     low, high = wilson_interval(remembered, n) if n else (None, None)
-    return Retention(n, remembered, low, high)
+    return Retention(n, remembered, low, high, graded, right)
 
 
-def retention_since(known: Mapping[date, tuple[int, int]], since: date) -> Retention:
+def retention_since(known: Mapping[date, KnownCounts], since: date) -> Retention:
     """True retention from the day `since` on."""
     counts = [count for day, count in known.items() if day >= since]
-    return retention(sum(n for n, _ in counts), sum(k for _, k in counts))
+    return retention(*(sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0))
 
 
 def wilson_interval(k: int, n: int) -> tuple[float, float]:

@@ -66,6 +66,7 @@ from studykit.progress.runs import (
     stored_runs,
 )
 from studykit.progress.soundness import RULES, UNREADABLE, RowError, bad_rows
+from studykit.progress.stats import KnownCounts
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
@@ -408,8 +409,8 @@ class Store:
         with self._reading() as session:
             return latest_taken_ms(session, n_answers)
 
-    def known_by_day(self, since: date) -> dict[date, tuple[int, int]]:
-        """Study day -> reviews of cards that were in Review, and how many were remembered."""
+    def known_by_day(self, since: date) -> dict[date, KnownCounts]:
+        """Study day -> reviews of cards that were in Review, from the day `since` on."""
         with self._reading() as session:
             return known_by_day(session, since)
 

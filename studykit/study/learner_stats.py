@@ -16,6 +16,7 @@ from studykit.course.cards import Course, LabHeader, Predict
 from studykit.progress.stats import (
     FORECAST_DAYS,
     HardCard,
+    KnownCounts,
     Retention,
     Sureness,
     TopicProgress,
@@ -141,7 +142,7 @@ def read_progress_stats(services: Services) -> ProgressStats:
 
 def build_home_stats(
     answers: Mapping[date, int],
-    known: Mapping[date, tuple[int, int]],
+    known: Mapping[date, KnownCounts],
     memories: Mapping[str, Memory],
     asked: Mapping[str, Memory],
     course: Course,
@@ -151,7 +152,7 @@ def build_home_stats(
     """The numbers for Home on `today`.
 
     `answers` counts all answers by day; `known` the reviews of known cards of at least the last
-    `RETENTION_DAYS` days, with how many were remembered; `memories` are those of the course,
+    `RETENTION_DAYS` days; `memories` are those of the course,
     `asked` the same as they will be asked.
     """
     week, _ = forecast(asked.values(), today, WEEK_DAYS)
@@ -188,7 +189,7 @@ def waiting_labs(course: Course, run_labs: Iterable[str]) -> tuple[str, ...]:
 
 
 def build_progress_stats(
-    known: Mapping[date, tuple[int, int]],
+    known: Mapping[date, KnownCounts],
     told: Mapping[int, tuple[int, int]],
     memories: Mapping[str, Memory],
     asked: Mapping[str, Memory],

@@ -58,6 +58,8 @@ def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
         "share": 0.5,
         "low": whole.retention.low,
         "high": whole.retention.high,
+        "graded": 1,
+        "right": 0,
     }
     assert report["days"][0] == {
         "day": "2026-11-20",
@@ -132,6 +134,15 @@ def test_an_empty_report_says_that_there_is_nothing() -> None:
     [
         (Retention(9, 9, 0.7, 1.0), ": too few to judge."),
         (Retention(50, 45, 0.786, 0.957), ": **90 %**, 95 % interval 79 to 96 %."),
+        (
+            Retention(50, 45, 0.786, 0.957, 40, 36),
+            ": **90 %**, 95 % interval 79 to 96 %. Graded right: 36 of 40 answers (90 %).",
+        ),
+        (
+            Retention(50, 45, 0.786, 0.957, 40, 12),
+            ": **90 %**, 95 % interval 79 to 96 %. Graded right: 12 of 40 answers (30 %);"
+            " wrong answers were rated as known.",
+        ),
     ],
 )
 def test_retention_is_a_share_only_of_enough_reviews(retention: Retention, ending: str) -> None:

@@ -21,6 +21,7 @@ from studykit.study.learner_stats import (
     expected_time,
     waiting_labs,
 )
+from studykit.tui.widgets.progress_text import render_retention
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_review
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, SCHEDULER, TODAY, whole_summary
 
@@ -140,5 +141,24 @@ def test_the_store_counts_what_was_remembered_of_known_cards(store: Store) -> No
         at = MONDAY + timedelta(days=day)
         store.record(make_review("a", at=at, rating=Rating[rating], after=make_memory(at=at)))
 
-    assert store.known_by_day(TODAY) == {TODAY + timedelta(days=1): (4, 3)}
+    assert store.known_by_day(TODAY) == {TODAY + timedelta(days=1): (4, 3, 4, 4)}
     assert store.known_by_day(TODAY + timedelta(days=2)) == {}
+
+
+def test_wrong_answers_rated_as_known_do_not_pass_for_remembered(store: Store) -> None:
+    """Ratings say nine in ten, the grades three in ten: both are told, and that they differ."""
+    for n in range(40):
+        card, memory = f"card-{n}", make_memory(at=MONDAY)
+        store.record(make_review(card, at=MONDAY, after=memory))
+        rating = Rating.AGAIN if n < 4 else Rating.GOOD
+        at = MONDAY + timedelta(days=3)
+        store.record(make_review(card, at=at, rating=rating, correct=n >= 28, after=memory))
+
+    seen = retention_since(store.known_by_day(TODAY), TODAY)
+    assert (seen.n, seen.remembered, seen.graded, seen.right) == (40, 36, 40, 12)
+    assert seen.is_flattering
+    assert "! only 30 % graded right" in render_retention(seen, 0.9).plain
+    honest = replace(seen, right=35)
+    assert not honest.is_flattering
+    assert "88 % graded right" in render_retention(honest, 0.9).plain
+    assert not replace(seen, graded=9, right=0).is_flattering

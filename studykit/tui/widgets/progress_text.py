@@ -28,7 +28,18 @@ def render_retention(retention: Retention, wanted: float) -> Content:
     share = render_share(retention)
     if share is None:
         return Content("\n").join([head, Content("too few to judge"), basis])
-    return Content("\n").join([head, share, verdict(retention, wanted), basis])
+    lines = [head, share, verdict(retention, wanted), *_graded(retention), basis]
+    return Content("\n").join(lines)
+
+
+def _graded(retention: Retention) -> list[Content]:
+    """How many answers were right by their grade: ratings alone may flatter."""
+    if not retention.graded:
+        return []
+    share = percent(retention.right / retention.graded)
+    if retention.is_flattering:
+        return [Content.styled(f"! only {share} graded right", "$text-warning")]
+    return [Content.styled(f"{share} graded right", MUTED)]
 
 
 def render_share(retention: Retention) -> Content | None:
@@ -67,7 +78,8 @@ def render_retention_panel(stats: ProgressStats, width: int) -> Content:
     rows.append(Content(""))
     month = dict(stats.periods).get(30)
     if month is not None and month.n >= ENOUGH:
-        rows.append(Content("in 30 days ") + verdict(month, wanted))
+        said = [verdict(month, wanted), *_graded(month)]
+        rows.append(Content("in 30 days ") + Content(" · ").join(said))
     legend = f"┊ wanted {100 * wanted:.0f} %   ├●┤ seen (95 % interval)"
     rows.append(Content.styled(legend, MUTED))
     return _lines(rows, width)
