@@ -107,6 +107,27 @@ async def test_heat_maps_take_turns_with_the_charts(
         assert "The → transformer  masked" in text_of(pilot.app)
 
 
+async def test_on_a_broad_screen_the_outcome_stands_beside_the_figures(
+    services: Services,
+) -> None:
+    """Also on one that was narrow before, with a figure in the outcome's place."""
+    async with opened(services) as pilot:
+        await pilot.press("tab")
+        assert "chart 1/3" in text_of(pilot.app) and "confirmed" not in text_of(pilot.app)
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "confirmed" in text_of(pilot.app))
+        rows = text_of(pilot.app).splitlines()
+        assert not any("┃" in row and "confirmed" in row for row in rows)
+        await pilot.resize_terminal(200, 50)
+        await until(
+            pilot,
+            lambda: any(
+                "┃" in row and "confirmed" in row for row in text_of(pilot.app).splitlines()
+            ),
+        )
+        assert "chart 1/3" in text_of(pilot.app)
+
+
 async def test_below_a_heat_map_the_outcome_scrolls_by_pages(services: Services) -> None:
     """Where both are seen, h j k l belong to the map."""
     async with opened(services, size=(120, 24)) as pilot:

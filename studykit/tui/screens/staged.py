@@ -9,6 +9,9 @@ from studykit.tui.screens.base import TESTS, StudyScreen
 from studykit.tui.widgets.lab_stage import LabStage
 from studykit.tui.widgets.walk_view import WalkView
 
+BROAD = 160
+"""Columns from which the outcome stands beside the figures."""
+
 STAGE_KEYS: list[BindingType] = [
     Binding(
         "space", "uncover", "show it", id="walk-uncover", tooltip="In a walk: show what is covered"
@@ -60,6 +63,9 @@ class StagedScreen(StudyScreen):
     def __init__(self) -> None:
         super().__init__()
         self._stage = LabStage()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= BROAD, "-broad")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         stage = self._stage

@@ -147,8 +147,9 @@ class LabStage(Vertical):
         results = self.query_one("#results")
         results.scroll_relative(y=step * max(1, results.size.height - 1), animate=False)
 
-    async def on_resize(self) -> None:
-        await self._draw()
+    def on_resize(self) -> None:
+        # Not before the screen knows how wide it is: what takes turns depends on it.
+        self.call_after_refresh(self._draw)
 
     @property
     def _seeds(self) -> tuple[SeedResult, ...]:
