@@ -163,11 +163,9 @@ async def test_a_window_resized_loses_nothing(services: Services) -> None:
             ((40, 10), "60x18 needed, have 40x10"),
         ):
             await pilot.resize_terminal(*size)
-            await pilot.pause(0.1)
-            assert seen in text_of(pilot.app)
+            await until(pilot, lambda seen=seen: seen in text_of(pilot.app))
         await pilot.resize_terminal(80, 24)
-        await pilot.pause(0.1)
-        assert text_of(pilot.app) == before
+        await until(pilot, lambda: text_of(pilot.app) == before)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
