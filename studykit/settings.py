@@ -92,6 +92,11 @@ class Paths:
         return self.data_dir / "progress.sqlite3"
 
     @property
+    def bench_dir(self) -> Path:
+        """The learner's own versions of labs, by course."""
+        return self.data_dir / "bench"
+
+    @property
     def backups_dir(self) -> Path:
         """Copies of the database: one a day, and one before each migration."""
         return self.data_dir / "backups"

@@ -166,12 +166,16 @@ class Deck:
         return tuple(card for topic in self.topics for card in topic.cards)
 
 
+OWN_PREFIX = "mine/"
+"""Begins the id of the learner's own version of a lab: ``mine/core/residuals``."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabHeader:
     """What a lab says about itself, read as data without running it."""
 
     id: str
-    """``folder/name``: the path below labs/ without its ending."""
+    """``folder/name``: the path below labs/ without its ending; of an own version with prefix."""
     path: Path
     title: str
     """First line of the module's docstring."""
@@ -200,6 +204,16 @@ class LabHeader:
     code_hash: str = ""
     """Of the lab's own file less the words of its header; a stored run with another hash was
     measured with other code."""
+
+    @property
+    def is_own(self) -> bool:
+        """It is the learner's own version of a lab."""
+        return self.id.startswith(OWN_PREFIX)
+
+    @property
+    def original(self) -> str:
+        """Id of the course's lab: its own, or that of the one it is a version of."""
+        return self.id.removeprefix(OWN_PREFIX)
 
     @property
     def defaults(self) -> dict[str, KnobValue]:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Protocol
 
 from studykit.lab.events import Document, Event, Measurement
-from studykit.lab.importing import PACKAGE, expose_labs
+from studykit.lab.importing import PACKAGE, Own, expose_labs
 from studykit.lab.protocol import checked
 
 MAX_TRACE_LINES = 40
@@ -53,7 +53,7 @@ def execute(request: Document, outbox: EventSink) -> Document:
 
 def _run(request: Document, outbox: EventSink) -> None:
     _check_needs(request["needs"], request["device"])
-    lab = _import_lab(Path(request["root"]), request["lab"])
+    lab = _import_lab(Path(request["root"]), request["lab"], request["file"])
     if not callable(getattr(lab, "run", None)):
         raise _RuleError("the lab defines no function run: write one")
     device = _resolve_device(request["device"])
@@ -113,9 +113,10 @@ def _has_cuda() -> bool:
         return False
 
 
-def _import_lab(root: Path, lab_id: str) -> ModuleType:
-    expose_labs(root / PACKAGE)
-    return importlib.import_module(f"{PACKAGE}.{lab_id.replace('/', '.')}")
+def _import_lab(root: Path, lab_id: str, file: str | None) -> ModuleType:
+    name = f"{PACKAGE}.{lab_id.replace('/', '.')}"
+    expose_labs(root / PACKAGE, Own(name, file) if file else None)
+    return importlib.import_module(name)
 
 
 def _resolve_device(device: str) -> str:

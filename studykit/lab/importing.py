@@ -22,6 +22,7 @@ from importlib.machinery import (
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import NamedTuple
 
 PACKAGE = "labs"
 SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
@@ -29,18 +30,34 @@ SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 FOLDER_VARIABLE = "STUDYKIT_LABS"
 """Environment variable: the labs/ of a process that a lab spawns with `multiprocessing`."""
 
+OWN_VARIABLE = "STUDYKIT_OWN_LAB"
+"""Environment variable: the `Own` of such a process, module and file."""
 
-def expose_labs(folder: Path) -> None:
-    """Let ``labs`` mean the files below `folder`, here and in processes that are spawned."""
+
+class Own(NamedTuple):
+    """The learner's own version of a lab."""
+
+    module: str
+    """Whose place it takes: ``labs.core.residuals``."""
+    file: str
+
+
+def expose_labs(folder: Path, own: Own | None = None) -> None:
+    """Let ``labs`` mean the files below `folder`, here and in processes that are spawned.
+
+    The file of `own`, which may lie anywhere, stands in for one module below it.
+    """
     os.environ[FOLDER_VARIABLE] = str(folder)
+    os.environ[OWN_VARIABLE] = os.pathsep.join(own) if own else ""
     # Before the path: no installed package called labs comes first.
-    sys.meta_path.insert(0, _LabFinder(folder))
+    sys.meta_path.insert(0, _LabFinder(folder, own))
 
 
 def expose_labs_again() -> None:
     """`expose_labs` in a process that was spawned by one which had called it."""
     if folder := os.environ.get(FOLDER_VARIABLE):
-        expose_labs(Path(folder))
+        name, _, file = os.environ.get(OWN_VARIABLE, "").partition(os.pathsep)
+        expose_labs(Path(folder), Own(name, file) if name else None)
 
 
 class _SourceLoader(SourceFileLoader):
@@ -55,8 +72,9 @@ class _SourceLoader(SourceFileLoader):
 class _LabFinder(MetaPathFinder):
     """Finds the package ``labs`` and what lies in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: Own | None) -> None:
         self._folder = folder
+        self._own = own
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -65,6 +83,9 @@ class _LabFinder(MetaPathFinder):
             return self._package()
         if path is None or not fullname.startswith(f"{PACKAGE}."):
             return None
+        if self._own is not None and fullname == self._own.module:
+            loader = _SourceLoader(fullname, self._own.file)
+            return spec_from_file_location(fullname, self._own.file, loader=loader)
         portions: list[str] = []
         for entry in path:
             finder = FileFinder(

@@ -107,7 +107,8 @@ class LabRunner:
         request = {
             "type": "run",
             "root": str(self._root),
-            "lab": header.id,
+            "lab": header.original,
+            "file": str(header.path.resolve()) if header.is_own else None,
             "needs": header.needs,
             "measures": measured_names(header),
             "knobs": all_knobs,

@@ -2,7 +2,8 @@
 
 Parent to child, on stdin; end of file means "leave":
 
-- ``{"type": "run", "root", "lab", "needs", "measures", "knobs", "budget", "seeds", "device"}``;
+- ``{"type": "run", "root", "lab", "file", "needs", "measures", "knobs", "budget", "seeds",
+  "device"}``; "file" is null, or the learner's own version, which stands in for the lab's file;
   every seed must yield the measurements that "measures" names; "budget" is null for a lab that
   takes none
 - ``{"type": "cancel"}``

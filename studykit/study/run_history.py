@@ -32,13 +32,33 @@ def past_runs(
 ) -> tuple[PastRun, ...]:
     """The learner's own runs of a lab, the newest first, then those recorded with the course.
 
-    All are judged by the tests that the lab has now.
+    Of an own version of a lab the runs of the original follow its own. All are judged by the tests
+    that the lab has now.
     """
     mine = [PastRun(run.result, run.prediction, run.id) for run in own]
-    mine = [run for run in mine if run.result.lab == header.id]
+    mine = [run for run in mine if run.result.lab in (header.id, header.original)]
     mine.sort(key=lambda run: run.result.started_at, reverse=True)
+    mine.sort(key=lambda run: run.result.lab != header.id)
     runs = [*mine, *map(PastRun, recorded)]
     return tuple(replace(run, result=judge_again(run.result, header)) for run in runs)
+
+
+def first_pair(header: LabHeader, runs: Sequence[PastRun]) -> int:
+    """What the latest run is compared with at first: the one before it.
+
+    Of an own version of a lab it is the original with the same knobs, if that was run to its end.
+    """
+    if not (header.is_own and runs):
+        return 1
+    wanted = runs[0].result
+    alike = (
+        at
+        for at, run in enumerate(runs)
+        if run.result.lab == header.original
+        and run.result.status == "done"
+        and (run.result.knobs, run.result.budget) == (wanted.knobs, wanted.budget)
+    )
+    return next(alike, 1)
 
 
 def changed_knobs(header: LabHeader, knobs: Knobs) -> dict[str, KnobValue]:

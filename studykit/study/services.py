@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from studykit.review.schedule import Scheduler
     from studykit.review.session import Part, Session
     from studykit.review.study_queue import Limits
+    from studykit.study.bench import Bench
     from studykit.study.lab_run import LabRun
 
 
@@ -225,6 +226,13 @@ class Services:
             time_limit_s=lab.time_limit_seconds,
             clock=self.clock,
         )
+
+    @cached_property
+    def bench(self) -> Bench:
+        """The learner's own versions of the course's labs."""
+        from studykit.study.bench import Bench
+
+        return Bench(self.course, self.paths.bench_dir)
 
     def lab_of(self, card: Card) -> LabHeader | None:
         """The lab behind `card`, or None if it could not be read."""

@@ -197,7 +197,10 @@ class StudykitApp(App[None]):
                 is_answered=event.is_answered,
                 run=event.run,
             )
-            self.push_screen(screen, closed)
+            if event.is_instead:
+                self.switch_screen(screen)
+            else:
+                self.push_screen(screen, closed)
 
     # Labs that run while the learner does something else
 

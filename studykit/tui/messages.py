@@ -122,6 +122,8 @@ class OpenLab(Opening):
     prediction: Prediction | None = None
     is_answered: bool = False
     """The card's answer was shown: its outcome can be predicted no longer."""
+    is_instead: bool = False
+    """The screen that asks gives way to it."""
     run: LabRun | None = None
     """The run in hand that is to be seen; None: the newest of the lab, if there is one."""
 

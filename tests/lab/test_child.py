@@ -36,6 +36,7 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
         "type": "run",
         "root": str(course.root),
         "lab": header.id,
+        "file": None,
         "needs": [],
         "measures": ["loss"],
         "knobs": {"size": 8, "norm": "pre"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -103,3 +105,25 @@ def text_of(app: App[None]) -> str:
     """What stands on the screen, row by row."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+EDITOR = """\
+import sys
+from pathlib import Path
+deck = Path(sys.argv[-1])
+deck.write_text(deck.read_text().replace(sys.argv[1], sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that replaces text in the file that it is given; the terminal is lent to it."""
+    monkeypatch.setattr(StudykitApp, "suspend", lambda _: nullcontext())
+    script = tmp_path / "editor.py"
+    script.write_text(EDITOR)
+    return script
+
+
+def will_replace(monkeypatch: pytest.MonkeyPatch, editor: Path, old: str, new: str) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {editor} '{old}' '{new}'")

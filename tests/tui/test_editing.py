@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,28 +10,14 @@ import pytest
 from studykit.errors import StudykitError
 from studykit.study.editing import editor_command
 from studykit.tui.app import StudykitApp
-from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
-
-EDITOR = """\
-import sys
-from pathlib import Path
-deck = Path(sys.argv[-1])
-deck.write_text(deck.read_text().replace(sys.argv[1], sys.argv[2]))
-"""
-
-
-@pytest.fixture
-def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program that replaces text in the file that it is given; the terminal is lent to it."""
-    monkeypatch.setattr(StudykitApp, "suspend", lambda _: nullcontext())
-    script = tmp_path / "editor.py"
-    script.write_text(EDITOR)
-    return script
-
-
-def will_replace(monkeypatch: pytest.MonkeyPatch, editor: Path, old: str, new: str) -> None:
-    monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setenv("EDITOR", f"{sys.executable} {editor} '{old}' '{new}'")
+from tests.tui.conftest import (
+    MakeServices,
+    open_home,
+    open_review,
+    text_of,
+    until,
+    will_replace,
+)
 
 
 async def test_the_card_stands_with_its_new_text(

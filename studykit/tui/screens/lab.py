@@ -5,6 +5,7 @@ The screen only shows a `LabRun`; the run belongs to the app and goes on when th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -15,10 +16,13 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.course.source import read_source
+from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
 from studykit.study.lab_run import QUICK_LOOK, LabRun
-from studykit.tui.messages import AnswerUnclear, StartLab
+from studykit.text import clean
+from studykit.tui.messages import AnswerUnclear, OpenLab, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -260,6 +264,8 @@ class LabScreen(StagedScreen):
             return f"saved as {run.stored.status}; it is no evidence for a card"
         if run.budget != 1:
             return "✓ saved as a quick look; it is no evidence for a card"
+        if self._header.is_own:
+            return "✓ saved · p compares it with the original"
         if self._card is None:
             return "✓ saved"
         if run.knobs == {**self._header.defaults, **self._card.knobs}:
@@ -313,6 +319,28 @@ class LabScreen(StagedScreen):
         from studykit.tui.screens.lab_source import LabSourceScreen
 
         self.app.push_screen(LabSourceScreen(self._header))
+
+    def action_edit(self) -> None:
+        """Open the learner's own version in the editor, at first a copy, and then its lab."""
+        from studykit.tui.widgets.source_view import first_line
+
+        bench, old = self.services.bench, self._header
+        try:
+            path = bench.copy(old.original)
+            trouble = self.edit_file(path, first_line(read_source(path)) + 1)
+            if trouble is None:
+                return
+            new = bench.load(old.original)
+        except StudykitError as error:
+            self.warn(f"not taken over: {error}")
+            return
+        if trouble:
+            self.warn(trouble)
+        elif replace(new, id=old.id, path=old.path) == old:
+            self.say(f"Nothing was changed in {clean(str(path))}")
+        else:
+            wish = OpenLab(self, new, self._setup.knobs, is_instead=old.is_own)
+            self.app.post_message(wish)
 
     def action_runs(self) -> None:
         from studykit.tui.screens.lab_runs import LabRunsScreen

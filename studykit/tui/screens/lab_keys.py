@@ -31,6 +31,7 @@ LAB_KEYS: list[BindingType] = [
     Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
     Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
     *STAGE_KEYS,
+    Binding("e", "edit", "edit", id="lab-edit", tooltip="Change a copy of it that is your own"),
     Binding("o", "source", "code", id="lab-source", tooltip="Read the lab's code"),
     Binding("p", "runs", "runs", id="lab-runs", tooltip="Your runs of it, side by side"),
     Binding("v", "log", "view log", id="lab-log", tooltip="What the lab wrote at the end"),

@@ -14,7 +14,7 @@ from studykit.errors import StudykitError
 from studykit.lab.verdicts import judge_again
 from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
-from studykit.study.run_history import compare, pair_at, past_runs
+from studykit.study.run_history import compare, first_pair, pair_at, past_runs
 from studykit.text import clean, plural
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
@@ -75,10 +75,11 @@ class LabRunsScreen(StudyScreen):
         self._problem = ""
         own: list[StoredRun] = []
         try:
-            own = self.services.progress.newest_runs(header.id, N_LISTED)
+            for lab_id in dict.fromkeys((header.id, header.original)):
+                own += self.services.progress.newest_runs(lab_id, N_LISTED)
         except StudykitError as error:
             self._problem = str(error)
-        self._runs = past_runs(header, own, self.services.recorded(header.id))
+        self._runs = past_runs(header, own, self.services.recorded(header.original))
         self._pinned = 0
 
     def compose_body(self) -> ComposeResult:
@@ -95,8 +96,8 @@ class LabRunsScreen(StudyScreen):
     def on_mount(self) -> None:
         for rows in self.query(Rows):
             self._fill()
-            # The latest and the one before: a comparison from the start.
-            rows.cursor = 1
+            # A comparison from the start.
+            rows.cursor = first_pair(self._header, self._runs)
             self.watch(rows, "cursor", self._compare)
         if self._problem:
             self.say(f"! {self._problem}")

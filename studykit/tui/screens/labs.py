@@ -32,6 +32,10 @@ class LabsScreen(StudyScreen):
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._labs: list[LabHeader] = []
+
     def compose_body(self) -> ComposeResult:
         yield Static(Content.styled("Labs", "bold"), id="title")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
@@ -41,6 +45,7 @@ class LabsScreen(StudyScreen):
                 yield Static("This course has no lab that can be read: studykit check says why")
 
     def on_mount(self) -> None:
+        self._read()
         self._fill()
         self.set_interval(1.0, self._look)
 
@@ -48,9 +53,17 @@ class LabsScreen(StudyScreen):
         if self.services.labs.in_hand:
             self._fill()
 
+    def _read(self) -> None:
+        """The labs of the course, each followed by the learner's own version if there is one."""
+        labs = self.services.course.labs
+        own = self.services.bench.labs(labs)
+        self._labs = []
+        for lab_id, lab in labs.items():
+            self._labs += [lab, own[lab_id]] if lab_id in own else [lab]
+
     def _fill(self) -> None:
         for rows in self.query(Rows):
-            rows.rows = tuple(map(self._row, self.services.course.labs.values()))
+            rows.rows = tuple(map(self._row, self._labs))
 
     def _row(self, lab: LabHeader) -> Row:
         own = [run for run in self.services.runs if run.lab == lab.id]
@@ -58,12 +71,13 @@ class LabsScreen(StudyScreen):
         told = f"run {n_own}×" if n_own else "not run yet"
         run = self.services.labs.of_lab(lab.id)
         state = render_state(run) if run else ""
-        facts = " · ".join(filter(None, (lab.id, render_seconds(lab), told, state)))
+        whose = "your own version" if lab.is_own else ""
+        facts = " · ".join(filter(None, (lab.id, whose, render_seconds(lab), told, state)))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
 
     def action_open(self) -> None:
         for rows in self.query(Rows):
-            lab = [*self.services.course.labs.values()][rows.cursor]
+            lab = self._labs[rows.cursor]
             self.app.post_message(OpenLab(self, lab, lab.defaults))
 
     @on(Rows.Clicked)
@@ -72,7 +86,8 @@ class LabsScreen(StudyScreen):
 
     @on(LabClosed)
     def _count_again(self) -> None:
-        """A run may have been added."""
+        """A run may have been added, or a version."""
+        self._read()
         self._fill()
 
     def action_home(self) -> None:

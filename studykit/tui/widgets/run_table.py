@@ -80,7 +80,9 @@ def render_run(
 
 
 def _knobs(header: LabHeader, result: RunResult) -> str:
-    parts = (render_knobs(changed_knobs(header, result.knobs)), render_budget(result.budget))
+    whose = "original" if result.lab != header.id else ""
+    knobs = render_knobs(changed_knobs(header, result.knobs))
+    parts = (whose, knobs, render_budget(result.budget))
     return ", ".join(part for part in parts if part)
 
 
@@ -166,7 +168,7 @@ def _origin(header: LabHeader, result: RunResult, now: datetime, *, with_machine
     if result.status != "done":
         why = f"{result.status}: {clean(result.message)}" if result.message else result.status
         parts.append(Content.styled(f" · {why}", "$text-warning"))
-    if result.code_hash != header.code_hash:
+    if result.lab == header.id and result.code_hash != header.code_hash:
         parts.append(Content.styled(" · older version of the lab", "$text-warning"))
     return Content("").join(parts)
 
