@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from textual.pilot import Pilot
@@ -44,6 +45,10 @@ LOSS = Curve("Loss", "base", (0.0, 1.0, 2.0), (3.0, 2.0, 1.0), y_label="nats")
 @pytest.fixture
 def services(make_services: MakeServices) -> Services:
     return make_services("recall", "predict")
+
+
+def shows(pilot: Pilot[None], text: str) -> bool:
+    return text in text_of(pilot.app)
 
 
 def result_of(services: Services, n_layers: int = 8) -> RunResult:
@@ -163,7 +168,7 @@ async def test_a_window_resized_loses_nothing(services: Services) -> None:
             ((40, 10), "60x18 needed, have 40x10"),
         ):
             await pilot.resize_terminal(*size)
-            await until(pilot, lambda seen=seen: seen in text_of(pilot.app))
+            await until(pilot, partial(shows, pilot, seen))
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: text_of(pilot.app) == before)
 
