@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import TypeAlias
 
 from textual.app import ComposeResult
@@ -218,10 +219,10 @@ def fit_evidence(
         missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
         return lambda width: missing.truncate(width, ellipsis=True)
 
-    def fit(width: int) -> Content:
-        text = render_evidence(card, header, result, now, width=width, with_tests=with_tests)
+    @cache
+    def curves(width: int) -> Content:
         if result is None or not with_curves:
-            return text
+            return Content("")
         # Imported here: a card is asked before anything of its evidence shows.
         from studykit.tui.widgets.figures import build_chart, choose_figure, figures_of
         from studykit.tui.widgets.sparklines import render_sparklines
@@ -229,10 +230,14 @@ def fit_evidence(
         figures = figures_of(result.seeds)
         at = choose_figure(figures, header, card, result)
         if at >= len(figures) or figures[at].kind != "chart":
-            return text
+            return Content("")
         chart = build_chart(figures[at].title, result.seeds, is_over=True)
-        lines = render_sparklines(chart, max(1, width - 2))
-        return Content("\n\n").join([text, lines.pad_left(2)]) if lines.plain else text
+        return render_sparklines(chart, max(1, width - 2)).pad_left(2)
+
+    def fit(width: int) -> Content:
+        text = render_evidence(card, header, result, now, width=width, with_tests=with_tests)
+        lines = curves(width)
+        return Content("\n\n").join([text, lines]) if lines.plain.strip() else text
 
     return fit
 

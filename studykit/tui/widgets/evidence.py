@@ -31,7 +31,7 @@ _STYLES: Mapping[Verdict, str] = {
 }
 MARKS = {verdict: (mark, _STYLES[verdict]) for verdict, mark in VERDICT_MARKS.items()}
 """Verdict -> its mark and its colour; the word always stands beside them."""
-_ROOMY = 64
+ROOMY = 64
 """Columns from which a claim's lines begin below one another; in fewer they would be short."""
 _INDENT = 4
 """Of what stands below a claim."""
@@ -50,7 +50,7 @@ def render_judged(header: LabHeader, claim: str, result: RunResult, width: int) 
     votes = "".join("?" if one is None else "✓" if one else "✗" for one in said)
     lead = Content.styled(f"{mark} {verdict:<9}{votes and ' '}{votes}  ", f"bold {style}")
     text = Content(header.claims.get(claim, claim))
-    if width >= _ROOMY:
+    if width >= ROOMY:
         return hang(lead, text, width)
     first, *rest = wrap(lead + text, max(1, width - _INDENT))
     return Content("\n").join([first, *(row.pad_left(_INDENT) for row in rest)])

@@ -20,7 +20,7 @@ from studykit.text import plural
 from studykit.tui.messages import AnswerUnclear
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
-from studykit.tui.widgets.evidence import hang
+from studykit.tui.widgets.evidence import ROOMY, hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_about, render_prediction
 from studykit.tui.widgets.rows import Rows, row
@@ -142,6 +142,7 @@ class LabSetup(VerticalScroll, can_focus=False):
     def predict(self) -> None:
         """Go from the knobs to the predictions, of which none is marked yet."""
         self._point(knob=-1, bet=-1)
+        self.call_after_refresh(self._bets.scroll_visible, animate=False)
 
     def mark(self, bet: int) -> None:
         """Put the cursor on a prediction, if there is one of this index."""
@@ -233,6 +234,8 @@ class LabSetup(VerticalScroll, can_focus=False):
         title = "YOUR PREDICTION" if self._choices else "YOUR CARD ASKS"
         lead = Content.styled(f"{title}  ", "bold $text-accent")
         rows = []
+        if width < ROOMY:
+            rows, lead = [lead], Content("")
         for line in parse_lines(question):
             rows += lay_out(line, width, lead + Content(line.lead))
             lead = Content(" " * lead.cell_length)
