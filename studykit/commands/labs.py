@@ -39,7 +39,10 @@ def complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
     from studykit.course.labs import find_labs
 
     root = _completed_root(ctx)
-    paths = [path.relative_to(root / "labs") for path in find_labs(root)]
+    try:
+        paths = [path.relative_to(root / "labs") for path in find_labs(root)]
+    except StudykitError:
+        return []
     ids = [path.with_suffix("").as_posix() for path in paths]
     return [lab_id for lab_id in ids if lab_id.startswith(incomplete)]
 

@@ -47,7 +47,8 @@ def execute(request: Document, outbox: EventSink) -> Document:
     except _RuleError as error:
         return {"type": "failed", "message": str(error), "trace": ""}
     except BaseException as error:
-        return {"type": "failed", "message": _describe(error), "trace": _trace(error)}
+        message = _describe(error) + _where_missing(error, Path(request["root"]))
+        return {"type": "failed", "message": message, "trace": _trace(error)}
     return {"type": "done"}
 
 
@@ -162,6 +163,17 @@ def _describe(error: BaseException) -> str:
     if name in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
         return "out of memory: try a smaller knob"
     return f"{name}: {text}" if text else name
+
+
+def _where_missing(error: BaseException, root: Path) -> str:
+    """What to do about a module that the lab cannot import, if it lies beside the labs."""
+    name = getattr(error, "name", None)
+    if not isinstance(error, ModuleNotFoundError) or not isinstance(name, str):
+        return ""
+    top = root / name.partition(".")[0]
+    if top.name == PACKAGE or not (top.is_dir() or top.with_suffix(".py").is_file()):
+        return ""
+    return f": move it below {PACKAGE}/, a lab imports nothing else of its course"
 
 
 def _trace(error: BaseException) -> str:

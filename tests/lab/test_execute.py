@@ -185,7 +185,10 @@ async def test_what_lies_beside_the_labs_cannot_be_imported(
     _, result = await run_to_end(runner, header)
 
     assert result.values("loss") == (1.0,)
-    assert result.message == "ModuleNotFoundError: No module named 'helper'"
+    assert result.message == (
+        "ModuleNotFoundError: No module named 'helper': move it below labs/, "
+        "a lab imports nothing else of its course"
+    )
 
 
 async def test_a_cache_of_bytecode_does_not_stand_in_for_a_source(
