@@ -125,11 +125,20 @@ class StudyQueue:
 
     def by_deck(self, cards: Mapping[str, Card]) -> dict[str, Counts]:
         """Deck id -> its share of `counts`, with zeros for a deck that has none left."""
-        new = Counter(cards[id_].deck_id for id_ in self.new)
-        learning = Counter(cards[id_].deck_id for id_ in self.learning + self.waiting)
-        review = Counter(cards[id_].deck_id for id_ in self.reviews)
-        decks = dict.fromkeys(card.deck_id for card in cards.values())
-        return {deck: Counts(new[deck], learning[deck], review[deck]) for deck in decks}
+        return self._shares({id_: card.deck_id for id_, card in cards.items()})
+
+    def by_topic(self, cards: Mapping[str, Card]) -> dict[str, Counts]:
+        """The same of each topic, as ``deck/topic``."""
+        return self._shares({id_: f"{card.deck_id}/{card.topic_id}" for id_, card in cards.items()})
+
+    def _shares(self, names: Mapping[str, str]) -> dict[str, Counts]:
+        new = Counter(names[id_] for id_ in self.new)
+        learning = Counter(names[id_] for id_ in self.learning + self.waiting)
+        review = Counter(names[id_] for id_ in self.reviews)
+        return {
+            name: Counts(new[name], learning[name], review[name])
+            for name in dict.fromkeys(names.values())
+        }
 
 
 def build_queue(

@@ -74,36 +74,76 @@ STATES: Mapping[str, Callable[[Entry, Marks, date], bool]] = {
 """What the filter ``s:`` takes, and whether a card is in that state; it may be in several."""
 
 
+FILTERS: Mapping[str, str] = {"s": "state", "t": "kind", "d": "deck", "l": "lab"}
+"""Letter before the colon -> what it chooses by."""
+
+
 def find(entries: Sequence[Entry], search: str, marks: Marks, today: date) -> Found:
     """The entries that have every word of `search` and pass each of its filters.
 
-    ``s:`` takes a state, ``t:`` a kind of card, ``d:`` a deck's id or place; their beginnings do.
-    A colon elsewhere is part of a word.
+    ``s:`` takes a state, ``t:`` a kind of card, ``d:`` a deck's id or place, with a topic as
+    ``deck/topic``, ``l:`` a lab; their beginnings do. A word with another colon is looked for as
+    it stands; if no card has it, it was meant for a filter, and the hint names those there are.
     """
     found: Iterable[Entry] = entries
     for term in search.casefold().split():
         name, colon, value = term.partition(":")
-        if not colon or name not in ("s", "t", "d"):
+        if not colon or name not in FILTERS:
+            if colon and name.isalpha() and not any(term in entry.text for entry in entries):
+                return Found((), f"{name}: is no filter; {filter_words()}")
             found = [entry for entry in found if term in entry.text]
             continue
-        if name == "d":
-            found = _of_deck(list(found), value, [entry.deck for entry in entries])
+        if not value:
             continue
-        values = [each for each in (STATES if name == "s" else KINDS) if each.startswith(value)]
+        takes = values_of(name, entries)
+        values = [each for each in takes if _begins(name, each, value)]
+        if name == "d" and value.isdecimal():
+            values = list(dict.fromkeys(entry.deck.id for entry in entries))[int(value) - 1 :][:1]
         if not values:
-            known = ", ".join(STATES if name == "s" else KINDS)
-            return Found((), f"{name}: takes {known}")
-        if name == "t":
-            found = [entry for entry in found if entry.card.kind in values]
-        elif value:
-            tests = [STATES[each] for each in values]
-            found = [entry for entry in found if any(test(entry, marks, today) for test in tests)]
+            known = [each for each in takes if "/" not in each] if name == "d" else takes
+            return Found((), f"{name}: takes {', '.join(known)}")
+        passes = _passes(name, values, marks, today)
+        found = [entry for entry in found if passes(entry)]
     return Found(tuple(found))
 
 
-def _of_deck(found: Sequence[Entry], value: str, decks: Sequence[Deck]) -> list[Entry]:
-    """Those of the decks whose id begins with `value`, or of the deck at that place."""
-    order = list(dict.fromkeys(deck.id for deck in decks))
-    if value.isdecimal():
-        return [entry for entry in found if order.index(entry.deck.id) + 1 == int(value)]
-    return [entry for entry in found if entry.deck.id.casefold().startswith(value)]
+def filter_words() -> str:
+    """The filters in one line: ``s:state  t:kind …``."""
+    return "  ".join(f"{name}:{what}" for name, what in FILTERS.items())
+
+
+def values_of(name: str, entries: Iterable[Entry]) -> list[str]:
+    """What a filter takes, in full."""
+    match name:
+        case "s":
+            return [*STATES]
+        case "t":
+            return [*KINDS]
+        case "d":
+            places = ((e.deck.id, f"{e.deck.id}/{e.topic.id}") for e in entries)
+            return list(dict.fromkeys(place for pair in places for place in pair))
+        case _:
+            return list(dict.fromkeys(entry.card.lab for entry in entries))
+
+
+def _begins(name: str, each: str, value: str) -> bool:
+    """A lab's section can be left out; a deck alone is meant where no topic is named."""
+    each = each.casefold()
+    if name == "d":
+        return each.startswith(value) and ("/" in each) == ("/" in value)
+    return each.startswith(value) or (name == "l" and each.partition("/")[2].startswith(value))
+
+
+def _passes(name: str, values: Sequence[str], marks: Marks, today: date) -> Callable[[Entry], bool]:
+    match name:
+        case "s":
+            tests = [STATES[each] for each in values]
+            return lambda entry: any(test(entry, marks, today) for test in tests)
+        case "t":
+            return lambda entry: entry.card.kind in values
+        case "d":
+            return lambda entry: (
+                entry.deck.id in values or f"{entry.deck.id}/{entry.topic.id}" in values
+            )
+        case _:
+            return lambda entry: entry.card.lab in values

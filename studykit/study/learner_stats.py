@@ -71,6 +71,11 @@ class HomeStats:
         n_cards = sum(topic.cards for topic in topics)
         return sum(topic.mastery * topic.cards for topic in topics) / max(1, n_cards)
 
+    def mastery_of_topic(self, deck_id: str, number: str) -> float:
+        """The same of the topic with this number; 0 if there is none."""
+        found = (t.mastery for t in self.topics if (t.deck_id, t.number) == (deck_id, number))
+        return next(found, 0.0)
+
     def weakest(self, deck_id: str) -> TopicProgress | None:
         """The topic of the deck that is least learned, of those begun; None before the first."""
         begun = [t for t in self.topics if t.deck_id == deck_id and t.unseen < t.cards]

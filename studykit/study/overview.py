@@ -21,6 +21,8 @@ class Overview:
 
     decks: Mapping[str, Counts]
     """Deck id -> what is left of it today."""
+    topics: Mapping[str, Counts]
+    """``deck/topic`` -> what is left of it today."""
     n_siblings: int
     """Reviews held back until tomorrow, because another card of their note is of today."""
     n_beyond: int
@@ -78,6 +80,7 @@ def build_overview(services: Services) -> Overview:
     labs = waiting_labs(services.course, run_labs)
     return Overview(
         decks=day.decks,
+        topics=day.queue.by_topic(services.cards),
         n_siblings=len(day.queue.siblings),
         n_beyond=len(day.queue.beyond),
         n_done=len(store.reviews(today)),

@@ -284,7 +284,7 @@ class StudykitApp(App[None]):
         from studykit.tui.screens.practice_menu import PracticeMenu
 
         if event.by is self.screen:
-            self._put_on_home(PracticeMenu())
+            self._put_on_home(PracticeMenu(event.what))
 
     @on(OpenPart)
     def _open_part(self, event: OpenPart) -> None:

@@ -161,6 +161,9 @@ class OpenCard(Opening):
 class OpenPractice(Opening):
     """The learner wants to choose what to practise."""
 
+    what: str = ""
+    """The deck or topic to begin with, as the command line calls it."""
+
 
 @dataclass
 class OpenPart(Opening):

@@ -34,7 +34,6 @@ MARKS = Marks(suspended=frozenset({"c"}), buried=frozenset({"b"}), flagged=froze
         ("what of", "b c d"),
         ("streams", "c d"),
         ("1.1 keep", "norm-rms"),
-        ("x:y", ""),
         ("s:new", "d"),
         ("s:learning", "c"),
         ("s:rev", "norm-rms b"),
@@ -50,8 +49,10 @@ MARKS = Marks(suspended=frozenset({"c"}), buried=frozenset({"b"}), flagged=froze
         ("t:cloze", ""),
         ("d:core", "norm-rms b c d"),
         ("d:1", "norm-rms b c d"),
-        ("d:2", ""),
-        ("d:other", ""),
+        ("d:core/s", "c d"),
+        ("d:", "norm-rms b c d"),
+        ("l:core/", "norm-rms b c d"),
+        ("l:resid", "norm-rms b c d"),
     ],
 )
 def test_words_and_filters_all_hold(search: str, ids: str) -> None:
@@ -62,13 +63,31 @@ def test_words_and_filters_all_hold(search: str, ids: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "hint"), [("s:nwe", "s: takes new, learning"), ("t:quiz", "t: takes recall, choice")]
+    ("search", "hint"),
+    [
+        ("s:nwe", "s: takes new, learning"),
+        ("t:quiz", "t: takes recall, choice"),
+        ("d:other", "d: takes core"),
+        ("d:2", "d: takes core"),
+        ("l:nope", "l: takes core/residuals"),
+        ("x:y", "x: is no filter; s:state  t:kind  d:deck  l:lab"),
+        ("deck:core", "deck: is no filter"),
+    ],
 )
 def test_a_filter_that_does_not_exist_says_what_does(search: str, hint: str) -> None:
     found = find(build_entries(COURSE, MEMORIES), search, MARKS, TODAY)
 
     assert found.entries == ()
     assert found.hint.startswith(hint)
+
+
+def test_a_colon_that_a_card_has_is_a_part_of_a_word() -> None:
+    """``Note: …`` is looked for as it stands."""
+    card = make_card("noted", question="Note: what is K:V?")
+    entries = build_entries(make_course({"Norms": (card,)}), {})
+    for search in ("note:", "k:v", "2:1"):
+        assert find(entries, search, MARKS, TODAY).hint == ""
+    assert len(find(entries, "note: k:v", MARKS, TODAY).entries) == 1
 
 
 def test_every_card_of_the_course_is_an_entry() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,16 +15,14 @@ from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
 if TYPE_CHECKING:
-    from studykit.progress.runs import RunEntry
     from studykit.review.offers import Offer
+    from studykit.review.study_queue import Counts
     from studykit.study.learner_stats import HomeStats
 
 KEY = "bold $text-primary"
 HEAD = "bold $text-accent"
 N_PROBLEMS = 3
 """Problems of the course that are shown; studykit check lists them all."""
-N_LABS = 6
-"""Labs that are shown; the key x lists them all."""
 
 
 def render_today(overview: Overview) -> Content:
@@ -61,7 +59,8 @@ def render_next(overview: Overview, n_cards: int, today: date, rollover_hour: in
             " runs the lab behind it.",
         )
     if overview.n_due:
-        return Content.assemble(enter, " goes on with the review")
+        marking = ("; ", ("j k", KEY), " mark a deck or a lab")
+        return Content.assemble(enter, " goes on with the review", *marking)
     ahead = outlook(overview.coming, n_cards - overview.n_known, today, rollover_hour)
     return Content.assemble(f"{ahead}. ", ("c", KEY), " practises more")
 
@@ -98,34 +97,13 @@ def render_ahead(stats: HomeStats) -> Content:
     )
 
 
-def render_labs(
-    labs: Mapping[str, LabHeader], waiting: Sequence[LabHeader], runs: Sequence[RunEntry]
-) -> Content:
-    """The first labs, those that wait for a prediction before the others, each with its outcome."""
-    lines = [Content.styled("LABS", HEAD)]
-    order = {header.id: header for header in waiting} | dict(labs)
-    for header in list(order.values())[:N_LABS]:
-        own = [run for run in runs if run.lab == header.id and run.is_complete]
-        lines.append(_lab_line(header, own, is_waiting=header in waiting))
-    if (more := len(order) - N_LABS) > 0:
-        lines.append(Content.styled(f"  and {more} more: x lists them", "$text-muted"))
-    return Content("\n").join(lines)
-
-
-def _lab_line(header: LabHeader, runs: Sequence[RunEntry], *, is_waiting: bool) -> Content:
-    judged = [p.correct for run in runs if (p := run.prediction) and p.correct is not None]
-    if judged and judged[-1]:
-        mark, said = Content.styled("✓", "$text-success"), "last predicted right"
-    elif judged:
-        mark, said = Content.styled("✗", "$text-error"), "last predicted wrong"
-    elif is_waiting:
-        mark, said = Content.styled("?", "$text-accent"), "waits for your prediction"
-    elif runs:
-        mark, said = Content("●"), f"run {len(runs)}×"
-    else:
-        mark, said = Content("–"), "not run yet"
-    said = said.ljust(len("waits for your prediction"))
-    return Content.assemble(mark, (f" {said}  ", "$text-muted"), clean(header.question))
+def render_marked(counts: Counts) -> Content:
+    """What can be done with the marked deck or topic, of which so much can be asked today."""
+    first = Content("Nothing left in it today")
+    if counts.total:
+        first = Content.assemble(("Enter", KEY), f" asks its {plural(counts.total, 'card')}")
+    ways_on = ("   ", ("c", KEY), " practises it   ", ("/", KEY), " lists them")
+    return Content.assemble(first, *ways_on)
 
 
 def render_problems(problems: Sequence[str]) -> Content:

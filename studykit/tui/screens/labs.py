@@ -16,7 +16,7 @@ from studykit.study.run_words import render_state
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
-from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.rows import LongRows, Row, Rows
 from studykit.tui.widgets.safe import Static
 
 
@@ -40,7 +40,7 @@ class LabsScreen(StudyScreen):
         yield Static(Content.styled("Labs", "bold"), id="title")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
             if self.services.course.labs:
-                yield Rows()
+                yield LongRows()
             else:
                 yield Static("This course has no lab that can be read: studykit check says why")
 

@@ -18,7 +18,7 @@ from studykit.study.practising import last_pretests, open_offer, read_offers, ta
 from studykit.text import clean, plural
 from studykit.tui.messages import OpenSitting
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
-from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.rows import LongRows, Row, Rows
 from studykit.tui.widgets.safe import Static
 
 LEADS: Mapping[OfferKind, str] = {
@@ -47,8 +47,9 @@ class PracticeMenu(StudyScreen):
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "") -> None:
         super().__init__()
+        self._what = what
         self._offers: list[Offer] = []
 
     def compose_body(self) -> ComposeResult:
@@ -56,7 +57,7 @@ class PracticeMenu(StudyScreen):
         with Center():
             yield Static(id="about")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
-            yield Rows()
+            yield LongRows()
 
     def on_mount(self) -> None:
         try:
@@ -67,6 +68,8 @@ class PracticeMenu(StudyScreen):
             return
         rows = self.query_one(Rows)
         rows.rows = tuple(self._row(offer, pretests) for offer in self._offers)
+        wanted = (n for n, offer in enumerate(self._offers) if offer.what == self._what)
+        rows.cursor = next(wanted, 0)
         self.watch(rows, "cursor", self._explain)
 
     def _row(self, offer: Offer, pretests: Mapping[str, Practised]) -> Row:

@@ -26,7 +26,7 @@ from studykit.tui.widgets.progress_text import (
     render_mastery_panel,
     render_retention_panel,
 )
-from studykit.tui.widgets.rows import Rows
+from studykit.tui.widgets.rows import LongRows, Rows
 from studykit.tui.widgets.safe import Static
 
 Render = Callable[[ProgressStats, int], Content]
@@ -69,7 +69,7 @@ class ProgressScreen(StudyScreen):
 
     def _panel(self, name: str) -> Panel:
         if name in LISTS:
-            return Panel(LISTS[name], Rows(), id=name)
+            return Panel(LISTS[name], LongRows(), id=name)
         return Panel(TEXTS[name][0], Fitted(lambda _: Content("Counting …")), id=name)
 
     def on_mount(self) -> None:

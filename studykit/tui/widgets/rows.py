@@ -121,6 +121,21 @@ class Rows(Widget, can_focus=True):
         return lines
 
 
+class LongRows(Rows):
+    """Entries to open, of which there may be more than the screen has rows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("home,g", "go_to(0)", "First line", show=False, id="line-first"),
+        Binding("end,G", "go_to(-1)", "Last line", show=False, id="line-last"),
+        Binding("pagedown", "move(10)", "Ten on", show=False, id="lines-on"),
+        Binding("pageup", "move(-10)", "Ten back", show=False, id="lines-back"),
+    ]
+
+    def action_go_to(self, place: int) -> None:
+        """Mark an entry, counted from the end if negative."""
+        self.cursor = place % len(self.rows) if self.rows else 0
+
+
 def row(lead: str, text: str, style: str = "") -> Row:
     """A row of a card's text."""
     return Row(lead, parse_inline(text), style)
