@@ -185,6 +185,9 @@ async def test_nothing_is_predicted_for_the_learner(services: Services) -> None:
         assert services.labs.latest is None
         await pilot.press("b")
         assert "▸ b" in text_of(pilot.app)
+        # A letter that no option has is free for other keys.
+        screen = pilot.app.screen
+        assert screen.check_action("bet", (1,)) and not screen.check_action("bet", (4,))
 
 
 @pytest.mark.parametrize("card_id", ["coin-recall", "coin-number", "coin-choice"])

@@ -109,8 +109,10 @@ class LabScreen(StagedScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in LIVE_IN and self.phase not in LIVE_IN[action]:
             return False
-        if action in ("skip", "bet"):
+        if action == "skip":
             return self._setup.needs_prediction
+        if action == "bet":
+            return parameters[0] in range(self._setup.n_bets)
         if action == "predict":
             return self._setup.needs_prediction and self._setup.pointed_prediction is None
         if action == "run":

@@ -123,6 +123,11 @@ class LabSetup(VerticalScroll, can_focus=False):
         return bool(self._choices) and self.made_prediction is None and not self._is_seen
 
     @property
+    def n_bets(self) -> int:
+        """How many predictions there are to choose from."""
+        return len(self._choices) if self.needs_prediction else 0
+
+    @property
     def made_prediction(self) -> Prediction | None:
         """What was predicted on the card, as long as the knobs are those that it speaks of."""
         return self._prediction if self.knobs == self._opening_knobs else None
@@ -146,7 +151,7 @@ class LabSetup(VerticalScroll, can_focus=False):
 
     def mark(self, bet: int) -> None:
         """Put the cursor on a prediction, if there is one of this index."""
-        if self.needs_prediction and bet < len(self._choices):
+        if bet < self.n_bets:
             self._point(knob=-1, bet=bet)
 
     def move(self, step: int) -> None:
@@ -156,7 +161,7 @@ class LabSetup(VerticalScroll, can_focus=False):
         # From "none marked" the first step down is to the first prediction, up to the last knob.
         if self.is_predicting and self._bets.cursor < 0 and step < 0:
             at += 1
-        n_rows = n_knobs + (len(self._choices) if self.needs_prediction else 0)
+        n_rows = n_knobs + self.n_bets
         at = max(0, min(at + step, n_rows - 1))
         self._point(knob=at if at < n_knobs else -1, bet=at - n_knobs)
 
