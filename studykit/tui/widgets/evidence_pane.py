@@ -163,11 +163,14 @@ class EvidencePane(Vertical):
                 view.show(build_heat_map(figure.title, seeds, caption))
             case "walk":
                 view = await self._picture(WalkView())
+                view.forget()
                 view.show(*find_walk(figure.title, seeds, caption))
 
     async def _picture(self, view: _W) -> _W:
-        """Put `view` in the place of the last picture."""
+        """Put `view` in the place of the last picture; one of its kind there is taken for it."""
         place = self.query_one("#picture", Vertical)
+        for last in place.query_children(type(view)):
+            return last
         await place.remove_children()
         await place.mount(view)
         return view
