@@ -21,7 +21,7 @@ from studykit.course.cards import Kind
 from studykit.course.decks import load_course
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating
-from studykit.settings import load_settings
+from studykit.settings_file import load_settings
 from studykit.study.services import Services
 
 SETTINGS = "[review]\nreviews_per_day = 9999\nask_confidence = false\n"

@@ -12,9 +12,9 @@ from studykit.settings import (
     HOME_VARIABLE,
     Settings,
     bundled_course_root,
-    load_settings,
     user_paths,
 )
+from studykit.settings_file import load_settings
 
 
 def write(path: Path, text: str) -> Path:
@@ -134,6 +134,7 @@ def test_a_mistake_is_told_where_it_stands(text: str, place: str, tmp_path: Path
         ("[lab]\ndevice = '" + "x" * 9000 + "'", "2:1: lab.device: unknown device 'xxx"),
         ("[lab]\n" + ".".join("a" * 20_000) + " = 1", "2:1: too many dots"),
         ("[review]\nlearning_steps_minutes = [" + "1," * 5000 + "]", "2:1: .*: 5000 steps"),
+        ("[lab]\n" + "x" * 9000 + " = 1", "2:1: lab.xxx"),
         ("# " + "x" * 70_000, "1:1: is too large .at most 64 KiB"),
     ],
     ids=lambda text: text[:20],

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, clock_from_environment
 from studykit.errors import LabError, UsageError
-from studykit.settings import Paths, Settings, bundled_course_root, load_settings, user_paths
+from studykit.settings import Paths, Settings, bundled_course_root, user_paths
+from studykit.settings_file import load_settings
 from studykit.text import plural
 
 if TYPE_CHECKING:

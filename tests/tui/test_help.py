@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.command import CommandPalette
 
-from studykit.settings import Settings, load_settings
+from studykit.settings import Settings
+from studykit.settings_file import load_settings
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.help import HelpScreen
 from studykit.tui.screens.home import HomeScreen

@@ -1,0 +1,223 @@
+"""The settings file: one TOML file, its mistakes told by their places."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from studykit.errors import Place, SettingsError
+from studykit.files import open_regular
+from studykit.settings import LabSettings, ReviewSettings, ScreenSettings, Settings
+from studykit.text import clean
+
+LARGEST_BYTES = 64 * 1024
+MOST_DOTS = 100
+"""In one line: Python's parser takes half a minute for a key of thirty thousand parts."""
+MOST_STEPS = 20
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in the TOML file at `path`, or the defaults if there is none.
+
+    Raises `SettingsError` for a file that cannot be read, an unknown key or a wrong value.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            hint = f"at most {LARGEST_BYTES // 1024} KiB"
+            raise SettingsError("is too large", place=Place(path), hint=hint)
+        content = content.removeprefix(codecs.BOM_UTF8)
+        source = content.decode()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        reason = error.strerror or "input error"
+        raise SettingsError(f"cannot be read: {reason}", place=Place(path)) from None
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        what = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise SettingsError(what, place=_place(path, before), hint="save it as UTF-8") from None
+    return _SettingsFile(path, source).parse()
+
+
+def _place(path: Path, before: str) -> Place:
+    """Where the text `before` ends."""
+    return Place(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+_WHERE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
+"""How tomllib ends its messages."""
+_LONG_DIGITS = re.compile("[0-9][0-9_]{300,}")
+
+
+class _SettingsFile:
+    """A settings file that is being read: values by their keys, errors by their places."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path = path
+        self._source = source.replace("\r\n", "\n")
+
+    def parse(self) -> Settings:
+        """The settings; raises `SettingsError` for the first mistake."""
+        tables: dict[str, type[Any]] = {
+            "review": ReviewSettings,
+            "lab": LabSettings,
+            "screen": ScreenSettings,
+        }
+        values: dict[str, Any] = {}
+        for name, table in self._document().items():
+            if name not in tables and name != "keys":
+                raise self._wrong(name, "unknown table", f"one of {', '.join([*tables, 'keys'])}")
+            if not isinstance(table, dict):
+                raise self._wrong(name, "must be a table", f"write [{name}]")
+            values[name] = (
+                self._keys(table) if name == "keys" else self._table(tables[name], name, table)
+            )
+        return Settings(**values)
+
+    def _document(self) -> dict[str, Any]:
+        for n, line in enumerate(self._source.split("\n"), start=1):
+            if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+                raise SettingsError("too many dots", place=Place(self._path, n), hint="mend it")
+        try:
+            return tomllib.loads(self._source)
+        except tomllib.TOMLDecodeError as error:
+            what, where = str(error), _WHERE.search(str(error))
+            place = _place(self._path, self._source.rstrip())
+            if where:
+                what = what[: where.start()]
+                if where[1]:
+                    place = Place(self._path, int(where[1]), int(where[2]))
+            raise SettingsError(f"not valid TOML: {clean(what)}", place=place) from None
+        except RecursionError:
+            where = re.search(r"[\[{]{9}", self._source)
+            place = _place(self._path, self._source[: where.start() if where else 0])
+            raise SettingsError("nested too deeply", place=place, hint="mend it") from None
+        except ValueError:  # of a whole number that Python does not read
+            where = _LONG_DIGITS.search(self._source)
+            place = _place(self._path, self._source[: where.start() if where else 0])
+            raise SettingsError("a number is too long", place=place, hint="mend it") from None
+
+    def _keys(self, table: dict[str, Any]) -> dict[str, str]:
+        for name, keys in table.items():
+            if not isinstance(keys, str):
+                raise self._wrong(f"keys.{name}", "must be text", 'like rate-good = "g"')
+        return table
+
+    def _table(self, cls: type[Any], table_name: str, table: dict[str, Any]) -> Any:
+        hints = get_type_hints(cls)
+        known = [item.name for item in fields(cls)]
+        parsed: dict[str, Any] = {}
+        for name, value in table.items():
+            where = f"{table_name}.{name}"
+            if name not in known:
+                raise self._wrong(where, "unknown setting", f"one of {', '.join(known)}")
+            parsed[name] = self._value(hints[name], value, where)
+            self._check_range(name, parsed[name], where)
+        return cls(**parsed)
+
+    def _value(self, hint: Any, value: Any, where: str) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if hint is bool and isinstance(value, bool):
+            return value
+        if hint is int and is_number and isinstance(value, int):
+            return value
+        if hint is float and is_number:
+            return _as_float(value)
+        if hint is str and isinstance(value, str):
+            return value
+        if hint == tuple[float, ...] and isinstance(value, list):
+            return tuple(self._value(float, item, where) for item in value)
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        wanted = names.get(hint, "a list of numbers")
+        raise self._wrong(where, f"{_shown(value)} is not {wanted}", "mend it")
+
+    def _check_range(self, name: str, value: Any, where: str) -> None:
+        if name in _RANGES:
+            low, high = _RANGES[name]
+            if not low <= value <= high:
+                raise self._wrong(where, f"{_shown(value)} is out of range", f"{low} to {high}")
+        elif name.endswith("_steps_minutes"):
+            if len(value) > MOST_STEPS:
+                raise self._wrong(where, f"{len(value)} steps", f"at most {MOST_STEPS}")
+            if any(not 0 < step < 1440 for step in value):
+                raise self._wrong(where, "a step must be shorter than a day", "minutes")
+        elif name == "device" and value not in _DEVICES:
+            hint = f"one of {', '.join(_DEVICES)}"
+            raise self._wrong(where, f"unknown device {_shown(value)}", hint)
+
+    def _wrong(self, where: str, what: str, hint: str) -> SettingsError:
+        """An error of the setting `where`, as in "review" or "review.new_per_day"."""
+        table, _, name = where.partition(".")
+        called = clean(where if len(where) <= 80 else where[:79] + "…")
+        return SettingsError(f"{called}: {what}", place=self._find(table, name), hint=hint)
+
+    def _find(self, table: str, name: str) -> Place:
+        """The place of a table, or of a setting in it; the file's beginning if it is not found.
+
+        TOML has more ways to write a key than are tried here.
+        """
+        is_inside = False
+        place = Place(self._path)
+        for n, line in enumerate(self._source.split("\n"), start=1):
+            if found := _HEADER.match(line):
+                is_inside = _bare(found["key"]) == table
+            elif found := _ASSIGNMENT.match(line):
+                keys = [_bare(key) for key in found["key"].split(".")]
+                if ([table] if is_inside else []) + keys == [table, name]:
+                    return Place(self._path, n, found.start("key") + 1)
+                if is_inside or keys[0] != table:
+                    continue
+                inline = re.search(rf"\b{re.escape(name)}\b", line[found.end() :]) if name else None
+                start = found.end() + inline.start() if inline else found.start("key")
+                return Place(self._path, n, start + 1)
+            else:
+                continue
+            if is_inside:
+                place = Place(self._path, n, found.start("key") + 1)
+                if not name:
+                    return place
+        return place
+
+
+_KEY = r"""(?P<key>(?:[\w-]+|"[^"\\]*"|'[^']*')(?:[ \t]*\.[ \t]*(?:[\w-]+|"[^"\\]*"|'[^']*'))*)"""
+_HEADER = re.compile(rf"[ \t]*\[{{1,2}}[ \t]*{_KEY}")
+_ASSIGNMENT = re.compile(rf"[ \t]*{_KEY}[ \t]*=")
+
+
+def _bare(key: str) -> str:
+    return key.strip(" \t\"'")
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _shown(value: object) -> str:
+    """A value inside a message: short, on one line."""
+    try:
+        text = clean(repr(value))
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "a number of very many digits"
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+_RANGES = {
+    "new_per_day": (0, 9999),
+    "reviews_per_day": (0, 9999),
+    "desired_retention": (0.7, 0.97),
+    "maximum_interval_days": (1, 36500),
+    "rollover_hour": (0, 23),
+    "threads": (0, 1024),
+    "time_limit_seconds": (1, 86400),
+}
+_DEVICES = ("auto", "cpu", "cuda")
