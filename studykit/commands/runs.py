@@ -167,7 +167,8 @@ class ProgressLine:
 
 
 def say_run(header: LabHeader, result: RunResult) -> None:
-    """Print how the run was made, its verdicts and its measurements."""
+    """Print how the run was made, its verdicts, its measurements and what it printed itself."""
+    from studykit.lab.events import Printed
     from studykit.lab.results import invitations
 
     knobs = " ".join(f"{name}={value}" for name, value in result.knobs.items())
@@ -188,6 +189,9 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     if result.seeds:
         say()
         _say_measurements(result)
+    for seed in result.seeds:
+        for printed in seed.all(Printed):
+            say(f"\nprinted by seed {seed.seed}:\n{printed.text.rstrip()}")
     for _, title, invitation in invitations(result.seeds):
         say(f"\n{title}: {invitation} on the lab's screen (x in studykit)")
 

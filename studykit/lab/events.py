@@ -12,6 +12,10 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 MAX_PIECE_POINTS = 10_000
 """Points of a curve that are sent in one message."""
+MAX_PRINTED = 100_000
+"""Characters that are kept of what one seed prints."""
+MAX_PRINTED_PIECE = 50_000
+"""Characters that are sent in one message; JSON writes one in up to twelve bytes."""
 
 
 class Event:
@@ -161,6 +165,28 @@ class Walk(Event):
     @property
     def invitation(self) -> str:
         return f"{len(self.steps)} steps to go through"
+
+
+@dataclass(frozen=True, slots=True)
+class Printed(Event):
+    """What a seed has printed; the engine makes it of what goes to stdout, a lab only prints."""
+
+    named_by: ClassVar[tuple[str, ...]] = ()
+    grows: ClassVar[bool] = True
+    text: str
+    """As it was printed, line ends included."""
+
+    @classmethod
+    def joined(cls, chunks: Sequence[Self]) -> Self:
+        """The text of all chunks, as much of it as is kept."""
+        if len(chunks) == 1:
+            return chunks[0]
+        return cls("".join(chunk.text for chunk in chunks)[:MAX_PRINTED])
+
+    def pieces(self) -> Iterator[Self]:
+        """The text in chunks of at most `MAX_PRINTED_PIECE`."""
+        for start in range(0, max(len(self.text), 1), MAX_PRINTED_PIECE):
+            yield replace(self, text=self.text[start : start + MAX_PRINTED_PIECE])
 
 
 Document: TypeAlias = dict[str, Any]

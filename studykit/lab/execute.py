@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import io
 import os
 import platform
 import random
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TextIO
 
-from studykit.lab.events import Document, Event, Measurement
+from studykit.lab.events import MAX_PRINTED, Document, Event, Measurement, Printed
 from studykit.lab.importing import PACKAGE, Own, expose_labs
 from studykit.lab.protocol import checked
 
 MAX_TRACE_LINES = 40
+MORE_PRINTED = "\n… more was printed than is kept\n"
 
 
 class EventSink(Protocol):
@@ -53,6 +56,62 @@ def execute(request: Document, outbox: EventSink) -> Document:
 
 
 def _run(request: Document, outbox: EventSink) -> None:
+    printed = _Prints(sys.stdout, outbox)
+    with contextlib.redirect_stdout(printed):
+        try:
+            _run_seeds(request, outbox, printed)
+        finally:
+            printed.end()
+
+
+class _Prints(io.TextIOBase):
+    """Takes what the lab prints to the run's messages, by whole lines, and to the log as ever.
+
+    What is printed before the first seed belongs to it.
+    """
+
+    def __init__(self, log: TextIO, outbox: EventSink) -> None:
+        self._log = log
+        self._outbox = outbox
+        self._seed: int | None = None
+        self._rest = ""
+        self._n_left = MAX_PRINTED - len(MORE_PRINTED)
+        self._lock = threading.RLock()  # a lab may print from several threads
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        with self._lock:
+            if self._n_left > 0:
+                self._rest += text[: self._n_left]
+                self._n_left -= len(text)
+                if self._n_left <= 0:
+                    self._rest += MORE_PRINTED
+                if self._seed is not None and "\n" in self._rest:
+                    lines, _, self._rest = self._rest.rpartition("\n")
+                    self._outbox.put(self._seed, Printed(f"{lines}\n"))
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+    def begin(self, seed: int) -> None:
+        """From now on it is `seed` that prints."""
+        with self._lock:
+            self._seed = seed
+            self._n_left = MAX_PRINTED - len(MORE_PRINTED)
+
+    def end(self) -> None:
+        """Send the line that the seed has not ended."""
+        with self._lock:
+            if self._rest and self._seed is not None:
+                self._outbox.put(self._seed, Printed(self._rest))
+            self._rest = ""
+
+
+def _run_seeds(request: Document, outbox: EventSink, printed: _Prints) -> None:
     _check_needs(request["needs"], request["device"])
     lab = _import_lab(Path(request["root"]), request["lab"], request["file"])
     if not callable(getattr(lab, "run", None)):
@@ -64,6 +123,7 @@ def _run(request: Document, outbox: EventSink) -> None:
     if request["budget"] is not None:
         settings["budget"] = request["budget"]
     for seed in request["seeds"]:
+        printed.begin(seed)
         _seed_generators(seed)
         events = lab.run(**settings, seed=seed)
         if not isinstance(events, Iterable):
@@ -80,6 +140,7 @@ def _run(request: Document, outbox: EventSink) -> None:
         if missing := [name for name in request["measures"] if name not in measured]:
             names = ", ".join(missing)
             raise _RuleError(f"run measured no {names}: yield it, or mend the name in HOLDS_IF")
+        printed.end()
         outbox.send({"type": "measured", "seed": seed})
 
 

@@ -33,11 +33,13 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from studykit.lab.events import (
+    MAX_PRINTED,
     Curve,
     Document,
     Event,
     HeatMap,
     Measurement,
+    Printed,
     Progress,
     Step,
     Table,
@@ -214,12 +216,17 @@ def _checked_walk(walk: Walk) -> Walk:
     return Walk(_text(walk.title, walk), rows, map_columns, columns, tuple(steps), covered)
 
 
+def _checked_printed(event: Printed) -> Printed:
+    return Printed(_text(event.text, event, MAX_PRINTED))
+
+
 CHECKS: dict[type, Callable[[Any], Event]] = {
     Progress: _checked_progress,
     Measurement: _checked_measurement,
     Curve: _checked_curve,
     HeatMap: _checked_heat_map,
     Table: _checked_table,
+    Printed: _checked_printed,
     Walk: _checked_walk,
 }
 """What a lab may yield, and how each is checked."""
@@ -252,11 +259,11 @@ def _switch(value: object, name: str, event: object) -> bool:
     return value
 
 
-def _text(value: object, event: object) -> str:
+def _text(value: object, event: object, longest: int = LONGEST_TEXT) -> str:
     if not isinstance(value, str):
         raise _fault(event, f"{type(value).__name__} where text must be")
-    if len(value) > LONGEST_TEXT:
-        raise _fault(event, f"a text of {len(value):,} characters (at most {LONGEST_TEXT:,})")
+    if len(value) > longest:
+        raise _fault(event, f"a text of {len(value):,} characters (at most {longest:,})")
     return str(value)
 
 

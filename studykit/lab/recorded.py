@@ -14,7 +14,7 @@ from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.course.source import read_source
 from studykit.errors import CourseError, LabError, Place
 from studykit.files import locked, replace_file
-from studykit.lab.events import Curve, Event
+from studykit.lab.events import Curve, Event, Printed
 from studykit.lab.protocol import FLOAT
 from studykit.lab.results import RunResult, Status, result_from_json, result_to_json
 from studykit.lab.verdicts import judge_again
@@ -169,7 +169,8 @@ def _lighten(run: RunResult) -> RunResult:
     known: set[tuple[str, ...]] = set()
     seeds = []
     for seed in run.seeds:
-        kept = [event for event in seed.events if event.key not in known]
+        told = [event for event in seed.events if not isinstance(event, Printed)]
+        kept = [event for event in told if event.key not in known]
         known |= {event.key for event in kept if event.is_shown_once}
         seeds.append(replace(seed, events=tuple(map(_lightened, kept))))
     return replace(run, seeds=tuple(seeds), seconds=round(run.seconds, 2), trace="", recorded=True)

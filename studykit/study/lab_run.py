@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from studykit.course.cards import Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.collect import SeedSoFar
-from studykit.lab.events import Curve, Progress
+from studykit.lab.events import Curve, Printed, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, Started
 from studykit.lab.results import Prediction, RunResult, SeedResult
 from studykit.study.evidence_words import render_seed
@@ -56,6 +56,8 @@ class LabRun:
     """Why the result could not be stored or the run not be started, in one line."""
     is_seen: bool
     """A screen has shown how it ended."""
+    has_printed: bool
+    """Some seed has printed something."""
     n_reported: int
     """Grows with every message that is neither progress nor a point of a curve."""
 
@@ -84,6 +86,7 @@ class LabRun:
         self.stored = None
         self.problem = ""
         self.is_seen = False
+        self.has_printed = False
         self.n_reported = 0
         # As the runner gathers them: they grow without being told of here.
         self._seeds: dict[int, SeedSoFar] = {}
@@ -141,6 +144,11 @@ class LabRun:
         return render_seed([*self._seeds][-1], len(self._seeds), self.n_seeds)
 
     @property
+    def has_log(self) -> bool:
+        """There is something to read of how it went: prints, or why it broke off."""
+        return self.has_printed or (self.result is not None and self.result.trace != "")
+
+    @property
     def seeds(self) -> tuple[SeedResult, ...]:
         """Everything that was measured, the seeds that were broken off included."""
         if not self._seeds and self.result is not None:
@@ -185,6 +193,8 @@ class LabRun:
                     self.progress = message.event
                 elif isinstance(message.event, Curve):
                     self.latest_chart = message.event.chart
+                elif isinstance(message.event, Printed):
+                    self.has_printed = True
             case Finished():
                 self.result = message.result
 

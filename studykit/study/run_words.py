@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from studykit.lab.events import Printed
 from studykit.lab.results import Status
 from studykit.study.evidence_words import claims_of
 from studykit.study.lab_run import LabRun
@@ -18,6 +19,17 @@ _ENDINGS: dict[Status, str] = {
     "skipped": "could not be run here",
 }
 _CAME_TRUE = {True: "right", False: "wrong", None: "not decided"}
+
+
+def render_log(run: LabRun) -> str:
+    """What each seed has printed, then how a run ended that broke off."""
+    parts = []
+    for seed in run.seeds:
+        for printed in seed.all(Printed):
+            parts.append(f"seed {seed.seed} printed\n\n{printed.text}")
+    if run.result is not None and run.result.trace:
+        parts.append(run.result.trace)
+    return "\n".join(parts)
 
 
 def render_state(run: LabRun) -> str:

@@ -71,6 +71,12 @@ def test_a_run_prints_verdicts_and_measurements(run: Run) -> None:
     assert outcome.err == ""
 
 
+def test_what_a_lab_prints_stands_at_the_end(run: Run, course: Path) -> None:
+    edit(lab_file(course), "    hits = 0\n", "    hits = 0\n    print('at first', seed)\n")
+    told = run("lab", "run", LAB, "--trust").out
+    assert told.endswith("\nprinted by seed 0:\nat first 0\n\nprinted by seed 1:\nat first 1\n")
+
+
 @pytest.mark.parametrize(
     ("settings", "knobs"),
     [

@@ -140,7 +140,7 @@ def test_an_event_becomes_plain_and_travels(event: Event, expected: Event) -> No
         (Walk("w", ["q"], ["k"], ["m"], [(0, 0)]), "step 1: tuple where a Step must be"),  # type: ignore[list-item]
         (
             {"loss": 1},
-            "a lab yields Progress, Measurement, Curve, HeatMap, Table or Walk, not dict",
+            "a lab yields Progress, Measurement, Curve, HeatMap, Table, Printed or Walk, not dict",
         ),
     ],
 )

@@ -92,3 +92,35 @@ async def test_a_version_that_cannot_be_read_is_mended_by_the_next_edit(
         will_replace(monkeypatch, editor, "nothing", "like this")
         await pilot.press("e")
         assert "Nothing was changed in" in " ".join(text_of(app).split())
+
+
+async def test_prints_stand_beside_the_numbers_and_whole_in_the_log(
+    services: Services, editor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the lab runs and after it; the log grows while it is read."""
+    app = StudykitApp(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_home(pilot)
+        knobs = {"mood": "slow"}
+        await app.push_screen(LabScreen(services.course.labs["coins/toss"], knobs, None))
+        will_replace(monkeypatch, editor, "    heads = 0", "    heads = print(*range(9)) or 0")
+        await pilot.press("e")
+        await pilot.pause()
+        will_replace(monkeypatch, editor, "time.sleep(60)", 'print("slow [b]"); time.sleep(2)')
+        await pilot.press("e")
+        await pilot.pause()
+        assert "v log" not in text_of(app)
+        await pilot.press("s")
+        await until(pilot, lambda: "PRINTED" in text_of(app))
+        assert "0 1 2 3 4 5 6 7 8" in text_of(app)
+        await until(pilot, lambda: "v log" in text_of(app))
+        await pilot.press("v")
+        await pilot.pause()
+        assert "seed 1 printed" not in text_of(app)
+        await until(pilot, lambda: "seed 1 printed" in text_of(app))
+        await until(pilot, lambda: text_of(app).count("slow [b]") == 2)
+        await pilot.press("q")
+        screen = app.screen
+        assert isinstance(screen, LabScreen)
+        await until(pilot, lambda: screen.phase == "outcome")
+        assert "PRINTED  the last lines; v shows all" in text_of(app)

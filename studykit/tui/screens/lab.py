@@ -21,6 +21,7 @@ from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
 from studykit.study.lab_run import QUICK_LOOK, LabRun
+from studykit.study.run_words import render_log
 from studykit.text import clean
 from studykit.tui.messages import AnswerUnclear, OpenLab, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
@@ -123,7 +124,7 @@ class LabScreen(StagedScreen):
         if action == "quick_look":
             return self._header.takes_budget
         if action == "log":
-            return self._trace != ""
+            return self._lab_run is not None and self._lab_run.has_log
         if action == "change" and self.phase == "knobs":
             return True
         return super().check_action(action, parameters)
@@ -226,7 +227,8 @@ class LabScreen(StagedScreen):
     @property
     def _figures(self) -> tuple[object, ...]:
         """What decides which keys are live on the stage."""
-        return self._stage.has_figures, self._stage.shows
+        has_log = self._lab_run is not None and self._lab_run.has_log
+        return self._stage.has_figures, self._stage.shows, has_log
 
     async def _tick(self) -> None:
         run = self._lab_run
@@ -307,15 +309,13 @@ class LabScreen(StagedScreen):
         self._setup.ask_again(is_known=is_known)
         self._set_up()
 
-    @property
-    def _trace(self) -> str:
-        result = self._lab_run.result if self._lab_run else None
-        return result.trace if result else ""
+    def _log_text(self) -> str:
+        return render_log(self._lab_run) if self._lab_run is not None else ""
 
     def action_log(self) -> None:
         from studykit.tui.screens.lab_source import LabLogScreen
 
-        self.app.push_screen(LabLogScreen(self._header.id, self._trace))
+        self.app.push_screen(LabLogScreen(self._header.id, self._log_text))
 
     def action_source(self) -> None:
         from studykit.tui.screens.lab_source import LabSourceScreen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -18,6 +19,9 @@ from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
 from studykit.tui.widgets.source_view import SourceView, first_line
+
+LOOK_SECONDS = 0.5
+"""How often a log that may still grow is read."""
 
 
 class LabSourceScreen(StudyScreen):
@@ -109,7 +113,7 @@ class LabSourceScreen(StudyScreen):
 
 
 class LabLogScreen(StudyScreen):
-    """The trace of one run, as it came."""
+    """What one run has printed and its trace, as they come."""
 
     BINDING_GROUP_TITLE = "Log of a lab"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -124,19 +128,32 @@ class LabLogScreen(StudyScreen):
     }
     """
 
-    def __init__(self, lab_id: str, trace: str) -> None:
+    def __init__(self, lab_id: str, read: Callable[[], str]) -> None:
         super().__init__()
         self._lab_id = lab_id
-        self._trace_text = trace
+        self._read = read
+        self._shown = ""
 
     def compose_body(self) -> ComposeResult:
         yield Static(Content.styled(f"Log of {self._lab_id}", "bold"), classes="title")
         with VerticalScroll(can_focus=False):
-            yield Static(clean(self._trace_text))
+            yield Static(id="log")
 
     def on_mount(self) -> None:
-        """The end says why, so begin there."""
-        self.query_one(VerticalScroll).scroll_end(animate=False)
+        self._look()
+        self.set_interval(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Show what is new; the end says why, so it is kept in sight where it was."""
+        text = self._read()
+        if text == self._shown:
+            return
+        self._shown = text
+        body = self.query_one(VerticalScroll)
+        was_at_end = body.scroll_y >= body.max_scroll_y
+        self.query_one("#log", Static).update(clean(text))
+        if was_at_end:
+            body.scroll_end(animate=False)
 
     def action_scroll(self, step: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)

@@ -28,6 +28,7 @@ from studykit.tui.widgets.outcome import (
     render_numbers,
     render_outcome,
     render_prediction,
+    render_printed,
     render_votes,
 )
 from studykit.tui.widgets.safe import Static
@@ -250,4 +251,5 @@ class LabStage(Vertical):
             return Content("")
         if run.is_over:
             return render_outcome(run, self._known, width, with_tests=self._with_tests)
-        return render_numbers(run.seeds, width)
+        parts = (render_printed(run.seeds, width), render_numbers(run.seeds, width))
+        return Content("\n\n").join(part for part in parts if part.plain)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
-from studykit.lab.events import Table
+from studykit.lab.events import Printed, Table
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
 from studykit.study.evidence_words import claims_of, render_budget, render_origin, render_seed
 from studykit.study.lab_run import LabRun
@@ -30,6 +30,8 @@ _BROKEN_OFF: dict[Status, str] = {
 
 _EMPHASIS = re.compile(r"\*(?! )([^*\n]+)(?<! )\*")
 _TITLES = ("How to read it", "What the literature reports", "Out of scope")
+MOST_PRINTED = 4
+"""Lines of what a lab has printed that stand beside its numbers."""
 _MEASURE = 88
 """Columns of running text: longer lines are hard to read."""
 
@@ -55,6 +57,8 @@ def render_outcome(
         blocks += [Content(""), hang(Content.styled("INSTEAD  ", "bold"), origin, width)]
     seeds = shown.seeds if shown else run.seeds
     blocks += _invitations(seeds, width)
+    if (printed := render_printed(seeds, width)).plain:
+        blocks += [Content(""), printed]
     numbers = render_numbers(seeds, width)
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
@@ -78,6 +82,18 @@ def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
     if seeds:
         parts += [render_table(table, width) for table in seeds[-1].all(Table)]
     return Content("\n\n").join(part for part in parts if part.plain)
+
+
+def render_printed(seeds: Sequence[SeedResult], width: int) -> Content:
+    """The last lines of the last seed that has printed something; empty if none has."""
+    told = [printed.text for seed in seeds for printed in seed.all(Printed)]
+    lines = told[-1].rstrip("\n").split("\n") if told else []
+    more = "  the last lines; v shows all" if len(told) > 1 or len(lines) > MOST_PRINTED else ""
+    if not lines:
+        return Content("")
+    rows = [Content(clean(line)).truncate(width, ellipsis=True) for line in lines[-MOST_PRINTED:]]
+    head = Content.assemble(("PRINTED", "bold"), (more, "$text-muted"))
+    return Content("\n").join([head, *rows])
 
 
 def render_prediction(
