@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from studykit.course.cards import Predict
-from studykit.progress.stats import retention_since
+from studykit.progress.stats import KnownCounts, retention_since
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating
 from studykit.review.study_queue import Counts
@@ -86,7 +86,10 @@ def test_the_weakest_topic_is_one_that_was_begun(store: Store) -> None:
 
 
 def test_a_day_outside_the_thirty_does_not_count() -> None:
-    known = {TODAY - timedelta(days=30): (10, 0), TODAY - timedelta(days=29): (4, 3)}
+    known = {
+        TODAY - timedelta(days=30): KnownCounts(10, 0, 0, 0),
+        TODAY - timedelta(days=29): KnownCounts(4, 3, 0, 0),
+    }
 
     retention = retention_since(known, TODAY - timedelta(days=29))
 

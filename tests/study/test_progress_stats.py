@@ -6,12 +6,16 @@ from datetime import timedelta
 
 from studykit.lab.results import Prediction
 from studykit.progress.runs import RunEntry
-from studykit.progress.stats import Sureness, retention
+from studykit.progress.stats import KnownCounts, Sureness, retention
 from studykit.study.learner_stats import build_progress_stats, calibration
 from tests.progress.builders import make_run
 from tests.progress.history import COURSE, MEMORIES, RUNS, SCHEDULER, TODAY, whole_summary
 
-KNOWN = {TODAY: (4, 4), TODAY - timedelta(days=10): (6, 3), TODAY - timedelta(days=80): (10, 9)}
+KNOWN = {
+    TODAY: KnownCounts(4, 4, 0, 0),
+    TODAY - timedelta(days=10): KnownCounts(6, 3, 0, 0),
+    TODAY - timedelta(days=80): KnownCounts(10, 9, 0, 0),
+}
 ENTRIES = [RunEntry.of(run.id, run.result, run.card_id, run.prediction) for run in RUNS]
 
 

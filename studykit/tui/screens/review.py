@@ -13,6 +13,7 @@ from studykit.review.schedule import Rating, turned_leech
 from studykit.review.session import Session
 from studykit.study.sitting import CAPPED, TOO_GOOD, Sitting, intervals, next_time
 from studykit.study.words import few
+from studykit.tui.messages import OpenLab
 from studykit.tui.screens.asking import KEY, AskingScreen
 from studykit.tui.screens.review_keys import REVIEW_KEYS
 from studykit.tui.widgets.card_view import CardView, Evidence
@@ -115,6 +116,21 @@ class ReviewScreen(AskingScreen):
             way_on = "; its intervals are new, and a rating here counts beside the other"
         self.warn(f"changed in another window: {few(changed)}{way_on}")
         return is_current
+
+    # At the end
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "missed_labs":
+            return any(end.next_lab is not None for end in self.query(SittingEnd))
+        return super().check_action(action, parameters)
+
+    def action_missed_labs(self) -> None:
+        """Open the lab behind the next of the day's misses; the end stands here afterwards."""
+        card = self.query_one(SittingEnd).open_next()
+        header = self.services.lab_of(card) if card else None
+        if card is not None and header is not None:
+            wish = OpenLab(self, header, card.knobs, card, is_answered=True)
+            self.app.post_message(wish)
 
     # Putting aside
 

@@ -106,6 +106,7 @@ REVIEW_KEYS: list[BindingType] = [
     # b and f are options' letters while those are chosen from; the signs are always free.
     _quiet("s", "suspend", "suspend", "suspend-card", "Never ask this card (u takes it back)"),
     _quiet("b,minus", "bury", "bury", "bury-card", "Not today; tomorrow again"),
+    _key("x", "missed_labs", "their labs", "missed-labs", "At the end: the labs behind the misses"),
     *_BESIDES,
 ]
 
