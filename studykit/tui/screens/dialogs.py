@@ -96,7 +96,7 @@ class TrustScreen(OwnKeys, ModalScreen[Literal["now", "own", "no"]]):
                     ("y", key),
                     "  run them, and ask again when they change\n",
                     ("o", key),
-                    "  they are my own: run them, and do not ask again\n",
+                    "  they are mine: run them, and never ask again\n",
                     ("n", key),
                     "  do not run them",
                 )
