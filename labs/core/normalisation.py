@@ -95,7 +95,7 @@ LITERATURE = {
 NORMS: tuple[Norm, ...] = ("none", "pre", "post")
 LABELS: dict[str, str] = {norm: norm for norm in NORMS}
 UNTRAINED = {**LABELS, "uniform": "none, uniform attention"}
-BUDGET = Budget(n_steps=160, batch_size=8, n_held_out=512)
+BUDGET = Budget(n_steps=110, batch_size=8, n_held_out=512, n_evaluations=8)
 RATES = (0.003, 0.01, 0.03)
 COLUMNS = tuple(f"rate {rate:g}" for rate in RATES)
 SEQ_LEN = 16

@@ -231,12 +231,16 @@ def lockstep(*runs: Iterator[Evaluation]) -> Iterator[tuple[Evaluation, ...]]:
     """Evaluations of several runs, step by step, while they train at the same time.
 
     Each run has a thread of its own and PyTorch's operations keep to it: operations this small
-    are slower, not faster, when each is spread over several threads.
+    are slower, not faster, when each is spread over several threads. Numbers below 1e-38, such
+    as the weights of a saturated softmax, count as 0 there: a processor takes many times as long
+    for them as for others.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(len(runs)) as pool:
+        with ThreadPoolExecutor(
+            len(runs), initializer=torch.set_flush_denormal, initargs=(True,)
+        ) as pool:
             while True:
                 reached = [e for e in pool.map(next, runs, repeat(None)) if e is not None]
                 if len(reached) < len(runs):

@@ -163,6 +163,19 @@ def test_each_row_is_clipped_by_its_own_norm() -> None:
     torch.testing.assert_close(clipped, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
+def test_training_spends_no_time_on_numbers_too_small_to_matter() -> None:
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot count them as 0")
+
+    def halve_the_smallest() -> Iterator[Evaluation]:
+        yield Evaluation(0, (float(torch.tensor(torch.finfo(torch.float32).tiny) / 2),))
+
+    ((evaluation,),) = lockstep(halve_the_smallest())
+    assert evaluation.losses == (0.0,)
+    (outside,) = halve_the_smallest()
+    assert outside.losses > (0.0,)
+
+
 def test_training_together_is_training_alone() -> None:
     together = final_losses([build_model(0), build_model(1)], [0.01, 0.003])
     alone = final_losses([build_model(0)], [0.01]) + final_losses([build_model(1)], [0.003])
