@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
@@ -147,3 +148,30 @@ def _passes(name: str, values: Sequence[str], marks: Marks, today: date) -> Call
             )
         case _:
             return lambda entry: entry.card.lab in values
+
+
+Recall = Callable[[Memory], float]
+"""The probability that a card is recalled today."""
+
+ORDERS: Mapping[str, Callable[[Entry, Recall], tuple[float, ...]]] = {
+    "course": lambda entry, recall: (),
+    "due day": lambda entry, recall: (_due_ordinal(entry),),
+    "recall, lowest first": lambda entry, recall: (_recall(entry, recall),),
+    "lapses, most first": lambda entry, recall: (-entry.memory.lapses, _recall(entry, recall)),
+}
+"""What a list of cards can be in the order of; cards that are alike stay in the course's."""
+
+
+def in_order(entries: Iterable[Entry], order: str, recall: Recall) -> tuple[Entry, ...]:
+    """The entries by one of `ORDERS`; cards never reviewed stand last."""
+    key = ORDERS[order]
+    return tuple(sorted(entries, key=lambda entry: key(entry, recall)))
+
+
+def _due_ordinal(entry: Entry) -> float:
+    due = entry.memory.due_day
+    return math.inf if due is None else due.toordinal()
+
+
+def _recall(entry: Entry, recall: Recall) -> float:
+    return math.inf if entry.memory.state is State.NEW else recall(entry.memory)

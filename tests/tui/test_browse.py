@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from textual.pilot import Pilot
 
@@ -60,6 +62,72 @@ async def test_an_unknown_filter_and_no_card(learner: Services) -> None:
         assert "No card is like that" in text_of(pilot.app)
         await pilot.press("enter", "enter", "x", "s")
         assert "Browse" in text_of(pilot.app)
+
+
+async def test_filters_are_named_where_one_types(learner: Services) -> None:
+    """At first all of them, then what the one takes that is being written; no other is taken."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        assert "Filters  s:state  t:kind  d:deck  l:lab" in text_of(pilot.app)
+        await pilot.press(*"l:")
+        assert "l: takes core/stacks" in text_of(pilot.app)
+        await pilot.press(*(["backspace"] * 2), *"state:new")
+        assert "! state: is no filter; s:state" in text_of(pilot.app)
+        assert "0 of 8 cards" in text_of(pilot.app)
+
+
+async def test_cards_in_another_order(learner: Services) -> None:
+    """o turns through the orders; new cards stand last, and the marked card stays marked."""
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("enter", "o")
+        cards = pilot.app.screen.query_one(CardList)
+        assert "8 of 8 cards by due day" in text_of(pilot.app)
+        dues = [entry.memory.due_day for entry in cards.entries]
+        assert dues == sorted(dues, key=lambda day: day or date.max) and dues[-1] is None
+        assert cards.current is not None and cards.current.card.id == "stacks-recall"
+        await pilot.press("o")
+        recalls = [entry.card.id for entry in cards.entries][:2]
+        assert recalls == ["stacks-cloze", "stacks-recall"]
+        await pilot.press("o", "o")
+        assert [entry.card.id for entry in cards.entries] == list(learner.cards)
+
+
+async def test_the_answer_below_the_question(learner: Services) -> None:
+    """Space shows it, of the next card as well, and hides it again."""
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_browse(pilot)
+        await pilot.press("enter")
+        assert "a path around every" not in text_of(pilot.app)
+        await pilot.press("space")
+        assert "a path around every" in text_of(pilot.app)
+        await pilot.press("j")
+        assert "✓ Its tokens become alike before the last layer" in text_of(pilot.app)
+        await pilot.press("space")
+        assert "✓ Its tokens" not in text_of(pilot.app)
+
+
+async def test_what_is_listed_can_be_practised(learner: Services) -> None:
+    """The known cards of it, with the schedule untouched; new ones only when others are known."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_browse(pilot)
+        await pilot.press(*"s:new", "enter", "c")
+        assert "Nothing here to practise" in text_of(pilot.app)
+        await pilot.press("slash", *(["backspace"] * 5), *"stacks-recall", "enter", "c")
+        await until(pilot, lambda: "cram · schedule untouched · 1 left" in text_of(pilot.app))
+
+
+@pytest.mark.parametrize(("size", "columns"), [((60, 20), 20), ((80, 24), 20), ((120, 40), 50)])
+async def test_rows_are_whole_and_questions_readable(
+    learner: Services, size: tuple[int, int], columns: int
+) -> None:
+    async with StudykitApp(learner).run_test(size=size) as pilot:
+        await open_browse(pilot)
+        rows = text_of(pilot.app).splitlines()
+        head = next(row for row in rows if "QUESTION" in row)
+        assert head.endswith("RECALL")
+        assert head.index("STATE") - head.index("QUESTION") >= columns
+        assert sum(" new" in row for row in rows) >= 2
 
 
 async def test_open_a_card_to_read(learner: Services) -> None:

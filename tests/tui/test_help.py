@@ -8,7 +8,7 @@ from textual.command import CommandPalette
 from studykit.settings import Settings
 from studykit.settings_file import load_settings
 from studykit.tui.app import StudykitApp
-from studykit.tui.screens.help import HelpScreen
+from studykit.tui.screens.help import HelpScreen, sections_of
 from studykit.tui.screens.home import HomeScreen
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
@@ -27,6 +27,34 @@ async def test_help_lists_the_keys_of_the_screen_below(make_services: MakeServic
         assert ["J/K", "Move", "the", "marked", "step"] in [row[:5] for row in rows]
         await pilot.press("q")
         assert not isinstance(pilot.app.screen, HelpScreen)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_help_has_each_key_once_for_where_one_is(
+    make_services: MakeServices, size: tuple[int, int]
+) -> None:
+    """On Home, at a question, at its outcome, in Browse; keys of other moments stand apart."""
+    app = StudykitApp(make_services("choice"))
+    async with app.run_test(size=size) as pilot:
+        await open_home(pilot)
+        titles = set()
+        for keys, first in (
+            ([], ("Enter Space", "Ask the due cards")),
+            (["enter"], ("Enter", "Choose the marked option")),
+            (["a", "enter"], ("Enter", "Mark as suggested")),
+            (["q", "slash", "enter"], ("Enter", "Read the card and its answer")),
+        ):
+            await pilot.press(*keys)
+            await until(pilot, lambda: not app.screen.query("LoadingIndicator"))
+            now, later, *_ = sections_of(app.screen, {})
+            assert first in now.keys
+            for section in (now, later):
+                shown = [names for names, _ in section.keys]
+                assert len(shown) == len(set(shown)) > 3
+            titles.add(later.title)
+            alone = [name for names, _ in now.keys for name in names.split()]
+            assert len(alone) == len(set(alone))
+        assert "At other moments" in titles
 
 
 async def test_what_keys_have_in_common_is_said_once(make_services: MakeServices) -> None:
@@ -54,7 +82,7 @@ async def test_f1_helps_in_a_text_field(make_services: MakeServices) -> None:
         await open_review(pilot)
         assert "F1 help" in text_of(pilot.app)
         await pilot.press("f1")
-        assert "TEXT FIELD" in text_of(pilot.app)
+        assert "TEXT FIELD: NOW" in text_of(pilot.app)
 
 
 async def test_the_palette_finds_actions_and_themes(make_services: MakeServices) -> None:

@@ -14,17 +14,28 @@ from textual.widgets import Input
 
 from studykit.errors import StudykitError
 from studykit.review.marks import Mark, Marking
+from studykit.review.schedule import State
 from studykit.study.day import read_day
-from studykit.study.finding import Entry, build_entries, find
+from studykit.study.finding import (
+    FILTERS,
+    ORDERS,
+    Entry,
+    build_entries,
+    filter_words,
+    find,
+    in_order,
+    values_of,
+)
 from studykit.text import clean
-from studykit.tui.messages import CardsRead, OpenCard, OpenLab, ProgressFailed
+from studykit.tui.messages import CardsRead, OpenCard, OpenLab, OpenSitting, ProgressFailed
 from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.card import answer_text
 from studykit.tui.widgets.card_list import CardList, SearchField
 from studykit.tui.widgets.card_text import Fitted, fit_text
 from studykit.tui.widgets.memory_text import render_memory
 from studykit.tui.widgets.safe import Static
 
-EXAMPLES = "words, s:due, t:predict, d:core …"
+EXAMPLES = "words, s:due, t:predict, d:core, l:residuals …"
 
 
 class BrowseScreen(StudyScreen):
@@ -32,9 +43,18 @@ class BrowseScreen(StudyScreen):
 
     CSS_PATH = "browse.tcss"
     AUTO_FOCUS = "SearchField"
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable in Textual
+        (0, "-too-narrow"),
+        (60, "-normal"),
+        (140, "-wide"),
+    ]
+    """-wide: the marked card stands beside the list, which keeps its questions readable."""
     BINDING_GROUP_TITLE = "Browse"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="open-card", tooltip="Read the card and its answer"),
+        Binding("space", "answer", "answer", id="show-answer", tooltip="Show or hide the answer"),
+        Binding("c", "practise", "practise", id="practise", tooltip="Practise what is listed"),
+        Binding("o", "order", "order", id="order-cards", tooltip="Another order of the list"),
         Binding("x", "lab", "lab", id="lab", tooltip="Open the card's lab"),
         Binding("slash", "search", "search", id="search", tooltip="Into the search field"),
         Binding("s", "mark('suspended')", "suspend", id="suspend-card", tooltip="Never ask, or do"),
@@ -51,6 +71,8 @@ class BrowseScreen(StudyScreen):
         super().__init__()
         self._search = search
         self._entries: tuple[Entry, ...] = ()
+        self._order = next(iter(ORDERS))
+        self._shows_answer = False
         self._toggled: list[tuple[str, Mark]] = []
         """Card and mark of each change here that was not taken back, the latest last."""
         self._edited = ("", "")
@@ -65,7 +87,8 @@ class BrowseScreen(StudyScreen):
             )
         with Container(id="both"):
             today, scheduler = self.services.today, self.services.scheduler
-            yield CardList(today, partial(scheduler.retrievability, day=today))
+            self._recall = partial(scheduler.retrievability, day=today)
+            yield CardList(today, self._recall)
             with VerticalScroll(id="preview", can_focus=False):
                 yield Fitted(lambda _: Content("Reading the cards …"))
 
@@ -102,11 +125,30 @@ class BrowseScreen(StudyScreen):
         """Show what the search gives; every key in the field searches anew."""
         search = self.query_one(SearchField).value
         found = find(self._entries, search, self._list.marks, self.services.today)
-        self._list.entries = found.entries
+        self._list.entries = in_order(found.entries, self._order, self._recall)
         title = Content.styled("Browse", "bold")
         count = f"   {len(found.entries)} of {len(self._entries)} cards"
+        if self._order != next(iter(ORDERS)):
+            count += f" by {self._order}"
         self.query_one("#title", Static).update(title + Content.styled(count, "$text-muted"))
-        self.say(Content.styled(f"! {found.hint}", "$text-warning") if found.hint else "")
+        if found.hint:
+            self.warn(found.hint)
+        else:
+            self._say_filters()
+
+    def _say_filters(self) -> None:
+        """In the field, which filters there are, or what the one being written takes."""
+        if not self.query_one(SearchField).has_focus:
+            self.say("")
+            return
+        term = self.query_one(SearchField).value.rpartition(" ")[2].casefold()
+        name, colon, _ = term.partition(":")
+        if colon and name in FILTERS:
+            values = [each for each in values_of(name, self._entries) if "/" not in each]
+            values = values or values_of(name, self._entries)
+            self.say(f"{name}: takes {', '.join(values)}")
+        else:
+            self.say(f"Filters  {filter_words()}   Enter: to the list")
 
     @on(CardList.Moved)
     def _preview(self, event: CardList.Moved) -> None:
@@ -119,14 +161,18 @@ class BrowseScreen(StudyScreen):
         self.refresh_bindings()
 
     def _render_preview(self, entry: Entry, width: int) -> Content:
-        """The question in full and the card's history; the answer stays hidden."""
+        """The question in full and the card's history; the answer if it was asked for."""
         card, topic = entry.card, entry.topic
         place = f"{card.kind} · {topic.number} {clean(topic.title)} · lab {card.lab}"
         known = render_memory(entry.memory, self.services.scheduler, self.services.today)
         head = Content.styled(clean(card.id), "bold $text-accent")
         parts = [head, Content.styled(place, "$text-muted"), known, Content("")]
         rows = [row for part in parts for row in part.wrap(width) or [part]]
-        return Content("\n").join([*rows, fit_text(card.question)(width)])
+        rows.append(fit_text(card.question)(width))
+        if self._shows_answer:
+            answer = answer_text(card, self.services.evidence(card))
+            rows += [Content(""), *(fit_text(text)(width) for text in (answer, card.explain))]
+        return Content("\n").join(rows)
 
     @on(SearchField.Stepped)
     def _step(self, event: SearchField.Stepped) -> None:
@@ -139,14 +185,16 @@ class BrowseScreen(StudyScreen):
     def on_descendant_focus(self) -> None:
         """Letters are keys of the list, and text in the field."""
         self.refresh_bindings()
+        if self._entries:
+            self._say_filters()
 
     def action_search(self) -> None:
         self.query_one(SearchField).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("open", "lab", "mark", "edit"):
+        if action in ("open", "lab", "mark", "edit", "answer", "practise"):
             return self._list.has_focus and self._list.current is not None
-        return action not in ("search", "undo") or self._list.has_focus
+        return action not in ("search", "undo", "order") or self._list.has_focus
 
     @on(CardList.Clicked)
     def action_open(self) -> None:
@@ -163,6 +211,36 @@ class BrowseScreen(StudyScreen):
             self.warn("the lab could not be read: studykit check says why")
             return
         self.app.post_message(OpenLab(self, header, entry.card.knobs, entry.card))
+
+    def action_answer(self) -> None:
+        """Show the answer below the question, of every card from now on; or hide it again."""
+        self._shows_answer = not self._shows_answer
+        self._preview(CardList.Moved(self._list.current))
+
+    def action_order(self) -> None:
+        """List the cards in the next order; the marked one stays marked."""
+        orders, marked = list(ORDERS), self._list.current
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self._find()
+        if marked is not None:
+            self._list.cursor = self._list.entries.index(marked)
+
+    def action_practise(self) -> None:
+        """Practise the cards that are listed, of those that are known; the schedule stays."""
+        hidden = self._list.marks.hidden
+        known = [e for e in self._list.entries if e.memory.state is not State.NEW]
+        ids = [entry.card.id for entry in known if entry.card.id not in hidden]
+        if not ids:
+            self.say("Nothing here to practise: these cards are new, or put aside")
+            return
+        search = self.query_one(SearchField).value.strip()
+        title = f"Found by {clean(search)}" if search else "All known cards"
+        try:
+            practice = self.services.open_practice("cram", ids, title)
+        except StudykitError as error:
+            self.fail(str(error))
+            return
+        self.app.post_message(OpenSitting(self, practice))
 
     def action_mark(self, mark: Mark) -> None:
         """Set a mark on the marked card, or take it off."""

@@ -88,28 +88,51 @@ EVERYWHERE = [
 
 
 def sections_of(screen: Screen[Any], keymap: Mapping[str, str]) -> Iterator[Section]:
-    """The keys that live on `screen`: those of its focus, its own, the app's. Never empty ones."""
-    nodes: list[DOMNode] = [screen, screen.app]
+    """What the keys do on `screen` now, what others do there at other moments, then the app's.
+
+    No section is empty, and none has a key twice.
+    """
+    nodes: list[DOMNode] = [screen]
     if screen.focused is not None:
         nodes.insert(0, screen.focused)
+    now: list[tuple[str, str]] = []
+    later: dict[str, list[str]] = {}
     for node in nodes:
-        keys = list(_keys_of(node, screen.app, keymap))
-        if node is screen.app:
-            keys += EVERYWHERE
-        if keys:
-            yield Section(node.BINDING_GROUP_TITLE or type(node).__name__, keys)
+        now += _keys_of(node, screen, keymap, is_live=True)
+        for names, what in _keys_of(node, screen, keymap, is_live=False):
+            later.setdefault(names, []).append(what)
+    title = nodes[0].BINDING_GROUP_TITLE or screen.BINDING_GROUP_TITLE or "Keys"
+    if now:
+        yield Section(f"{title}: now", now)
+    if later:
+        told = [(names, " · ".join(dict.fromkeys(what))) for names, what in later.items()]
+        yield Section("At other moments", told)
+    keys = _keys_of(screen.app, screen, keymap, is_live=True)
+    yield Section(screen.app.BINDING_GROUP_TITLE or "Everywhere", [*keys, *EVERYWHERE])
 
 
-def _keys_of(node: DOMNode, app: App[Any], keymap: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What the class of `node` binds, with the learner's own keys; one entry an action.
+def _keys_of(
+    node: DOMNode, screen: Screen[Any], keymap: Mapping[str, str], *, is_live: bool
+) -> Iterator[tuple[str, str]]:
+    """What the class of `node` binds and does now, or does not, with the learner's own keys.
 
-    A binding without a tooltip goes without saying: it is the other way of one that has it.
+    One entry an action. A binding without a tooltip goes without saying: it is the other way of
+    one that has it.
     """
-    told = [b for b in type(node).BINDINGS if isinstance(b, Binding) and b.id and b.tooltip]
+    active = screen.active_bindings.values()
+    live = {each.binding.action for each in active if each.node is node and each.enabled}
+    told = [
+        binding
+        for binding in type(node).BINDINGS
+        if isinstance(binding, Binding)
+        and binding.id
+        and binding.tooltip
+        and (binding.action in live) is is_live
+    ]
     # "rate(1)" and "rate(2)" are one entry.
     for _, alike in groupby(told, key=lambda binding: binding.action.partition("(")[:2]):
         group = list(alike)
-        names = " ".join(_names(binding, app, keymap) for binding in group)
+        names = " ".join(_names(binding, screen.app, keymap) for binding in group)
         yield names, _joined([binding.tooltip for binding in group])
 
 

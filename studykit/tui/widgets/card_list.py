@@ -24,6 +24,8 @@ from studykit.tui.widgets.memory_text import STATES, render_due
 COLUMNS = (("STATE", 10), ("DUE", 9), ("RECALL", 6))
 _ID = 20
 _GAP = 2
+WITH_ID = 72
+"""Columns from which a row has room for the card's id beside its question."""
 
 
 class CardList(Widget, can_focus=True):
@@ -101,9 +103,10 @@ class CardList(Widget, can_focus=True):
         # The cursor stays in sight; the window moves no more than it must.
         self._top = max(self.cursor - n_rows + 1, min(self._top, self.cursor))
         self._top = max(0, min(self._top, len(self.entries) - n_rows))
-        question = max(8, width - 2 - _ID - sum(_GAP + size for _, size in COLUMNS) - _GAP)
+        id_ = _ID + _GAP if width >= WITH_ID else 0
+        question = max(8, width - 2 - id_ - sum(_GAP + size for _, size in COLUMNS))
         names = "".join(f"{'':{_GAP}}{name:<{size}}" for name, size in COLUMNS)
-        head = f"  {'ID':<{_ID}}{'':{_GAP}}{'QUESTION':<{question}}{names}"
+        head = f"  {'ID' if id_ else '':<{id_}}{'QUESTION':<{question}}{names}"
         rows = [Content.styled(head, "$text-muted")]
         for place in range(self._top, min(self._top + n_rows, len(self.entries))):
             rows.append(self._row(place, question, width))
@@ -118,8 +121,7 @@ class CardList(Widget, can_focus=True):
         line = Content.assemble(
             "▸" if place == self.cursor else " ",
             ("*", "bold $text-accent") if id_ in self.marks.flagged else " ",
-            _fit(id_, _ID),
-            " " * _GAP,
+            *((_fit(id_, _ID), " " * _GAP) if width >= WITH_ID else ()),
             _fit(" ".join(entry.card.question.split()), question),
             *(f"{'':{_GAP}}{cell:<{size}}" for cell, (_, size) in zip(cells, COLUMNS, strict=True)),
         )
