@@ -10,7 +10,7 @@ from studykit.lab.results import SeedResult
 from studykit.study.curves import Room
 from studykit.tui.widgets.chart import Chart, ChartFigure
 from studykit.tui.widgets.chart_data import Axis
-from studykit.tui.widgets.figures import build_chart
+from studykit.tui.widgets.figures import build_chart, build_pair
 from tests.tui.test_chart import ChartApp
 
 
@@ -59,6 +59,26 @@ def test_seeds_that_diverged_are_counted() -> None:
 
     assert lines(*figure.curves) == [(1, 2)]
     assert figure.notes == {"base": "1 of 2 diverged"}
+
+
+def test_two_runs_share_a_chart() -> None:
+    """The other run is faint in the same colours; its seeds give way to their mean."""
+    left, right = [seed(0, 1, 2), seed(1, 3, 4)], [seed(0, 5, 6)]
+    figure = build_pair("loss", left, right, "1/2")
+
+    assert lines(*figure.curves) == [(2, 3)]
+    assert lines(*figure.faint) == [(5, 6)]
+    assert figure.caption == "1/2 · B faint"
+
+
+def test_what_only_one_of_two_runs_has_is_named() -> None:
+    figure = build_pair("loss", [seed(0, 1, 2)], [seed(0, 5, 6, name="other")])
+    assert [curve.name for curve in figure.curves] == ["base", "other (B)"]
+    assert figure.faint == ()
+
+    empty = SeedResult(0, {}, {})
+    assert build_pair("loss", [empty], [seed(0, 5, 6)]).caption == "only B · seed 0"
+    assert build_pair("loss", [seed(0, 5, 6)], [empty]).caption == "only A · seed 0"
 
 
 async def axes_of(figure: ChartFigure) -> tuple[Axis, Axis]:

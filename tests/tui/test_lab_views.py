@@ -293,6 +293,28 @@ async def test_past_runs_side_by_side(services: Services) -> None:
         assert isinstance(pilot.app.screen, LabScreen)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_two_runs_stand_on_one_chart(services: Services, size: tuple[int, int]) -> None:
+    """Beside their numbers, or in turn with them; whole runs are read for it."""
+    async with opened(services, size=size) as pilot:
+        for n_layers in (2, 8):
+            services.record_run(result_of(services, n_layers), None, None)
+        await pilot.press("p")
+        is_wide = size == (120, 40)
+        if is_wide:
+            await until(pilot, partial(shows, pilot, "B faint"))
+            assert "B − A" in text_of(pilot.app)
+            assert "Tab charts" not in text_of(pilot.app)  # there is but one
+        else:
+            await until(pilot, partial(shows, pilot, "Tab charts"))
+            assert "B faint" not in text_of(pilot.app)
+            await pilot.press("tab")
+            await until(pilot, partial(shows, pilot, "B faint"))
+            assert "B − A" not in text_of(pilot.app)
+            await pilot.press("tab")
+            await until(pilot, partial(shows, pilot, "B − A"))
+
+
 async def test_a_past_run_is_looked_at_as_when_it_had_ended(services: Services) -> None:
     """The learner's own and a recorded one: outcome first, then charts, maps and walks."""
     recorded = services.recorded(LAB_ID)[0]

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import Card, LabHeader
 from studykit.errors import StudykitError
+from studykit.lab.results import RunResult
 from studykit.lab.verdicts import judge_again
 from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
-from studykit.study.run_history import compare, first_pair, pair_at, past_runs
+from studykit.study.run_history import PastRun, compare, first_pair, pair_at, past_runs
 from studykit.text import clean, plural
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
 from studykit.tui.widgets.card_text import Fitted
+from studykit.tui.widgets.chart import Chart
+from studykit.tui.widgets.figures import build_chart, build_pair, figures_of
 from studykit.tui.widgets.rows import Row, Rows
 from studykit.tui.widgets.run_table import APART, render_heading, render_pair, render_run, when_of
 from studykit.tui.widgets.safe import Static
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 N_LISTED = 100
 """The learner's latest runs of a lab that are listed."""
+N_KEPT = 4
+"""Runs whose charts and maps are kept while the cursor goes up and down."""
 _LEAD = 5
 """Columns before the text of a row: the cursor, the letter, blanks."""
 
@@ -55,6 +60,10 @@ class LabRunsScreen(StudyScreen):
             "v", "view", "view", id="view-run", tooltip="Charts, maps, walks and outcome of the run"
         ),
         Binding(
+            "tab", "turn(1)", "charts", id="runs-next-chart", tooltip="Both runs on the next chart"
+        ),
+        Binding("shift+tab", "turn(-1)", "previous chart", show=False, id="runs-last-chart"),
+        Binding(
             "pagedown", "page(1)", "page down", id="runs-page-down", tooltip="Scroll the comparison"
         ),
         Binding("pageup", "page(-1)", "page up", show=False, id="runs-page-up"),
@@ -81,6 +90,11 @@ class LabRunsScreen(StudyScreen):
             self._problem = str(error)
         self._runs = past_runs(header, own, self.services.recorded(header.original))
         self._pinned = 0
+        self._charts: list[str] = []
+        """Titles of the charts of the two runs."""
+        self._at = 0
+        """Index of the chart that is shown."""
+        self._kept: dict[int, tuple[RunResult, str]] = {}
 
     def compose_body(self) -> ComposeResult:
         yield Static(self._title(), classes="title")
@@ -90,8 +104,10 @@ class LabRunsScreen(StudyScreen):
                 yield Rows()
             else:
                 yield Static(Content.styled("This lab has not been run yet.", "$text-muted"))
-        with VerticalScroll(id="pair", can_focus=False):
-            yield Fitted(self._render_pair, id="compared")
+        with Container(id="both"):
+            with VerticalScroll(id="pair", can_focus=False):
+                yield Fitted(self._render_pair, id="compared")
+            yield Chart()
 
     def on_mount(self) -> None:
         for rows in self.query(Rows):
@@ -103,10 +119,13 @@ class LabRunsScreen(StudyScreen):
             self.say(f"! {self._problem}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "turn":
+            return len(self._charts) > self.has_class("-wide")
         return bool(self._runs) if action in ("pin", "view", "page") else True
 
     def on_resize(self) -> None:
         self._fill()
+        self.call_after_refresh(self._draw)
 
     def _title(self) -> Content:
         n_recorded = sum(run.result.recorded for run in self._runs)
@@ -152,6 +171,61 @@ class LabRunsScreen(StudyScreen):
         is_apart = any(row.is_apart for row in compare(pair[0], pair[-1]))
         self.say(f"{APART} the ranges of the seeds do not overlap" if is_apart else "")
         self.query_one("#pair").scroll_home(animate=False)
+        self.call_after_refresh(self._draw)
+
+    async def _draw(self) -> None:
+        """Draw the lines of both runs on one chart, where there is one."""
+        if not self._runs:
+            return
+        results = [self._whole(self._runs[n])[0] for n in self._pair]
+        left, right = results[0].seeds, results[-1].seeds
+        figures = figures_of([*left, *right])
+        self._charts = [figure.title for figure in figures if figure.kind == "chart"]
+        self.set_class(bool(self._charts), "-charted")
+        if not self._charts:
+            self.remove_class("-chart")
+        chart = self.query_one(Chart)
+        if self._charts and chart.display:
+            self._at = min(self._at, len(self._charts) - 1)
+            caption = f"{self._at + 1}/{len(self._charts)}" if len(self._charts) > 1 else ""
+            title = self._charts[self._at]
+            if len(results) > 1:
+                await chart.show(build_pair(title, left, right, caption))
+            else:
+                await chart.show(build_chart(title, left, is_over=True, caption=caption))
+        self.refresh_bindings()
+
+    async def action_turn(self, step: int) -> None:
+        """Go to the next chart; in a narrow terminal the numbers take their turn with them."""
+        if self.has_class("-wide"):
+            self._at = (self._at + step) % len(self._charts)
+        else:
+            at = self._at if self.has_class("-chart") else -1
+            at = (at + 1 + step) % (len(self._charts) + 1) - 1
+            self.set_class(at >= 0, "-chart")
+            self._at = max(0, at)
+        self.call_after_refresh(self._draw)
+
+    def _whole(self, past: PastRun) -> tuple[RunResult, str]:
+        """A run with its charts and maps, and what is to be said of it; the latest are kept.
+
+        Without them if the progress cannot give them, which the note then says.
+        """
+        if past.run_id is None:
+            return past.result, ""
+        if past.run_id not in self._kept:
+            result, note = past.result, ""
+            try:
+                stored = self.services.progress.run(past.run_id)
+            except StudykitError as error:
+                return result, f"! {error}"
+            if stored is not None:
+                result = judge_again(stored.result, self._header)
+                note = "its charts and maps gave way to newer runs" if stored.is_thinned else ""
+            while len(self._kept) >= N_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[past.run_id] = result, note
+        return self._kept[past.run_id]
 
     def _render_pair(self, width: int) -> Content:
         runs = [self._runs[n] for n in self._pair]
@@ -166,16 +240,10 @@ class LabRunsScreen(StudyScreen):
         """Look at the run at the cursor as it looked when it had ended."""
 
         past = self._runs[self._cursor]
-        result, note = past.result, ""
-        if past.run_id is not None:
-            try:
-                stored = self.services.progress.run(past.run_id)
-            except StudykitError as error:
-                self.say(f"! {error}")
-                return
-            if stored is not None:
-                result = judge_again(stored.result, self._header)
-                note = "its charts and maps gave way to newer runs" if stored.is_thinned else ""
+        result, note = self._whole(past)
+        if note.startswith("!"):
+            self.say(note)
+            return
         run = LabRun.past(self._header, self._card, result, past.prediction)
         when = when_of(result, self.services.clock.now()).strip()
         self.app.push_screen(PastRunScreen(run, when, note))

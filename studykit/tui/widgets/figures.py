@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from studykit.course.cards import Card, LabHeader
@@ -100,6 +101,32 @@ def build_chart(
         faint,
         room.corners if room is not None else (),
         notes,
+    )
+
+
+def build_pair(
+    title: str, left: Sequence[SeedResult], right: Sequence[SeedResult], caption: str = ""
+) -> ChartFigure:
+    """A chart of two runs: A's lines before B's, which are faint and of the same colours.
+
+    A line that only B has is named as B's; a chart that only one of them has is shown as it is.
+    """
+    has = {
+        letter: any(curves_of(title, seed) for seed in seeds)
+        for letter, seeds in (("A", left), ("B", right))
+    }
+    if not all(has.values()):
+        letter = "A" if has["A"] else "B"
+        seeds = left if has["A"] else right
+        return build_chart(title, seeds, is_over=True, caption=_join(caption, f"only {letter}"))
+    a, b = (build_chart(title, seeds, is_over=True) for seeds in (left, right))
+    names = {curve.name for curve in a.curves}
+    only = tuple(replace(c, name=f"{c.name} (B)") for c in b.curves if c.name not in names)
+    return replace(
+        a,
+        curves=(*a.curves, *only),
+        faint=tuple(curve for curve in b.curves if curve.name in names),
+        caption=_join(caption, "B faint"),
     )
 
 
