@@ -52,8 +52,13 @@ def render_seconds(header: LabHeader, device: str = "") -> str:
     Empty where the lab does not say.
     """
     if device:
-        return f"≈ {header.seconds[device]:.0f} s" if device in header.seconds else ""
-    return ", ".join(f"≈ {seconds:.0f} s on {where}" for where, seconds in header.seconds.items())
+        return about_seconds(header.seconds[device]) if device in header.seconds else ""
+    return ", ".join(f"{about_seconds(s)} on {where}" for where, s in header.seconds.items())
+
+
+def about_seconds(seconds: float) -> str:
+    """``≈ 25 s``, or ``< 1 s``."""
+    return "< 1 s" if seconds < 0.5 else f"≈ {seconds:.0f} s"
 
 
 def claims_of(header: LabHeader, card: Card | None) -> tuple[str, ...]:

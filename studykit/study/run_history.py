@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from studykit.course.cards import Knobs, KnobValue, LabHeader
@@ -13,7 +14,10 @@ from studykit.lab.verdicts import judge_again
 from studykit.study.numbers import Summary, ladder, summarise
 
 if TYPE_CHECKING:
-    from studykit.progress.runs import StoredRun
+    from studykit.progress.runs import RunEntry, StoredRun
+
+N_TIMED = 5
+"""Runs that say how long the next one takes: a few, since machines get busy and replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,28 @@ def first_pair(header: LabHeader, runs: Sequence[PastRun]) -> int:
         and (run.result.knobs, run.result.budget) == (wanted.knobs, wanted.budget)
     )
     return next(alike, 1)
+
+
+def seconds_here(header: LabHeader, runs: Iterable[RunEntry], knobs: Knobs) -> float | None:
+    """How long a run of the lab as it is now takes here, judged by the learner's own; else None.
+
+    The median of the latest `N_TIMED` complete runs with these knobs (those not named have their
+    defaults) and the ordinary budget, on the device of the latest.
+    """
+    wanted = header.defaults | dict(knobs)
+    alike = [
+        run
+        for run in runs
+        if (run.lab, run.code_hash, run.knobs, run.budget)
+        == (header.id, header.code_hash, wanted, 1)
+        and run.is_complete
+        and run.seed_numbers
+    ]
+    if not alike:
+        return None
+    alike.sort(key=lambda run: run.started_at, reverse=True)
+    timed = [run for run in alike if run.device == alike[0].device][:N_TIMED]
+    return header.seeds * median(run.seconds / len(run.seed_numbers) for run in timed)
 
 
 def changed_knobs(header: LabHeader, knobs: Knobs) -> dict[str, KnobValue]:

@@ -263,6 +263,19 @@ class Services:
             self._recorded[lab_id] = recorded_runs(self.course.root, lab_id)
         return self._recorded[lab_id]
 
+    def cost_of(self, header: LabHeader, knobs: Knobs | None = None) -> str:
+        """How long a run takes, in words: as the learner's own runs took, else as the lab says.
+
+        Of knobs with which it was not run here yet, the time of the default knobs is told.
+        """
+        from studykit.study.evidence_words import about_seconds, render_seconds
+        from studykit.study.run_history import seconds_here
+
+        for turned in (knobs or header.defaults, header.defaults):
+            if (seconds := seconds_here(header, self.runs, turned)) is not None:
+                return f"{about_seconds(seconds)} here"
+        return render_seconds(header)
+
     def record_run(
         self, result: RunResult, card: Card | None, prediction: Prediction | None
     ) -> RunEntry:

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,13 +14,14 @@ from studykit.course.cards import LabHeader
 from studykit.course.decks import load_course
 from studykit.lab.events import Measurement
 from studykit.lab.results import Prediction, RunResult, SeedResult
-from studykit.progress.runs import StoredRun
+from studykit.progress.runs import RunEntry, StoredRun
 from studykit.study.run_history import (
     changed_knobs,
     changed_verdicts,
     compare,
     pair_at,
     past_runs,
+    seconds_here,
 )
 from tests.tui.screen_course import LAB_ID, build_result, write_course
 
@@ -115,6 +117,37 @@ def test_changed_verdicts(root: Path) -> None:
     assert changed_verdicts(["stuck", "slower", "alike"], left, right) == (
         ("stuck", "confirmed", "refuted"),
     )
+
+
+def test_the_time_of_a_run_is_that_of_the_latest_runs_like_it(
+    root: Path, header: LabHeader
+) -> None:
+    """With these knobs, this code and all of the training, on the device of the latest."""
+
+    def entry(n: int, seconds: float, n_layers: int = 8, **changes: Any) -> RunEntry:
+        at = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=n)
+        run = replace(build_result(root, n_layers=n_layers, at=at), seconds=seconds, **changes)
+        return RunEntry.of(n, replace(run, code_hash=changes.get("code_hash", code)), None, None)
+
+    code = header.code_hash
+    latest = [entry(10 + n, seconds) for n, seconds in enumerate((2.0, 40.0, 3.0, 4.0, 6.0))]
+    others = [
+        entry(30, 100.0, code_hash="older"),
+        entry(31, 100.0, budget=0.25),
+        entry(32, 100.0, status="cancelled"),
+        entry(33, 100.0, lab="core/other"),
+        entry(34, 90.0, n_layers=2),
+        entry(1, 1000.0),
+        entry(2, 1000.0),
+        entry(9, 1000.0, device="cuda"),
+    ]
+    assert header.seeds == 2
+    assert seconds_here(header, [*others, *latest], {}) == 4.0
+    assert seconds_here(header, [*others, *latest], {"n_layers": 2}) == 90.0
+    assert seconds_here(header, [*others, *latest], {"n_layers": 16}) is None
+    half = replace(build_result(root, n_layers=8), seconds=3.0, code_hash=code)
+    half = replace(half, seeds=half.seeds[:1])
+    assert seconds_here(header, [RunEntry.of(1, half, None, None)], {}) == 6.0
 
 
 def test_the_pair() -> None:

@@ -105,6 +105,8 @@ async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
         assert "✗ refuted   ✗✗  Heads hardly ever show." in text
         assert "YOU SAID  “Nearly none”  ✗ wrong" in text
         assert "saved; the card shows it from now on" in text
+        await pilot.press("r")
+        assert "A run takes 2 seeds; with the default knobs < 1 s here" in text_of(pilot.app)
         assert "The share of heads tends to the coin's bias." in text
         (stored,) = services.progress.runs("coins/toss")
         assert stored.card_id == "coin-share"

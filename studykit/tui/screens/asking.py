@@ -162,7 +162,9 @@ class AskingScreen(StudyScreen):
         sitting = self._sitting
         offer = None
         if sitting.phase == "predicted" and sitting.card is not None:
-            offer = build_offer(self.services.lab_of(sitting.card), sitting.evidence)
+            header = self.services.lab_of(sitting.card)
+            cost = self.services.cost_of(header, sitting.card.knobs) if header else ""
+            offer = build_offer(cost, sitting.evidence)
         with self._painting():
             await self.query_one(CardView).show_given(sitting.given, offer)
             self._ask_confidence()

@@ -63,7 +63,15 @@ class LabScreen(StagedScreen):
         store = self.services.store
         # The options stand in the order in which the card has just shown them.
         reps = store.memory(card.id).reps if card is not None and store is not None else 0
-        self._setup = LabSetup(header, knobs, card, prediction, reps, is_answered=is_answered)
+        self._setup = LabSetup(
+            header,
+            knobs,
+            card,
+            prediction,
+            reps,
+            is_answered=is_answered,
+            cost_of=lambda turned: self.services.cost_of(header, turned),
+        )
         self._in_hand = run
         """What to show at first: a run that goes on, waits or has ended."""
         self._lab_run: LabRun | None = None

@@ -11,7 +11,6 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
-from studykit.study.evidence_words import render_seconds
 from studykit.study.run_words import render_state
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
@@ -72,7 +71,7 @@ class LabsScreen(StudyScreen):
         run = self.services.labs.of_lab(lab.id)
         state = render_state(run) if run else ""
         whose = "your own version" if lab.is_own else ""
-        facts = " · ".join(filter(None, (lab.id, whose, render_seconds(lab), told, state)))
+        facts = " · ".join(filter(None, (lab.id, whose, self.services.cost_of(lab), told, state)))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
 
     def action_open(self) -> None:

@@ -25,7 +25,6 @@ from studykit.course.cards import (
 from studykit.lab.results import RunResult
 from studykit.review.grading import Confidence, Given, Grade, Shown
 from studykit.review.schedule import Memory, is_leech
-from studykit.study.evidence_words import render_seconds
 from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer
@@ -194,11 +193,10 @@ def build_answer(shown: Shown) -> Answer | None:
             return TextAnswer()
 
 
-def build_offer(header: LabHeader | None, evidence: RunResult | None) -> Content:
-    """What a learner may do who has predicted."""
+def build_offer(cost: str, evidence: RunResult | None) -> Content:
+    """What a learner may do who has predicted; `cost` says how long a run of the lab takes."""
     key = "bold $text-primary"
-    cost = f" ({render_seconds(header)})" if header and header.seconds else ""
-    rows = [("x", key), (f"      run the lab now{cost}", "")]
+    rows = [("x", key), (f"      run the lab now{f' ({cost})' if cost else ''}", "")]
     if evidence is not None:
         whose = "recorded result" if evidence.recorded else "result of your last run"
         rows += [("\nEnter", key), (f"  look at the {whose}", "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual import on
@@ -13,7 +14,7 @@ from textual.widgets import Input
 
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.lab.results import Prediction
-from studykit.study.evidence_words import about_before, render_knobs, render_seconds
+from studykit.study.evidence_words import about_before, render_knobs
 from studykit.study.knob_values import describe, parse_knob, takes_own
 from studykit.study.prediction import build_bets, build_question
 from studykit.text import plural
@@ -80,9 +81,12 @@ class LabSetup(VerticalScroll, can_focus=False):
         reps: int,
         *,
         is_answered: bool,
+        cost_of: Callable[[Knobs], str],
     ) -> None:
         super().__init__()
         self._header = header
+        self._cost_of = cost_of
+        """How long a run with such knobs takes, in words."""
         self._card = card
         self._opening_knobs = {**header.defaults, **knobs}
         self._prediction = prediction
@@ -225,6 +229,7 @@ class LabSetup(VerticalScroll, can_focus=False):
     def _refresh(self) -> None:
         self._bets.display = self.needs_prediction
         self.query_one("#ask", Fitted).show(self._render_ask)
+        self.query_one("#cost", Fitted).show(self._render_cost)
         self.post_message(self.Changed())
 
     def _render_ask(self, width: int) -> Content:
@@ -261,10 +266,12 @@ class LabSetup(VerticalScroll, can_focus=False):
 
     def _render_cost(self, width: int) -> Content:
         header = self._header
-        seeds, seconds = plural(header.seeds, "seed"), render_seconds(header)
-        cost = f"A run takes {seeds}"
-        if seconds:
-            cost += f"; with the default knobs {seconds}"
+        cost = f"A run takes {plural(header.seeds, 'seed')}"
+        default, here = self._cost_of(header.defaults), self._cost_of(self.knobs)
+        if self.knobs != header.defaults and here != default:
+            cost += f"; with these knobs {here}"
+        elif default:
+            cost += f"; with the default knobs {default}"
         return hang(Content(""), Content.styled(cost, "$text-muted"), width)
 
     @on(KnobRows.Clicked)
