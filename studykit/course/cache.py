@@ -84,7 +84,7 @@ class CourseReader:
         Raises one of `_BROKEN` if there is none of the present content or it is damaged.
         """
         key = self._key  # before anything is read: `_write` asks whether it is still the same
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             if not key or file.readline().rstrip() != key.encode():
                 raise ValueError("of another content")
             *_, line = (file.readline() for _ in range(n))

@@ -188,11 +188,15 @@ async def start_child(preload: Sequence[str], threads: int) -> ChildProcess:
     Raises `OSError` if the system has no room for a process.
     """
     environment = dict(os.environ)
+    # An empty entry, as in ":/my/modules", means the folder that the learner is in.
+    paths = list(filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)))
     package_root = Path(__file__).resolve().parents[2]
     if package_root.name != "site-packages":
         # A checkout, which Python does not find by itself. An installed package must not go on
         # this path: it comes before the standard library.
-        paths = [str(package_root), *filter(None, [environment.get("PYTHONPATH")])]
+        paths.insert(0, str(package_root))
+    environment.pop("PYTHONPATH", None)
+    if paths:
         environment["PYTHONPATH"] = os.pathsep.join(paths)
     if threads > 0:
         environment["OMP_NUM_THREADS"] = str(threads)

@@ -21,6 +21,8 @@ from studykit.settings import bundled_course_root
 TRUST_FILE = "trusted.json"
 MOST_CODE_BYTES = 256 * 1024**2
 """Of all files that can be imported."""
+_LARGEST_BYTES = 1024**2
+"""Of what was remembered: some thousand courses."""
 _CHUNK_BYTES = 1024**2
 
 
@@ -99,7 +101,8 @@ def remember(root: Path, data_dir: Path, *, as_own: bool = False) -> None:
 def _load(data_dir: Path) -> _Known:
     """What was remembered; a damaged file trusts no course."""
     try:
-        document = json.loads((data_dir / TRUST_FILE).read_text(encoding="utf-8"))
+        with open_regular(data_dir / TRUST_FILE) as file:
+            document = json.loads(file.read(_LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         document = None
     match document:

@@ -150,7 +150,7 @@ async def test_a_lab_imports_its_own_course(
     other = tmp_path / "other"
     (other / "labs").mkdir(parents=True)
     (other / "labs" / "__init__.py").write_text("")
-    monkeypatch.setenv("PYTHONPATH", str(other))
+    monkeypatch.setenv("PYTHONPATH", f":{other}:")  # an empty entry is the folder one is in
     (course.root / "labs" / "helpers").mkdir(parents=True)
     (course.root / "labs" / "helpers" / "losses.py").write_text("LOSS = 1.25\n")
     header = course.write_run(

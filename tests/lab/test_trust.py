@@ -139,6 +139,16 @@ def test_a_damaged_memory_trusts_nobody(course: FakeCourse, data_dir: Path, cont
     assert json.loads((data_dir / TRUST_FILE).read_text())["format"] == 1
 
 
+def test_a_pipe_in_the_place_of_the_memory_is_not_waited_for(
+    course: FakeCourse, data_dir: Path
+) -> None:
+    course.write_run("yield")
+    data_dir.mkdir(parents=True)
+    os.mkfifo(data_dir / TRUST_FILE)
+
+    assert not is_trusted(course.root, data_dir)
+
+
 @pytest.mark.parametrize("what", ["pipe", "device"])
 def test_what_is_no_file_is_neither_waited_for_nor_read(
     course: FakeCourse, data_dir: Path, what: str
