@@ -139,6 +139,7 @@ class AskingScreen(StudyScreen):
                 await body.mount(view or self.build_end())
             self.query_one(EvidencePane).clear()
             self.set_class(view is not None, "-asking")
+            self.query_one(Center).display = view is not None
             if view is not None:
                 view.focus_answer()
                 self._warm_lab()

@@ -96,11 +96,12 @@ class SittingEnd(Static):
         if self._day.n_answers:
             lines += [Content(line) for line in self._sum()]
         lines += self._misses()
-        lines += [
-            Content(self._outlook()),
-            Content(""),
-            render_ways_on("takes the last rating back"),
-        ]
+        lines.append(Content(self._outlook()))
+        height = self.content_size.height
+        if len(lines) > height:
+            lines = [line for line in lines if line.plain]
+        elif len(lines) + 2 <= height:
+            lines += [Content(""), render_ways_on("takes the last rating back")]
         self.update(Content("\n").join(lines))
 
     def _sum(self) -> list[str]:
