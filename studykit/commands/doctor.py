@@ -13,6 +13,7 @@ import typer
 
 from studykit import __version__
 from studykit.commands.environment import Environment, environment
+from studykit.commands.screens import problems_of_keys
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError, UsageError
 from studykit.text import plural
@@ -90,7 +91,7 @@ def _settings(env: Environment) -> list[str]:
         return [str(error)]
     say(f"settings   {path}: {state}")
     say(f"           {_workload(env)}")
-    return []
+    return [f"{path} [keys]: {problem}" for problem in problems_of_keys(env)]
 
 
 def _workload(env: Environment) -> str:

@@ -30,3 +30,13 @@ def open_screens(env: Environment, wish: Wish | None = None) -> int:
     from studykit.tui.app import run_app
 
     return run_app(env.services, wish)
+
+
+def problems_of_keys(env: Environment) -> list[str]:
+    """What is wrong with the learner's own keys; the screens are loaded only if there are any."""
+    keys = env.settings.keys
+    if not keys:
+        return []
+    from studykit.tui.keymap import key_problems
+
+    return key_problems(keys)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAIN_THEMES = ("studykit-dark", "studykit-light", "ansi-dark", "ansi-light")
 """Offered before anything is typed; the others are found by name."""
+HELP_WIDTH = 70
+"""Columns of what stands below a name."""
 MOST_FOUND = 12
 """Decks, labs and cards that are shown of each; another word finds fewer."""
 
@@ -46,8 +48,8 @@ class Command(NamedTuple):
 
     @property
     def shown_help(self) -> str:
-        """What Textual takes for a text with markup, unless it is content already."""
-        return cast("str", Content(self.help))
+        """One line; Textual takes it for a text with markup, unless it is content already."""
+        return cast("str", Content(self.help).truncate(HELP_WIDTH, ellipsis=True))
 
 
 class ScreenCommands(Provider):

@@ -31,6 +31,17 @@ def test_the_doctor_lists_what_is_wrong(run: Run, home: Path, course: Path) -> N
         assert any(fragment in problem for problem in problems), fragment
 
 
+def test_the_doctor_names_keys_that_cannot_work(run: Run, home: Path) -> None:
+    home.mkdir()
+    (home / "settings.toml").write_text('[keys]\nrate-good = "q"\nnope = "x"\n', encoding="utf-8")
+    outcome = run("doctor")
+    assert outcome.code == 1
+    assert "[keys]: no key is called nope" in outcome.out
+    assert "[keys]: q is both rate-good and home (Review)" in outcome.out
+    (home / "settings.toml").write_text('[keys]\nrate-good = "3,g"\n', encoding="utf-8")
+    assert run("doctor").out.splitlines()[-1] == "all is well"
+
+
 def test_the_doctor_rebuilds_memories_from_the_log(run: Run, home: Path) -> None:
     """A cache that went wrong is made again; the log is the truth."""
     study(home, "dice-probability", AT)

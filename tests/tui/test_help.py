@@ -106,7 +106,7 @@ async def test_the_palette_finds_actions_and_themes(make_services: MakeServices)
         ("core review", "review Core transformer architecture", "Answer in your head"),
         ("lab residual", "lab core/stacks", "n_layers"),
         ("card stacks-rec", "card stacks-recall", "stacks-recall"),
-        ("residual connection x[i]", "`x[i]` survive", "stacks-recall"),
+        ("residual connection x[i]", "What does a residual", "stacks-recall"),
     ],
 )
 async def test_the_palette_finds_decks_labs_and_cards(
