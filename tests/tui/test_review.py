@@ -123,7 +123,7 @@ async def test_a_confident_error_is_told_and_comes_back_soon(make_services: Make
         assert "✗ Wrong, and you were certain" in screen
         assert "Firm errors tend to return" in screen and "Plain deep stacks suffer" in screen
         (easy,) = [button for button in pilot.app.screen.query(RatingButton) if button.rating == 4]
-        assert str(easy.render()).splitlines()[1] == "1 d"
+        assert str(easy.render()).splitlines()[1] == "1 d capped"
         await pilot.press("4")
         (saved,) = services.progress.reviews()
         assert (saved.confidence, saved.correct, saved.after.caps_left) == (95, False, 1)
