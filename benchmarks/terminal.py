@@ -54,6 +54,11 @@ class Terminal:
         os.waitpid(self._pid, 0)
         os.close(self._fd)
 
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._pid
+
     def press(self, keys: str) -> float:
         """Type `keys`; returns the time just before. What was written so far is forgotten."""
         # A hand is slower than the last strokes of a picture: they are not waited for twice.
@@ -64,10 +69,10 @@ class Terminal:
         os.write(self._fd, keys.encode())
         return pressed_s
 
-    def wait_for(self, *texts: str) -> float:
+    def wait_for(self, *texts: str, patience_s: float = PATIENCE_S) -> float:
         """The time at which all of `texts` had been written; raises `TimeoutError`."""
         wanted = [text.encode() for text in texts]
-        ends_s = time.perf_counter() + PATIENCE_S
+        ends_s = time.perf_counter() + patience_s
         while not all(text in self._written for text in wanted):
             if not self._read(max(0.0, ends_s - time.perf_counter())):
                 raise TimeoutError(f"{texts} not in {self._written[-2000:]!r}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chart, labs, parsing, rating, start, study_queue
+from benchmarks import chart, labs, parsing, rating, runs, start, study_queue
 from benchmarks.figures import Figure
 from benchmarks.make_data import Data, make_data
 from tests.commands.dice_course import LAB, write_course
@@ -33,6 +33,7 @@ def test_every_benchmark_measures_something(data: Data) -> None:
         *study_queue.measure(data, 500, 1),
         *parsing.measure(data, 1),
         *chart.measure(data, 0.3),
+        *runs.measure(data, 3, 1),
     ]
     assert all(figure.value > 0 and figure.ratio for figure in figures)
 
