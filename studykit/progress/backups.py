@@ -22,6 +22,10 @@ N_WEEKLY = 4
 """Copies kept of the weeks before those, the newest of each week."""
 
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What `sqlite3` raises for a damaged file: the second where SQLite's message quotes the damage."""
+
+
 class DamagedError(sqlite3.DatabaseError):
     """The database can be read but is not sound."""
 
@@ -151,7 +155,7 @@ class History:
 
 def history_of(copy: Path) -> History | None:
     """What a copy holds; None if it cannot be read."""
-    with suppress(sqlite3.Error), closing(_open_copy(copy)) as connection:
+    with suppress(*SQLITE_ERRORS), closing(_open_copy(copy)) as connection:
         n_answers, n_practised, n_runs = (
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if columns else 0
             for table, columns in _tables(connection, "main")
@@ -187,7 +191,7 @@ def _holds_all_of(newer: Path, copy: Path) -> bool:
     try:
         with closing(_open_copy(newer)) as connection:
             return n_missing(connection, copy) == 0
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return False
 
 

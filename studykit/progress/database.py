@@ -133,6 +133,9 @@ def explained(path: Path, backups_dir: Path) -> Iterator[None]:
         if isinstance(error.orig, sqlite3.Error):
             raise _explain(error.orig, path, backups_dir) from error
         raise
+    except UnicodeDecodeError as error:  # SQLite's message quotes what is damaged
+        what = f"{clean(str(path))} is damaged"
+        raise StoreError(what, hint=how_to_restore(path, backups_dir)) from error
     except sqlite3.Error as error:
         raise _explain(error, path, backups_dir) from error
     except OSError as error:

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import eq
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from studykit.errors import StoreError
 from studykit.files import remove_drafts
-from studykit.progress.backups import copies_in, log_of, synchronise_folder
+from studykit.progress.backups import SQLITE_ERRORS, copies_in, log_of, synchronise_folder
 from studykit.progress.database import explained
 from studykit.progress.soundness import RULES, RowError, require
 from studykit.progress.store import Store
@@ -26,6 +27,9 @@ from studykit.text import clean
 
 _IN_ORDER = ("sittings", "reviews", "practised", "runs", "outcomes")
 """Tables whose rows are numbered as they are added: what has a higher number came later."""
+
+_N_COMPARED = 20
+"""Answers by which two databases are known to be of one history; one of them may be damaged."""
 
 # SQLite's locks on the file (https://sqlite.org/src/doc/trunk/src/os.h): every program that has
 # it open in WAL mode holds one of the bytes from here on.
@@ -144,7 +148,7 @@ def _take_over(path: Path, draft: Path, folder: Path) -> int:
         n_answers = _add_later_rows(damaged, attempt)
         if _problems(attempt):
             return 0
-    except (sqlite3.Error, StoreError):
+    except (*SQLITE_ERRORS, StoreError):
         return 0
     attempt.replace(draft)
     return n_answers
@@ -173,15 +177,12 @@ DELETE FROM outcomes WHERE run_id NOT IN (SELECT id FROM runs);
 
 
 def _is_one_history(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
-    """Whether the last answer of the copy is in the file, under the same number."""
-    last = target.execute(
-        "SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1"
-    ).fetchone()
-    if last is None:
-        return True
-    query = "SELECT card_id, at_ms FROM reviews WHERE id = ?"
-    found = source.execute(query, last[:1]).fetchone()
-    return found is not None and (found[0].decode(errors="replace"), found[1]) == last[1:]
+    """Whether most of the last answers of the copy are in the file, under the same numbers."""
+    query = "SELECT id, CAST(card_id AS BLOB), at_ms FROM reviews"
+    last = target.execute(f"{query} ORDER BY id DESC LIMIT {_N_COMPARED}").fetchall()
+    found = [source.execute(f"{query} WHERE id = ?", row[:1]).fetchone() for row in last]
+    n_alike: int = sum(map(eq, found, last))
+    return 2 * n_alike >= len(last)
 
 
 def _add_later(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> int:

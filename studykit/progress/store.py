@@ -6,6 +6,7 @@ what its last review led to. One `Store` may be used from several threads.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Container, Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -86,6 +87,9 @@ _review_id = col(ReviewRow.id)
 _card_id = col(ReviewRow.card_id)
 
 
+_OF_MEMORIES = re.compile(r" in memories(\.\w+)?$")
+"""How SQLite ends a complaint about a value in that table."""
+
 N_FINDINGS = 20
 """Kinds of damage that are listed one by one."""
 
@@ -106,6 +110,7 @@ class Store:
         self._writing_engine = engine.execution_options(**WRITES)
         self._sitting_id: int | None = None
         self._private_copy = private_copy
+        self._file = _identity(path)
 
     @classmethod
     def open(cls, path: Path, *, backups_dir: Path) -> Store:
@@ -361,8 +366,10 @@ class Store:
             faults: list[str] = []
             findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             findings = [f"damaged: {clean(text)}" for text in findings if text != "ok"]
+            # Memories are compared with the log, and can be made again from it.
+            of_memories = [line for line in findings if _OF_MEMORIES.search(line)]
+            findings = [line for line in findings if line not in of_memories]
             try:
-                # Memories are compared with the log, below.
                 findings += bad_rows(_driver(session), RULES.keys() - {"memories"})
                 faults += run_faults(session).values()
             except (sqlite3.DatabaseError, DBAPIError) as error:
@@ -376,19 +383,19 @@ class Store:
                 return
             for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
                 yield f"{table} {row_id}: points to a missing row of {parent}"
-            for card_id in differences(session):
-                yield (
-                    f"memory of {clean(card_id)}: differs from the log"
-                    " (`studykit doctor --rebuild` mends it)"
-                )
+            mends = " (`studykit doctor --rebuild` mends it)"
+            wrong = differences(session)
+            for card_id in wrong:
+                yield f"memory of {clean(str(card_id))}: differs from the log{mends}"
+            if not wrong:
+                yield from (line + mends for line in of_memories)
             yield from faults
 
     def rebuild(self) -> int:
         """Make the memories again from the log, all or none; returns how many were wrong."""
         with self._writing() as session:
             wrong = differences(session)
-            if wrong:
-                rebuild_memories(session)
+            rebuild_memories(session)
             return len(wrong)
 
     def remove_unreadable_runs(self) -> None:
@@ -449,6 +456,12 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Session]:
         """A transaction that is on the disk when the block has ended, or undone if it raises."""
+        if _identity(self.path) != self._file:
+            # SQLite would go on writing the file that has no name any more.
+            raise StoreError(
+                f"{clean(str(self.path))} was moved or replaced while it was open",
+                hint="put it back, or quit and start again; what was saved until then is in it",
+            )
         with (
             explained(self.path, self.backups_dir),
             Session(self._writing_engine, expire_on_commit=False) as session,
@@ -483,6 +496,15 @@ def _memory(session: Session, card_id: str) -> Memory:
     query = select_columns(*MEMORY_COLUMNS).where(col(MemoryRow.card_id) == card_id)
     row = session.connection().execute(query).first()
     return memory_of(row) if row else NEW_MEMORY
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _driver(session: Session) -> sqlite3.Connection:

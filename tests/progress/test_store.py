@@ -205,6 +205,37 @@ def test_a_full_disk_loses_nothing_and_stores_no_half(store: Store) -> None:
     assert set(store.memories()) == {"first", "big"}
 
 
+def test_a_sitting_ends_also_where_nothing_can_be_written(store: Store) -> None:
+    """All its answers are safe: it must not end with an error that says otherwise."""
+    store.begin_sitting(MONDAY, MONDAY.date())
+    store.record(make_review())
+    connection = store._engine.raw_connection()
+    connection.cursor().execute("PRAGMA query_only = ON")
+    connection.close()
+    with pytest.raises(StoreError, match="is read-only"):
+        store.record(make_review("late"))
+
+    store.end_sitting(MONDAY + timedelta(minutes=5))
+
+    assert [review.card_id for review in store.reviews()] == ["a"]
+
+
+def test_a_file_that_was_moved_away_takes_no_answer(store: Store, tmp_path: Path) -> None:
+    """Nor does one that was put in its place; where it is back, answers go on."""
+    store.record(make_review("first"))
+    elsewhere = tmp_path / "elsewhere.sqlite3"
+    store.path.rename(elsewhere)
+    with pytest.raises(StoreError, match="was moved or replaced while it was open"):
+        store.record(make_review("second"))
+    store.path.touch()
+    with pytest.raises(StoreError, match="was moved or replaced while it was open"):
+        store.record(make_review("second"))
+
+    elsewhere.replace(store.path)
+    store.record(make_review("second"))
+    assert set(store.memories()) == {"first", "second"}
+
+
 def test_a_store_opened_in_a_thread_is_used_from_others(tmp_path: Path) -> None:
     """Answers recorded at the same time by several threads are all there."""
     reviews = [make_review(f"card-{n}") for n in range(40)]
