@@ -61,8 +61,9 @@ def read_source(path: Path, largest: int = LARGEST_FILE_BYTES) -> str:
 def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:
     """Whatever lies below `folder` and is no folder, by path.
 
-    Links to folders are followed if it `follows_links`, each folder once. What cannot be listed is
-    left out. Raises `CourseError` where there is more than a course may hold.
+    Links to folders are followed if it `follows_links`, each folder once. Left out is what cannot
+    be listed, and what begins with a dot: it belongs to editors and systems, and no import finds
+    it. Raises `CourseError` where there is more than a course may hold.
     """
     n_left = MOST_ENTRIES
     seen: set[str] = set()
@@ -84,6 +85,8 @@ def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:
         folders = []
         for entry in entries:
             path = Path(entry.path)
+            if entry.name.startswith("."):
+                continue
             if _is_folder(entry, follows_links=follows_links):
                 folders.append(path)
             else:

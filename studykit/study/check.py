@@ -134,7 +134,7 @@ def _unlisted_files(root: Path, manifest: Manifest) -> Iterator[CourseError]:
     ids = [lab_id(path, root) for path in labs]
     results = {path(root, id_) for id_ in ids for path in (results_path, stability_path)}
     for path in walk_files(root / "data" / "results"):
-        if path not in results and not path.name.startswith("."):
+        if path not in results:
             yield _stray(path, "no lab of the course recorded it", "delete it, or add its lab")
 
 

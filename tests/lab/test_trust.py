@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from studykit.course.labs import find_labs
 from studykit.errors import CourseError
 from studykit.lab.trust import TRUST_FILE, course_hash, is_trusted, remember
 from studykit.settings import bundled_course_root
@@ -188,6 +189,18 @@ def test_a_link_out_of_the_course_is_not_followed_for_ever(
     monkeypatch.setattr("studykit.lab.trust.MOST_CODE_BYTES", 100)
     with pytest.raises(CourseError, match="labs of more than 0 MiB"):
         course_hash(course.root)
+
+
+def test_what_an_editor_leaves_beside_a_lab_is_none(course: FakeCourse, data_dir: Path) -> None:
+    """Emacs locks a file by a link to nowhere, and other systems keep a second half of it."""
+    lab = course.write_run("yield").path
+    remember(course.root, data_dir)
+
+    lab.with_name(".#probe.py").symlink_to("me@machine.1234")
+    lab.with_name("._probe.py").write_bytes(b"\x00\xff")
+
+    assert is_trusted(course.root, data_dir)
+    assert find_labs(course.root) == [lab]
 
 
 def test_unreadable_code_is_named(course: FakeCourse, data_dir: Path) -> None:
