@@ -120,7 +120,11 @@ def stamp_decks(root: Path) -> Hashable:
     """Differs from an earlier one if a file of the course's decks was changed since."""
     try:
         with os.scandir(root / "decks") as entries:
-            files = [(entry.name, entry.stat()) for entry in islice(entries, MOST_ENTRIES)]
+            files = [
+                (entry.name, entry.stat())
+                for entry in islice(entries, MOST_ENTRIES)
+                if not entry.name.startswith(".")  # an editor's lock may be a link to nowhere
+            ]
     except OSError:
         return None
     return frozenset((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in files)

@@ -12,7 +12,7 @@ from studykit.course import yaml_reader
 from studykit.course.cards import KINDS, Cloze, Match, Numeric, Order, Predict, Recall
 from studykit.course.decks import load_course, load_deck
 from studykit.course.nodes import meaning_to_yaml
-from studykit.course.source import LARGEST_FILE_BYTES
+from studykit.course.source import LARGEST_FILE_BYTES, stamp_decks
 from studykit.errors import CourseError
 from studykit.study.check import check_course
 from tests.course.mini_course import DECK, MiniCourse, write_marked
@@ -674,6 +674,16 @@ def test_a_comment_may_stand_where_no_text_is_lost_to_it(mini: MiniCourse) -> No
         mini.change(mini.deck, old, new)
 
     assert load_deck(mini.deck).cards[-1].question == "Which loss#1 remains?"
+
+
+def test_an_editor_s_lock_is_no_change_of_a_deck(mini: MiniCourse) -> None:
+    """And hides none while it is there."""
+    before = stamp_decks(mini.root)
+    lock = mini.deck.with_name(".#1-core.yaml")
+    lock.symlink_to("me@machine.1234")
+    assert stamp_decks(mini.root) == before
+    mini.deck.write_text(DECK + "# more\n")
+    assert stamp_decks(mini.root) != before
 
 
 def test_a_folder_without_a_course_is_an_error(tmp_path: Path) -> None:
