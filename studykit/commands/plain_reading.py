@@ -236,4 +236,4 @@ class Reading(ABC):
         elif sitting.phase == "revealed":
             self.voice.say_answer()
         else:
-            say_wrapped("Your run is kept; it stands with the answer.")
+            say_wrapped(f"Your run of {header.id} is kept; it stands with the answer.")

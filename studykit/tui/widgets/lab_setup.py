@@ -258,9 +258,7 @@ class LabSetup(VerticalScroll, can_focus=False):
             text = Content.styled(f"Here with {render_knobs(turned)}.", "$text-warning")
             rows.append(hang(lead, text, width))
         if not self._choices:
-            text = Content.styled(
-                "Answer it in your head: the run shows the answer.", "$text-muted"
-            )
+            text = Content.styled("Answer it in your head before you run.", "$text-muted")
             rows.append(hang(lead, text, width))
         return Content("\n").join(rows)
 
