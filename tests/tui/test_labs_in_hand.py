@@ -123,6 +123,19 @@ async def test_the_mark_is_seen_everywhere(services: Services, size: tuple[int, 
         services.cancel_lab(services.labs.in_hand[0])
 
 
+async def test_the_way_out_is_named_beside_the_mark(services: Services) -> None:
+    """In a narrow terminal other hints give way to them, also where Esc leads out, too."""
+    app = StudykitApp(services)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await open_home(pilot)
+        await start_slow(pilot, services, "coins/toss")
+        await pilot.press("q")
+        await open_card(pilot, "Which share of 400 tosses")
+        await until(pilot, lambda: "w lab" in footer(pilot))
+        assert "q home" in footer(pilot) and "? help" in footer(pilot)
+        services.cancel_lab(services.labs.in_hand[0])
+
+
 async def test_several_labs_in_hand_are_chosen_from(services: Services) -> None:
     """Each says how far it is; one leaves the line by a key, another is opened."""
     app = StudykitApp(services)

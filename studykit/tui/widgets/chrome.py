@@ -99,9 +99,12 @@ class KeyHints(Widget):
     def _hints(self) -> list[Hint]:
         """The hints that fit, one an action; way out, mark and help take their places first."""
         by_action: dict[str, Hint] = {}
+        ways_out: list[str] = []
         mark = self._render_mark()
         for active in self.screen.active_bindings.values():
             binding = active.binding
+            if binding.show and active.enabled and binding.key == OUT_KEY:
+                ways_out.append(binding.action)
             if binding.show and active.enabled and binding.action not in by_action:
                 is_mark = binding.action == MARK_ACTION
                 text = Content.assemble(
@@ -112,7 +115,6 @@ class KeyHints(Widget):
                 by_action[binding.action] = Hint(binding.key, text)
         if mark and MARK_ACTION not in by_action:  # its key is a letter in a text field now
             by_action[MARK_ACTION] = Hint("", Content.assemble(" ", mark, " "))
-        ways_out = [action for action, hint in by_action.items() if hint.key == OUT_KEY]
         first = (*ways_out, MARK_ACTION, HELP_ACTION)
         last = [by_action.pop(action) for action in first if action in by_action]
         room = self.size.width - sum(hint.text.cell_length for hint in last)
