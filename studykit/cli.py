@@ -39,6 +39,7 @@ lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs
 lab_app.command(
     "run", epilog="Example: studykit lab run core/residuals --set n_layers=2 --seeds 1"
 )(labs.run_lab)
+lab_app.command("edit", epilog="Example: studykit lab edit core/residuals")(labs.edit_lab)
 lab_app.command("stability", epilog="Example: studykit lab stability core/residuals --seeds 20")(
     stability.stability
 )

@@ -10,15 +10,19 @@ import typer
 
 from studykit.commands.environment import environment
 from studykit.commands.runs import (
+    bench_of,
     find_lab,
     parse_knobs,
     require_budget,
     run_with_progress,
+    say_beside_original,
     say_run,
 )
 from studykit.commands.terminal import say, say_beside, say_json, say_table
+from studykit.course.cards import OWN_PREFIX
 from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
+from studykit.text import clean
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
@@ -108,7 +112,7 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     from studykit.study.evidence_words import render_claim_test
 
     env = environment(ctx)
-    header = find_lab(env, lab)
+    header = find_lab(env, lab, takes_own=True)
     evidence = _evidence(env, header, header.defaults)
     if json:
         from studykit.lab.results import result_to_json
@@ -171,13 +175,16 @@ def run_lab(
     """Run a lab here and keep its result with your progress."""
     from studykit.lab.recorded import record_run
     from studykit.lab.results import result_to_json
+    from studykit.lab.verdicts import judge_again
     from studykit.study.lab_run import seeds_at
 
     env = environment(ctx)
-    header = find_lab(env, lab)
+    header = find_lab(env, lab, takes_own=True)
     knobs = parse_knobs(header, settings or [])
     require_budget(header, budget)
     n_seeds = seeds or seeds_at(header, budget)
+    if record and header.is_own:
+        raise UsageError("an own version is not recorded", hint=f"record {header.original}")
     if record and (budget, first_seed, n_seeds) != (1, 0, header.seeds):
         raise UsageError(
             "only a run with the lab's own seeds and budget is recorded",
@@ -198,6 +205,10 @@ def run_lab(
         else:
             say(f"{header.id}: {header.question}")
             say_run(header, result)
+    if header.is_own and result.status == "done" and not json:
+        original = env.course.labs[header.original]
+        if (evidence := _evidence(env, original, knobs)) is not None:
+            say_beside_original(header, result, judge_again(evidence, header))
     if result.status == "skipped" and not json and (evidence := _evidence(env, header, knobs)):
         say()
         say_run(header, evidence)
@@ -205,6 +216,33 @@ def run_lab(
         raise KeyboardInterrupt
     if result.status not in ("done", "skipped"):
         raise typer.Exit(1)
+
+
+def edit_lab(ctx: typer.Context, lab: LabArgument) -> None:
+    """Change a copy of a lab that is your own, in $EDITOR; lab run mine/LAB runs it."""
+    import os
+    import subprocess
+
+    from studykit.course.source import read_source
+    from studykit.study.bench import first_line
+    from studykit.study.editing import editor_command
+
+    env = environment(ctx)
+    lab_id = lab.removeprefix(OWN_PREFIX)
+    find_lab(env, lab_id)
+    bench = bench_of(env)
+    path = bench.copy(lab_id)
+    command = editor_command(path, first_line(read_source(path)) + 1, os.environ)
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError as error:
+        what = f"{clean(command[0])} cannot be started: {error.strerror}"
+        raise UsageError(what, hint="set $EDITOR") from None
+    header = bench.load(lab_id)
+    say(clean(str(path)))
+    say(f"studykit lab run {header.id} runs it")
+    if code:
+        raise StudykitError(f"{clean(command[0])} ended with exit code {code}")
 
 
 def _keep(env: Environment, result: RunResult) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 from studykit.commands.terminal import cut, say, say_beside, say_table, say_verdicts, terminal_width
+from studykit.course.cards import OWN_PREFIX
 from studykit.errors import UsageError
 from studykit.text import clean, format_value, plural
 
@@ -20,16 +21,36 @@ if TYPE_CHECKING:
     from studykit.lab.events import Measurement
     from studykit.lab.process import LabMessage, LabRunner
     from studykit.lab.results import RunResult
+    from studykit.study.bench import Bench
 
 
-def find_lab(environment: Environment, lab_id: str) -> LabHeader:
-    """The lab called `lab_id`; raises `UsageError` with the nearest name."""
+def find_lab(environment: Environment, lab_id: str, *, takes_own: bool = False) -> LabHeader:
+    """The lab called `lab_id`; raises `UsageError` with the nearest name.
+
+    `takes_own`: it may be the learner's own version of a lab.
+    """
     labs = environment.course.labs
+    original = lab_id.removeprefix(OWN_PREFIX)
+    if original != lab_id and original in labs:
+        if not takes_own:
+            raise UsageError(f"{lab_id} is a version of your own", hint="name a lab of the course")
+        bench = bench_of(environment)
+        if not bench.has(original):
+            what = f"there is no version of your own of {original}"
+            raise UsageError(what, hint=f"studykit lab edit {original} makes one")
+        return bench.load(original)
     if lab_id in labs:
         return labs[lab_id]
     near = difflib.get_close_matches(lab_id, labs, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else "studykit lab list shows them"
     raise UsageError(f"there is no lab {lab_id!r}", hint=hint)
+
+
+def bench_of(environment: Environment) -> Bench:
+    """The learner's own versions of the course's labs."""
+    from studykit.study.bench import Bench
+
+    return Bench(environment.course, environment.paths.bench_dir)
 
 
 def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobValue]:
@@ -194,6 +215,28 @@ def say_run(header: LabHeader, result: RunResult) -> None:
             say(f"\nprinted by seed {seed.seed}:\n{printed.text.rstrip()}")
     for _, title, invitation in invitations(result.seeds):
         say(f"\n{title}: {invitation} on the lab's screen (x in studykit)")
+
+
+def say_beside_original(header: LabHeader, own: RunResult, original: RunResult) -> None:
+    """Print what both runs measured, as medians over the seeds, and which claims they judge apart.
+
+    `own` is a run of the learner's own version of the lab of which `original` is a run.
+    """
+    from studykit.lab.results import VERDICT_MARKS
+    from studykit.study.run_history import changed_verdicts, compare
+
+    whose = "the recorded run" if original.recorded else "your latest run"
+    say(f"\nbeside {whose} of {header.original} (≠: the seeds' ranges do not overlap)")
+    rows = []
+    for row in compare(own, original):
+        told = [
+            "–" if side is None else format_value(side.middle) for side in (row.left, row.right)
+        ]
+        rows.append([row.row.label, row.row.unit, *told, "≠" if row.is_apart else ""])
+    say_table(["measurement", "unit", "yours", "original", ""], rows, numbers=3, wrapped=0)
+    for claim, mine, other in changed_verdicts(header.claims, own, original):
+        head = f"{VERDICT_MARKS[mine]} {claim}  {mine}, the original {other}  "
+        say_beside(head, header.claims[claim])
 
 
 def _say_measurements(result: RunResult) -> None:

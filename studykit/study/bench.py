@@ -6,6 +6,7 @@ helper modules of the course, and is kept apart from it: its runs are no evidenc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from studykit.course.source import read_source
 from studykit.errors import CourseError, StudykitError
 from studykit.files import replace_file
 from studykit.text import clean
+
+_RUN = re.compile(r"^(async )?def run\b", re.MULTILINE)
 
 
 class Bench:
@@ -67,3 +70,9 @@ class Bench:
                 except CourseError:
                     continue  # it is told where it is edited
         return found
+
+
+def first_line(source: str) -> int:
+    """Where to begin to read a lab: the index of the line of `run`, or 0."""
+    found = _RUN.search(source)
+    return source.count("\n", 0, found.start()) if found else 0

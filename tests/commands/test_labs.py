@@ -183,3 +183,55 @@ def test_a_run_names_the_walks_that_the_screens_show(run: Run, course: Path) -> 
     )
     out = run("lab", "run", LAB, "--trust").out
     assert out.count("Three rolls: 3 steps to go through on the lab's screen") == 1
+
+
+def test_an_own_version_is_edited_run_and_set_beside_the_original(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original stays as it is, and so does what is recorded of it."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "sed -i s/rng.random()/0.01/")
+    edited = run("lab", "edit", LAB)
+    assert edited.out.endswith(f"{LAB}.py\nstudykit lab run mine/{LAB} runs it\n")
+    told = run("lab", "run", f"mine/{LAB}", "--trust").out
+    assert f"mine/{LAB}: How often does a die show its highest side?" in told
+    assert f"beside the recorded run of {LAB}" in told
+    shares = next(
+        line.split() for line in told.splitlines() if line.startswith("share ") and "≠" in line
+    )
+    assert float(shares[-3]) == 1
+    assert "✗ rare  refuted, the original confirmed" in told
+    run("lab", "run", LAB)
+    assert f"beside your latest run of {LAB}" in run("lab", "run", f"mine/{LAB}").out
+    assert f"mine/{LAB}" in run("lab", "show", f"mine/{LAB}").out
+    assert "recorded of" not in run("lab", "show", f"mine/{LAB}").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["lab", "run", f"mine/{LAB}"], f"studykit lab edit {LAB} makes one"),
+        (["lab", "edit", "dice/trow"], "did you mean"),
+        (["lab", "stability", f"mine/{LAB}"], "name a lab of the course"),
+        (["lab", "run", "mine/none/such"], "there is no lab"),
+    ],
+)
+def test_what_cannot_be_done_with_an_own_version_is_told(
+    run: Run, arguments: list[str], complaint: str
+) -> None:
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert complaint in outcome.complaint
+
+
+def test_an_own_version_is_never_recorded(
+    run: Run, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "true")
+    run("lab", "edit", LAB)
+    outcome = run("lab", "run", f"mine/{LAB}", "--record", "--trust")
+    assert (outcome.code, outcome.complaint.split(":")[0]) == (
+        2,
+        f"an own version is not recorded (record {LAB})",
+    )
+    assert not (course / "data" / "results" / "mine").exists()

@@ -332,7 +332,7 @@ class LabScreen(StagedScreen):
 
     def action_edit(self) -> None:
         """Open the learner's own version in the editor, at first a copy, and then its lab."""
-        from studykit.tui.widgets.source_view import first_line
+        from studykit.study.bench import first_line
 
         bench, old = self.services.bench, self._header
         try:

@@ -14,11 +14,12 @@ from textual.content import Content
 from studykit.course.cards import LabHeader
 from studykit.course.source import read_source
 from studykit.errors import CourseError
+from studykit.study.bench import first_line
 from studykit.text import clean
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
-from studykit.tui.widgets.source_view import SourceView, first_line
+from studykit.tui.widgets.source_view import SourceView
 
 LOOK_SECONDS = 0.5
 """How often a log that may still grow is read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import accumulate
 
 from textual.content import Content
@@ -12,8 +11,6 @@ from textual.widget import Widget
 
 from studykit.text import clean
 from studykit.tui.widgets.card_text import Line, lay_out
-
-_RUN = re.compile(r"^(async )?def run\b", re.MULTILINE)
 
 
 class _Colours(HighlightTheme):
@@ -33,12 +30,6 @@ class _Colours(HighlightTheme):
         ("Operator", "Word"): "$text-primary",
     }
     """Token of Pygments -> style."""
-
-
-def first_line(source: str) -> int:
-    """Where to begin to read a lab: the index of the line of `run`, or 0."""
-    found = _RUN.search(source)
-    return source.count("\n", 0, found.start()) if found else 0
 
 
 def render_source(source: str, width: int) -> list[list[Content]]:
