@@ -508,7 +508,7 @@ async def test_hints_fit_a_narrow_terminal(services: Services, size: tuple[int, 
     """Only keys that do something now are hinted; the way back and help are always among them."""
     async with opened(services, size=size) as pilot:
         seen = {}
-        for keys in ((), ("enter",), ("s",)):
+        for keys in ((), ("enter",), ("a",), ("s",)):
             await pilot.press(*keys)
             if keys == ("s",):
                 await finished(pilot)
@@ -517,7 +517,7 @@ async def test_hints_fit_a_narrow_terminal(services: Services, size: tuple[int, 
             assert len(hints) < size[0] - 1
             assert "q back" in hints and hints.endswith("? help")
         assert "predict" in seen["knobs"]
-        assert "run" in seen["predict"]
+        assert "Enter run" in seen["predict"]
         assert "cancel" not in seen["outcome"]
         assert "view log" not in seen["outcome"]
 
