@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
 from studykit.lab.events import Curve, HeatMap, Measurement, Step, Table, Walk
 from studykit.lab.results import SeedResult
+from studykit.study.curves import Room, mean_curve
 from studykit.study.numbers import summarise
 from studykit.tui.widgets.chart import Chart, ChartFigure
 from studykit.tui.widgets.heat_map import HeatMapFigure, HeatMapView
 from studykit.tui.widgets.measurements import measurement_lines, render_table
+from studykit.tui.widgets.sparklines import render_sparklines
 from studykit.tui.widgets.walk_view import WalkView
 
 EXTREMES = (
@@ -51,8 +54,20 @@ async def test_a_chart_draws_whatever_can_be_drawn() -> None:
                 f"m{n}": Measurement(f"m{n}", y, "nats", "", True) for n, y in enumerate(ys)
             }
             yardsticks = summarise([SeedResult(0, measured, {})])
+            other = replace(curve, ys=curve.ys[::-1])
+            mean, room = mean_curve([curve, other]), Room()
+            room.take_in([curve, other])
             for log_y in (False, True):
-                await chart.show(ChartFigure("loss", (curve,), yardsticks, log_y=log_y))
+                figure = ChartFigure(
+                    "loss",
+                    (curve, *([] if mean is None else [mean])),
+                    yardsticks,
+                    log_y=log_y,
+                    faint=(other,),
+                    frame=room.corners,
+                )
+                await chart.show(figure)
+                assert render_sparklines(figure, 60).plain
 
 
 async def test_maps_and_walks_show_whatever_is_in_them() -> None:
