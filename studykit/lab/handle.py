@@ -117,9 +117,9 @@ class ChildProcess(asyncio.SubprocessProtocol):
         """End it now, with every process that it started; nothing more is heard of it."""
         self._end()
         if CAN_FORK:
-            # It ends processes that have left its group, too. If it does not, force it.
-            with contextlib.suppress(ProcessLookupError):
-                self._transport.terminate()
+            # It ends processes that have left its group, too. If it does not, force it. Not by the
+            # transport, which would take the exit code away from who waits for it.
+            self._signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(END_WITHIN_S, self._signal, signal.SIGKILL)
         else:
             self._signal(signal.SIGKILL)
