@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import Course, KnobValue
+from studykit.course.cards import OWN_PREFIX, Course, KnobValue
 from studykit.lab.results import Prediction, Status, Verdict
 from studykit.lab.verdicts import judge_again
 from studykit.progress.stats import (
@@ -203,11 +203,13 @@ def _retention(reviews: Iterable[Review]) -> Retention:
 
 def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSummary:
     result = run.result
-    header = course.labs.get(result.lab)
+    header = course.labs.get(result.lab.removeprefix(OWN_PREFIX))
+    is_own = result.lab.startswith(OWN_PREFIX)
+    title = header.title if header else ""
     defaults = header.defaults if header else {}
     return RunSummary(
         lab=result.lab,
-        title=header.title if header else "",
+        title=f"{title} A version of your own." if is_own and header else title,
         at=result.started_at,
         day=scheduler.study_day(result.started_at),
         status=result.status,
@@ -219,9 +221,10 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
             name: value for name, value in result.knobs.items() if defaults.get(name) != value
         },
         budget=result.budget,
-        verdicts=judge_again(result, header).verdicts if header else result.verdicts,
+        # An own version has tests of its own.
+        verdicts=judge_again(result, header).verdicts if header and not is_own else result.verdicts,
         claims=header.claims if header else {},
-        is_outdated=header is None or header.code_hash != result.code_hash,
+        is_outdated=header is None or (not is_own and header.code_hash != result.code_hash),
         card_id=run.card_id,
         prediction=run.prediction,
     )

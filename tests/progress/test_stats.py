@@ -99,6 +99,18 @@ def test_runs_carry_verdicts_predictions_and_what_was_changed() -> None:
     assert (gone.title, gone.is_outdated) == ("", True)
 
 
+def test_a_run_of_an_own_version_is_named_as_such() -> None:
+    """It changes of itself, so it is not out of date; its verdicts are those of its own tests."""
+    run = make_run("mine/core/residuals", verdicts={"stuck": "depends"}, code_hash="mine")
+    stored = [StoredRun(1, run, None, None)]
+    (own,) = period_stats([], stored, COURSE, {}, None, TODAY, SCHEDULER).runs
+
+    assert own.title == f"{COURSE.labs['core/residuals'].title} A version of your own."
+    assert own.verdicts == {"stuck": "depends"}
+    assert not own.is_outdated
+    assert own.changed_knobs == {}
+
+
 def test_the_hardest_cards_are_those_forgotten_most() -> None:
     """At equal lapses the one with fewer reviews is harder; the list has an end."""
     cards = tuple(make_card(f"card-{n:02}") for n in range(20))
