@@ -39,7 +39,7 @@ def measure(data: Data, n_ratings: int) -> Iterator[Figure]:
     """Median and 99th percentile of `n_ratings` in a terminal of each size."""
     with copy_of(data) as own:
         own.paths.settings_file.write_text(SETTINGS, encoding="utf-8")
-        numbers = _order(own, n_ratings + 1)
+        numbers = cards_in_order(own, n_ratings + 1)
     for size in (SMALL, LARGE):
         yield from _measure(data, numbers, size)
 
@@ -59,8 +59,8 @@ def _measure(data: Data, numbers: list[int], size: tuple[int, int]) -> Iterator[
             terminal.wait_for(opening(numbers[0]))
             time.sleep(SETTLED_S if n_ratings > 10 else 0.0)
             for number, following in pairwise(numbers):
-                _press(terminal, GIVES_UP.get(kind_of(number), "n"), "Easy")
-                seconds.append(_press(terminal, "3", opening(following)))
+                press_when_seen(terminal, GIVES_UP.get(kind_of(number), "n"), "Easy")
+                seconds.append(press_when_seen(terminal, "3", opening(following)))
                 baseline.append(_bare_write(connection))
         n_rows = _n_rows(own.paths.database)
     assert n_rows >= n_ratings, "a rating is missing in the database"
@@ -70,7 +70,7 @@ def _measure(data: Data, numbers: list[int], size: tuple[int, int]) -> Iterator[
     yield Figure(f"{what}, p99", ms(seconds, 0.99), "ms", against, ms(baseline, 0.99), below=50.0)
 
 
-def _press(terminal: Terminal, keys: str, text: str) -> float:
+def press_when_seen(terminal: Terminal, keys: str, text: str) -> float:
     """Seconds from the press of `keys`, what they are about having been seen, to `text`."""
     while True:
         time.sleep(READ_S)
@@ -79,7 +79,7 @@ def _press(terminal: Terminal, keys: str, text: str) -> float:
             return terminal.wait_for(text, patience_s=HEEDED_WITHIN_S) - pressed
 
 
-def _order(data: Data, n_cards: int) -> list[int]:
+def cards_in_order(data: Data, n_cards: int) -> list[int]:
     """Numbers of the first cards that are asked when each is rated Good."""
     paths = data.paths
     services = Services(

@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figures import TABLE_HEAD, Figure, copy_of, environment_of, in_turn, row
-from benchmarks.make_data import NOW, Data, make_data
+from benchmarks.make_data import NOW, Data, kind_of, make_data, opening
+from benchmarks.rating import GIVES_UP, cards_in_order, press_when_seen
 from benchmarks.terminal import Terminal
 from studykit.clock import to_ms
 from studykit.course.decks import load_course
@@ -92,11 +93,12 @@ def measure(data: Data, n_runs: int, n_rounds: int) -> Iterator[Figure]:
     """Medians of `n_rounds`, after one that fills the caches."""
     with copy_of(data) as without, copy_of(data) as with_runs:
         add_runs(with_runs, n_runs)
+        (first,) = cards_in_order(without, 1)
         starts: dict[str, list[Start]] = {"without": [], "with": []}
 
         def start(own: Data, name: str) -> Callable[[], float]:
             def measured() -> float:
-                starts[name].append(_start(own))
+                starts[name].append(_start(own, first))
                 return 0.0
 
             return measured
@@ -118,18 +120,18 @@ def measure(data: Data, n_runs: int, n_rounds: int) -> Iterator[Figure]:
         yield Figure(f"{what}, {told}", found, unit, against, beside, ratio_below=limit)
 
 
-def _start(data: Data) -> Start:
+def _start(data: Data, first: int) -> Start:
+    """Of the program whose first card has the number `first`."""
     data.paths.settings_file.write_text(SETTINGS, encoding="utf-8")
     command = [sys.executable, "-m", "studykit", "--course", str(data.root)]
     with Terminal(command, environment_of(data)) as terminal:
         terminal.wait_for("goes on with the review")
         terminal.press("\r")
-        terminal.wait_for("in case ")
+        terminal.wait_for(opening(first))
         card_s = _processor_s(terminal.pid)
         time.sleep(SETTLED_S)
         before_s = _processor_s(terminal.pid)
-        terminal.press("n")
-        terminal.wait_for("Easy")
+        press_when_seen(terminal, GIVES_UP.get(kind_of(first), "n"), "Easy")
         answer_s = _processor_s(terminal.pid) - before_s
         status = Path(f"/proc/{terminal.pid}/status").read_text(encoding="ascii")
     (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))

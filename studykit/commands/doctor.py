@@ -7,7 +7,7 @@ import platform
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from studykit.commands.screens import problems_of_keys
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError, UsageError
 from studykit.text import plural
+
+if TYPE_CHECKING:
+    from studykit.progress.store import Store
 
 PACKAGES = (
     "textual",
@@ -162,12 +165,23 @@ def _read_progress(env: Environment, copies: list[Path]) -> list[str]:
             problems = store.check()
             n_reviews = plural(store.n_reviews(), "review")
             say(f"progress   {path}: {n_reviews}, {path.stat().st_size} bytes")
-            for copy in copies:
-                if n := store.n_missing(copy):
-                    say(f"note: {copy} holds {n} answers or runs that the progress has not")
+            for copy in [] if problems else copies:
+                _say_of(copy, store)
     except StudykitError as error:
         return [*problems, str(error)]
     return problems
+
+
+def _say_of(copy: Path, store: Store) -> None:
+    """Name a copy that is damaged, or holds more than the progress, which may be the wrong one."""
+    try:
+        n_missing = store.n_missing(copy)
+    except StudykitError:
+        say(f"note: {copy} is damaged")
+        return
+    if n_missing:
+        what = "answer or run" if n_missing == 1 else "answers or runs"
+        say(f"note: {copy} holds {n_missing} {what} that the progress has not")
 
 
 def _course(env: Environment) -> list[str]:

@@ -166,13 +166,11 @@ def history_of(copy: Path) -> History | None:
 
 
 def n_missing(database: sqlite3.Connection, copy: Path) -> int:
-    """How many answers and runs a copy holds that the database has not; 0 if it is unreadable.
+    """How many answers and runs a copy holds that the database has not.
 
-    `database` must take URIs. Raises `sqlite3.Error` if it cannot be read itself.
+    `database` must take URIs. Raises one of `SQLITE_ERRORS` if either cannot be read.
     """
     theirs = dict(_tables(database, "main"))
-    if history_of(copy) is None:
-        return 0
     database.execute("ATTACH ? AS copy", (f"{copy.absolute().as_uri()}?immutable=1",))
     try:
         return sum(
@@ -188,6 +186,9 @@ def n_missing(database: sqlite3.Connection, copy: Path) -> int:
 
 
 def _holds_all_of(newer: Path, copy: Path) -> bool:
+    """Also where there is nothing that can be read of `copy`."""
+    if history_of(copy) is None:
+        return True
     try:
         with closing(_open_copy(newer)) as connection:
             return n_missing(connection, copy) == 0

@@ -189,8 +189,8 @@ def how_to_restore(path: Path, backups_dir: Path) -> str:
             "`studykit doctor --restore newest` keeps what can still be read"
         )
     return (
-        f"`studykit doctor --restore newest` goes back to {clean(str(backup))} and takes over what "
-        "was answered since"
+        "`studykit doctor --restore newest` goes back to the newest sound copy, "
+        f"{clean(str(backup))} if it is one, and takes over what was answered since"
     )
 
 

@@ -6,7 +6,6 @@ what its last review led to. One `Store` may be used from several threads.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Container, Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -17,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, func
 from sqlalchemy import select as select_columns
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -33,6 +31,7 @@ from studykit.progress.database import (
     open_database,
     open_for_reading,
 )
+from studykit.progress.examination import driver_of, examine
 from studykit.progress.queries import (
     add_practised,
     answers_by_day,
@@ -66,7 +65,7 @@ from studykit.progress.runs import (
     stored_entries,
     stored_runs,
 )
-from studykit.progress.soundness import RULES, UNREADABLE, RowError, bad_rows
+from studykit.progress.soundness import UNREADABLE, RowError, bad_rows
 from studykit.progress.stats import KnownCounts
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
@@ -85,13 +84,6 @@ LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
 
 _review_id = col(ReviewRow.id)
 _card_id = col(ReviewRow.card_id)
-
-
-_OF_MEMORIES = re.compile(r" in memories(\.\w+)?$")
-"""How SQLite ends a complaint about a value in that table."""
-
-N_FINDINGS = 20
-"""Kinds of damage that are listed one by one."""
 
 
 class Store:
@@ -353,43 +345,14 @@ class Store:
 
     def check(self) -> list[str]:
         """What is wrong with the database, one line each: damage, broken links, a wrong cache."""
+        way_back = f"{clean(str(self.path))}: {how_to_restore(self.path, self.backups_dir)}"
         problems: list[str] = []
         try:
-            problems.extend(self._problems())
+            with self._reading() as session:
+                problems.extend(examine(session, way_back))
         except StoreError as error:  # too damaged to be read to the end
             problems.append(str(error))
         return problems
-
-    def _problems(self) -> Iterator[str]:
-        with self._reading() as session:
-            connection = session.connection()
-            faults: list[str] = []
-            findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            findings = [f"damaged: {clean(text)}" for text in findings if text != "ok"]
-            # Memories are compared with the log, and can be made again from it.
-            of_memories = [line for line in findings if _OF_MEMORIES.search(line)]
-            findings = [line for line in findings if line not in of_memories]
-            try:
-                findings += bad_rows(_driver(session), RULES.keys() - {"memories"})
-                faults += run_faults(session).values()
-            except (sqlite3.DatabaseError, DBAPIError) as error:
-                findings.append(f"damaged: {clean(str(error).splitlines()[0])}")
-            if findings:
-                findings += faults
-                yield from findings[:N_FINDINGS]
-                if (more := len(findings) - N_FINDINGS) > 0:
-                    yield f"and {more} more of the kind"
-                yield f"{clean(str(self.path))}: {how_to_restore(self.path, self.backups_dir)}"
-                return
-            for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-                yield f"{table} {row_id}: points to a missing row of {parent}"
-            mends = " (`studykit doctor --rebuild` mends it)"
-            wrong = differences(session)
-            for card_id in wrong:
-                yield f"memory of {clean(str(card_id))}: differs from the log{mends}"
-            if not wrong:
-                yield from (line + mends for line in of_memories)
-            yield from faults
 
     def rebuild(self) -> int:
         """Make the memories again from the log, all or none; returns how many were wrong."""
@@ -476,7 +439,7 @@ class Store:
         try:
             yield
         except UNREADABLE as error:
-            row = next(bad_rows(_driver(session)), None)
+            row = next(bad_rows(driver_of(session)), None)
             if row is None and not isinstance(error, RowError):
                 raise  # no row is to blame
             hint = (
@@ -505,12 +468,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _driver(session: Session) -> sqlite3.Connection:
-    driver = session.connection().connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
 
 
 def _id(row: SittingRow) -> int:

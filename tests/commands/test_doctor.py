@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 
-from tests.commands.dice_course import edit, study
+from tests.commands.dice_course import LAB, edit, open_store, study
 from tests.commands.runner import AT, Run
 
 
@@ -61,3 +64,59 @@ def test_the_workload_of_the_settings_is_said_beside_them(run: Run, home: Path) 
     home.mkdir(exist_ok=True)
     (home / "settings.toml").write_text("[review]\nnew_per_day = 10\n", encoding="utf-8")
     assert "10 new cards a day: ≈ 58 answers (19 min)" in run("doctor").out
+
+
+def back_up(home: Path, day: str) -> Path:
+    with closing(open_store(home)) as store:
+        copy = store.back_up(date.fromisoformat(day))
+    assert copy is not None
+    return copy
+
+
+def test_the_doctor_brings_a_lost_progress_back(run: Run, home: Path) -> None:
+    """Until then no command begins anew, whether it writes or only reads."""
+    study(home, "dice-probability", AT)
+    copy = back_up(home, "2026-11-23")
+    (home / "progress.sqlite3").unlink()
+    for command in (("due",), ("report",), ("lab", "show", LAB), ("review", "--plain")):
+        outcome = run(*command)
+        assert outcome.code == 1
+        assert f"is missing, but there was progress: {copy} holds 1 answer" in outcome.complaint
+    outcome = run("doctor")
+    assert outcome.code == 1
+    assert "the newest with 1 answer until 2026-11-23" in outcome.out
+    assert not (home / "progress.sqlite3").exists()
+
+    outcome = run("doctor", "--restore", "newest")
+
+    assert outcome.code == 0
+    assert f"restored   {copy}: 1 answer, 0 of them given since" in outcome.out
+    assert outcome.out.splitlines()[-1] == "all is well"
+    assert run("due").code == 0
+
+
+def test_the_doctor_names_copies_that_do_not_belong_to_the_progress(run: Run, home: Path) -> None:
+    """One of another history, as an old file that was put back finds it; and a damaged one."""
+    study(home, "dice-probability", AT)
+    ours, theirs = back_up(home, "2026-11-22"), back_up(home, "2026-11-23")
+    (home / "progress.sqlite3").unlink()
+    study(home / "other", "dice-highest", AT)
+    shutil.copy(home / "other" / "progress.sqlite3", home / "progress.sqlite3")
+    theirs.write_bytes(theirs.read_bytes()[:5000])
+    outcome = run("doctor")
+    assert outcome.code == 0
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note: ")]
+    assert sorted(notes) == [
+        f"note: {ours} holds 1 answer or run that the progress has not",
+        f"note: {theirs} is damaged",
+    ]
+
+
+def test_the_doctor_restores_the_copy_that_is_named(run: Run, home: Path, tmp_path: Path) -> None:
+    study(home, "dice-probability", AT)
+    copy = back_up(home, "2026-11-23").rename(tmp_path / "mine.sqlite3")
+    outcome = run("doctor", "--restore", str(copy))
+    assert outcome.code == 0
+    assert f"restored   {copy}: 1 answer" in outcome.out
+    assert f"kept       the file as it was, in {home / 'replaced-2026-11-23-090000'}" in outcome.out
+    assert run("doctor", "--restore", "nowhere").code == 2
