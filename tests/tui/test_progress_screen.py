@@ -75,6 +75,23 @@ async def test_one_row_at_a_time_at_80_columns(learner: Services) -> None:
         assert TITLES[5] in text_of(pilot.app)
 
 
+async def test_all_panels_are_named_at_60_columns(learner: Services) -> None:
+    """Most of them are out of sight there; the name of the screen gives way to theirs."""
+    async with StudykitApp(learner).run_test(size=(60, 20)) as pilot:
+        await open_home(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: "True retention" in text_of(pilot.app))
+        title = text_of(pilot.app).splitlines()[0]
+        assert title.split() == [
+            "retention",
+            "forecast",
+            "mastery",
+            "calibration",
+            "hardest",
+            "labs",
+        ]
+
+
 async def test_hardest_cards_open_to_read(learner: Services) -> None:
     """With the answer; q comes back to the list."""
     async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:

@@ -333,7 +333,7 @@ class HomeScreen(StudyScreen):
             counts = open_part(self.services, part.name).counts
         except StudykitError as error:
             return Content(str(error))
-        return render_marked(counts)
+        return render_marked(counts, has_topics=part.topic is None)
 
     def action_move(self, step: int) -> None:
         """Mark the next deck, topic or lab, or the one before; above the first one nothing is."""

@@ -97,13 +97,13 @@ def render_ahead(stats: HomeStats) -> Content:
     )
 
 
-def render_marked(counts: Counts) -> Content:
+def render_marked(counts: Counts, *, has_topics: bool) -> Content:
     """What can be done with the marked deck or topic, of which so much can be asked today."""
     first = Content("Nothing left in it today")
     if counts.total:
         first = Content.assemble(("Enter", KEY), f" asks its {plural(counts.total, 'card')}")
-    ways_on = ("   ", ("c", KEY), " practises it   ", ("/", KEY), " lists them")
-    return Content.assemble(first, *ways_on)
+    topics = ("  ", ("l", KEY), " topics") if has_topics else ()
+    return Content.assemble(first, "  ", ("c", KEY), " practises  ", ("/", KEY), " lists", *topics)
 
 
 def render_problems(problems: Sequence[str]) -> Content:

@@ -42,6 +42,10 @@ ROWS = (("retention", "forecast"), ("mastery", "calibration"), ("hardest", "labs
 """Panels that stand together; where there is little room, one row at a time."""
 
 
+ROOM_FOR_NAMES = 76
+"""Columns from which the title has room for more than the names of the panels."""
+
+
 class ProgressScreen(StudyScreen):
     """Six panels; what they tell is counted while the screen is open already."""
 
@@ -120,11 +124,17 @@ class ProgressScreen(StudyScreen):
             Content.styled(panel.id or "", "bold $text-primary" if panel.is_in_use else MUTED)
             for panel in self._panels
         ]
-        title = Content.styled("Progress", "bold") + Content("   ")
-        self.query_one("#title", Static).update(title + Content(" · ").join(names))
+        if self.size.width < ROOM_FOR_NAMES:
+            title, between = Content(), Content(" ")
+        else:
+            title, between = Content.styled("Progress", "bold") + Content("   "), Content(" · ")
+        self.query_one("#title", Static).update(title + between.join(names))
 
     def action_panel(self, step: int) -> None:
         self._go_to((self._current() + step) % len(self._panels))
+
+    def on_resize(self) -> None:
+        self._name_panels()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A click may have given the keys to another panel."""

@@ -22,6 +22,7 @@ from studykit.study.closing import (
 )
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
+from studykit.study.sitting import end_words
 from studykit.study.words import minutes, outlook
 from studykit.text import clean, unmarked
 from studykit.tui.widgets.confidence_bar import WORDS
@@ -91,8 +92,8 @@ class SittingEnd(Static):
         """Say it for the present moment, and for the room that there is."""
         self.set_class(self.app.size.height < 24, "-low")
         is_waiting = self._session.waiting_until is not None
-        title = "A short break" if is_waiting else "Done for today"
-        lines = [Content.styled(title, "bold $text-success"), Content("")]
+        title = "A short break" if is_waiting else end_words(self._session, self._services)
+        lines = [Content.styled(clean(title), "bold $text-success"), Content("")]
         if self._day.n_answers:
             lines += [Content(line) for line in self._sum()]
         lines += self._misses()
