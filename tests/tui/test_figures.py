@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from random import Random
 
 from studykit.lab.events import Curve
 from studykit.lab.results import SeedResult
@@ -11,6 +12,7 @@ from studykit.study.curves import Room
 from studykit.tui.widgets.chart import Chart, ChartFigure
 from studykit.tui.widgets.chart_data import Axis
 from studykit.tui.widgets.figures import build_chart, build_pair
+from studykit.tui.widgets.sparklines import render_sparklines
 from tests.tui.test_chart import ChartApp
 
 
@@ -110,3 +112,31 @@ async def test_a_frame_below_zero_has_no_place_on_a_logarithm() -> None:
     framed = replace(figure, frame=((0.0, -5.0), (10.0, 100.0)))
     x, y = await axes_of(framed)
     assert x.high == 10 and y.low >= -0.2 and y.high >= 2
+
+
+EXTREMES = (0.0, 1.0, -1.0, 2.5, 1e308, -1.7e308, 5e-324, math.nan, math.inf, -math.inf)
+
+
+async def test_any_numbers_can_be_drawn() -> None:
+    """Of several seeds with lines of other names and lengths, alone and against another run."""
+    random = Random(7)
+
+    def line(name: str) -> Curve:
+        xs, ys = (tuple(random.choices(EXTREMES, k=n)) for n in [random.randrange(6)] * 2)
+        return Curve("loss", name, xs, ys, log_y=random.random() < 0.3)
+
+    app = ChartApp()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await pilot.pause()
+        for _ in range(150):
+            seeds = [
+                SeedResult(n, {}, {}, tuple(map(line, random.sample("abc", random.randint(1, 3)))))
+                for n in range(random.randint(1, 3))
+            ]
+            is_over = random.random() < 0.5
+            figure = build_chart("loss", seeds, is_over=is_over, room=None if is_over else Room())
+            await app.query_one(Chart).show(figure)
+            await app.query_one(Chart).show(build_pair("loss", seeds, seeds[:1]))
+            for width in (1, 12, 40):
+                rows = render_sparklines(figure, width).split("\n")
+                assert max(row.cell_length for row in rows) <= width

@@ -48,7 +48,8 @@ def render_sparklines(figure: ChartFigure, width: int) -> Content:
         line = Content("  ") + Content("  ").join(part for part in parts if part.plain)
         lines.append(line.truncate(width, ellipsis=True))
     if n_more > 0:
-        lines.append(Content.styled(f"  and {n_more} more", "$text-muted"))
+        more = Content.styled(f"  and {n_more} more", "$text-muted")
+        lines.append(more.truncate(width, ellipsis=True))
     return Content("\n").join(lines)
 
 
