@@ -132,6 +132,11 @@ class LabRun:
         return min(1.0, (n_before + within) / max(1, self.n_seeds))
 
     @property
+    def remaining_s(self) -> float | None:
+        """Seconds that it still takes at this pace; None while too little is done to tell."""
+        return self.elapsed_s * (1 - self.fraction) / self.fraction if self.fraction > 0.1 else None
+
+    @property
     def n_begun(self) -> int:
         """Seeds begun so far."""
         return len(self._seeds)

@@ -32,14 +32,19 @@ def render_log(run: LabRun) -> str:
     return "\n".join(parts)
 
 
-def render_state(run: LabRun) -> str:
-    """How far the run is: ``waits, 2 ahead``, ``runs, 62 %``, ``done: refuted``."""
+def render_state(run: LabRun, cost: str = "") -> str:
+    """How far the run is: ``waits, 2 ahead``, ``runs, 62 %, 3 s left``, ``done: refuted``.
+
+    `cost` says how long a run takes, for one that has not begun.
+    """
     if run.state == "waiting":
-        return f"waits, {run.n_ahead} ahead" if run.n_ahead else "begins"
+        ahead = f"waits, {run.n_ahead} ahead" if run.n_ahead else "begins"
+        return f"{ahead}, {cost}" if cost else ahead
     if run.state == "cancelling":
         return "is being cancelled"
     if run.is_going:
-        return f"runs, {100 * run.fraction:.0f} %"
+        left = run.remaining_s
+        return f"runs, {100 * run.fraction:.0f} %" + (f", {left:.0f} s left" if left else "")
     return render_end(run)
 
 

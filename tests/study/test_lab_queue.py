@@ -209,8 +209,12 @@ def test_a_run_that_broke_off_says_why(make_run: MakeRun) -> None:
 
 
 def test_a_run_tells_its_share_while_it_goes_on(make_run: MakeRun) -> None:
-    run = make_run()
+    seconds = iter((10.0, 12.0))
+    run = make_run(timer=lambda: next(seconds))
+    assert render_state(run, "≈ 8 s here") == "begins, ≈ 8 s here"
     run.begin()
     seed = SeedSoFar(0)
+    run.take(SeedEvent(seed, Progress(1, 10)))
+    assert render_state(run) == "runs, 5 %"
     run.take(SeedEvent(seed, Progress(1, 2)))
-    assert render_state(run) == "runs, 25 %"
+    assert render_state(run, "≈ 8 s here") == "runs, 25 %, 6 s left"

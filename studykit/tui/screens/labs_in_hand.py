@@ -52,7 +52,7 @@ class LabsInHandScreen(StudyScreen):
         rows = self.query_one(Rows)
         marked = self._marked
         self._runs = self.services.labs.in_hand
-        rows.rows = tuple(map(_row, self._runs))
+        rows.rows = tuple(map(self._row, self._runs))
         # Below a run that has left, the list is shorter than the cursor knows.
         rows.cursor = self._runs.index(marked) if marked in self._runs else rows.cursor
         self.refresh_bindings()
@@ -72,6 +72,14 @@ class LabsInHandScreen(StudyScreen):
         if action == "cancel":
             return any(not run.is_over for run in self._runs)
         return True
+
+    def _row(self, run: LabRun) -> Row:
+        knobs = render_knobs(changed_knobs(run.header, run.knobs))
+        facts = (clean(run.header.id), knobs, render_budget(run.budget))
+        what = " · ".join(part for part in facts if part)
+        # How long a quick look takes, nobody has measured.
+        cost = self.services.cost_of(run.header, run.knobs) if run.budget == 1 else ""
+        return Row("", Content.assemble((what, "bold"), f"\n{render_state(run, cost)}"))
 
     def action_open(self) -> None:
         if (run := self._marked) is not None:
@@ -94,10 +102,3 @@ class LabsInHandScreen(StudyScreen):
         self.services.cancel_lab(run)
         self._look()
         self.say(f"{run.header.id} is {'out of the line' if was_waiting else 'being cancelled'}")
-
-
-def _row(run: LabRun) -> Row:
-    knobs = render_knobs(changed_knobs(run.header, run.knobs))
-    facts = (clean(run.header.id), knobs, render_budget(run.budget))
-    what = " · ".join(part for part in facts if part)
-    return Row("", Content.assemble((what, "bold"), f"\n{render_state(run)}"))

@@ -42,7 +42,7 @@ def render_meter(run: LabRun, width: int) -> Content:
         return Content.assemble(("cancelling…", "bold $text-warning"), f"  {elapsed}")
     where = f"{run.where} on {run.device}".strip()
     note = clean(run.progress.note).replace("\n", " ")
-    remaining = run.elapsed_s * (1 - run.fraction) / run.fraction if run.fraction > 0.1 else None
+    remaining = run.remaining_s
     left = "" if remaining is None else f" · {remaining:.0f} s left"
     tail = Content.styled(f"  {elapsed}{left}", "$text-muted")
     text = Content.assemble(
