@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from studykit.lab.events import Curve, Event, HeatMap, Step, Walk
+from studykit.lab.events import Curve, Event, HeatMap, Step, Table, Walk
 from studykit.lab.results import RunResult
 from studykit.study.services import Services
 from studykit.tui.screens.card import CardScreen
@@ -108,15 +108,19 @@ async def test_a_walk_is_gone_through_beside_the_card(make_services: MakeService
         assert pane.walk.is_at_end
 
 
-async def test_without_a_picture_the_numbers_have_the_place(make_services: MakeServices) -> None:
+async def test_without_a_picture_numbers_and_tables_have_the_place(
+    make_services: MakeServices,
+) -> None:
     services = make_services("recall")
-    give(services)
+    give(services, Table("What was counted", ("tile", "bytes"), (("32 × 64", 46080.0),)))
     app = app_of(services)
     async with app.run_test(size=(120, 40)) as pilot:
         await open_review(pilot)
         await pilot.press("enter")
         await pilot.pause()
         assert app.screen.query_one(EvidencePane).shows is None
+        await until(pilot, lambda: "What was counted" in text_of(app))
+        assert "32 × 64  46080" in text_of(app)
         assert "MEASURED" in text_of(app) and "Tab" not in text_of(app)
 
 

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from studykit.course.cards import Card, LabHeader
+from studykit.lab.events import Table
 from studykit.lab.results import RunResult, SeedResult
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
@@ -54,6 +55,7 @@ class EvidencePane(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
+        self._text: Evidence = lambda _: Content("")
         self._card: Card | None = None
         self._header: LabHeader | None = None
         self._result: RunResult | None = None
@@ -66,7 +68,7 @@ class EvidencePane(Vertical):
         yield Static(WAITING, id="waiting-evidence")
         yield Vertical(id="picture")
         with VerticalScroll(id="evidence-text", can_focus=False):
-            yield Fitted(lambda _: Content(""))
+            yield Fitted(self._text)
 
     @property
     def has_figures(self) -> bool:
@@ -96,7 +98,6 @@ class EvidencePane(Vertical):
     ) -> None:
         """Show what was measured for `card`; the picture that tells most of it first."""
         self.add_class("-shown")
-        self.show_text(text)
         self.query_one("#evidence-text").scroll_home(animate=False)
         if card is not self._card or result is not self._result:
             self._card, self._header, self._result = card, header, result
@@ -104,10 +105,23 @@ class EvidencePane(Vertical):
             self.remove_class("-pictured")
             # The answer first; a picture may be a frame later.
             self.call_after_refresh(self._draw)
+        self.show_text(text)
 
     def show_text(self, text: Evidence) -> None:
         """Show another wording of the same evidence."""
-        self.query_one("#evidence-text", VerticalScroll).query_one(Fitted).show(text)
+        self._text = text
+        self.query_one("#evidence-text", VerticalScroll).query_one(Fitted).show(self._fit_text)
+
+    def _fit_text(self, width: int) -> Content:
+        """The words, and where the run has no picture its tables."""
+        from studykit.tui.widgets.measurements import render_table
+
+        blocks = [self._text(width)]
+        if self._result is not None and self._is_drawn and not self._figures:
+            seeds = self._result.seeds[-1:]
+            tables = (table for seed in seeds for table in seed.all(Table))
+            blocks += [render_table(table, width) for table in tables]
+        return Content("\n\n").join(blocks)
 
     async def turn(self, step: int) -> None:
         """Go to the next picture."""
@@ -133,6 +147,7 @@ class EvidencePane(Vertical):
         seeds = self._result.seeds
         if not self._figures:
             self._figures = figures_of(seeds)
+            self.show_text(self._text)
             self._at = 0
             if self._header is not None:
                 args = self._figures, self._header, self._card, self._result
