@@ -126,11 +126,18 @@ _KEYS = (
 
 
 def newest_history(folder: Path) -> str | None:
-    """The newest copy that holds anything a learner did, in words; None if none does."""
+    """The newest copy that holds anything a learner did, in words; None if none does.
+
+    One that cannot be read may have held something.
+    """
+    unreadable = None
     for path in copies_in(folder):
-        if (history := history_of(path)) and any(history.counts):
+        history = history_of(path)
+        if history is None:
+            unreadable = unreadable or f"{clean(str(path))} cannot be read"
+        elif any(history.counts):
             return f"{clean(str(path))} holds {history}"
-    return None
+    return unreadable
 
 
 @dataclass(frozen=True, slots=True)

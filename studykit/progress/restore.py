@@ -74,7 +74,7 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
                 raise StoreError(
                     f"there is no sound copy in {clean(str(backups_dir))}, and nothing can be read"
                     f" of {clean(str(path))}",
-                    hint="move the file away to begin anew",
+                    hint="move both away to begin anew",
                 )
             _require_alone(path)
             kept_in = _set_aside(path, at)

@@ -118,6 +118,15 @@ def test_a_vanished_database_is_no_first_start(home: Path) -> None:
     open_store(home).close()
 
 
+def test_a_copy_that_cannot_be_read_may_have_held_something(home: Path) -> None:
+    (home / "progress.sqlite3").unlink()
+    copy = home / "backups" / "progress-2026-11-23.sqlite3"
+    copy.write_bytes(copy.read_bytes()[:5000])
+
+    with pytest.raises(StoreError, match=f"there was progress: {copy} cannot be read"):
+        open_store(home)
+
+
 def test_a_copy_of_a_life_without_answers_is_no_progress(tmp_path: Path) -> None:
     """Who only looked around may begin again."""
     with closing(open_store(tmp_path)) as store:

@@ -315,6 +315,33 @@ async def test_two_runs_stand_on_one_chart(services: Services, size: tuple[int, 
             await until(pilot, partial(shows, pilot, "B − A"))
 
 
+async def test_of_many_runs_the_latest_are_listed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the title says of how many."""
+    monkeypatch.setattr("studykit.tui.screens.lab_runs.N_LISTED", 2)
+    async with opened(services) as pilot:
+        for n_layers in (2, 16, 2):
+            services.record_run(result_of(services, n_layers), None, None)
+        await pilot.press("p")
+        text = text_of(pilot.app)
+        assert "the latest 2 of your 3 runs, 1 recorded" in text
+
+
+async def test_a_run_whose_charts_gave_way_says_so(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its numbers and claims stay."""
+    monkeypatch.setattr("studykit.progress.runs.KEPT_EVENT_BYTES", 1)
+    async with opened(services) as pilot:
+        services.record_run(result_of(services, 2), None, None)
+        await pilot.press("p", "k", "v")
+        assert isinstance(pilot.app.screen, PastRunScreen)
+        text = " ".join(text_of(pilot.app).split())
+        assert "Its charts and maps gave way to newer runs" in text
+        assert "DONE 2 seeds" in text
+
+
 async def test_a_past_run_is_looked_at_as_when_it_had_ended(services: Services) -> None:
     """The learner's own and a recorded one: outcome first, then charts, maps and walks."""
     recorded = services.recorded(LAB_ID)[0]

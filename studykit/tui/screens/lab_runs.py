@@ -132,7 +132,7 @@ class LabRunsScreen(StudyScreen):
         n_own = sum(run.lab == self._header.id for run in self.services.runs)
         told = [plural(n_own, "run") + " of yours"]
         if n_own > N_LISTED:
-            told[0] += f", the latest {N_LISTED} listed"
+            told = [f"the latest {N_LISTED} of your {n_own} runs"]
         if n_recorded:
             told.append(f"{n_recorded} recorded")
         return Content.assemble(
@@ -221,7 +221,7 @@ class LabRunsScreen(StudyScreen):
                 return result, f"! {error}"
             if stored is not None:
                 result = judge_again(stored.result, self._header)
-                note = "its charts and maps gave way to newer runs" if stored.is_thinned else ""
+                note = "Its charts and maps gave way to newer runs" if stored.is_thinned else ""
             while len(self._kept) >= N_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[past.run_id] = result, note
@@ -279,8 +279,7 @@ class PastRunScreen(StagedScreen):
 
     def compose_body(self) -> ComposeResult:
         run = self._run
-        parts = [clean(run.header.id), self._when, render_knobs(run.knobs), self._note]
-        told = " · ".join(filter(None, parts))
+        told = " · ".join([clean(run.header.id), self._when, render_knobs(run.knobs)])
         yield Static(run.header.question, id="question")
         yield Static(Content.styled(told, "$text-muted"), id="origin")
         yield self._stage
@@ -288,3 +287,5 @@ class PastRunScreen(StagedScreen):
     async def on_mount(self) -> None:
         await self._stage.show(self._run, None, with_tests=self.services.shows_tests)
         self.refresh_bindings()
+        if self._note:
+            self.say(self._note)
