@@ -63,6 +63,11 @@ def unmarked(text: str) -> str:
     return "\n".join(lines)
 
 
+def flat(text: str) -> str:
+    """`text` on one line, without its marks."""
+    return " ".join(unmarked(text).split())
+
+
 def plural(n: int, noun: str) -> str:
     """``1 card``, ``2 cards``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from studykit.commands.plain_card import answer_lines, evidence_lines, question_lines
 from studykit.commands.terminal import say, say_wrapped
-from studykit.review.schedule import Rating
-from studykit.review.study_queue import next_due
+from studykit.review.grading import right_answer
+from studykit.study.closing import build_closing, describe_answers, describe_confidence
 from studykit.study.practising import LABELS, sum_lines
-from studykit.study.sitting import end_words
-from studykit.study.words import minutes, outlook
-from studykit.text import plural
+from studykit.study.sitting import describe_outlook, end_words
+from studykit.text import flat, plural
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card, LabHeader
@@ -106,25 +104,26 @@ class ReviewVoice(Voice):
 
     def end_words(self) -> str:
         """When it goes on: a wait within the day, or the end of it."""
-        session, services = self._sitting.asking, self._services
-        now = services.clock.now()
-        if (until := session.waiting_until) is not None:
-            wait = minutes(max(timedelta(), until - now))
-            return f"The next card comes in {wait}, at {until.astimezone(now.tzinfo):%H:%M}."
-        n_unseen = len(session.cards.keys() - session.marks.suspended - session.memories.keys())
-        coming = next_due(session.asked, services.today)
-        rollover_hour = services.settings.review.rollover_hour
-        done = end_words(session, services)
-        return f"{done}. {outlook(coming, n_unseen, services.today, rollover_hour)}."
+        session = self._sitting.asking
+        told = describe_outlook(session, self._services)
+        if session.waiting_until is not None:
+            return f"{told}."
+        return f"{end_words(session, self._services)}. {told}."
 
     def say_sum(self) -> None:
         """What the sitting was."""
-        reviews = self._sitting.asking.reviews
-        n_again = sum(review.rating is Rating.AGAIN for review in reviews)
-        again = f", {n_again} again" if reviews else ""
-        n_cards = len({review.card_id for review in reviews})
-        on_cards = f" on {plural(n_cards, 'card')}" if n_cards != len(reviews) else ""
-        say_wrapped(f"{plural(len(reviews), 'answer')}{on_cards}{again}; all of it is saved.")
+        session = self._sitting.asking
+        closing = build_closing(session.reviews, session.cards)
+        for miss in closing.misses:
+            right = right_answer(miss.card, self._services.evidence(miss.card))
+            say_wrapped(
+                f"Wrong: {flat(miss.card.question)}",
+                *([f"Right: {flat(right)}"] if right else []),
+                f"Its lab: studykit lab run {miss.card.lab}",
+            )
+        if told := describe_confidence(closing):
+            say_wrapped(f"{told}.")
+        say_wrapped(f"{describe_answers(closing)}; all of it is saved.")
 
 
 class PracticeVoice(Voice):

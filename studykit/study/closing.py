@@ -69,7 +69,7 @@ def describe_answers(closing: Closing) -> str:
     """``12 answers on 9 cards in 8 min, 2 again (17 %)``."""
     n = closing.n_answers
     on_cards = f" on {plural(closing.n_cards, 'card')}" if closing.n_cards != n else ""
-    again = f", {closing.n_again} again ({percent(closing.n_again / n)})" if n else ""
+    again = f", {closing.n_again} again ({percent(closing.n_again / n)})" if closing.n_again else ""
     return f"{plural(n, 'answer')}{on_cards} in {minutes(closing.taken)}{again}"
 
 

@@ -9,6 +9,7 @@ until its outcome may be seen. Screens and commands decide how all that looks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from studykit.course.cards import Card, Predict
@@ -17,9 +18,10 @@ from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade, Shown, grade, parse_number
 from studykit.review.schedule import Rating, describe_interval
 from studykit.review.session import Review, Session
+from studykit.review.study_queue import next_due
 from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
-from studykit.study.words import short_day
+from studykit.study.words import minutes, outlook, short_day
 from studykit.text import plural
 
 Phase: TypeAlias = Literal["asked", "answered", "predicted", "revealed", "over"]
@@ -260,6 +262,17 @@ def intervals(session: Session) -> dict[Rating, str]:
         rating: describe_interval(after) + (" capped" if rating in capped else "")
         for rating, after in session.previews.items()
     }
+
+
+def describe_outlook(session: Session, services: Services) -> str:
+    """When a sitting without a card goes on: after a wait within the day, or on another one."""
+    now = services.clock.now()
+    if (until := session.waiting_until) is not None:
+        wait = max(timedelta(), until - now)
+        return f"The next card comes in {minutes(wait)}, at {until.astimezone(now.tzinfo):%H:%M}"
+    n_unseen = len(session.cards.keys() - session.marks.suspended - session.memories.keys())
+    coming = next_due(session.asked, services.today)
+    return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)
 
 
 def next_time(review: Review) -> str:

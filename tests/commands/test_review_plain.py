@@ -95,7 +95,7 @@ def test_every_kind_of_card_is_asked_graded_and_saved(
     assert "Rate: 1 again 1 min, 2 hard" in outcome.out
     assert "Saved: easy, next " in outcome.out
     assert "Done for today." in outcome.out
-    assert outcome.out.endswith("1 answer, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("1 answer in under a minute; all of it is saved.\n")
     (review,) = reviews(home)
     assert review.rating is Rating.EASY
     assert review.correct is (None if name == "recall" else True)
@@ -137,7 +137,7 @@ def test_letters_are_words_where_words_are_asked_for(sit: Sit, home: Path) -> No
     outcome = sit("cloze", ":?", "q", "", "4", "q")
     assert "u: take the last rating back" in outcome.out
     assert [review.given for review in reviews(home)] == ["q"]
-    assert sit("cloze", ":q").out.endswith("0 answers; all of it is saved.\n")
+    assert sit("cloze", ":q").out.endswith("0 answers in under a minute; all of it is saved.\n")
 
 
 def test_undo_takes_back_across_sittings(sit: Sit, home: Path) -> None:
@@ -155,7 +155,7 @@ def test_the_end_of_the_input_ends_the_sitting(sit: Sit, home: Path) -> None:
     """Whatever was rated is kept, and the sitting has its end."""
     outcome = sit("recall choice", "", "4")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.endswith("\n1 answer, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("\n1 answer in under a minute; all of it is saved.\n")
     assert len(reviews(home)) == 1
 
 
@@ -189,7 +189,7 @@ def test_control_c_ends_the_sitting(sit: Sit, home: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("builtins.input", type_)
     outcome = sit("recall choice")
     assert (outcome.code, outcome.err) == (130, "")
-    assert outcome.out.endswith("1 answer, 0 again; all of it is saved.\n")
+    assert outcome.out.endswith("1 answer in under a minute; all of it is saved.\n")
     assert len(reviews(home)) == 1
 
 
@@ -304,7 +304,7 @@ def test_no_row_is_wider_than_the_terminal(
 def test_a_card_that_comes_again_is_one_card(sit: Sit) -> None:
     """Its learning steps are answers, all on the same card."""
     assert sit("recall", "", "1", "", "4", "q").out.endswith(
-        "2 answers on 1 card, 1 again; all of it is saved.\n"
+        "2 answers on 1 card in under a minute, 1 again (50 %); all of it is saved.\n"
     )
 
 
@@ -362,3 +362,11 @@ def test_capped_intervals_say_why(sit: Sit) -> None:
     out = " ".join(sit("cloze", "batch norm", "4", "4", "q").out.split())
     assert "4 easy 1 d capped" in out
     assert "Capped:" not in out  # the error is told beside it
+
+
+def test_the_end_names_what_was_wrong_and_its_lab(sit: Sit) -> None:
+    """With the right answer, and how sure the learner was of the wrong one."""
+    out = " ".join(sit("cloze", "batch norm", "4", "1", "layer norm", "", "3", "q").out.split())
+    assert "Wrong: Before each branch of a pre-norm block stands a ___. Right: norm" in out
+    assert f"Its lab: studykit lab run {LAB_ID}" in out
+    assert "Right when certain 0 of 1. 2 answers on 1 card" in out

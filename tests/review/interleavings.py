@@ -20,7 +20,7 @@ from studykit.clock import FixedClock
 from studykit.course.cards import Card
 from studykit.progress.store import Store
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, ScheduleSettings, State
-from studykit.review.session import ElsewhereError, Review, Session
+from studykit.review.session import ElsewhereError, Part, Review, Session
 from studykit.review.study_queue import Limits, build_queue
 from tests.review.helpers import MONDAY, make_card
 
@@ -79,8 +79,8 @@ class Trial:
             for window in self.windows:
                 window.store.close()
 
-    def _open(self, store: Store) -> Session:
-        return Session(self.cards, store, SCHEDULER, LIMITS, self.clock)
+    def _open(self, store: Store, part: Part | None = None) -> Session:
+        return Session(self.cards, store, SCHEDULER, LIMITS, self.clock, part=part)
 
     def _step(self) -> None:
         self.clock.advance(timedelta(milliseconds=self.random.randrange(1, 9000)))
@@ -177,7 +177,8 @@ class Trial:
 
     def _reopen(self, window: Window) -> None:
         window.session.end()
-        window.session, window.held = self._open(window.store), ""
+        part = self.random.choice([None, Part("half", frozenset(list(self.cards)[::2]))])
+        window.session, window.held = self._open(window.store, part), ""
 
     def _wait(self, _: Window) -> None:
         self.clock.advance(self.random.choice(PAUSES))
@@ -209,6 +210,9 @@ class Trial:
 
     def _finish(self) -> None:
         """The day comes to an end in both windows, and nothing due is left unasked."""
+        for window in self.windows:
+            if window.session.part is not None:
+                window.session = self._open(window.store)
         for _ in range(MOST_TO_FINISH):
             self.clock.advance(timedelta(minutes=11))
             for window in self.windows:

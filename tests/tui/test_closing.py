@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.app import App
 
 from studykit.review.schedule import Rating
 from studykit.tui.app import StudykitApp
@@ -12,7 +13,7 @@ from tests.tui.conftest import MakeServices, open_review, text_of, until
 from tests.tui.test_two_windows import other_window, rate
 
 
-def said_by(app: StudykitApp) -> str:
+def said_by(app: App[None]) -> str:
     return " ".join(text_of(app).split())
 
 
@@ -29,7 +30,7 @@ async def test_the_closing_page_names_what_was_wrong(
         await pilot.press("space", "4")
         await until(pilot, lambda: "Done for today" in text_of(pilot.app))
         said = said_by(pilot.app)
-        assert "Today 3 answers in under a minute, 0 again (0 %)" in said
+        assert "Today 3 answers in under a minute" in said
         assert "Right when certain 0 of 1, guess 0 of 1" in said
         assert "WRONG TODAY ✗ certain: " in said
         assert "right: norm" in said

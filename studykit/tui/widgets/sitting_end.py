@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from textual import events
 from textual.content import Content
 
@@ -12,7 +10,6 @@ from studykit.errors import StudykitError
 from studykit.review.grading import right_answer
 from studykit.review.practice import Practice
 from studykit.review.session import Session
-from studykit.review.study_queue import next_due
 from studykit.study.closing import (
     Closing,
     Miss,
@@ -22,9 +19,8 @@ from studykit.study.closing import (
 )
 from studykit.study.practising import sum_lines
 from studykit.study.services import Services
-from studykit.study.sitting import end_words
-from studykit.study.words import minutes, outlook
-from studykit.text import clean, unmarked
+from studykit.study.sitting import describe_outlook, end_words
+from studykit.text import clean, flat
 from studykit.tui.widgets.confidence_bar import WORDS
 from studykit.tui.widgets.safe import Static
 
@@ -97,7 +93,7 @@ class SittingEnd(Static):
         if self._day.n_answers:
             lines += [Content(line) for line in self._sum()]
         lines += self._misses()
-        lines.append(Content(self._outlook()))
+        lines.append(Content(describe_outlook(self._session, self._services)))
         height = self.content_size.height
         if len(lines) > height:
             lines = [line for line in lines if line.plain]
@@ -140,31 +136,13 @@ class SittingEnd(Static):
             Content.assemble(
                 ("✗ ", "bold $text-error"),
                 (f"{sure}: " if sure else "", "$text-error"),
-                _line(card.question),
+                flat(card.question),
             ),
             Content.assemble(
-                f"  right: {_line(right)}   " if right else "  ",
-                (f"you: {_line(review.given)}" if review.given else "", "$text-muted"),
+                f"  right: {flat(right)}   " if right else "  ",
+                (f"you: {flat(review.given)}" if review.given else "", "$text-muted"),
             ),
         ]
-
-    def _outlook(self) -> str:
-        services = self._services
-        now = services.clock.now()
-        if (until := self._session.waiting_until) is not None:
-            wait = max(timedelta(), until - now)
-            return (
-                f"The next card comes in {minutes(wait)}, at {until.astimezone(now.tzinfo):%H:%M}"
-            )
-        session = self._session
-        shown = session.cards.keys() - session.marks.suspended
-        n_unseen = len(shown - session.memories.keys())
-        coming = next_due(session.asked, services.today)
-        return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)
-
-
-def _line(text: str) -> str:
-    return " ".join(unmarked(text).split())
 
 
 def render_ways_on(undo: str) -> Content:
