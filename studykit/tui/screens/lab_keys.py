@@ -15,7 +15,14 @@ LAB_KEYS: list[BindingType] = [
     Binding("enter", "run", "run", id="lab-run", tooltip="Run the lab with these knobs"),
     Binding("s", "skip", "skip", id="lab-skip", tooltip="Run without predicting"),
     Binding("1", "quick_look", "quick", id="lab-quick-look", tooltip="One seed, less training"),
-    Binding("equals_sign", "own_value", "own value", key_display="=", id="lab-own-value"),
+    Binding(
+        "equals_sign",
+        "own_value",
+        "own value",
+        key_display="=",
+        id="lab-own-value",
+        tooltip="Give the knob a value of your own",
+    ),
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
     *(
         Binding(
@@ -24,7 +31,7 @@ LAB_KEYS: list[BindingType] = [
             f"option {letter}",
             show=False,
             id=f"lab-bet-{letter}",
-            tooltip="Mark that prediction" if n == 0 else "",
+            tooltip="Mark a prediction by its letter" if n == 0 else "",
         )
         for n, letter in enumerate("abcdefg")
     ),

@@ -48,7 +48,7 @@ MOVING_KEYS: list[BindingType] = [
         "page down",
         show=False,
         id="lab-page-down",
-        tooltip="Scroll the outcome",
+        tooltip="Scroll the outcome or the idea",
     ),
     Binding("pageup", "page(-1)", "page up", show=False, id="lab-page-up"),
 ]
