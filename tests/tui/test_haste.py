@@ -92,6 +92,19 @@ async def test_another_key_that_comes_too_early_is_told_of(make_services: MakeSe
         assert [review.rating for review in services.progress.reviews()] == [Rating.EASY]
 
 
+async def test_how_sure_one_is_can_follow_the_answer_at_once(make_services: MakeServices) -> None:
+    """Nothing has to be looked at for it; a doubled key does not say it."""
+    services = make_services("choice")
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await begin(pilot, app)
+        for key in "33":
+            app.simulate_key(key)
+        await until(pilot, lambda: phase_of(app) == "answered")
+        app.simulate_key("4")
+        await until(pilot, lambda: phase_of(app) == "revealed")
+
+
 async def test_a_letter_meant_for_the_card_before_is_not_written(
     make_services: MakeServices,
 ) -> None:

@@ -38,7 +38,7 @@ from studykit.tui.messages import (
 )
 from studykit.tui.pace import collect_young
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.screens.review_keys import ANSWERING, LIVE_IN
+from studykit.tui.screens.review_keys import ANSWERING, HABITUAL, LIVE_IN
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
@@ -70,7 +70,7 @@ class AskingScreen(StudyScreen):
     """Said where there is nothing to take back."""
 
     LIVE_IN = LIVE_IN
-    NEVER_BLIND = ANSWERING
+    NEVER_BLIND = ANSWERING - HABITUAL
     NEVER_HELD = StudyScreen.NEVER_HELD | ANSWERING
 
     _sitting: Sitting[Asking]

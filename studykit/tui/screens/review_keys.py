@@ -39,6 +39,8 @@ ANSWERING = _OF_FIELDS | {
     "home_at_end",
 }
 """Actions by which something is said of the card on the screen, or it is left."""
+HABITUAL = frozenset({"confide", "skip"})
+"""Those of them that ask for no look: how sure one is, is known with the answer."""
 
 _ANSWERING: list[BindingType] = [
     _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),
