@@ -104,13 +104,14 @@ class StudyScreen(OwnKeys, Screen[None]):
 
     def heeds(self, event: events.Key, *, is_held: bool) -> bool:
         """False for a key that cannot be meant: held down, or pressed before anybody could look."""
+        is_seen = self.is_seen(event.time)
+        if not self._heeds_haste or (is_seen and not is_held):
+            return True  # as nearly every key: looking for what it does takes a millisecond
         active = self.active_bindings.get(event.key)
-        if active is None or not self._heeds_haste:
-            return True
-        action = active.binding.action.partition("(")[0]
-        if is_held and action in self.NEVER_HELD:
-            return False
-        return action not in self.NEVER_BLIND or self.is_seen(event.time)
+        action = active.binding.action.partition("(")[0] if active else ""
+        return not (
+            (is_held and action in self.NEVER_HELD) or (not is_seen and action in self.NEVER_BLIND)
+        )
 
     def heeds_text(self, event: events.Key) -> bool:
         """False for a letter that was typed before anybody could see the field it goes to."""
