@@ -71,7 +71,7 @@ class StudyScreen(OwnKeys, Screen[None]):
 
     What is wrong with the learner's keys is told by it.
     """
-    NEVER_HELD: ClassVar[frozenset[str]] = frozenset({"undo"})
+    NEVER_HELD: ClassVar[frozenset[str]] = frozenset({"undo", "edit", "lab_beside"})
     """Actions that a key does once, however long it is held down."""
     NEVER_BLIND: ClassVar[frozenset[str]] = frozenset()
     """Actions that a key does only once what it is about was on the screen for a moment."""

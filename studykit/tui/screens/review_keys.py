@@ -139,9 +139,11 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "bury": ("asked", "answered", "predicted", "revealed"),
     "flag": ("asked", "answered", "predicted", "revealed"),
     "lab": ("asked", "answered", "predicted", "revealed"),
+    "lab_beside": ("asked", "answered", "predicted", "revealed"),
     "copy": ("asked", "answered", "predicted", "revealed"),
     "edit": ("asked", "answered", "predicted", "revealed"),
     "home_at_end": ("over",),
     "practise": ("over",),
+    "missed_labs": ("over",),
 }
 """Action -> the phases of a card in which its key may do something; the others always may."""
