@@ -16,7 +16,7 @@ from studykit.files import open_regular
 from studykit.text import clean
 
 LARGEST_FILE_BYTES = 4 * 1024**2
-MOST_DECK_BYTES = 16 * 1024**2
+MOST_DECK_BYTES = 24 * 1024**2
 """Of all decks of a course."""
 MOST_LAB_BYTES = 1024**2
 """Of all its labs, helper modules not counted."""

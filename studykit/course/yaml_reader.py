@@ -65,6 +65,8 @@ def read_document(path: Path) -> Document:
 
 def _build(parser: Any, path: Path, lines: list[str]) -> Node:
     """The tree of the parser's events, by an explicit stack; `lines` are those of the source."""
+    # Most files have no comment but on lines of their own.
+    with_sign = {n for n, line in enumerate(lines) if "#" in line}
     root: Node | None = None
     open_nodes: list[Node] = []
     siblings: list[Node] = []
@@ -73,7 +75,9 @@ def _build(parser: Any, path: Path, lines: list[str]) -> Node:
         event = parser.get_event()
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            node = Node(event.value, path, event, is_cut=_is_cut(event, lines))
+            end = event.end_mark
+            is_cut = end.line in with_sign and _is_cut(event, lines[end.line][end.column :])
+            node = Node(event.value, path, event, is_cut=is_cut)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             node = Node([], path, event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -110,13 +114,9 @@ def _build(parser: Any, path: Path, lines: list[str]) -> Node:
     return root
 
 
-def _is_cut(event: Any, lines: list[str]) -> bool:
-    """Whether a comment stands right of an unquoted text."""
-    if not event.implicit[0]:
-        return False
-    end = event.end_mark
-    rest = lines[end.line][end.column :] if end.line < len(lines) else ""
-    return "#" in rest and rest.lstrip().startswith("#")
+def _is_cut(event: Any, rest: str) -> bool:
+    """Whether a comment ends an unquoted text; `rest` stands right of it."""
+    return event.implicit[0] and rest.lstrip().startswith("#")
 
 
 def _children(open_nodes: list[Node]) -> list[Node]:
