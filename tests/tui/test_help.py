@@ -67,11 +67,11 @@ async def test_what_keys_have_in_common_is_said_once(make_services: MakeServices
 
 
 async def test_hints_are_whole_and_can_be_clicked(make_services: MakeServices) -> None:
-    """Where not all fit, whole hints are left out, never help; a click presses the key."""
+    """Whole hints are left out, never the way out and help; a click presses the key."""
     async with StudykitApp(make_services("order")).run_test(size=(60, 24)) as pilot:
         await open_review(pilot)
         hints = text_of(pilot.app).splitlines()[-1]
-        assert hints == " Enter check  J/K move step  n don't know  x lab  ? help"
+        assert hints == " Enter check  J/K move step  n don't know  q home  ? help"
         await pilot.click("KeyHints", offset=(hints.index("? help"), 0))
         assert isinstance(pilot.app.screen, HelpScreen)
 
