@@ -35,6 +35,8 @@ VERDICT_MARKS: Mapping[Verdict, str] = {
 
 Status: TypeAlias = Literal["done", "cancelled", "failed", "killed", "timed out", "skipped"]
 
+LONGEST_LINE = 2000
+"""Characters that are kept of a text of one line."""
 FIRST_YEAR, LAST_YEAR = 2, 9998
 """Beyond them a time may be none in another zone."""
 
@@ -198,18 +200,19 @@ def result_from_json(document: object) -> RunResult:
     seconds, budget = _get(root, "seconds", float), _get({"budget": 1.0, **root}, "budget", float)
     if not (0 <= seconds < math.inf and 0 < budget < math.inf):
         raise ValueError("seconds and budget must be finite and not negative")
+    versions = {name: value[:LONGEST_LINE] for name, value in versions.items()}
     return RunResult(
-        lab=_get(root, "lab", str),
+        lab=_line(root, "lab"),
         knobs=knobs,
-        device=_get(root, "device", str),
-        machine=_get(root, "machine", str),
+        device=_line(root, "device"),
+        machine=_line(root, "machine"),
         versions=versions,
-        code_hash=_get(root, "code_hash", str),
+        code_hash=_line(root, "code_hash"),
         started_at=started_at,
         seconds=seconds,
         budget=budget,
         status=_one_of(get_args(Status), "status", root.get("status")),
-        message=_get(root, "message", str),
+        message=_line(root, "message"),
         trace=_get(root, "trace", str),
         recorded=_get(root, "recorded", bool),
         verdicts={
@@ -261,6 +264,11 @@ def _get(document: Document, key: str, kind: type[_T]) -> _T:
     if isinstance(value, int) and not _is_number(value):
         raise ValueError(f"{key}: a whole number of more than 63 bits")
     return cast("_T", value[:LONGEST_TEXT] if isinstance(value, str) else value)
+
+
+def _line(document: Document, key: str) -> str:
+    """The field `key`, a text of one line, as much of it as anybody reads."""
+    return _get(document, key, str)[:LONGEST_LINE]
 
 
 def _is_number(value: object) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -212,6 +213,15 @@ def test_a_damaged_result_is_refused_with_the_reason(
         result_from_json(document)
 
     assert fault in str(caught.value)
+
+
+def test_a_text_is_kept_as_far_as_anybody_reads_it() -> None:
+    """Lines shorter than a trace: neither may fill a screen for ever."""
+    long = replace(RESULT, message="x" * 30_000, trace="y\n" * 30_000, machine="z" * 30_000)
+
+    read = result_from_json(result_to_json(long))
+
+    assert (len(read.message), len(read.machine), len(read.trace)) == (2000, 2000, 20_000)
 
 
 def test_a_run_of_an_earlier_version_is_read() -> None:
