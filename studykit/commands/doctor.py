@@ -122,7 +122,7 @@ def _restore(env: Environment, which: str) -> None:
     done = restore(env.paths.database, env.paths.backups_dir, env.clock.now(), copy)
     for reason in done.passed_over:
         say(f"not taken  {reason}")
-    source = done.copy or "what could be read of the file itself"
+    source = done.copy or "what could still be read"
     since = f", {done.n_since} of them given since" if done.copy else ""
     say(f"restored   {source}: {plural(done.n_answers, 'answer')}{since}")
     if done.kept_in is not None:

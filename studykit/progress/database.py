@@ -90,17 +90,15 @@ def open_for_reading(
             refuse_if_lost(path, backups_dir)
             raise StoreError(f"{clean(str(path))} is missing")
         _require_content(path, backups_dir)
-        for mode in ("rw", "ro"):
-            engine = _engine(path, mode=mode, foreign_keys=False)
-            try:
-                if _revision(engine, path, may_write=False) == migrations.HEAD_REVISION:
-                    return engine, None
-                engine.dispose()
-                break
-            except DBAPIError as error:
-                engine.dispose()
-                if not _needs_writing(error.orig):
-                    raise
+        engine = _engine(path, foreign_keys=False)
+        try:
+            if _revision(engine, path, may_write=False) == migrations.HEAD_REVISION:
+                return engine, None
+            engine.dispose()
+        except BaseException as error:
+            engine.dispose()
+            if not (isinstance(error, DBAPIError) and _needs_writing(error.orig)):
+                raise
         return _open_private_copy(path, backups_dir)
 
 
@@ -119,8 +117,11 @@ def _open_private_copy(path: Path, backups_dir: Path) -> tuple[Engine, Temporary
         if log_of(path).exists():
             shutil.copyfile(log_of(path), log_of(copy))
         return open_database(copy, Path(folder.name)), folder
-    except BaseException:
+    except BaseException as error:
         folder.cleanup()
+        if isinstance(error, StoreError):
+            what = error.what.replace(str(copy), clean(str(path)))
+            raise StoreError(what, hint=how_to_restore(path, backups_dir)) from error
         raise
 
 

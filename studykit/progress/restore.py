@@ -19,7 +19,13 @@ from typing import Any
 
 from studykit.errors import StoreError
 from studykit.files import remove_drafts
-from studykit.progress.backups import SQLITE_ERRORS, copies_in, log_of, synchronise_folder
+from studykit.progress.backups import (
+    SQLITE_ERRORS,
+    copies_in,
+    history_of,
+    log_of,
+    synchronise_folder,
+)
 from studykit.progress.database import explained
 from studykit.progress.soundness import RULES, RowError, require
 from studykit.progress.store import Store
@@ -41,13 +47,13 @@ class Restored:
     """What `restore` has done."""
 
     copy: Path | None
-    """The copy that is in place now; None: none was sound, and all is from the file itself."""
+    """The copy that is in place now; None: none is sound, and all is what else can be read."""
     passed_over: tuple[str, ...]
     """Newer copies, each with the reason why it was not taken."""
     n_answers: int
     """Answers that the progress holds now."""
     n_since: int
-    """How many of them are not in the copy: they were read from the file that was in place."""
+    """How many of them are not in that copy."""
     kept_in: Path | None
     """The folder where that file lies now; None if there was none."""
 
@@ -66,14 +72,18 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
         _require_alone(path)
         with TemporaryDirectory(prefix=".restore-", dir=path.parent) as folder:
             draft = Path(folder) / path.name
-            base, passed_over = _choose([copy] if copy else copies_in(backups_dir), draft)
-            n_since = _take_over(path, draft, Path(folder)) if path.exists() else 0
+            copies = [copy] if copy else _copies_of_something(backups_dir)
+            base, passed_over = _choose(copies, draft)
+            # Where no copy is sound, the one that is damaged least may still give something.
+            sources = [path] if base else [path, *copies]
+            taken = (_take_over(each, draft, Path(folder)) for each in sources if each.exists())
+            n_since = next(filter(None, taken), 0)
             with closing(Store.open(draft, backups_dir=Path(folder))) as store:
                 n_answers = sum(store.answers_by_day().values())
             if base is None and not n_since:
                 raise StoreError(
                     f"there is no sound copy in {clean(str(backups_dir))}, and nothing can be read"
-                    f" of {clean(str(path))}",
+                    f" of {clean(str(path))} or of a copy",
                     hint="move both away to begin anew",
                 )
             _require_alone(path)
@@ -81,6 +91,12 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
             draft.replace(path)
             synchronise_folder(path.parent)
     return Restored(base, tuple(passed_over), n_answers, n_since, kept_in)
+
+
+def _copies_of_something(backups_dir: Path) -> list[Path]:
+    """The copies, the newest first, without those made before anything was answered or run."""
+    histories = {copy: history_of(copy) for copy in copies_in(backups_dir)}
+    return [copy for copy, history in histories.items() if history is None or any(history.counts)]
 
 
 def _require_alone(path: Path) -> None:

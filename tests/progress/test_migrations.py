@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 
 from studykit.errors import StoreError
 from studykit.progress import migrations
+from studykit.progress.store import Store
 from studykit.review.marks import Marks
 from tests.progress.builders import make_review, open_store
 
@@ -148,6 +149,20 @@ def test_an_old_database_is_copied_and_migrated(
 
     with closing(open_store(tmp_path)) as store:
         assert store.reviews() == [make_review()]
+
+
+def test_reading_an_old_database_changes_nothing(
+    tmp_path: Path, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt that counts what is due leaves the migration to the app."""
+    path = old_database(tmp_path, monkeypatch)
+    before = path.read_bytes()
+
+    with closing(Store.open_for_reading(path, backups_dir=tmp_path / "backups")) as store:
+        assert store.reviews() == [make_review()]
+
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir() if item != next_version] == [path.name]
 
 
 def test_a_migration_that_fails_changes_nothing(

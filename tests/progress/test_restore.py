@@ -84,15 +84,28 @@ def test_a_lost_file_comes_back_as_it_was_this_morning(home: Path) -> None:
     assert state(home) == (3, 1, frozenset({"card-0"}))
 
 
+def test_a_copy_of_nothing_is_no_copy_to_go_back_to(home: Path, tmp_path: Path) -> None:
+    """As one that was made when all had begun anew."""
+    (home / "progress.sqlite3").unlink()
+    with closing(open_store(tmp_path / "anew")) as store:
+        empty = store.back_up(day_after(2))
+    assert empty is not None
+    shutil.copy(empty, home / "backups")
+
+    done = bring_back(home)
+
+    assert (done.copy, done.n_answers) == (copy_of(home, 1), 3)
+
+
 def test_a_damaged_copy_is_passed_over(home: Path) -> None:
-    """And named, with the reason."""
+    """And named, with the reason; where there is no other, it gives what can be read of it."""
     (home / "progress.sqlite3").write_bytes(b"no database" * 1000)
     with edited(copy_of(home, 1)) as connection:
         connection.execute("UPDATE reviews SET offset_min = 1440 WHERE id = 1")
 
     done = bring_back(home)
 
-    assert done.copy == copy_of(home, 0)
+    assert (done.copy, done.n_answers) == (None, 2)
     (reason,) = done.passed_over
     assert reason == (
         f"{copy_of(home, 1)}: row 1 of reviews, card card-0: offset_min cannot be 1440"
