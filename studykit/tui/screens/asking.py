@@ -18,7 +18,6 @@ from textual.app import ComposeResult
 from textual.containers import Center, Container, VerticalScroll
 from textual.content import Content
 
-from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
@@ -37,13 +36,12 @@ from studykit.tui.messages import (
     StartLab,
 )
 from studykit.tui.pace import collect_young
-from studykit.tui.screens.base import StudyScreen
+from studykit.tui.screens.beside import BesideScreen
 from studykit.tui.screens.review_keys import ANSWERING, HABITUAL, LIVE_IN
 from studykit.tui.widgets.answer_text import AnswerInput
-from studykit.tui.widgets.card_text import Fitted
-from studykit.tui.widgets.card_view import CardView, Evidence, build_offer, fit_evidence
+from studykit.tui.widgets.card_view import CardView, Evidence, build_offer
 from studykit.tui.widgets.confidence_bar import ConfidenceBar
-from studykit.tui.widgets.evidence_pane import BESIDE, EvidencePane
+from studykit.tui.widgets.evidence_pane import EvidencePane
 from studykit.tui.widgets.labs_in_hand import render_lab_news
 from studykit.tui.widgets.place_line import PlaceLine
 from studykit.tui.widgets.rating_bar import RatingBar
@@ -60,7 +58,7 @@ TICK_SECONDS = 1.0
 """How often the screen looks whether a learning step or a lab has ended."""
 
 
-class AskingScreen(StudyScreen):
+class AskingScreen(BesideScreen):
     """The cards of a sitting, one after the other."""
 
     CSS_PATH = "review.tcss"
@@ -71,7 +69,7 @@ class AskingScreen(StudyScreen):
 
     LIVE_IN = LIVE_IN
     NEVER_BLIND = ANSWERING - HABITUAL
-    NEVER_HELD = StudyScreen.NEVER_HELD | ANSWERING
+    NEVER_HELD = BesideScreen.NEVER_HELD | ANSWERING
 
     _sitting: Sitting[Asking]
 
@@ -137,7 +135,7 @@ class AskingScreen(StudyScreen):
                 await body.remove_children()
                 view = CardView(sitting.shown) if sitting.shown else None
                 await body.mount(view or self.build_end())
-            self.query_one(EvidencePane).clear()
+            self.pane.clear()
             self.set_class(view is not None, "-asking")
             self.query_one(Center).display = view is not None
             if view is not None:
@@ -184,39 +182,14 @@ class AskingScreen(StudyScreen):
             return
         with self._painting():
             now = self.services.clock.now()
-            await self.show_grade(grade, self._fit_evidence(sitting.card), now)
-            await self.query_one(EvidencePane).show(
-                sitting.card,
-                self.services.lab_of(sitting.card),
-                sitting.evidence,
-                self._fit_evidence(sitting.card, with_curves=False),
-            )
+            await self.show_grade(grade, self.fit_evidence(sitting.card, sitting.evidence), now)
+            await self.show_beside(sitting.card, sitting.evidence)
             self.query_one(ConfidenceBar).display = False
             self.set_focus(None)
 
-    def on_resize(self) -> None:
-        self.set_class(self.size.width >= BESIDE, "-beside")
-
-    def _fit_evidence(self, card: Card, *, with_curves: bool = True) -> Evidence:
-        services = self.services
-        return fit_evidence(
-            card,
-            services.lab_of(card),
-            self._sitting.evidence,
-            services.clock.now(),
-            with_tests=services.shows_tests,
-            with_curves=with_curves,
-        )
-
     def show_tests(self) -> None:
         if (card := self._sitting.card) is not None:
-            evidence = self.query_one(".evidence", Fitted)
-            evidence.show(self._fit_evidence(card))
-            pane = self.query_one(EvidencePane)
-            pane.show_text(self._fit_evidence(card, with_curves=False))
-            if self.services.shows_tests and not pane.display:
-                # In a low terminal it stands below the fold, and the key would seem dead.
-                evidence.scroll_visible(animate=False)
+            self.reword_evidence(card, self._sitting.evidence)
 
     @contextmanager
     def _painting(self) -> Iterator[None]:
@@ -291,12 +264,8 @@ class AskingScreen(StudyScreen):
             case "suspend" | "bury":
                 # `b` after `a` is meant for the second option, not to put the card aside.
                 return not sitting.can_let_go
-            case "turn":
-                pane = self.query_one(EvidencePane)
-                return pane.display and pane.has_figures
-            case "step":
-                pane = self.query_one(EvidencePane)
-                return pane.display and pane.shows == "walk"
+            case "turn" | "step":
+                return super().check_action(action, parameters)
             case "scroll_card":
                 return any(view.max_scroll_y > 0 for view in self.query(VerticalScroll))
         return True
@@ -426,15 +395,7 @@ class AskingScreen(StudyScreen):
 
     def action_scroll_card(self, rows: int) -> None:
         self.query_one(CardView).scroll_relative(y=rows, animate=False)
-        self.query_one(EvidencePane).scroll_text(rows)
-
-    async def action_turn(self, step: int) -> None:
-        """Show another picture of the run beside the card."""
-        await self.query_one(EvidencePane).turn(step)
-        self.refresh_bindings()
-
-    def action_step(self, step: int) -> None:
-        self.query_one(EvidencePane).walk.advance(step)
+        self.pane.scroll_text(rows)
 
     def action_home(self) -> None:
         self.dismiss()

@@ -18,15 +18,15 @@ from studykit.review.grading import right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
-from studykit.tui.screens.base import NO_UNDO, TESTS, StudyScreen
+from studykit.tui.screens.base import NO_UNDO, TESTS
+from studykit.tui.screens.beside import BesideScreen
 from studykit.tui.widgets.card_text import Fitted, fit_text
-from studykit.tui.widgets.card_view import Evidence, fit_evidence
-from studykit.tui.widgets.evidence_pane import BESIDE, EvidencePane
+from studykit.tui.widgets.evidence_pane import EvidencePane
 from studykit.tui.widgets.memory_text import render_memory
 from studykit.tui.widgets.safe import Static
 
 
-class CardScreen(StudyScreen):
+class CardScreen(BesideScreen):
     """Question, right answer, why, and what was measured."""
 
     CSS_PATH = "card.tcss"
@@ -61,70 +61,25 @@ class CardScreen(StudyScreen):
             yield EvidencePane()
 
     async def on_mount(self) -> None:
-        await self._show_beside()
-
-    def on_resize(self) -> None:
-        self.set_class(self.size.width >= BESIDE, "-beside")
-
-    async def _show_beside(self) -> None:
-        """What was measured, where there is room for it beside the card."""
-        evidence = self.services.evidence(self._card)
-        text = self._fit_evidence(evidence, with_curves=False)
-        header = self.services.lab_of(self._card)
-        await self.query_one(EvidencePane).show(self._card, header, evidence, text)
-        self.refresh_bindings()
+        await self.show_beside(self._card, self.services.evidence(self._card))
 
     def _answer(self) -> Iterator[Widget]:
         card = self._card
         evidence = self.services.evidence(card)
         yield Fitted(fit_text(answer_text(card, evidence)), classes="answer")
         yield Fitted(fit_text(card.explain), classes="explain")
-        yield Fitted(self._fit_evidence(evidence), classes="evidence")
+        yield Fitted(self.fit_evidence(card, evidence), classes="evidence")
         if card.source:
             yield Fitted(fit_text(f"Source: {card.source}"), classes="source")
         memory = render_memory(self._memory, self.services.scheduler, self.services.today)
         yield Static(memory, classes="source")
 
-    def _fit_evidence(self, evidence: RunResult | None, *, with_curves: bool = True) -> Evidence:
-        services = self.services
-        header = services.lab_of(self._card)
-        return fit_evidence(
-            self._card,
-            header,
-            evidence,
-            services.clock.now(),
-            with_tests=services.shows_tests,
-            with_curves=with_curves,
-        )
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        pane = next(iter(self.query(EvidencePane)), None)
-        if action == "turn":
-            return pane is not None and pane.display and pane.has_figures
-        if action == "step":
-            return pane is not None and pane.display and pane.shows == "walk"
-        return True
-
-    async def action_turn(self, step: int) -> None:
-        """Show another picture of the run beside the card."""
-        await self.query_one(EvidencePane).turn(step)
-        self.refresh_bindings()
-
-    def action_step(self, step: int) -> None:
-        self.query_one(EvidencePane).walk.advance(step)
-
     def show_tests(self) -> None:
-        evidence = self.services.evidence(self._card)
-        shown = self.query_one(".evidence", Fitted)
-        shown.show(self._fit_evidence(evidence))
-        pane = self.query_one(EvidencePane)
-        pane.show_text(self._fit_evidence(evidence, with_curves=False))
-        if self.services.shows_tests and not pane.display:
-            shown.scroll_visible(animate=False)
+        self.reword_evidence(self._card, self.services.evidence(self._card))
 
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)
-        self.query_one(EvidencePane).scroll_text(rows)
+        self.pane.scroll_text(rows)
 
     def action_lab(self) -> None:
         header = self.services.lab_of(self._card)
@@ -141,7 +96,7 @@ class CardScreen(StudyScreen):
             answer = self.query_one("#answer", Container)
             await answer.remove_children()
             await answer.mount(*self._answer())
-            await self._show_beside()
+            await self.show_beside(self._card, self.services.evidence(self._card))
 
     def action_back(self) -> None:
         self.dismiss()
