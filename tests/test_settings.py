@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from studykit.errors import SettingsError
 from studykit.settings import (
@@ -144,6 +147,33 @@ def test_no_value_is_too_odd_for_a_line(text: str, what: str, tmp_path: Path) ->
     with pytest.raises(SettingsError, match=what) as caught:
         load_settings(write(tmp_path / "settings.toml", text))
     assert len(str(caught.value)) < 300
+
+
+PARTS = st.sampled_from(
+    [
+        "[review]\n", "[lab]", "[[keys]]", "[screen.", "new_per_day", "threads", ".", " = ", "{",
+        "}", "'", '"', "#", "\n", "\r\n", "1e9", "0xff", "-1", "nan", "[1, ", "]", "true",
+        "2026-11-23", "\\u12", "\ufeff", "'''", '"""', "time_limit_seconds = ", "rate-good", "\x00",
+        "é",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PARTS, max_size=12).map("".join) | st.text())
+@hypothesis.settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, derandomize=True
+)
+def test_any_text_is_settings_or_a_placed_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    lines = text.encode("utf-8", "surrogatepass").count(b"\n") + 1
+    try:
+        load_settings(path)
+    except SettingsError as error:
+        assert error.place is not None
+        assert error.place.path == path
+        assert 1 <= error.place.line <= lines
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("what", ["pipe", "device"])
