@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import labs
 from labs.machine.fresh_process import FreshProcessError, run_fresh
 
 ROOT = Path(__file__).parents[3]
@@ -164,3 +165,13 @@ def test_the_process_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 def test_a_function_without_a_name_of_its_own_is_refused() -> None:
     with pytest.raises(ValueError, match="no other process can import"):
         run_fresh(lambda: None, timeout_s=20)
+
+
+def test_it_imports_the_labs_of_a_course_that_is_on_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a lab runs, which imports nothing else of its course."""
+    (tmp_path / "elsewhere.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.setattr(labs, "__path__", [str(tmp_path), *labs.__path__])
+
+    assert run_fresh("labs.elsewhere:answer", timeout_s=20) == 42
