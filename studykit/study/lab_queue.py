@@ -58,11 +58,12 @@ class LabQueue:
         return next((run for run in reversed(self.in_hand) if run.header.id == lab_id), None)
 
     def has_same(self, run: LabRun) -> bool:
-        """Whether a run that would measure the same goes on or waits."""
-        return any(
-            (other.header.id, other.knobs, other.budget) == (run.header.id, run.knobs, run.budget)
-            for other in self.unfinished
-        )
+        """Whether a run that would measure the same, with the same code, goes on or waits."""
+
+        def what(run: LabRun) -> tuple[object, ...]:
+            return run.header.id, run.header.code_hash, run.knobs, run.budget
+
+        return any(what(other) == what(run) for other in self.unfinished)
 
     def add(self, run: LabRun) -> None:
         """Put a run at the end of the line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -158,6 +159,9 @@ def test_in_hand_is_what_is_not_over_or_not_seen(make_run: MakeRun) -> None:
     labs.add(first)
     assert labs.has_same(make_run(0.1))
     assert not labs.has_same(make_run(0.1, budget=0.25))
+    edited = make_run(0.1)
+    edited.header = replace(edited.header, code_hash="edited")
+    assert not labs.has_same(edited)
     first.state = "finished"
     assert labs.of_lab("coins/toss") is first
     assert not labs.has_same(make_run(0.1))

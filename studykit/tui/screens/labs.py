@@ -48,6 +48,10 @@ class LabsScreen(StudyScreen):
         self._fill()
         self.set_interval(1.0, self._look)
 
+    def on_screen_resume(self) -> None:
+        """A run may have left the line."""
+        self._fill()
+
     def _look(self) -> None:
         if self.services.labs.in_hand:
             self._fill()
