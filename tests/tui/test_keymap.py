@@ -54,7 +54,8 @@ async def test_the_learners_key_goes_first_where_two_are_on_it(make_services: Ma
         ({"lab": "y"}, "y is both lab and copy (Review)"),
         ({"lab-log": "s"}, None),  # never there at the same time
         ({"lab-log": "r"}, "r is both lab-again and lab-log (Lab)"),
-        ({"rate-easy": "space", "accept": "enter"}, None),  # nor these, of which one reveals
+        ({"rate-good": "3,space"}, "space is both accept and rate-good (Review)"),
+        ({"rate-good": "3,space", "accept": "enter"}, None),  # nor these, of which one reveals
         ({"flag-card": "?"}, "question_mark is both flag-card and help (Review)"),
         ({"rate-good": "gx"}, "rate-good: gx is no key"),
         ({"rate-good": "3,"}, "rate-good: nothing is no key"),

@@ -67,7 +67,7 @@ class AskingScreen(BesideScreen):
     NOTHING_LEFT: ClassVar[str]
     """Said where there is nothing to take back."""
 
-    LIVE_IN = LIVE_IN
+    LIVE_IN: ClassVar[Mapping[str, tuple[str, ...]]] = LIVE_IN
     NEVER_BLIND = ANSWERING - HABITUAL
     NEVER_HELD = BesideScreen.NEVER_HELD | ANSWERING
 

@@ -24,6 +24,8 @@ class PracticeScreen(AskingScreen):
 
     BINDING_GROUP_TITLE = "Practice"
     BINDINGS = PRACTICE_KEYS
+    # In a pretest nothing is rated.
+    LIVE_IN: ClassVar = {**AskingScreen.LIVE_IN, "next": ("revealed in a pretest",)}
     NAMES = PRACTICE_NAMES
     NOTHING_LEFT: ClassVar = "Nothing answered in this practice is left to take back"
     _sitting: Sitting[Practice]

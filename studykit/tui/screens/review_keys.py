@@ -131,7 +131,6 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "reopen": ("answered", "predicted"),
     "accept": ("revealed",),
     "rate": ("revealed",),
-    "next": ("revealed",),
     "tests": ("revealed",),
     "turn": ("revealed",),
     "step": ("revealed",),
