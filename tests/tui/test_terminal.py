@@ -187,7 +187,7 @@ def test_an_editor_that_cannot_start_leaves_the_card_in_use(
         terminal.expect(b"Answer in your head")
         terminal.press(b"e")
         there = terminal.expect(said)
-        terminal.press(b"f")
-        terminal.expect(b"Flagged", after=there)
+        terminal.press(b"y")
+        terminal.expect(b"Copied", after=there)
         terminal.press(b"qq")
         assert terminal.wait() == 0
