@@ -285,17 +285,24 @@ class Services:
         card_id = card.id if card else None
         run_id = self.progress.record_run(result, card_id=card_id, prediction=prediction)
         entry = RunEntry.of(run_id, result, card_id, prediction)
+        self._keep(run_id, result)
         self.runs.append(entry)
         return entry
 
     def result_of(self, entry: RunEntry) -> RunResult | None:
         """All that one of `runs` measured; None if it cannot be read. The latest are kept."""
         if entry.id not in self._results:
-            stored = self.progress.run(entry.id)
-            if len(self._results) >= N_RESULTS:
-                del self._results[next(iter(self._results))]
-            self._results[entry.id] = None if stored is None else stored.result
+            try:
+                stored = self.progress.run(entry.id)
+            except StoreError:  # a card is shown with what else is known
+                return None
+            self._keep(entry.id, None if stored is None else stored.result)
         return self._results[entry.id]
+
+    def _keep(self, run_id: int, result: RunResult | None) -> None:
+        if len(self._results) >= N_RESULTS:
+            del self._results[next(iter(self._results))]
+        self._results[run_id] = result
 
 
 def _describe_changes(before: Mapping[str, Card], after: Mapping[str, Card]) -> str:

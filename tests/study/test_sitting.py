@@ -95,3 +95,16 @@ def test_runs_from_before_the_card_are_not_news(tmp_path: Path) -> None:
     sitting = Sitting(services, services.open_session())
     assert not sitting.refresh_evidence()
     assert sitting.evidence == services.result_of(services.runs[-1])
+
+
+def test_a_run_that_cannot_be_read_leaves_the_recorded_one(tmp_path: Path) -> None:
+    """As where the file has gone meanwhile: the card goes on with what else is known."""
+    services = build_idle_services(tmp_path, "predict")
+    services.open()
+    run_lab(services, n_layers=8)
+    services._results.clear()
+    assert services.store is not None
+    services.store.close()
+    services.paths.database.rename(tmp_path / "elsewhere")
+    evidence = services.evidence(services.cards["stacks-predict"])
+    assert evidence is not None and evidence.recorded
