@@ -61,19 +61,18 @@ def read_source(path: Path, largest: int = LARGEST_FILE_BYTES) -> str:
 def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:
     """Whatever lies below `folder` and is no folder, by path.
 
-    Links to folders are followed if it `follows_links`, each folder once. Left out is what cannot
+    Links to folders are followed if it `follows_links`, but in no circle. Left out is what cannot
     be listed, and what begins with a dot: it belongs to editors and systems, and no import finds
     it. Raises `CourseError` where there is more than a course may hold.
     """
     n_left = MOST_ENTRIES
-    seen: set[str] = set()
-    waiting = [folder]
+    waiting: list[tuple[Path, frozenset[str]]] = [(folder, frozenset())]
+    """Folders to come, each with the real paths of those that it lies in."""
     while waiting:
-        parent = waiting.pop()
+        parent, above = waiting.pop()
         real = os.path.realpath(parent)
-        if real in seen:
+        if real in above:
             continue
-        seen.add(real)
         try:
             with os.scandir(parent) as listed:
                 entries = sorted(islice(listed, n_left + 1), key=lambda entry: entry.name)
@@ -88,7 +87,7 @@ def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:
             if entry.name.startswith("."):
                 continue
             if _is_folder(entry, follows_links=follows_links):
-                folders.append(path)
+                folders.append((path, above | {real}))
             else:
                 yield path
         waiting += reversed(folders)

@@ -261,6 +261,14 @@ def test_every_problem_of_a_header_is_found_in_order(mini: MiniCourse) -> None:
     assert [str(error.place) for error in errors] == [first, second]
 
 
+def test_a_folder_of_labs_may_have_two_names(mini: MiniCourse) -> None:
+    """One of them by a link; and a link to itself is no other folder."""
+    (mini.root / "labs" / "alias").symlink_to(mini.lab.parent)
+    (mini.lab.parent / "circle").symlink_to(mini.root / "labs")
+
+    assert find_labs(mini.root) == [mini.root / "labs" / "alias" / "depth.py", mini.lab]
+
+
 def test_a_lab_that_is_not_utf8_is_found_and_reported(mini: MiniCourse) -> None:
     mini.lab.write_bytes(LAB.encode() + b"# \xe9\n")
 
