@@ -131,6 +131,18 @@ async def test_a_marked_lab_is_opened(services: Services) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, LabScreen))
 
 
+async def test_a_lab_that_a_smaller_terminal_hides_is_marked_no_longer(services: Services) -> None:
+    async with StudykitApp(services).run_test(size=(200, 50)) as pilot:
+        await open_home(pilot)
+        await pilot.press("j", "j", "j")
+        assert "Enter open lab" in text_of(pilot.app)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: marked(pilot).startswith("▸ A second deck"))
+        assert "Enter review" in text_of(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+
+
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 107, 112, 120, 160, 180, 200])
 async def test_no_line_of_home_is_broken_for_want_of_room(services: Services, width: int) -> None:
     """The week stands in one row of seven days, and retention keeps its lines whole."""

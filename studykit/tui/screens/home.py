@@ -90,7 +90,9 @@ class HomeScreen(StudyScreen):
             tooltip="Mark a deck, topic or lab: Enter, c and / are about it",
         ),
         Binding("up,k", "move(-1)", "mark up", show=False, id="mark-up"),
-        Binding("right,l", "unfold(True)", "topics", show=False, id="unfold", tooltip="Its topics"),
+        Binding(
+            "right,l", "unfold(True)", "topics", show=False, id="unfold", tooltip="Show its topics"
+        ),
         Binding("left,h", "unfold(False)", "fold", show=False, id="fold"),
         Binding("escape", "unmark", "unmark", show=False, id="unmark", tooltip="Mark nothing"),
         Binding("pagedown", "scroll_body(10)", "page down", show=False, id="home-page-down"),
@@ -138,6 +140,8 @@ class HomeScreen(StudyScreen):
     def on_resize(self, event: events.Resize) -> None:
         """Beside the decks there is room for more labs than below them."""
         self.query_one(LabLines).n_most = N_LABS_BESIDE if event.size.width >= WIDEST else N_LABS
+        # What was marked may be out of sight now.
+        self.call_after_refresh(lambda: self._mark(self._place))
 
     @work(thread=True, exclusive=True, group="progress")
     def _open_progress(self) -> None:
@@ -290,8 +294,9 @@ class HomeScreen(StudyScreen):
     def _marked_lab(self) -> LabHeader | None:
         if self._place is None:
             return None
-        lines = self.query_one(LabLines)
-        return None if lines.cursor is None else lines.labs[lines.cursor]
+        labs = self.query_one(LabLines).labs
+        row = self._place - len(self.query_one(DeckTable).parts)
+        return labs[row] if 0 <= row < len(labs) else None
 
     def _mark(self, place: int | None) -> None:
         """Mark what stands at `place`, and say what can be done with it."""
@@ -354,7 +359,7 @@ class HomeScreen(StudyScreen):
             self._mark(self._place if is_open else decks.index(part.deck.id))
 
     @on(DeckTable.Clicked)
-    async def _mark_clicked(self, event: DeckTable.Clicked) -> None:
+    def _mark_clicked(self, event: DeckTable.Clicked) -> None:
         if self._place == event.row:
             self.action_review()
         else:
