@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.command import CommandPalette
 
@@ -122,6 +124,20 @@ async def test_the_palette_finds_decks_labs_and_cards(
         await pilot.press("down", "enter") if "review" in typed else await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, (HomeScreen, CommandPalette)))
         await until(pilot, lambda: opened in text_of(app))
+
+
+async def test_the_palette_takes_no_text_for_markup(
+    make_services: MakeServices,
+) -> None:
+    """A question may have brackets, which would be lost, end the app, or be clicked."""
+    services = make_services("recall")
+    question = "[b]How[/nope] does [@click=app.quit]x[i][/] survive?"
+    services.cards["stacks-recall"] = replace(services.cards["stacks-recall"], question=question)
+    app = StudykitApp(services)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *"survive")
+        await until(pilot, lambda: question in text_of(app))
 
 
 async def test_a_theme_of_the_palette_is_kept(make_services: MakeServices) -> None:
