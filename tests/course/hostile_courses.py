@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -237,7 +238,7 @@ def run_command(course: Hostility, command: tuple[str, ...], folder: Path) -> Tr
     lines = (out.read_text(errors="replace") + said).splitlines()
     faults = [
         "" if code in (0, 1, 2) else f"exit code {code}",
-        "unexpected" if "unexpected" in said or "Traceback" in said else "",
+        "unexpected" if re.search("^studykit: unexpected|Traceback", said, re.M) else "",
         f"{len(said.splitlines())} lines of errors" if len(said.splitlines()) > 2 else "",
         "a very long line" if any(len(line) > LONGEST_LINE for line in lines) else "",
         f"{mib:.0f} MiB" if mib > MOST_MIB else "",
