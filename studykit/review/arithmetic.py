@@ -79,7 +79,7 @@ class _Reader:
     """Recursive descent; each method reads what its name says, and raises `ValueError` if not."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = [match for match in _TOKEN.finditer(text.translate(_SIGNS).strip())]
+        self._tokens = list(_TOKEN.finditer(text.translate(_SIGNS).strip()))
         self._place = 0
 
     def read(self) -> float:
@@ -116,6 +116,7 @@ class _Reader:
 
     def _power(self) -> float:
         base = self._root()
+        # math.pow raises where ** would give a complex number.
         return math.pow(base, self._signed()) if self._takes("^", "**") else base
 
     def _root(self) -> float:

@@ -41,7 +41,3 @@ class Marks:
     def minus(self, card_id: str, mark: Mark) -> Marks:
         """Once the mark is taken off `card_id`."""
         return replace(self, **{mark: getattr(self, mark) - {card_id}})
-
-    def on_another_day(self) -> Marks:
-        """What is left of them when the study day has changed: nothing is buried for long."""
-        return replace(self, buried=frozenset())
