@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands.damage_trials import run_trials
 
-N_TRIALS = 24
+N_TRIALS = 16
 """The same first ones as of the five hundred that `damage_trials` is run with by hand."""
 SEED = 2026
 
