@@ -75,12 +75,24 @@ def test_ahead_and_new(practise: Practise, home: Path) -> None:
     assert "2 cards today: 2 new" in practise("--new 5", "q").out
 
 
+def test_only_a_deck_or_a_topic(practise: Practise, home: Path) -> None:
+    """Its cards are rated like all others; which part is done, the end says."""
+    for part in ("core", "core/residuals-and-norm"):
+        assert "3 cards today: 3 new" in practise(f"--deck {part}", "q").out
+    outcome = practise("--deck core", *["", "4"] * 3, "q")
+    assert "Done for today with " in outcome.out
+    with closing(open_store(home)) as store:
+        assert len(store.reviews()) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ("--cram nothing", "--cram nothing: there is nothing of that name (wrong, flagged, "),
         ("--cram leeches", "there is no card now for: Leeches"),
         ("--cram core --ahead 2", "--ahead and --cram do not go together"),
+        ("--deck nothing", "--deck nothing: there is nothing of that name (core, or a topic as "),
+        ("--deck core --new 2", "--new and --deck do not go together"),
         ("--ahead 0", "0 is not in the range"),
     ],
 )
