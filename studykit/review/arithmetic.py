@@ -15,6 +15,8 @@ _NUMBER = re.compile(
     r"([0-9]{1,3}(?:[ _][0-9]{3})+(?:\.[0-9]*)?|[0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
 )
 _TOKEN = re.compile(rf" *(?:(?P<number>{_NUMBER.pattern})|(?P<sign>\*\*|sqrt|.))")
+_HEXADECIMAL = re.compile(r"(?<![0-9.])0x[0-9]")
+"""``0x10`` is sixteen to whoever writes it, and no product."""
 _SIGNS = str.maketrans(
     {"×": "*", "·": "*", "⋅": "*", "∙": "*", "x": "*", "÷": "/", "∕": "/", "⁄": "/", "−": "-"}
 )
@@ -66,10 +68,11 @@ def evaluate(text: str) -> float | None:
     numbers multiplies, ``√64`` is ``sqrt(64)``. Thousands may be set apart by spaces or
     underscores.
     """
-    if len(text) > LONGEST:
+    plain = spell_out(text, "^({})")
+    if len(text) > LONGEST or _HEXADECIMAL.search(plain):
         return None
     try:
-        value = _Reader(spell_out(text, "^({})")).read()
+        value = _Reader(plain).read()
     except (ArithmeticError, ValueError):
         return None
     return value if math.isfinite(value) else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from studykit.clock import FixedClock
 from studykit.review.schedule import NEW_MEMORY, Rating
 from studykit.review.session import ElsewhereError, Session
+from studykit.settings import ReviewSettings, Settings
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from studykit.tui.app import StudykitApp
@@ -90,3 +94,21 @@ def test_line_by_line_a_refused_rating_can_be_given_again(make_services: MakeSer
     with pytest.raises(ElsewhereError, match="rate again to count both"):
         here.asking.rate(Rating.GOOD)
     assert here.asking.rate(Rating.GOOD).after.reps == 2
+
+
+async def test_a_window_left_open_overnight_has_no_limit_of_its_own(
+    make_services: MakeServices,
+) -> None:
+    """What the morning has used of the day in another window is used up here, too."""
+    settings = Settings(review=ReviewSettings(new_per_day=1))
+    services = make_services("recall", "cloze", "numeric", settings=settings)
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+    async with StudykitApp(services).run_test(size=(100, 30)) as pilot:
+        await open_review(pilot)
+        assert "Answer in your head" in text_of(pilot.app)
+        clock.advance(timedelta(days=1))
+        assert rate(other_window(services), Rating.EASY) == "stacks-recall"
+        await until(pilot, lambda: "Done for today" in text_of(pilot.app))
+        assert "! changed in another window: stacks-recall" in text_of(pilot.app)
+        assert len(services.progress.reviews()) == 1
