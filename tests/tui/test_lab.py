@@ -413,7 +413,7 @@ async def test_a_run_begins_by_itself_when_the_one_before_has_ended(services: Se
     async with opened(services) as pilot:
         await pilot.press("j", "l", "s")
         await pilot.press("q")
-        await show(pilot, services, "coin-number")
+        await show(pilot, services)
         await until(pilot, lambda: "share" in text_of(pilot.app))
         quick = LabRun(screen_of(pilot)._header, {}, None, None)
         services.labs.add(quick)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.help import HelpScreen
@@ -180,3 +181,20 @@ async def test_an_end_below_another_screen_is_not_taken_for_seen(services: Servi
         await pilot.pause()
         assert run.is_seen
         assert "lab ended" not in footer(pilot)
+
+
+async def test_a_card_does_not_open_the_run_of_another_cards_knobs(services: Services) -> None:
+    """It is set up by its own; a run with its knobs is shown, whichever card asked for it."""
+    header = services.course.labs["coins/toss"]
+    asked, other = services.cards["coin-number"], services.cards["coin-recall"]
+    for bias, phase in ((0.01, "knobs"), (0.5, "run")):
+        run = LabRun(header, {"bias": bias}, other, None)
+        services.labs.add(run)
+        app = StudykitApp(services)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await open_home(pilot)
+            screen = LabScreen(header, asked.knobs, asked)
+            await app.push_screen(screen)
+            await pilot.pause()
+            assert screen.phase == phase
+        run.state, run.is_seen = "finished", True

@@ -87,12 +87,18 @@ class LabScreen(StagedScreen):
 
     async def on_mount(self) -> None:
         run = self._in_hand or self.services.labs.of_lab(self._header.id)
-        if run is not None:
+        if run is not None and (run is self._in_hand or self._is_wanted(run)):
             await self._follow(run)
         else:
             self._set_up()
         # The child imports torch while the learner thinks.
         self.app.run_worker(self.services.runner.warm(), group="lab-warm", exit_on_error=False)
+
+    def _is_wanted(self, run: LabRun) -> bool:
+        """Whether a run in hand is what the learner comes for: not one of another card's knobs."""
+        card = self._card
+        is_same = card is None or run.card is None or run.card.id == card.id
+        return is_same or run.knobs == self._setup.knobs
 
     def _origin(self) -> Content:
         """The lab, what it measures or is run with, and the card behind."""
