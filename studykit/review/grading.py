@@ -255,8 +255,10 @@ def _number(text: str, unit: str) -> float:
 
 def _with_value(text: str, number: float, unit: str) -> str:
     """``2^8 = 256``: what was understood, where that had to be worked out."""
-    is_plain = is_literal(_without_unit(text, unit).removesuffix("%"))
-    return text if is_plain else f"{text.strip()} = {_with_unit(f'{number:.10g}', unit)}"
+    if is_literal(_without_unit(text, unit).removesuffix("%")):
+        return text
+    value = f"{number:.{10 if number.is_integer() else 4}g}"
+    return f"{text.strip()} = {_with_unit(value, unit)}"
 
 
 def _tolerance(card: Card, evidence: RunResult | None) -> float:

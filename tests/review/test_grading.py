@@ -235,6 +235,8 @@ def test_what_only_looks_like_a_digit_is_named(text: str, digit: str) -> None:
         ("3.3 nats", "3.3 nats"),
         ("-1 024", "-1 024"),
         ("33/10", "33/10 = 3.3 nats"),
+        ("1/3", "1/3 = 0.3333 nats"),
+        ("768²", "768² = 589824 nats"),
         (" 2⁸ nats", "2⁸ nats = 256 nats"),
     ],
 )
