@@ -93,8 +93,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.
 
 
 def list_labs(ctx: typer.Context, json: JsonOption = False) -> None:
-    """List the labs of the course."""
-    labs = environment(ctx).course.labs.values()
+    """List the labs of the course, each followed by your own version if there is one."""
+    env = environment(ctx)
+    labs = bench_of(env).each_with_own()
     if json:
         say_json({"format": 1, "labs": [_header_document(header) for header in labs]})
         return

@@ -7,7 +7,7 @@ helper modules of the course, and is kept apart from it: its runs are no evidenc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,15 +60,14 @@ class Bench:
         header = load_lab_header(self.path(lab_id), self._root)
         return replace(header, id=OWN_PREFIX + header.id)
 
-    def labs(self, ids: Iterable[str]) -> dict[str, LabHeader]:
-        """Id of the course's lab -> the own version, of those that have one without a mistake."""
-        found = {}
-        for lab_id in ids:
+    def each_with_own(self) -> list[LabHeader]:
+        """The labs of the course, each followed by the own version if that has no mistake."""
+        found = []
+        for lab_id, lab in self._course.labs.items():
+            found.append(lab)
             if self.has(lab_id):
-                try:
-                    found[lab_id] = self.load(lab_id)
-                except CourseError:
-                    continue  # it is told where it is edited
+                with suppress(CourseError):  # it is told where it is edited
+                    found.append(self.load(lab_id))
         return found
 
 

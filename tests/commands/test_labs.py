@@ -203,6 +203,7 @@ def test_an_own_version_is_edited_run_and_set_beside_the_original(
     assert "✗ rare  refuted, the original confirmed" in told
     run("lab", "run", LAB)
     assert f"beside your latest run of {LAB}" in run("lab", "run", f"mine/{LAB}").out
+    assert f"\nmine/{LAB}  " in run("lab", "list").out
     assert f"mine/{LAB}" in run("lab", "show", f"mine/{LAB}").out
     assert "recorded of" not in run("lab", "show", f"mine/{LAB}").out
 

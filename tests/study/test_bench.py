@@ -117,10 +117,13 @@ def test_a_broken_version_says_where_and_breaks_no_list(services: Services, benc
     edit(bench, "SEEDS = 2", "SEEDS = two")
     with pytest.raises(CourseError, match=r"toss\.py:21:9: must be a literal"):
         bench.load(TOSS)
-    assert bench.labs(services.course.labs) == {}
+    ids = [*services.course.labs]
+    assert [lab.id for lab in bench.each_with_own()] == ids
     assert bench.has(TOSS)
     edit(bench, "SEEDS = two", "SEEDS = 3")
-    assert bench.labs(services.course.labs)[TOSS].seeds == 3
+    at = ids.index(TOSS) + 1
+    assert [lab.id for lab in bench.each_with_own()] == [*ids[:at], f"mine/{TOSS}", *ids[at:]]
+    assert bench.each_with_own()[at].seeds == 3
 
 
 def test_a_folder_that_cannot_be_written_is_told(services: Services, bench: Bench) -> None:

@@ -57,12 +57,7 @@ class LabsScreen(StudyScreen):
             self._fill()
 
     def _read(self) -> None:
-        """The labs of the course, each followed by the learner's own version if there is one."""
-        labs = self.services.course.labs
-        own = self.services.bench.labs(labs)
-        self._labs = []
-        for lab_id, lab in labs.items():
-            self._labs += [lab, own[lab_id]] if lab_id in own else [lab]
+        self._labs = self.services.bench.each_with_own()
 
     def _fill(self) -> None:
         for rows in self.query(Rows):
