@@ -208,7 +208,8 @@ class Sitting(Generic[AskingT]):
     def lab_was_open(self) -> None:
         """The learner has been to the card's lab, whatever came of it.
 
-        A prediction made there is the card's answer: its outcome may have been seen.
+        A prediction made there is the card's answer, and once its run has judged it, it is
+        revealed: nobody can say how sure they are of what they have seen.
         """
         hand = self._hand
         hand.has_tried_lab = True
@@ -220,8 +221,13 @@ class Sitting(Generic[AskingT]):
         if run.card.id != card.id or run.knobs != {**run.header.defaults, **card.knobs}:
             return
         offered = [option.text for option in self.shown.options]
-        if run.prediction.text in offered:
-            self.take(offered.index(run.prediction.text))
+        if run.prediction.text not in offered:
+            return
+        self.take(offered.index(run.prediction.text))
+        hand.evidence, hand.has_evidence = self._services.evidence(card), True
+        is_judged = run.stored and hand.evidence and hand.evidence.started_at == run.stored.started_at
+        if is_judged and self.phase != "revealed":
+            self.show_result()
 
     def change_cards(self) -> None:
         """Go on with the services' cards, which were read again."""

@@ -10,6 +10,8 @@ import pytest
 from studykit.review.grading import AnswerError, Confidence
 from studykit.review.schedule import Rating
 from studykit.review.session import Session
+from studykit.study.lab_run import LabRun
+from studykit.study.prediction import Prediction
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from tests.tui.conftest import NOW, build_idle_services
@@ -85,6 +87,28 @@ def test_a_held_prediction_is_revealed_by_a_run(tmp_path: Path) -> None:
     run_lab(services, n_layers=8)
     assert sitting.refresh_evidence()
     assert sitting.phase == "revealed"
+
+
+@pytest.mark.parametrize("kind", ["predict", "choice"])
+def test_nobody_is_asked_how_sure_they_are_of_what_they_have_seen(
+    tmp_path: Path, kind: str
+) -> None:
+    """A prediction made in the lab is graded, also if its run was taken up meanwhile."""
+    services = build_idle_services(tmp_path, kind)
+    sitting = sit(services)
+    assert sitting.card is not None and sitting.shown is not None
+    header = services.lab_of(sitting.card)
+    assert header is not None
+    option = sitting.shown.options[0]
+    bet = Prediction(option.text, option.claim or sitting.card.claim)
+    run = LabRun(header, dict(sitting.card.knobs), sitting.card, bet)
+    services.labs.add(run)
+    run_lab(services, n_layers=8)
+    assert sitting.refresh_evidence() and sitting.is_asked
+    run.stored = services.result_of(services.runs[-1])
+    sitting.lab_was_open()
+    assert (sitting.phase, sitting.given, sitting.confidence) == ("revealed", 0, None)
+    assert sitting.evidence == run.stored
 
 
 def test_runs_from_before_the_card_are_not_news(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ async def test_a_knob_takes_a_value_of_ones_own(services: Services) -> None:
     async with opened(services) as pilot:
         await pilot.press("equals_sign", *"0.2")
         text = words(text_of(pilot.app))
-        assert "bias = 0.2" in text and "a number above 0; Enter takes it, Esc leaves it" in text
+        assert "bias = 0.2" in text and "a number above 0" in text
         await pilot.press("escape")
         assert "bias 0.01 [0.5]" in words(text_of(pilot.app))
         await pilot.press("equals_sign", *"-1", "enter")

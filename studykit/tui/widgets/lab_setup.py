@@ -184,7 +184,7 @@ class LabSetup(VerticalScroll, can_focus=False):
     def ask_value(self) -> None:
         """Let the knob under the cursor be given a value of one's own."""
         name = self._knobs.name_of(self._knobs.cursor)
-        hint = f"  {describe(self._header.knobs[name])}; Enter takes it, Esc leaves it"
+        hint = f"  {describe(self._header.knobs[name])}"
         self.query_one(_OwnValue).ask(name, hint)
 
     @on(Input.Submitted)
