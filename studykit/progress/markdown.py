@@ -51,7 +51,9 @@ def shorten(text: str, length: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: "45 s", "12 min", "1 h 5 min"."""
+    """A time as people say it: "0.4 s", "45 s", "12 min", "1 h 5 min"."""
+    if seconds < 9.5:
+        return f"{seconds:.2g} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

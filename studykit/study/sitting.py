@@ -225,8 +225,8 @@ class Sitting(Generic[AskingT]):
             return
         self.take(offered.index(run.prediction.text))
         hand.evidence, hand.has_evidence = self._services.evidence(card), True
-        is_judged = run.stored and hand.evidence and hand.evidence.started_at == run.stored.started_at
-        if is_judged and self.phase != "revealed":
+        judge = hand.evidence.started_at if hand.evidence else None
+        if self.phase != "revealed" and run.stored and run.stored.started_at == judge:
             self.show_result()
 
     def change_cards(self) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAIN_THEMES = ("studykit-dark", "studykit-light", "ansi-dark", "ansi-light")
 """Offered before anything is typed; the others are found by name."""
+NOT_OFFERED = ("command_palette", "choose(0)", "give(0)")
+"""Actions that are shown on the screen already; like moving about, they are found by name."""
 HELP_WIDTH = 70
 """Columns of what stands below a name."""
 MOST_FOUND = 12
@@ -56,18 +58,19 @@ class ScreenCommands(Provider):
     """Every action of the screen below that has a key and can be done now, then the themes."""
 
     def _commands(self) -> Iterator[Command]:
-        seen: set[str] = set()
+        seen: set[tuple[object, str]] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if not binding.id or not active.enabled or binding.id in seen:
+            action = (active.node, binding.action)
+            if not binding.id or not active.enabled or action in seen:
                 continue
-            seen.add(binding.id)
+            seen.add(action)
             key = self.app.get_key_display(binding)
             yield Command(
                 f"{binding.description} ({key})",
                 binding.tooltip or "",
                 partial(self.app.run_action, binding.action, active.node),
-                binding.action != "command_palette",
+                bool(binding.tooltip) and binding.action not in NOT_OFFERED,
             )
         for name in self.app.available_themes:
             yield Command(

@@ -54,7 +54,16 @@ def test_tables_line_up_and_numbers_are_aligned_to_the_right() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3540, "59 min"), (3599, "1 h 0 min")],
+    [
+        (0, "0 s"),
+        (0.42, "0.42 s"),
+        (2.96, "3 s"),
+        (9.5, "10 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3540, "59 min"),
+        (3599, "1 h 0 min"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

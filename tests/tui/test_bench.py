@@ -47,7 +47,7 @@ async def test_an_idea_is_edited_run_and_compared_with_the_original(
         await pilot.press("p")
         assert isinstance(app.screen, LabRunsScreen)
         text = text_of(app)
-        assert "Past runs  mine/coins/toss · 1 run of yours" in text
+        assert "Past runs  mine/coins/toss · 1 of yours" in text
         assert "▸ B  23 Nov 09:00  cpu   original" in text
         assert "JUDGED DIFFERENTLY" in text
         assert "older version" not in text

@@ -27,7 +27,8 @@ async def test_help_lists_the_keys_of_the_screen_below(make_services: MakeServic
         assert ["c", "Copy", "the", "card", "as", "text"] in [row[:6] for row in rows]
         assert ["1", "2", "3", "e", "Again,", "Hard,"] in [row[:6] for row in rows]
         assert ["J/K", "Move", "the", "marked", "step"] in [row[:5] for row in rows]
-        await pilot.press("q")
+        assert "? help" not in text_of(pilot.app)
+        await pilot.press("question_mark")
         assert not isinstance(pilot.app.screen, HelpScreen)
 
 
@@ -85,6 +86,21 @@ async def test_f1_helps_in_a_text_field(make_services: MakeServices) -> None:
         assert "F1 help" in text_of(pilot.app)
         await pilot.press("f1")
         assert "TEXT FIELD: NOW" in text_of(pilot.app)
+
+
+async def test_the_palette_offers_what_is_worth_a_line(make_services: MakeServices) -> None:
+    """Not the letters of the options, nor the keys that move about, and nothing twice."""
+    app = StudykitApp(make_services("choice"))
+    async with app.run_test(size=(80, 60)) as pilot:
+        await open_review(pilot)
+        await pilot.press("colon")
+        await until(pilot, lambda: "help (?)" in text_of(app))
+        screen = text_of(app)
+        assert "don't know (n)" in screen and "theme studykit-light" in screen
+        assert "option" not in screen.replace("the marked option", "")
+        assert "(↓)" not in screen and "F1" not in screen
+        await pilot.press(*"option b")
+        await until(pilot, lambda: "option b" in text_of(app).replace("🔎 option b", ""))
 
 
 async def test_the_palette_finds_actions_and_themes(make_services: MakeServices) -> None:

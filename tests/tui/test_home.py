@@ -64,6 +64,17 @@ async def test_home_shows_the_longer_run(make_services: MakeServices) -> None:
         assert numbers[0] == "1"
 
 
+async def test_the_title_of_a_deck_is_whole_where_there_is_room(
+    make_services: MakeServices,
+) -> None:
+    """It takes from the weakest topic what it needs."""
+    services = make_services("recall")
+    async with StudykitApp(services).run_test(size=(200, 50)) as pilot:
+        await open_home(pilot)
+        row = next(line for line in text_of(pilot.app).splitlines() if "─ " in line)
+        assert f"{services.cover.decks[0].title}  ─" in row
+
+
 async def test_few_reviews_are_not_judged(make_services: MakeServices) -> None:
     services = make_services("recall")
     study(services, daily("stacks-recall", 4))

@@ -279,7 +279,7 @@ async def test_past_runs_side_by_side(services: Services) -> None:
         await pilot.press("p")
         assert isinstance(pilot.app.screen, LabRunsScreen)
         text = text_of(pilot.app)
-        assert "2 runs of yours, 1 recorded" in text
+        assert "2 of yours, 1 recorded" in text
         assert "✓ right" in text
         assert "recorded" in text
         assert "B − A" in text
@@ -325,7 +325,7 @@ async def test_of_many_runs_the_latest_are_listed(
             services.record_run(result_of(services, n_layers), None, None)
         await pilot.press("p")
         text = text_of(pilot.app)
-        assert "the latest 2 of your 3 runs, 1 recorded" in text
+        assert "the latest 2 of 3 of yours, 1 recorded" in text
 
 
 async def test_a_run_whose_charts_gave_way_says_so(

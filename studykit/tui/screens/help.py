@@ -40,7 +40,12 @@ class HelpScreen(StudyScreen):
     BINDING_GROUP_TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "q,escape,enter", "close", "close", key_display="q", id="close-help", tooltip="Close"
+            "q,escape,enter,question_mark,f1",
+            "close",
+            "close",
+            key_display="q",
+            id="close-help",
+            tooltip="Close",
         ),
         Binding("down,j", "scroll_help(1)", "scroll down", show=False, id="help-down"),
         Binding("up,k", "scroll_help(-1)", "scroll up", show=False, id="help-up"),

@@ -106,7 +106,7 @@ class LabScreen(StagedScreen):
         if self._lab_run is not None:
             parts.append(render_knobs(self._lab_run.knobs))
             parts.append(render_budget(self._lab_run.budget))
-        elif self._header.points:
+        elif self._header.points and self._card is None:
             parts.append(f"measures {', '.join(self._header.points)}")
         if self._card is not None:
             parts.append(f"from card {self._card.id}")

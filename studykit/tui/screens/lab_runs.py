@@ -16,7 +16,7 @@ from studykit.lab.verdicts import judge_again
 from studykit.study.evidence_words import render_knobs
 from studykit.study.lab_run import LabRun
 from studykit.study.run_history import PastRun, compare, first_pair, pair_at, past_runs
-from studykit.text import clean, plural
+from studykit.text import clean
 from studykit.tui.screens.base import NO_UNDO, StudyScreen
 from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS, StagedScreen
 from studykit.tui.widgets.card_text import Fitted
@@ -130,9 +130,9 @@ class LabRunsScreen(StudyScreen):
     def _title(self) -> Content:
         n_recorded = sum(run.result.recorded for run in self._runs)
         n_own = sum(run.lab == self._header.id for run in self.services.runs)
-        told = [plural(n_own, "run") + " of yours"]
+        told = [f"{n_own} of yours"]
         if n_own > N_LISTED:
-            told = [f"the latest {N_LISTED} of your {n_own} runs"]
+            told = [f"the latest {N_LISTED} of {n_own} of yours"]
         if n_recorded:
             told.append(f"{n_recorded} recorded")
         return Content.assemble(

@@ -22,9 +22,9 @@ from studykit.text import clean
 from studykit.tui.widgets.memory_text import STATES, render_due
 
 COLUMNS = (("STATE", 10), ("DUE", 9), ("RECALL", 6))
-_ID = 20
+_ID = 26
 _GAP = 2
-WITH_ID = 72
+WITH_ID = 100
 """Columns from which a row has room for the card's id beside its question."""
 
 

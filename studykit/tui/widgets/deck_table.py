@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.geometry import Size
@@ -130,8 +131,12 @@ class DeckTable(Widget):
         numbers_width = sum(len(name) + GAP for name in columns)
         bar = 14 if is_wide else 9
         room = max(10, width - _LEAD - numbers_width - GAP - bar - _PERCENT)
-        topic = room // 2 - GAP if is_wide else 0
-        layout = _Layout(room - topic - (GAP if topic else 0), bar, topic)
+        title = room
+        if is_wide:
+            # Half of what is left, or a little more for a deck whose title would be cut by it.
+            longest = max((cell_len(clean(deck.title)) for deck in self._decks), default=0)
+            title = max(room // 2, min(longest, 2 * room // 3))
+        layout = _Layout(title, bar, room - title - GAP if is_wide else 0)
         rows = [self._head(layout, columns)]
         for place, part in enumerate(self.parts):
             row = self._row(part, layout, columns, is_marked=place == self.cursor)
