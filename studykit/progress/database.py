@@ -248,11 +248,13 @@ def _create(path: Path) -> None:
 def _require_content(path: Path, backups_dir: Path) -> None:
     """Raises `StoreError` for what SQLite would take for something else than it is.
 
-    That is a file so short that it would count as a new database, one that a damaged header makes
-    read-only, and a log that belongs to the file that lay there before.
+    That is what is no file at all, a file so short that it would count as a new database, one
+    that a damaged header makes read-only, and a log that belongs to the file that lay
+    there before.
     """
     if not path.is_file():
-        return
+        what = f"{clean(str(path))} is {'a folder' if path.is_dir() else 'no regular file'}"
+        raise StoreError(what, hint="studykit keeps its progress in a file there: move this away")
     with path.open("rb") as file:
         header = file.read(N_HEADER_BYTES)
     at, restore = clean(str(path)), how_to_restore(path, backups_dir)

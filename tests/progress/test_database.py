@@ -264,7 +264,29 @@ def test_a_newer_database_is_left_alone(home: Path) -> None:
 def test_a_folder_in_the_database_s_place_is_explained(tmp_path: Path) -> None:
     (tmp_path / "progress.sqlite3").mkdir()
 
-    assert error_of_opening(tmp_path).what.endswith("progress.sqlite3 cannot be opened")
+    assert error_of_opening(tmp_path).what.endswith("progress.sqlite3 is a folder")
+
+
+def test_a_link_that_leads_nowhere_is_no_first_start(home: Path) -> None:
+    """The progress may lie on a drive that is not plugged in."""
+    path, away = home / "progress.sqlite3", home / "drive"
+    shutil.rmtree(home / "backups")
+    path.rename(away)
+    path.symlink_to(away)
+    with closing(open_store(home)) as store:
+        assert store.n_reviews() == N_REVIEWS
+    away.unlink()
+    for open_ in (open_database, open_for_reading):
+        with pytest.raises(StoreError, match=r"is a link to .*drive, which is not there"):
+            open_(path, home / "backups")
+    assert path.is_symlink() and not away.exists()
+
+
+def test_what_is_no_file_is_explained(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "progress.sqlite3")
+    for open_ in (open_database, open_for_reading):
+        with pytest.raises(StoreError, match="is no regular file"):
+            open_(tmp_path / "progress.sqlite3", tmp_path / "backups")
 
 
 def test_a_file_in_the_folder_s_place_is_explained(tmp_path: Path) -> None:
