@@ -11,15 +11,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import MountError
 
 from studykit.errors import StudykitError
 from studykit.study.services import Services
@@ -399,6 +402,11 @@ class StudykitApp(App[None]):
             self.last_words = f"studykit: ended by {number.name}; every rated answer is saved"
         self.exit(return_code=128 + number)
 
+    def _handle_exception(self, error: Exception) -> None:
+        # An action that goes on after the app was told to leave finds its screen taken down.
+        if not (self._exit and isinstance(error, MountError | NoMatches)):
+            super()._handle_exception(error)
+
     def _fatal_error(self) -> None:
         # Textual's own ends with a traceback that shows every local variable.
         error = self._exception
@@ -433,9 +441,10 @@ def run_app(services: Services, wish: Wish | None = None) -> int:
             await app.run_async(mouse=services.settings.screen.mouse)
 
     asyncio.run(run())
-    if cut_off := services.labs.cut_off:
-        names = ", ".join(run.header.id for run in cut_off)
-        print(f"studykit: not run to the end: {names}", file=sys.stderr)
-    if app.last_words:
-        print(app.last_words, file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone, and nobody reads it then
+        if cut_off := services.labs.cut_off:
+            names = ", ".join(run.header.id for run in cut_off)
+            print(f"studykit: not run to the end: {names}", file=sys.stderr, flush=True)
+        if app.last_words:
+            print(app.last_words, file=sys.stderr, flush=True)
     return app.return_code or 0

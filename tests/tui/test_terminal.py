@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -34,11 +34,12 @@ class Terminal:
         environ: Mapping[str, str] | None = None,
         *,
         ignores_hangup: bool = False,
+        kinds: Sequence[str] = ("recall", "choice"),
     ) -> None:
         self._parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.home = folder / "home"
-        course = write_course(folder / "course", "recall", "choice")
+        course = write_course(folder / "course", *kinds)
 
         def control() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -162,6 +163,24 @@ def test_ctrl_c_in_the_editor_is_the_editors(tmp_path: Path, editor: Path) -> No
         assert editor.with_name("editor.done").exists()
         terminal.press(b"qq")
         assert terminal.wait() == 0
+
+
+def test_a_signal_during_the_editor_ends_the_program_after_it(tmp_path: Path, editor: Path) -> None:
+    """The card is not shown again on a screen that is being taken down."""
+    environ = {"EDITOR": str(editor), "VISUAL": ""}
+    with Terminal(tmp_path, environ, kinds=["choice"]) as terminal:
+        terminal.expect(b"Welcome!")
+        terminal.press(b"\r")
+        terminal.expect(b"state overflows")
+        terminal.press(b"e")
+        terminal.expect(b"EDITOR-IS-HERE")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.press(b"\n")
+        assert terminal.wait() == 128 + signal.SIGTERM
+        assert editor.with_name("editor.done").exists()
+        assert b"unexpected" not in terminal.output
+        assert b"every rated answer is saved" in terminal.output
+        assert not (terminal.home / "last-error.log").exists()
 
 
 @pytest.mark.parametrize(
