@@ -99,9 +99,11 @@ def log_of(path: Path) -> Path:
 
 def refuse_if_lost(path: Path, backups_dir: Path) -> None:
     """Raises `StoreError` if there was progress at `path`, which is not there now."""
-    if path.is_symlink():  # to a drive that is not plugged in, it may be
-        raise StoreError(
-            f"{clean(str(path))} is a link to {clean(str(path.readlink()))}, which is not there",
+    for link in (path, *path.parents):
+        if not link.is_symlink() or link.exists():
+            continue
+        raise StoreError(  # it may lead to a drive that is not plugged in
+            f"{clean(str(link))} is a link to {clean(str(link.readlink()))}, which is not there",
             hint="see that what it leads to is there; to begin anew, take the link away",
         )
     if log_of(path).exists() and log_of(path).stat().st_size:

@@ -282,6 +282,13 @@ def test_a_link_that_leads_nowhere_is_no_first_start(home: Path) -> None:
     assert path.is_symlink() and not away.exists()
 
 
+def test_nor_is_a_folder_that_is_such_a_link(tmp_path: Path) -> None:
+    (tmp_path / "home").symlink_to(tmp_path / "drive")
+    for open_ in (open_database, open_for_reading):
+        with pytest.raises(StoreError, match=r"home is a link to .*drive, which is not there"):
+            open_(tmp_path / "home" / "progress.sqlite3", tmp_path / "home" / "backups")
+
+
 def test_what_is_no_file_is_explained(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "progress.sqlite3")
     for open_ in (open_database, open_for_reading):
