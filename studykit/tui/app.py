@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from studykit.study.lab_run import LabRun
 
 INTERRUPT_SECONDS = 2.0
-"""A second ctrl+c within this time quits."""
+"""A second ctrl+c within this time quits, and a second q where labs run."""
 
 NARROW_TO_WIDE = [(0, "-too-narrow"), (MINIMUM[0], "-normal"), (100, "-wide")]
 """Columns from which a screen has the class."""
@@ -366,12 +366,23 @@ class StudykitApp(App[None]):
 
     def action_help_quit(self) -> None:
         """Ctrl+c, where nothing is selected and no lab runs: quit at the second press."""
+        self._leave_at_second("ctrl+c again to quit")
+
+    async def action_quit(self) -> None:
+        """Leave; at the second press where that stops labs, whose work so far would be lost."""
+        if unfinished := self.services.labs.unfinished:
+            names = ", ".join(dict.fromkeys(run.header.id for run in unfinished))
+            self._leave_at_second(f"Once more quits and stops {names}")
+        else:
+            self.exit()
+
+    def _leave_at_second(self, said: str) -> None:
         if self._is_interrupted:
             self.exit()
             return
         self._is_interrupted = True
         for line in self.screen.query(StatusLine):
-            line.say("ctrl+c again to quit", seconds=INTERRUPT_SECONDS)
+            line.say(said, seconds=INTERRUPT_SECONDS)
         self.set_timer(INTERRUPT_SECONDS, self._forget_interrupt)
 
     def _forget_interrupt(self) -> None:

@@ -198,3 +198,28 @@ async def test_a_card_does_not_open_the_run_of_another_cards_knobs(services: Ser
             await pilot.pause()
             assert screen.phase == phase
         run.state, run.is_seen = "finished", True
+
+
+async def test_a_single_quit_stops_no_lab(services: Services) -> None:
+    """Minutes of work would be lost by it; once nothing runs, it quits."""
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await start_slow(pilot, services, "coins/toss")
+        await pilot.press("q", "q")
+        assert "Once more quits and stops coins/toss" in text_of(app)
+        assert app.is_running and services.labs.unfinished
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert [run.header.id for run in services.labs.cut_off] == ["coins/toss"]
+
+
+async def test_nothing_is_asked_once_no_lab_runs(services: Services) -> None:
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await start_slow(pilot, services, "coins/toss")
+        services.cancel_lab(services.labs.in_hand[0])
+        await until(pilot, lambda: not services.labs.unfinished)
+        await pilot.press("q", "q")
+        await until(pilot, lambda: not app.is_running)

@@ -79,7 +79,7 @@ class HomeScreen(StudyScreen):
         Binding("p", "progress", "progress", id="progress", tooltip="How well it stays"),
         Binding("slash", "browse", "browse", id="browse", tooltip="Search and read all cards"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take today's last rating back"),
-        Binding("q", "app.quit", "quit", id="quit", tooltip="Leave; everything is saved"),
+        Binding("q", "app.quit", "quit", id="quit", tooltip="Leave; twice while a lab runs"),
         Binding("r", "report", "report", id="report", tooltip="Write a report of the progress"),
         Binding(
             "down,j",
