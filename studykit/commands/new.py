@@ -23,10 +23,10 @@ def new(
         str, typer.Option(metavar="TEXT", help="Title of the course; default: the folder's name.")
     ] = "",
 ) -> None:
-    """Write a course of your own to begin with: three cards and the lab behind them.
+    """Write a course of your own to begin with.
 
-    The lab is run once, so that the course passes studykit check. Its labs count as your own:
-    you are not asked about them when they change.
+    It has three cards and the lab behind them, which is run once, so that the course passes
+    studykit check. Its labs count as your own: you are not asked about them when they change.
     """
     from studykit.course.starter import LAB, write_starter
     from studykit.lab.recorded import record_run

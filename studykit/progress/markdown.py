@@ -45,9 +45,12 @@ def escape(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """`text` on one line of at most `length` characters."""
+    """`text` on one line of at most `length` characters, cut between words where it has any."""
     text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    if len(text) <= length:
+        return text
+    whole, _, rest = text[:length].rpartition(" ")
+    return f"{whole or rest[:-1]}…"
 
 
 def duration(seconds: float) -> str:

@@ -257,7 +257,7 @@ def end_words(session: Session, services: Services) -> str:
 CAPPED = "capped: you were sure of a wrong answer here, and such errors return within the week"
 """Why the intervals marked ``capped`` are so short."""
 
-TOO_GOOD = "the answer was graded wrong, and the schedule takes it for known"
+TOO_GOOD = "graded wrong, yet scheduled as known"
 """Said of a rating that passes over a wrong answer."""
 
 

@@ -88,7 +88,7 @@ class StudykitApp(App[None]):
             "commands",
             show=False,
             id="palette",
-            tooltip="Commands and themes",
+            tooltip="Commands, cards, labs, decks",
         ),
         Binding(
             "w", "show_labs", "lab", id="labs-in-hand", tooltip="The labs that run, wait or ended"

@@ -353,7 +353,7 @@ def test_a_card_answered_in_another_window_gives_way(
 
 def test_a_wrong_answer_rated_as_known_is_said(sit: Sit) -> None:
     out = " ".join(sit("cloze", "batch norm", "", "3", "q").out.split())
-    assert "Saved: good, again in 10 min. Mind: the answer was graded wrong" in out
+    assert "Saved: good, again in 10 min. Mind: graded wrong, yet scheduled" in out
     assert "Mind:" not in sit("cloze", "u", "batch norm", "", "1", "q").out
 
 

@@ -73,4 +73,7 @@ def test_small_words() -> None:
     assert (plural(1, "day"), plural(0, "day"), plural(2, "day")) == ("1 day", "0 days", "2 days")
     assert percent(0.934) == "93 %"
     assert shorten("a  long\nquestion", 8) == "a long…"
+    assert shorten("a long question", 10) == "a long…"
+    assert shorten("a long question", 7) == "a long…"
+    assert shorten("unbroken", 5) == "unbr…"
     assert shorten("short", 5) == "short"

@@ -377,7 +377,7 @@ async def test_a_wrong_answer_rated_good_does_not_pass_silently(
         await open_review(pilot)
         await pilot.press(*"scale", "enter", "enter", "3")
         said = " ".join(text_of(pilot.app).split())
-        assert "! the answer was graded wrong, and the schedule takes it for known" in said
+        assert "! graded wrong, yet scheduled as known" in said
 
 
 async def test_a_capped_interval_says_so(make_services: MakeServices) -> None:

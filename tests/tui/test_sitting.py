@@ -46,6 +46,20 @@ async def test_undo_reaches_over_the_end_of_the_sitting(make_services: MakeServi
         assert services.progress.reviews() == []
 
 
+async def test_undo_goes_on_from_a_text_field(make_services: MakeServices) -> None:
+    """There `u` is a letter, so the way further back is told."""
+    services = make_services("recall", "numeric")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_review(pilot)
+        await pilot.press("space", "3", *"3.3", "enter", "enter", "1", "u")
+        assert "Taken back: stacks-numeric" in text_of(pilot.app)
+        assert "Esc u takes back more" in text_of(pilot.app)
+        await pilot.press("escape", "u")
+        assert "Taken back: stacks-recall" in text_of(pilot.app)
+        assert "takes back more" not in text_of(pilot.app)
+        assert services.progress.reviews() == []
+
+
 async def test_a_rating_that_cannot_be_saved(
     make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:

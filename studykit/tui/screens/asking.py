@@ -152,9 +152,14 @@ class AskingScreen(BesideScreen):
 
     def undoable(self, told: str | Content) -> Content:
         """What was done, and how it is undone: in a text field `u` is a letter."""
-        is_writing = self._sitting.is_asked and bool(self.query(AnswerInput))
-        keys = "Esc u" if is_writing else "u"
-        return Content.assemble(told, " — ", (keys, KEY), " undoes it")
+        return Content.assemble(
+            told, " — ", ("Esc u" if self._is_writing else "u", KEY), " undoes it"
+        )
+
+    @property
+    def _is_writing(self) -> bool:
+        """The keys write an answer."""
+        return self._sitting.is_asked and bool(self.query(AnswerInput))
 
     async def _show_held(self) -> None:
         """Put the answer that is held on the screen, and what comes before its outcome."""
@@ -364,7 +369,10 @@ class AskingScreen(BesideScreen):
             return
         await self.show_card()
         stands = "stands again as it was" if card is self._sitting.card else "is asked again"
-        self.say(f"Taken back: {card.id} {stands}")
+        told = Content(f"Taken back: {card.id} {stands}")
+        # Another `u` would be written into its answer.
+        more = (" — ", ("Esc u", KEY), " takes back more") if self._is_writing else ()
+        self.say(Content.assemble(told, *more))
 
     def action_flag(self) -> None:
         try:
