@@ -121,7 +121,8 @@ class StudykitApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         wanted = first_theme(os.environ, services.settings.screen.theme)
-        self.set_reactive(App.theme, wanted if wanted in self.available_themes else DARK)
+        self._unknown_theme = "" if wanted in self.available_themes else wanted
+        self.set_reactive(App.theme, DARK if self._unknown_theme else wanted)
         self.stylesheet.set_variables(self.get_css_variables())
 
     async def on_event(self, event: events.Event) -> None:
@@ -392,6 +393,8 @@ class StudykitApp(App[None]):
         self.heeds_haste = not self.is_headless
         if self.services.settings.keys:
             self.call_after_refresh(self._name_key_problems)
+        if self._unknown_theme:
+            self.call_after_refresh(self._name_unknown_theme)
         # After ctrl+z and fg Textual has the terminal back, but draws nothing by itself.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
@@ -403,6 +406,12 @@ class StudykitApp(App[None]):
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             for line in self.screen.query(StatusLine):
                 line.say(f"! settings.toml [keys]: {problems[0]}{more}; docs/keys.md has all keys")
+
+    def _name_unknown_theme(self) -> None:
+        kept = self.services.settings.screen.theme == self._unknown_theme
+        where = "settings.toml [screen]" if kept else "TEXTUAL_THEME"
+        for line in self.screen.query(StatusLine):
+            line.say(f"! {where}: there is no theme {clean(self._unknown_theme)}; : lists them all")
 
     async def on_unmount(self) -> None:
         await self.services.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,7 +15,7 @@ from textual.theme import Theme
 from studykit.errors import SettingsError
 from studykit.tui.app import StudykitApp
 from studykit.tui.theme import GROUNDS, TEXT_ROLES, THEMES, first_theme, keep_theme
-from tests.tui.conftest import MakeServices, open_review
+from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
 PAIRS = (
     ("block-cursor-foreground", "block-cursor-background"),
@@ -65,6 +66,23 @@ def test_first_theme() -> None:
     assert first_theme({"TEXTUAL_THEME": "nord"}, "studykit-light") == "nord"
     assert first_theme({"NO_COLOR": ""}, "studykit-light") == "studykit-light"
     assert first_theme({"NO_COLOR": "1", "TEXTUAL_THEME": "nord"}, "nord") == "ansi-dark"
+
+
+@pytest.mark.parametrize("where", ["settings.toml [screen]", "TEXTUAL_THEME"])
+async def test_a_theme_that_is_not_there_is_named(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    services = make_services("choice")
+    if where == "TEXTUAL_THEME":
+        monkeypatch.setenv(where, "nrod")
+    else:
+        screen = replace(services.settings.screen, theme="nrod")
+        services.settings = replace(services.settings, screen=screen)
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await until(pilot, lambda: f"! {where}: there is no theme nrod" in text_of(app))
+    assert app.theme == "studykit-dark"
 
 
 async def test_no_color(make_services: MakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
