@@ -130,16 +130,25 @@ class Services:
         from studykit.review.schedule import is_behind
 
         store = self._open_store()
-        try:
-            store.back_up(self.today)
-        except StoreError as error:  # a missing copy must not stop the study
-            self.warning = f"no copy of the progress was made: {error}"
+        self._back_up(store)
         latest = store.latest_answer_at()
         if latest is not None and is_behind(self.clock.now(), latest):
             when = f"{latest.astimezone(self.clock.now().tzinfo):%d %b %Y %H:%M}"
             self.warning = f"the clock stands before the last answer, of {when}: is it right?"
         self.runs = store.run_entries()
         self.store = store
+
+    def back_up(self) -> str:
+        """Make the copy of a day that has turned; why it was not made, empty if it was."""
+        self._back_up(self.progress)
+        return self.warning
+
+    def _back_up(self, store: Store) -> None:
+        self.warning = ""
+        try:
+            store.back_up(self.today)
+        except StoreError as error:  # a missing copy must not stop the study
+            self.warning = f"no copy of the progress was made: {error}"
 
     async def run_labs(self, on_end: Callable[[LabRun], object]) -> None:
         """Run the labs in line until none waits; `on_end` hears of each that has ended."""

@@ -154,7 +154,7 @@ def test_ctrl_c_in_the_editor_is_the_editors(tmp_path: Path, editor: Path) -> No
         here = terminal.expect(b"EDITOR-IS-HERE")
         terminal.press(b"\x03")
         back = terminal.expect(b"\x1b[?1049h", after=here)
-        terminal.expect(b"ended with exit code", after=back)
+        terminal.expect(b"was ended by signal 2", after=back)
         assert not editor.with_name("editor.done").exists()
         terminal.press(b"e")
         here = terminal.expect(b"EDITOR-IS-HERE", after=back)

@@ -192,7 +192,8 @@ class StudyScreen(OwnKeys, Screen[None]):
         except StudykitError as error:
             self.warn(str(error))
         else:
-            return f"{clean(Path(command[0]).name)} ended with exit code {code}" if code else ""
+            how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+            return f"{clean(Path(command[0]).name)} {how}" if code else ""
         return None
 
     # Labs that run beside what the screen is for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 
 WIDEST = 180
 """Columns from which the labs stand beside the decks."""
+LOOK_SECONDS = 5.0
+"""How often it looks for what has changed while it stands: the study day turns overnight."""
 N_LABS = 6
 N_LABS_BESIDE = 24
 
@@ -103,6 +107,8 @@ class HomeScreen(StudyScreen):
         super().__init__()
         self._wish = wish
         self._overview: Overview | None = None
+        self._known: tuple[date, Hashable] | None = None
+        """The study day and the answers that `_overview` tells of."""
         self._is_hurried = False
         """The review was asked for before the progress was open."""
         self._following = Content()
@@ -136,6 +142,7 @@ class HomeScreen(StudyScreen):
     def on_mount(self) -> None:
         # After the first paint: the store's packages take longer to load than all of this.
         self.call_after_refresh(self._open_progress)
+        self.set_interval(LOOK_SECONDS, self._look)
 
     def on_resize(self, event: events.Resize) -> None:
         """Beside the decks there is room for more labs than below them."""
@@ -224,6 +231,25 @@ class HomeScreen(StudyScreen):
         if self._overview is not None:
             self._refresh()
 
+    def _look(self) -> None:
+        """Take up a new study day, what another window has answered, and changed decks."""
+        if not self.is_current or self._overview is None:
+            return
+        has_new_decks, now = self._look_at_decks(), self._read_known()
+        if has_new_decks or (now is not None and now != self._known):
+            self._refresh()
+
+    def _read_known(self) -> tuple[date, Hashable] | None:
+        try:
+            return self.services.today, self.services.progress.revision()
+        except StudykitError:
+            return None  # the learner hears of it once something is asked for
+
+    @work(thread=True, exclusive=True, group="copy")
+    def _copy_progress(self) -> None:
+        if trouble := self.services.back_up():
+            self.app.call_from_thread(self.warn, trouble)
+
     def _refresh(self) -> None:
         self._look_at_decks()
         try:
@@ -232,13 +258,18 @@ class HomeScreen(StudyScreen):
         except StudykitError as error:
             self.fail(str(error))
 
-    def _look_at_decks(self) -> None:
-        """Take up decks that were changed on the disk, and say so."""
-        if news := self.services.reload_changed_decks():
+    def _look_at_decks(self) -> bool:
+        """Take up decks that were changed on the disk, and say so; whether any was."""
+        news = self.services.reload_changed_decks()
+        if news:
             self.say(news)
+        return bool(news)
 
     def _show(self, overview: Overview) -> None:
-        self._overview = overview
+        before, now = self._known, self._read_known()
+        self._overview, self._known = overview, now
+        if before is not None and now is not None and before[0] != now[0]:
+            self._copy_progress()
         self.query_one("#today", Static).update(render_today(overview))
         rollover_hour = self.services.settings.review.rollover_hour
         self._following = render_next(
