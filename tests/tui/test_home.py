@@ -21,6 +21,7 @@ from studykit.review.schedule import Rating
 from studykit.settings import ReviewSettings, Settings
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
+from studykit.tui.screens import home
 from studykit.tui.screens.home import HomeScreen
 from studykit.tui.screens.review import ReviewScreen
 from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_of, until
@@ -361,3 +362,37 @@ async def test_a_clock_that_stands_before_the_last_answer_is_asked_about(
             pilot.app
         )
         assert "1 learning" in text_of(pilot.app)
+
+
+async def test_home_left_open_takes_up_the_new_day(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enter would else ask nothing in the morning, and the day would have no copy."""
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.05)
+    services = make_services("recall")
+    study(services, [("stacks-recall", 0, Rating.GOOD), ("stacks-recall", 0, Rating.GOOD)])
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+    async with StudykitApp(services).run_test(size=(100, 24)) as pilot:
+        await open_home(pilot)
+        assert "Done for today" in text_of(pilot.app)
+        clock.advance(timedelta(days=30))
+        await until(pilot, lambda: "1 due" in text_of(pilot.app))
+        assert "23 Dec 2026" in text_of(pilot.app)
+        copy = services.paths.backups_dir / "progress-2026-12-23.sqlite3"
+        await until(pilot, copy.exists)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ReviewScreen)
+
+
+async def test_home_takes_up_what_another_window_answers(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.05)
+    services = make_services("recall", "choice")
+    async with StudykitApp(services).run_test(size=(100, 24)) as pilot:
+        await open_home(pilot)
+        assert "2 due" in text_of(pilot.app)
+        study(services, [("stacks-recall", 0, Rating.EASY)])
+        await until(pilot, lambda: "1 due" in text_of(pilot.app))
