@@ -170,8 +170,9 @@ async def test_a_prediction_can_be_skipped(services: Services) -> None:
 
 
 async def test_betting_against_a_claim_that_holds_is_wrong(services: Services) -> None:
+    """The options stand below the knobs, and their letters mark them from there."""
     async with opened(services, "") as pilot:
-        await pilot.press("enter", "b", "enter")
+        await pilot.press("b", "enter")
         text = await finished(pilot)
 
         assert f"“{FAILS}” ✗ wrong Heads show in about half" in words(text)
@@ -300,6 +301,10 @@ async def test_what_was_predicted_on_the_card_stands_for_its_knobs_only(
         text = await finished(pilot)
 
         assert "“About a half”  ✓ right" in text
+        assert "✓ knobs  ──  ✓ predict  ──  ✓ run" in text_of(pilot.app)
+        await pilot.press("r", "h", "s")
+        await finished(pilot)
+        assert "✓ knobs  ──  – predict  ──  ✓ run" in text_of(pilot.app)
 
 
 async def test_cancel_ends_the_run_at_once_and_keeps_what_was_measured(

@@ -171,7 +171,8 @@ class BrowseScreen(StudyScreen):
         rows.append(fit_text(card.question)(width))
         if self._shows_answer:
             answer = answer_text(card, self.services.evidence(card))
-            rows += [Content(""), *(fit_text(text)(width) for text in (answer, card.explain))]
+            for text in (answer, card.explain):
+                rows += [Content(""), fit_text(text)(width)]
         return Content("\n").join(rows)
 
     @on(SearchField.Stepped)

@@ -118,7 +118,8 @@ class LabScreen(StagedScreen):
         self._setup.display = phase in ("knobs", "predict")
         self._stage.display = not self._setup.display
         self.query_one("#origin", Static).update(self._origin())
-        self.query_one("#phases", Static).update(render_phases(phase))
+        has_predicted = self._lab_run is not None and self._lab_run.prediction is not None
+        self.query_one("#phases", Static).update(render_phases(phase, has_predicted=has_predicted))
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -128,6 +129,9 @@ class LabScreen(StagedScreen):
             return self._setup.needs_prediction
         if action == "bet":
             return parameters[0] in range(self._setup.n_bets)
+        if action == "defaults":
+            # Where there is an option d, its letter marks it.
+            return self._setup.n_bets < 4
         if action == "predict":
             return self._setup.needs_prediction and self._setup.pointed_prediction is None
         if action == "run":

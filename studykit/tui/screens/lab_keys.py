@@ -49,7 +49,7 @@ LAB_KEYS: list[BindingType] = [
 
 LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "predict": ("knobs", "predict"),
-    "bet": ("predict",),
+    "bet": ("knobs", "predict"),
     "run": ("knobs", "predict"),
     "skip": ("knobs", "predict"),
     "quick_look": ("knobs", "predict"),

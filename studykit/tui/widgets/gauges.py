@@ -109,12 +109,17 @@ def render_week(week: Sequence[tuple[date, int]]) -> Content:
     )
 
 
-def render_phases(phase: Phase) -> Content:
-    """The phases in order: those behind ticked, this one in capitals, the others ahead."""
+def render_phases(phase: Phase, *, has_predicted: bool) -> Content:
+    """The phases in order: those behind ticked, this one in capitals, the others ahead.
+
+    Without a prediction its phase was passed over: it has a dash where it lies behind.
+    """
     at = PHASES.index(phase)
     marks = []
     for n, name in enumerate(PHASES):
-        if n < at:
+        if n < at and name == "predict" and not has_predicted:
+            marks.append(Content.styled(f"– {name}", "$text-muted"))
+        elif n < at:
             marks.append(Content.styled(f"✓ {name}", "$text-success"))
         elif n == at:
             marks.append(Content.styled(f"▸ {name.upper()}", "bold $text-primary"))
