@@ -210,10 +210,16 @@ def parse_number(text: str, unit: str = "") -> float | None:
 
 def _without_unit(text: str, unit: str) -> str:
     plain = spell_out(text, _POWER).strip()
-    return plain.removesuffix(spell_out(unit, _POWER)).rstrip() if unit else plain
+    for each in (unit, *_ALSO_WRITTEN.get(unit, ())) if unit else ():
+        written = spell_out(each, _POWER)
+        if plain.endswith(written):
+            return plain.removesuffix(written).rstrip()
+    return plain
 
 
 _POWER = "^({})"
+_ALSO_WRITTEN = {"times": ("time", "×", "x"), "%": ("percent", "per cent")}
+"""Unit -> what else people write for it."""
 _RANGE = re.compile(r"[0-9] *-")
 """In a cloze "3-4" is from three to four, not minus one."""
 _DASHES_IN_WORD = re.compile(r"(?<=\w)-+(?=\w)")
