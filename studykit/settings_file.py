@@ -35,6 +35,11 @@ def load_settings(path: Path) -> Settings:
         content = content.removeprefix(codecs.BOM_UTF8)
         source = content.decode()
     except FileNotFoundError:
+        if path.is_symlink():  # the learner has settings, and the defaults are not them
+            hint = "see that what it leads to is there, or take the link away"
+            raise SettingsError(
+                "is a link that leads nowhere", place=Place(path), hint=hint
+            ) from None
         return Settings()
     except OSError as error:
         reason = error.strerror or "input error"

@@ -176,6 +176,13 @@ def test_any_text_is_settings_or_a_placed_error(tmp_path: Path, text: str) -> No
         assert "\n" not in str(error)
 
 
+def test_a_link_that_leads_nowhere_is_not_taken_for_no_settings(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.symlink_to(tmp_path / "dotfiles")
+    with pytest.raises(SettingsError, match="leads nowhere"):
+        load_settings(path)
+
+
 @pytest.mark.parametrize("what", ["pipe", "device"])
 def test_what_is_no_file_is_neither_waited_for_nor_read(what: str, tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
