@@ -1,4 +1,4 @@
-"""Numbers as people write them: ``1e-3``, ``2⁸``, ``3×768²``, ``¾``, ``sqrt(64)``. Pure."""
+"""Numbers as people write them: ``1e-3``, ``2⁸``, ``3×768²``, ``¾``, ``ln 64``. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _NUMBER = re.compile(
     # One group of digits, or groups of three set apart; never a comma.
     r"([0-9]{1,3}(?:[ _][0-9]{3})+(?:\.[0-9]*)?|[0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
 )
-_TOKEN = re.compile(rf" *(?:(?P<number>{_NUMBER.pattern})|(?P<sign>\*\*|sqrt|.))")
+_TOKEN = re.compile(rf" *(?:(?P<number>{_NUMBER.pattern})|(?P<sign>\*\*|sqrt|ln|log2|.))")
+_FUNCTIONS = {"√": math.sqrt, "sqrt": math.sqrt, "ln": math.log, "log2": math.log2}
 _HEXADECIMAL = re.compile(r"(?<![0-9.])0x[0-9]")
 """``0x10`` is sixteen to whoever writes it, and no product."""
 _SIGNS = str.maketrans(
@@ -62,11 +63,12 @@ def is_literal(text: str) -> bool:
 
 
 def evaluate(text: str) -> float | None:
-    """The value of a number, or of a sum, product, fraction, power or root of some.
+    """The value of a number, or of a sum, product, fraction, power, root or logarithm of some.
 
     None if it is none of these, or has no finite value. ``^`` and ``**`` are powers, ``x`` between
-    numbers multiplies, ``√64`` is ``sqrt(64)``. Thousands may be set apart by spaces or
-    underscores.
+    numbers multiplies, ``√64`` is ``sqrt(64)``, ``ln 64`` and ``log2(64)`` are logarithms; whoever
+    raises one of those to a power must say by brackets what is raised. Thousands may be set apart
+    by spaces or underscores.
     """
     plain = spell_out(text, "^({})")
     if len(text) > LONGEST or _HEXADECIMAL.search(plain):
@@ -91,14 +93,19 @@ class _Reader:
             raise ValueError("something follows the number")
         return value
 
+    def _next(self) -> str:
+        """The sign that comes next; nothing if a number or the end does."""
+        if self._place < len(self._tokens):
+            return self._tokens[self._place]["sign"] or ""
+        return ""
+
     def _takes(self, *signs: str) -> str:
         """The sign that comes next, if it is one of `signs`: it is read then; else nothing."""
-        if self._place < len(self._tokens):
-            sign = self._tokens[self._place]["sign"]
-            if sign in signs:
-                self._place += 1
-                return str(sign)
-        return ""
+        sign = self._next()
+        if sign not in signs:
+            return ""
+        self._place += 1
+        return sign
 
     def _sum(self) -> float:
         value = self._product()
@@ -118,13 +125,17 @@ class _Reader:
         return self._power()
 
     def _power(self) -> float:
+        name = self._next()
         base = self._root()
-        # math.pow raises where ** would give a complex number.
-        return math.pow(base, self._signed()) if self._takes("^", "**") else base
+        if not self._takes("^", "**"):
+            return base
+        if name in ("ln", "log2"):
+            raise ValueError("what is raised: the logarithm, or what it is of?")
+        return math.pow(base, self._signed())  # raises where ** would give a complex number
 
     def _root(self) -> float:
-        if self._takes("√", "sqrt"):
-            return math.sqrt(self._root())
+        if name := self._takes(*_FUNCTIONS):
+            return _FUNCTIONS[name](self._root())
         if self._takes("("):
             value = self._sum()
             if not self._takes(")"):
@@ -135,12 +146,11 @@ class _Reader:
     def _number(self) -> float:
         if self._place == len(self._tokens):
             raise ValueError("a number is missing")
-        value = fraction = None
+        value = None
         if (digits := self._tokens[self._place]["number"]) is not None:
             value = float(re.sub("[ _]", "", digits))
             self._place += 1
-        if self._place < len(self._tokens):
-            fraction = _vulgar_fraction(self._tokens[self._place]["sign"] or "")
+        fraction = _vulgar_fraction(self._next())
         if fraction is not None:
             self._place += 1
         if value is None and fraction is None:
