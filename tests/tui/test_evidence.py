@@ -424,11 +424,11 @@ def test_a_table_that_fits_has_its_headings_in_one_line() -> None:
 
 @pytest.mark.parametrize("width", range(9, 40))
 def test_no_line_ends_between_a_number_and_what_belongs_to_it(width: int) -> None:
-    text = "at least 95 % of answers · are ≥ 0.95 in 26 s · of 3 seeds, − 0.1 at most"
+    text = "at least 95 % of answers · are ≥ 0.95 in 26 s · of 3 seeds, − 0.1 at most ← yours"
     rows = [row.plain for row in wrap(Content(text), width)]
 
     assert " ".join(" ".join(rows).split()) == text
-    for bound in ("95 %", "≥ 0.95", "26 s", "3 seeds", "− 0.1"):
+    for bound in ("95 %", "≥ 0.95", "26 s", "3 seeds", "− 0.1", "← yours"):
         assert any(bound in row for row in rows)
     assert not any(row.startswith("·") for row in rows)
 

@@ -61,10 +61,10 @@ def parse_inline(text: str) -> Content:
 
 
 _BOUND = re.compile(
-    r"(?<=\S) (?=· )|(?<=\d) (?=%)|(?<=[≥≤<>=≈±×−+]) (?=[\d.−-])"
+    r"(?<=\S) (?=· )|(?<=←) (?=\S)|(?<=\d) (?=%)|(?<=[≥≤<>=≈±×−+]) (?=[\d.−-])"
     r"|(?<=\d) (?=(?:ms|s|min|h|d|[KMG]i?B|kB|seeds?)\b)"
 )
-"""Blanks at which no line ends: ``95 %``, ``≥ 0.95``, ``26 s``, and before a dot in the middle."""
+"""Blanks at which no line ends: ``95 %``, ``≥ 0.95``, ``26 s``, ``← yours``, and before ``·``."""
 _BINDER = "\ue000"
 """Stands for such a blank while lines are broken; of private use, and one column wide."""
 
