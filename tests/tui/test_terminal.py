@@ -43,6 +43,8 @@ class Terminal:
 
         def control() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            # What a shell starts in the background ignores it, and so would the program.
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
             if ignores_hangup:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
