@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from studykit.lab.results import Prediction
 from studykit.review.grading import AnswerError, Confidence
 from studykit.review.schedule import Rating
 from studykit.review.session import Session
 from studykit.study.lab_run import LabRun
-from studykit.study.prediction import Prediction
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from tests.tui.conftest import NOW, build_idle_services
