@@ -79,7 +79,7 @@ KNOB_HELP = {
     "warmup": "share of the steps in which the learning rate rises from 0",
 }
 SEEDS = 3
-SECONDS = {"cpu": 26}
+SECONDS = {"cpu": 20}
 LITERATURE = {
     "amplifies": "With pre-norm the mean square of the stream after l layers lies between "
     "1 + l/2 and 1 + 3l/2 at initialisation, so its RMS grows 2.2 to 3.6 times over 8 layers "

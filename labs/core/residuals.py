@@ -75,7 +75,7 @@ KNOB_HELP = {
     "init": "starting weights: Xavier, or all normal with a standard deviation of 0.05",
 }
 SEEDS = 3
-SECONDS = {"cpu": 26}
+SECONDS = {"cpu": 18}
 LITERATURE = {
     "slower": "Without residuals and normalisation, deep transformers with special initialisation "
     "reached the same performance after about 5 times more iterations (He et al. 2023, abstract; "
