@@ -270,6 +270,8 @@ class StudykitApp(App[None]):
         if not isinstance(self.screen, StudyScreen):
             return
         runs = self.screen.runs_beside
+        if runs:
+            self.screen.say("")  # it may say that one has ended and how to look at it
         if len(runs) == 1:
             (run,) = runs
             self.post_message(OpenLab(self.screen, run.header, run.knobs, run.card, run=run))

@@ -64,6 +64,7 @@ async def test_a_lab_runs_while_cards_go_on(services: Services) -> None:
         await pilot.pause()
         assert isinstance(app.screen, ReviewScreen)
         assert "lab done" not in footer(pilot)
+        assert "shows it" not in text_of(app)
 
 
 async def test_the_end_does_not_answer_a_card_that_waits_for_its_answer(
