@@ -18,6 +18,7 @@ from textual.app import ComposeResult
 from textual.containers import Center, Container, VerticalScroll
 from textual.content import Content
 
+from studykit.course.cards import Card, LabHeader
 from studykit.errors import StudykitError
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
@@ -415,13 +416,20 @@ class AskingScreen(BesideScreen):
         """Choose what to practise; Home lies below it."""
         self.app.post_message(OpenPractice(self))
 
-    def action_lab(self) -> None:
-        """Open the card's lab with the card's knobs and what was predicted."""
+    def _card_with_lab(self) -> tuple[Card, LabHeader] | None:
+        """The card in hand and its lab; where that could not be read, the status line says so."""
         card = self._sitting.card
         header = self.services.lab_of(card) if card else None
         if card is None or header is None:
             self.warn("the lab could not be read: studykit check says why")
+            return None
+        return card, header
+
+    def action_lab(self) -> None:
+        """Open the card's lab with the card's knobs and what was predicted."""
+        if (found := self._card_with_lab()) is None:
             return
+        card, header = found
         sitting = self._sitting
         is_answered = sitting.phase == "revealed"
         self.app.post_message(
@@ -430,11 +438,9 @@ class AskingScreen(BesideScreen):
 
     def action_lab_beside(self) -> None:
         """Start the card's lab with the card's knobs and what was predicted; the card stays."""
-        card = self._sitting.card
-        header = self.services.lab_of(card) if card else None
-        if card is None or header is None:
-            self.warn("the lab could not be read: studykit check says why")
+        if (found := self._card_with_lab()) is None:
             return
+        card, header = found
         run = LabRun(header, dict(card.knobs), card, self._sitting.prediction)
         self.app.post_message(StartLab(self, run))
 
