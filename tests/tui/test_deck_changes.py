@@ -10,6 +10,7 @@ from studykit.review.schedule import Rating
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from studykit.tui.app import StudykitApp
+from studykit.tui.screens import home
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of
 from tests.tui.screen_course import CARDS
 
@@ -49,6 +50,23 @@ async def test_the_next_card_is_asked_as_its_deck_has_it_now(make_services: Make
         screen = text_of(pilot.app)
         assert "Ahead of every branch" in screen
         assert "✓ stacks-recall rated Easy" in screen
+        assert "The decks were changed: 1 card changed" in screen
+
+
+async def test_home_leaves_a_change_to_the_review_above_it(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Home looks at the decks too, and whoever looks first is told."""
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.05)
+    services = make_services("recall", "cloze")
+    async with StudykitApp(services).run_test(size=(100, 30)) as pilot:
+        await open_review(pilot)
+        change(deck_of(services), "Before each branch", "Ahead of every branch")
+        await pilot.pause(0.3)
+        await pilot.press("space")
+        await pilot.press("4")
+        screen = text_of(pilot.app)
+        assert "Ahead of every branch" in screen
         assert "The decks were changed: 1 card changed" in screen
 
 

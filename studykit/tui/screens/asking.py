@@ -227,7 +227,7 @@ class AskingScreen(BesideScreen):
 
     async def tick(self) -> None:
         """Let in what time has brought: a learning card, the end of a lab."""
-        if self.is_painting or not self.is_current:
+        if self.is_painting or not self.is_on_top:
             return
         if self._news:
             self.say("")

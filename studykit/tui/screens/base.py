@@ -142,6 +142,11 @@ class StudyScreen(OwnKeys, Screen[None]):
     def show_tests(self) -> None:
         """Draw the evidence anew, with tests or without; for screens that have `TESTS`."""
 
+    @property
+    def is_on_top(self) -> bool:
+        """No other screen covers it; Textual's `is_current` also holds right below the top one."""
+        return self.app.screen is self
+
     def say(self, text: str | Content) -> None:
         """Put `text` in the status line."""
         self.query_one(StatusLine).say(text)

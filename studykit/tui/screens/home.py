@@ -170,9 +170,9 @@ class HomeScreen(StudyScreen):
         self._show(event.overview)
         if self.services.warning:
             self.warn(self.services.warning)
-        if self.is_current and self._wish is not None:
+        if self.is_on_top and self._wish is not None:
             self._grant(self._wish)
-        elif self._is_hurried and self.is_current and event.overview.n_due:
+        elif self._is_hurried and self.is_on_top and event.overview.n_due:
             self.action_review()
 
     def _grant(self, wish: Wish) -> None:
@@ -233,7 +233,7 @@ class HomeScreen(StudyScreen):
 
     def _look(self) -> None:
         """Take up a new study day, what another window has answered, and changed decks."""
-        if not self.is_current or self._overview is None:
+        if not self.is_on_top or self._overview is None:
             return
         has_new_decks, now = self._look_at_decks(), self._read_known()
         if has_new_decks or (now is not None and now != self._known):

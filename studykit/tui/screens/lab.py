@@ -261,7 +261,7 @@ class LabScreen(StagedScreen):
             if self._ticker is not None:
                 self._ticker.stop()
             self.phase = "outcome"
-            run.is_seen = self.app.screen is self  # `is_current` holds below another screen, too
+            run.is_seen = self.is_on_top
             self.say(self._whereabouts(run))
 
     def on_screen_resume(self) -> None:

@@ -60,7 +60,7 @@ class ReviewScreen(AskingScreen):
             self.say(Content.styled(CAPPED.capitalize(), "$text-muted"))
 
     async def tick(self) -> None:
-        if self.is_current and not self.is_painting:
+        if self.is_on_top and not self.is_painting:
             await self._look_elsewhere()
         await super().tick()
         for end in self.query(SittingEnd):
