@@ -229,11 +229,11 @@ class Reading(ABC):
         was_revealed = sitting.phase == "revealed"
         run_card_lab(self._services, header, card, sitting.prediction)
         sitting.lab_was_open()
-        if not sitting.refresh_evidence():
-            return
-        if was_revealed and card.kind != "predict":
-            self.voice.say_evidence(card)
-        elif sitting.phase == "revealed":
+        has_news = sitting.refresh_evidence()
+        is_judged = not was_revealed or (has_news and card.kind == "predict")
+        if sitting.phase == "revealed" and is_judged:
             self.voice.say_answer()
-        else:
+        elif has_news and was_revealed:
+            self.voice.say_evidence(card)
+        elif has_news:
             say_wrapped(f"Your run of {header.id} is kept; it stands with the answer.")

@@ -124,7 +124,12 @@ class Sitting(Generic[AskingT]):
     @property
     def asks_confidence(self) -> bool:
         """True while the learner may say how sure the held answer is."""
-        return self._wants_confidence and self.phase in ("answered", "predicted")
+        return self._may_be_sure and self.phase in ("answered", "predicted")
+
+    @property
+    def _may_be_sure(self) -> bool:
+        """Nobody can say how sure they were of what they may have seen in the lab."""
+        return self._wants_confidence and not self._hand.has_tried_lab
 
     @property
     def can_show_result(self) -> bool:
@@ -164,7 +169,7 @@ class Sitting(Generic[AskingT]):
         Raises `AnswerError`, and changes nothing, if it cannot be an answer to the card.
         """
         assert self.card is not None and self.shown is not None
-        if given is not None and (self.card.kind == "predict" or self._wants_confidence):
+        if given is not None and (self.card.kind == "predict" or self._may_be_sure):
             grade(self.shown, given, None)
             self._hand.given, self._hand.is_held = given, True
         else:
@@ -208,11 +213,14 @@ class Sitting(Generic[AskingT]):
     def lab_was_open(self) -> None:
         """The learner has been to the card's lab, whatever came of it.
 
-        A prediction made there is the card's answer, and once its run has judged it, it is
-        revealed: nobody can say how sure they are of what they have seen.
+        An answer that is held is revealed, and so is a prediction made there, which is the card's
+        answer, once its run has judged it.
         """
         hand = self._hand
         hand.has_tried_lab = True
+        if self.phase == "answered":
+            self.show_result()
+            return
         run, card = self._services.labs.latest, self.card
         if not self.is_asked or card is None or self.shown is None:
             return

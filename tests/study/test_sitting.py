@@ -54,8 +54,8 @@ def test_the_next_card_comes_with_an_empty_hand(tmp_path: Path) -> None:
     sitting = sit(build_idle_services(tmp_path, "numeric", "cloze"))
     sitting.take("3.3")
     sitting.confide(Confidence.SURE)
-    sitting.lab_was_open()
     sitting.show_result()
+    sitting.lab_was_open()
     sitting.asking.rate(Rating.GOOD)
     assert (sitting.phase, sitting.given, sitting.confidence) == ("asked", None, None)
     sitting.asking.undo()
@@ -109,6 +109,23 @@ def test_nobody_is_asked_how_sure_they_are_of_what_they_have_seen(
     sitting.lab_was_open()
     assert (sitting.phase, sitting.given, sitting.confidence) == ("revealed", 0, None)
     assert sitting.evidence == run.stored
+
+
+def test_an_answer_that_is_held_is_revealed_by_the_lab(tmp_path: Path) -> None:
+    """Whether a run ended there or not."""
+    sitting = sit(build_idle_services(tmp_path, "numeric"))
+    sitting.take("3.3")
+    assert sitting.asks_confidence
+    sitting.lab_was_open()
+    assert (sitting.phase, sitting.given, sitting.confidence) == ("revealed", "3.3", None)
+
+
+def test_an_answer_after_the_lab_is_revealed_at_once(tmp_path: Path) -> None:
+    sitting = sit(build_idle_services(tmp_path, "numeric"))
+    sitting.lab_was_open()
+    assert sitting.is_asked
+    sitting.take("3.3")
+    assert (sitting.phase, sitting.given) == ("revealed", "3.3")
 
 
 def test_runs_from_before_the_card_are_not_news(tmp_path: Path) -> None:

@@ -167,19 +167,22 @@ async def test_the_lab_returns_to_the_card_as_it_was(
         await pilot.press("x", "r", "q")
         await until(pilot, lambda: "is kept; it stands with the answer" in text_of(pilot.app))
         assert pilot.app.screen.query_one(OrderAnswer).rows == before
-        await pilot.press("J", "enter", "enter")
+        await pilot.press("J", "enter")  # nobody asks how sure one is of what one has seen
         assert "your run of 23 Nov 08:58" in text_of(pilot.app)
 
 
 async def test_an_answer_stands_once_the_lab_was_open(
     make_services: MakeServices, stub_lab: type[StubLab]
 ) -> None:
-    """Its outcome may have been seen there."""
+    """Its outcome may have been seen there: nobody is asked how sure they were of it."""
     async with StudykitApp(make_services("choice")).run_test(size=(80, 40)) as pilot:
         await open_review(pilot)
-        await pilot.press("1", "x", "q", "u")
+        await pilot.press("1")
+        assert "How sure are you?" in text_of(pilot.app)
+        await pilot.press("x", "q", "u")
         screen = text_of(pilot.app)
-        assert "Nothing rated today is left" in screen and "How sure are you?" in screen
+        assert "Nothing rated today is left" in screen and "1 Again" in screen
+        assert "How sure are you?" not in screen
 
 
 async def test_a_prediction_is_proved_by_the_lab(

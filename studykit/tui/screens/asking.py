@@ -461,7 +461,7 @@ class AskingScreen(BesideScreen):
         before = self._sitting.phase
         if (card := self._sitting.card) is not None and card.lab == event.lab_id:
             self._sitting.lab_was_open()
-        if self._sitting.phase != before == "asked":
+        if self._sitting.phase != before:
             # What was predicted there is the answer, whatever became of the run.
             is_held = self._sitting.phase != "revealed"
             await (self._show_held() if is_held else self.show_answer())
