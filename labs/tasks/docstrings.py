@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,10 +48,9 @@ def load(n_characters: int = 240_000, folder: Path | None = None) -> Text:
 
     `folder` holds the source files; without it, the running Python's standard library does.
     """
-    folder = folder or Path(sysconfig.get_path("stdlib"))
     parts: tuple[list[str], list[str]] = ([], [])
     n_found = 0
-    for number, docstring in enumerate(_different_docstrings(folder)):
+    for number, docstring in enumerate(different_docstrings(source_files(folder))):
         parts[number % HELD_OUT_EVERY == 0].append(docstring)
         n_found += len(docstring) + 2
         if n_found >= n_characters:
@@ -72,11 +71,16 @@ def decode(tokens: Tensor) -> str:
     return "".join(VOCABULARY[token] for token in tokens.tolist())
 
 
-def _different_docstrings(folder: Path) -> Iterator[str]:
-    """Docstrings of the public modules, classes and functions; a repeated one counts once."""
+def source_files(folder: Path | None = None) -> list[Path]:
+    """The public modules in `folder`, in alphabetical order; without it, the standard library's."""
+    return sorted((folder or Path(sysconfig.get_path("stdlib"))).glob("[a-z]*.py"))
+
+
+def different_docstrings(paths: Iterable[Path]) -> Iterator[str]:
+    """Docstrings of the modules, their classes and functions; a repeated one counts once."""
     seen = set()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for path in sorted(folder.glob("[a-z]*.py")):
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_bytes())):
             docstring = ast.get_docstring(node) if isinstance(node, kinds) else None
             if docstring and docstring not in seen:
