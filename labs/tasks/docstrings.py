@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import sysconfig
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from labs.tasks.toy_languages import build_markov_language
 
 VOCABULARY = "\n" + "".join(chr(code) for code in range(32, 127))
 """Printable ASCII and the line break; the token of a character is its place here."""
+_TOKENS = {character: token for token, character in enumerate(VOCABULARY)}
 HELD_OUT_EVERY = 6
 """One docstring in so many is held out."""
 
@@ -61,9 +63,7 @@ def load(n_characters: int = 240_000, folder: Path | None = None) -> Text:
 
 def encode(text: str) -> Tensor:
     """The tokens of a text; characters outside the vocabulary are left out."""
-    return torch.tensor(
-        [VOCABULARY.index(character) for character in text if character in VOCABULARY]
-    )
+    return torch.tensor([_TOKENS[character] for character in text if character in _TOKENS])
 
 
 def decode(tokens: Tensor) -> str:
@@ -81,11 +81,23 @@ def different_docstrings(paths: Iterable[Path]) -> Iterator[str]:
     seen = set()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in _walk_statements(ast.parse(path.read_bytes())):
             docstring = ast.get_docstring(node) if isinstance(node, kinds) else None
             if docstring and docstring not in seen:
                 seen.add(docstring)
                 yield docstring
+
+
+def _walk_statements(module: ast.Module) -> Iterator[ast.AST]:
+    """What `ast.walk` yields, in its order, less expressions: no docstring hides in those."""
+    waiting: deque[ast.AST] = deque([module])
+    while waiting:
+        node = waiting.popleft()
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, field, None)
+            if isinstance(inner, list):  # the body of a lambda is an expression
+                waiting.extend(inner)
+        yield node
 
 
 def _generated_text(n_characters: int) -> Text:

@@ -17,10 +17,12 @@ def layer_gradients(model: Transformer, batch: Batch) -> list[float]:
     """Norm of the loss's gradient with respect to all parameters of each layer."""
     inputs, targets = batch
     loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+    layers = [list(block.parameters()) for block in model.blocks]
+    # One backward pass for all of them: one for each would go through the layers above again.
+    gradients = iter(torch.autograd.grad(loss, [p for layer in layers for p in layer]))
     norms = []
-    for block in model.blocks:
-        gradients = torch.autograd.grad(loss, list(block.parameters()), retain_graph=True)
-        norms.append(math.hypot(*(float(gradient.norm()) for gradient in gradients)))
+    for layer in layers:
+        norms.append(math.hypot(*(float(next(gradients).norm()) for _ in layer)))
     return norms
 
 

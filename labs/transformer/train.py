@@ -104,7 +104,8 @@ class ModelStack:
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
-        if any(structure(model) != structure(models[0]) for model in models):
+        alike = structure(models[0])
+        if any(structure(model) != alike for model in models[1:]):
             raise ValueError("only models of one structure can be stacked")
         if len(models) > 1 and not is_stackable(models[0]):
             raise ValueError("only models whose parameters are in STACKABLE layers can be stacked")
