@@ -36,6 +36,11 @@ def clean(text: str) -> str:
     return _INVISIBLE.sub("\ufffd", text.translate(_PICTURES))
 
 
+def is_plain_line(text: str) -> bool:
+    """Whether `text` can be shown in one line, and is not blank."""
+    return bool(text.strip()) and clean(text) == text and not {"\n", "\t"} & set(text)
+
+
 def first_suspect(text: str) -> int | None:
     """Index of the first character that `clean` would replace, or None."""
     if not _PERHAPS_SUSPECT.search(text):

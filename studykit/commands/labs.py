@@ -19,7 +19,7 @@ from studykit.commands.runs import (
     say_run,
 )
 from studykit.commands.terminal import say, say_beside, say_json, say_table
-from studykit.course.cards import OWN_PREFIX
+from studykit.course.cards import MODEL_KNOB, OWN_PREFIX
 from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
 from studykit.text import clean
@@ -167,6 +167,13 @@ def run_lab(
     device: Annotated[
         Device | None, typer.Option(help="Where to run; default: the setting lab.device.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Other weights than the lab's: a name of studykit models, a folder, a GGUF file.",
+        ),
+    ] = None,
     json: JsonOption = False,
     record: Annotated[
         bool, typer.Option("--record", help="For authors: write the result to data/results/.")
@@ -181,8 +188,13 @@ def run_lab(
 
     env = environment(ctx)
     header = find_lab(env, lab, takes_own=True)
-    knobs = parse_knobs(header, settings or [])
+    if model is not None and not header.takes_model:
+        raise UsageError(f"{header.id} takes no model", hint="leave out --model")
+    chosen_model = [] if model is None else [f"{MODEL_KNOB}={model}"]
+    knobs = parse_knobs(header, [*(settings or []), *chosen_model])
     require_budget(header, budget)
+    if record and header.has_other_model(knobs):
+        raise UsageError("only the lab's own model is recorded", hint="leave out --model")
     n_seeds = seeds or seeds_at(header, budget)
     if record and header.is_own:
         raise UsageError("an own version is not recorded", hint=f"record {header.original}")
@@ -277,6 +289,7 @@ def _header_document(header: LabHeader) -> dict[str, Any]:
         "deterministic": header.deterministic,
         "knobs": {name: list(values) for name, values in header.knobs.items()},
         "knob_help": dict(header.knob_help),
+        "text_knobs": list(header.text_knobs),
         "seeds": header.seeds,
         "seconds": dict(header.seconds),
         "needs": list(header.needs),

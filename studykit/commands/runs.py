@@ -66,7 +66,7 @@ def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobVal
             known = ", ".join(header.knobs) or "none"
             raise UsageError(f"{header.id} has no knob {name!r}", hint=f"its knobs: {known}")
         try:
-            knobs[name] = parse_knob(header.knobs[name], text)
+            knobs[name] = parse_knob(header, name, text)
         except ValueError as error:
             raise UsageError(f"{name} cannot be {text!r}", hint=f"it may be {error}") from None
     return knobs

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from studykit.course.names import NAME
 from studykit.errors import Place
 
 Kind: TypeAlias = Literal["recall", "choice", "cloze", "order", "match", "numeric", "predict"]
@@ -166,6 +167,10 @@ class Deck:
         return tuple(card for topic in self.topics for card in topic.cards)
 
 
+MODEL_NEED = "model:"
+"""Begins what a lab needs that is a model of the course's shelf: ``model:smollm2``."""
+MODEL_KNOB = "model"
+"""The knob that every lab has whose ``run`` takes the weights to be measured."""
 OWN_PREFIX = "mine/"
 """Begins the id of the learner's own version of a lab: ``mine/core/residuals``."""
 
@@ -190,7 +195,7 @@ class LabHeader:
     seconds: Mapping[str, float]
     """Device type ("cpu", "cuda") -> measured seconds of a default run, for the estimate shown."""
     needs: tuple[str, ...] = ()
-    """What the machine must have: "cuda", or names of importable packages."""
+    """What the machine must have: "cuda", "model:NAME", or names of importable packages."""
     knob_help: Mapping[str, str] = field(default_factory=dict)
     """Knob -> what it is, in a few words, where the lab says."""
     holds_if: Mapping[str, str] = field(default_factory=dict)
@@ -199,6 +204,8 @@ class LabHeader:
     """True: the seed changes nothing, so one seed is all there is."""
     takes_budget: bool = False
     """True: ``run`` takes a multiplier of its training steps."""
+    text_knobs: tuple[str, ...] = ()
+    """Knobs that take a text of one's own; the values that they are offered with are examples."""
     literature: Mapping[str, str] = field(default_factory=dict)
     """Claim -> a published figure with its source, shown beside the verdict."""
     code_hash: str = ""
@@ -214,6 +221,29 @@ class LabHeader:
     def original(self) -> str:
         """Id of the course's lab: its own, or that of the one it is a version of."""
         return self.id.removeprefix(OWN_PREFIX)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of the shelf that it needs with its default knobs."""
+        return tuple(
+            need.removeprefix(MODEL_NEED) for need in self.needs if need.startswith(MODEL_NEED)
+        )
+
+    @property
+    def takes_model(self) -> bool:
+        """Other weights can be measured than the first of its `models`."""
+        return MODEL_KNOB in self.knobs
+
+    def has_other_model(self, knobs: Knobs) -> bool:
+        """Whether `knobs` name other weights than those that the lab is about."""
+        return knobs.get(MODEL_KNOB, "") not in ("", *self.models[:1])
+
+    def models_at(self, knobs: Knobs) -> tuple[str, ...]:
+        """The names of what it needs of the shelf with `knobs`, in which a path may stand."""
+        if not self.has_other_model(knobs):
+            return self.models
+        other = str(knobs[MODEL_KNOB])
+        return (*([other] if NAME.fullmatch(other) else []), *self.models[1:])
 
     @property
     def defaults(self) -> dict[str, KnobValue]:

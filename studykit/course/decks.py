@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studykit.course.card_schema import parse_card
-from studykit.course.cards import Card, Course, Deck, LabHeader, OutlineTopic, Topic
-from studykit.course.labs import find_labs, read_lab_header
+from studykit.course.cards import MODEL_KNOB, Card, Course, Deck, LabHeader, OutlineTopic, Topic
+from studykit.course.labs import LONGEST_OWN_TEXT, find_labs, read_lab_header
 from studykit.course.names import ID, ID_HINT, POINT, TOPIC_NUMBER, TOPIC_NUMBER_HINT
-from studykit.course.nodes import Node, distinct
+from studykit.course.nodes import Node, distinct, shown
 from studykit.course.source import (
     MOST_DECK_BYTES,
     MOST_RESULT_BYTES,
@@ -26,6 +26,7 @@ from studykit.course.source import (
 )
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
+from studykit.text import is_plain_line
 
 FORMAT = 1
 MANIFEST = "course.yaml"
@@ -189,6 +190,13 @@ def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]
         if name not in lab.knobs:
             known = ", ".join(lab.knobs) or "none"
             yield card_error(card, f"lab {lab.id} has no knob {name}", f"it has {known}")
+        elif name == MODEL_KNOB:
+            yield card_error(card, "a card sets no model", "it speaks of the lab's own")
+        elif name in lab.text_knobs:
+            text = value if isinstance(value, str) else ""
+            if not is_plain_line(text) or len(text) > LONGEST_OWN_TEXT:
+                hint = f"a text of one line, at most {LONGEST_OWN_TEXT} characters"
+                yield card_error(card, f"knob {name} cannot be {shown(str(value))}", hint)
         elif not any(value == offer and type(value) is type(offer) for offer in lab.knobs[name]):
             offers = ", ".join(repr(offer) for offer in lab.knobs[name])
             yield card_error(card, f"knob {name} cannot be {value!r}", f"it takes {offers}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from studykit.course.cards import KnobValue, LabHeader
+from studykit.course.cards import MODEL_KNOB, MODEL_NEED, KnobValue, LabHeader
 from studykit.course.holds import ClaimTestError, names_in, parse_test
 from studykit.course.lab_file import LONGEST_NAME, LabFile
 from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
@@ -26,7 +26,7 @@ from studykit.course.source import (
     walk_files,
 )
 from studykit.errors import CourseError
-from studykit.text import clean
+from studykit.text import is_plain_line
 
 T = TypeVar("T")
 
@@ -43,6 +43,10 @@ LARGEST_WHOLE = 2**53
 """Of a knob's value: beyond it not every float is a whole number of its own."""
 LONGEST_VALUE = 80
 """Characters of a knob's value, or of a package that a lab needs."""
+LONGEST_OWN_TEXT = 200
+"""Characters of a value of a knob that takes texts."""
+MODEL_HELP = "whose weights: a name of `studykit models`, a folder or a file"
+"""What the knob is that no lab has to explain."""
 LONGEST_TITLE = 200
 LONGEST_ABOUT = 10_000
 _WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE")
@@ -103,7 +107,11 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         return None, [error]
     title, _, about = lab.docstring.partition("\n")
     claims = attempt(_parse_claims, None)
-    knobs = attempt(_parse_knobs, None)
+    text_knobs: tuple[str, ...] = attempt(_parse_text_knobs, ())
+    knobs = attempt(lambda lab: _parse_knobs(lab, text_knobs), None)
+    needs: tuple[str, ...] = attempt(_parse_needs, ())
+    takes: frozenset[str] = attempt(lambda lab: _parse_run(lab, knobs), frozenset())
+    model = attempt(lambda lab: _parse_model(lab, needs), "") if MODEL_KNOB in takes else ""
     header = LabHeader(
         id=attempt(lambda lab: _parse_id(lab, root), ""),
         path=path,
@@ -113,14 +121,18 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         points=attempt(_parse_points, ()),
         claims=claims or {},
         holds_if=attempt(lambda lab: _parse_tests(lab, claims), {}),
-        knobs=knobs or {},
-        knob_help=attempt(lambda lab: _parse_knob_help(lab, knobs), {}),
+        knobs={**(knobs or {}), **({MODEL_KNOB: (model,)} if model else {})},
+        text_knobs=(*text_knobs, *([MODEL_KNOB] if model else [])),
+        knob_help={
+            **attempt(lambda lab: _parse_knob_help(lab, knobs), {}),
+            **({MODEL_KNOB: MODEL_HELP} if model else {}),
+        },
         seeds=attempt(_parse_seeds, 1),
         deterministic=attempt(_parse_deterministic, False),
         seconds=attempt(_parse_seconds, {}),
-        needs=attempt(_parse_needs, ()),
+        needs=needs,
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
-        takes_budget=attempt(lambda lab: _takes_budget(lab, knobs), False),
+        takes_budget="budget" in takes,
         code_hash=_hash_code(lab),
     )
     return (None, in_order(errors)) if errors else (header, [])
@@ -201,25 +213,40 @@ def _parse_tests(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str,
     return tests
 
 
-def _parse_knobs(lab: LabFile) -> Mapping[str, tuple[KnobValue, ...]]:
+def _parse_text_knobs(lab: LabFile) -> tuple[str, ...]:
+    if "TEXT_KNOBS" not in lab.assigned:
+        return ()
+    names = []
+    for node in lab.sequence(lab.assigned["TEXT_KNOBS"], "TEXT_KNOBS", MOST_VALUES):
+        name = lab.text(node, LONGEST_NAME)
+        if name not in lab.mapping("KNOBS"):
+            raise lab.fail(node, f"TEXT_KNOBS names no knob {name!r}", "give it examples in KNOBS")
+        names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
+def _parse_knobs(lab: LabFile, text_knobs: tuple[str, ...]) -> Mapping[str, tuple[KnobValue, ...]]:
     knobs = {}
     for name, (key, node) in lab.mapping("KNOBS").items():
         _check_name(lab, key, name)
-        if name in ("seed", "device", "budget"):
+        if name in ("seed", "device", "budget", MODEL_KNOB):
             raise lab.fail(key, f"no knob may be called {name}", "run() gets it anyway")
         values: list[KnobValue] = []
         for item in lab.sequence(node, f"knob {name}", MOST_VALUES):
             value = lab.literal(item)
+            if name in text_knobs and not isinstance(value, str):
+                raise lab.fail(item, f"knob {name} takes texts, not {value!r}", "put it in quotes")
             if not isinstance(value, int | float | str):
                 raise lab.fail(item, f"a {type(value).__name__} is no knob value", _VALUE_HINT)
             if isinstance(value, float) and not math.isfinite(value):
                 raise lab.fail(item, f"knob {name} has a value that is not finite", _VALUE_HINT)
             if type(value) is int and abs(value) > LARGEST_WHOLE:
                 raise lab.fail(item, f"knob {name} has a value that is too large", _VALUE_HINT)
-            if isinstance(value, str) and len(value) > LONGEST_VALUE:
+            longest = LONGEST_OWN_TEXT if name in text_knobs else LONGEST_VALUE
+            if isinstance(value, str) and len(value) > longest:
                 what = f"knob {name} has a value of {len(value)} characters"
-                raise lab.fail(item, what, f"at most {LONGEST_VALUE}")
-            if isinstance(value, str) and (not value.strip() or clean(value) != value):
+                raise lab.fail(item, what, f"at most {longest}")
+            if isinstance(value, str) and not is_plain_line(value):
                 raise lab.fail(item, f"knob {name} has a value that cannot be shown", _VALUE_HINT)
             if values and type(value) is not type(values[0]):
                 raise lab.fail(item, f"knob {name} mixes types", "make all of one type: 1.0, 2.0")
@@ -285,7 +312,13 @@ def _parse_needs(lab: LabFile) -> tuple[str, ...]:
     if "NEEDS" not in lab.assigned:
         return ()
     nodes = lab.sequence(lab.assigned["NEEDS"], "NEEDS", MOST_VALUES)
-    return tuple(lab.text(node, LONGEST_VALUE) for node in nodes)
+    needs = []
+    for node in nodes:
+        need = lab.text(node, LONGEST_VALUE)
+        if need.startswith(MODEL_NEED):
+            _check_name(lab, node, need.removeprefix(MODEL_NEED))
+        needs.append(need)
+    return tuple(needs)
 
 
 def _parse_literature(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -298,8 +331,8 @@ def _parse_literature(lab: LabFile, claims: Mapping[str, str] | None) -> Mapping
     return {name: lab.text(node) for name, (_, node) in entries.items()}
 
 
-def _takes_budget(lab: LabFile, knobs: Mapping[str, object] | None) -> bool:
-    """Whether `run` takes a budget, beside the knobs, `seed` and `device`, all by keyword."""
+def _parse_run(lab: LabFile, knobs: Mapping[str, object] | None) -> frozenset[str]:
+    """What `run` takes beside the knobs, `seed` and `device`: a budget, a model, all by keyword."""
     if "run" not in lab.functions:
         raise lab.fail(None, "defines no function run", "def run(*, <knobs>, seed, device)")
     run = lab.functions["run"]
@@ -310,13 +343,22 @@ def _takes_budget(lab: LabFile, knobs: Mapping[str, object] | None) -> bool:
     if knobs is not None:
         expected = {*knobs, "seed", "device"}
         for name, parameter in taken.items():
-            if name not in expected | {"budget"}:
+            if name not in expected | {"budget", MODEL_KNOB}:
                 hint = "add the knob or drop the parameter"
                 raise lab.fail(parameter, f"run takes {name}, which is no knob", hint)
         if missing := expected - taken.keys():
             names = ", ".join(sorted(missing))
             raise lab.fail(run, f"run does not take {names}", "add the parameter")
-    return "budget" in taken
+    return frozenset(taken) & {"budget", MODEL_KNOB}
+
+
+def _parse_model(lab: LabFile, needs: tuple[str, ...]) -> str:
+    """The model that a lab measures which takes one: the first that it needs."""
+    models = [need.removeprefix(MODEL_NEED) for need in needs if need.startswith(MODEL_NEED)]
+    if not models:
+        hint = f'NEEDS = ("{MODEL_NEED}smollm2",) says which is the default'
+        raise lab.fail(lab.functions["run"], "run takes a model, but the lab needs none", hint)
+    return models[0]
 
 
 def _check_name(lab: LabFile, node: ast.expr, name: str) -> None:

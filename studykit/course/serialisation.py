@@ -173,7 +173,7 @@ def _pack_lab(lab: LabHeader) -> dict[str, Any]:
 
 def _unpack_lab(data: Any, root: Path) -> LabHeader:
     named = dict(data)
-    for name in ("points", "needs"):
+    for name in ("points", "needs", "text_knobs"):
         named[name] = tuple(named[name])
     named["knobs"] = {name: tuple(values) for name, values in named["knobs"].items()}
     return LabHeader(path=root / "labs" / f"{named['id']}.py", **named)

@@ -18,6 +18,13 @@ MAX_PRINTED_PIECE = 50_000
 """Characters that are sent in one message; JSON writes one in up to twelve bytes."""
 
 
+class UnmetNeedError(Exception):
+    """The machine lacks what the lab needs, said in one line with what to do about it.
+
+    Raised by a lab, it makes the run one that is skipped, not one that has failed.
+    """
+
+
 class Event:
     """One thing that a seed yields. Of each key it has one: a later one takes the place of it."""
 

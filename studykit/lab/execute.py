@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TextIO
 
-from studykit.lab.events import MAX_PRINTED, Document, Event, Measurement, Printed
+from studykit.lab.events import MAX_PRINTED, Document, Event, Measurement, Printed, UnmetNeedError
 from studykit.lab.importing import PACKAGE, Own, expose_labs
 from studykit.lab.protocol import checked
 
@@ -47,6 +47,10 @@ def execute(request: Document, outbox: EventSink) -> Document:
         _run(request, outbox)
     except _MissingError as error:
         return {"type": "skipped", "message": str(error), "trace": ""}
+    except UnmetNeedError as error:
+        # What the learner named beside the lab's own weights is not a lack of the machine.
+        ending = "failed" if request["has_other_model"] else "skipped"
+        return {"type": ending, "message": str(error), "trace": ""}
     except _RuleError as error:
         return {"type": "failed", "message": str(error), "trace": ""}
     except BaseException as error:
@@ -113,11 +117,12 @@ class _Prints(io.TextIOBase):
 
 def _run_seeds(request: Document, outbox: EventSink, printed: _Prints) -> None:
     _check_needs(request["needs"], request["device"])
+    origins = _check_models(request["models"])
     lab = _import_lab(Path(request["root"]), request["lab"], request["file"])
     if not callable(getattr(lab, "run", None)):
         raise _RuleError("the lab defines no function run: write one")
     device = _resolve_device(request["device"])
-    machine, versions = describe_machine(device), _versions(device)
+    machine, versions = describe_machine(device), _versions(device) | origins
     outbox.send({"type": "started", "device": device, "machine": machine, "versions": versions})
     settings = {**request["knobs"], "device": device}
     if request["budget"] is not None:
@@ -160,12 +165,28 @@ def _check_needs(needs: list[str], device: str) -> None:
     if ("cuda" in needs or device == "cuda") and not _has_cuda():
         raise _MissingError("needs a CUDA GPU that torch can use, and this machine has none")
     for name in needs:
-        try:
-            missing = name != "cuda" and importlib.util.find_spec(name) is None
-        except (ImportError, ValueError):
-            missing = True
-        if missing:
+        if name != "cuda" and not _is_installed(name):
             raise _MissingError(f"needs the package {name}, which is not installed")
+
+
+def _check_models(models: dict[str, list[str] | None]) -> dict[str, str]:
+    """Model -> what a result says of it; all of them are installed, though none is loaded."""
+    origins = {}
+    for name, known in models.items():
+        if known is None:
+            raise _RuleError(f"there is no model {name}: studykit models lists them")
+        module, origins[name] = known
+        if not _is_installed(module):
+            how = f"studykit models install {name}"
+            raise _MissingError(f"needs the model {name}, which is not installed: {how}")
+    return origins
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _has_cuda() -> bool:

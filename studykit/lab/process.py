@@ -16,7 +16,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from studykit.clock import Clock, SystemClock
-from studykit.course.cards import Knobs, LabHeader
+from studykit.course.cards import MODEL_NEED, Knobs, LabHeader
+from studykit.course.models import load_models
 from studykit.errors import LabError
 from studykit.lab.collect import (
     Collector,
@@ -93,7 +94,7 @@ class LabRunner:
 
         Knobs that are not named have their defaults; `budget` multiplies the lab's training steps.
         Closing the iterator stops the lab. Raises `LabError` if another run is under way, or if the
-        lab takes no budget and is given one.
+        lab takes no budget and is given one; `CourseError` if its models cannot be read about.
         """
         if self._is_running:
             raise LabError("a lab is running already", hint="cancel it first")
@@ -102,6 +103,7 @@ class LabRunner:
         self._is_running = True
         self._broken_off = None
         all_knobs = header.defaults | dict(knobs)
+        shelf = load_models(self._root) if header.models else {}
         collector = Collector(header, all_knobs, budget, seeds, device, self._clock.now())
         began = time.monotonic()
         request = {
@@ -109,7 +111,12 @@ class LabRunner:
             "root": str(self._root),
             "lab": header.original,
             "file": str(header.path.resolve()) if header.is_own else None,
-            "needs": header.needs,
+            "needs": [need for need in header.needs if not need.startswith(MODEL_NEED)],
+            "models": {
+                name: [shelf[name].module, shelf[name].origin] if name in shelf else None
+                for name in header.models_at(all_knobs)
+            },
+            "has_other_model": header.has_other_model(all_knobs),
             "measures": measured_names(header),
             "knobs": all_knobs,
             "budget": budget if header.takes_budget else None,

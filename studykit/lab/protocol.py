@@ -2,10 +2,11 @@
 
 Parent to child, on stdin; end of file means "leave":
 
-- ``{"type": "run", "root", "lab", "file", "needs", "measures", "knobs", "budget", "seeds",
-  "device"}``; "file" is null, or the learner's own version, which stands in for the lab's file;
-  every seed must yield the measurements that "measures" names; "budget" is null for a lab that
-  takes none
+- ``{"type": "run", "root", "lab", "file", "needs", "models", "has_other_model", "measures",
+  "knobs", "budget", "seeds", "device"}``; "file" is null, or the learner's own version, which
+  stands in for the lab's file; "models" has for each model of the shelf that is needed its module
+  and what a result says of it, or null if there is no such model; every seed must yield the
+  measurements that "measures" names; "budget" is null for a lab that takes none
 - ``{"type": "cancel"}``
 
 Child to parent, on a private duplicate of stdout:

@@ -575,6 +575,31 @@ def test_a_card_that_does_not_fit_its_lab_stays_out(
     assert gist in course.problems[0]
 
 
+def test_a_card_may_set_a_knob_of_texts_to_any_text_of_one_line(mini: MiniCourse) -> None:
+    mini.change(mini.lab, "SEEDS = 2", 'SEEDS = 2\nTEXT_KNOBS = ("norm",)')
+    mini.change(mini.deck, 'norm: "pre"', 'norm: "A text: of its own."')
+
+    course = load_course(mini.root)
+
+    assert not course.problems
+    assert course.cards["bet"].knobs["norm"] == "A text: of its own."
+    for value in ('"two\\nlines"', "5", f'"{"x" * 201}"'):
+        mini.change(mini.deck, '"A text: of its own."', value)
+        (problem,) = load_course(mini.root).problems
+        assert "knob norm cannot be" in problem and "at most 200" in problem
+        mini.change(mini.deck, value, '"A text: of its own."')
+
+
+def test_a_card_speaks_of_the_lab_s_own_model(mini: MiniCourse) -> None:
+    mini.change(mini.lab, '("numpy",)', '("model:tiny",)')
+    mini.change(mini.lab, "seed, device):", "seed, device, model):")
+    mini.change(mini.deck, 'norm: "pre"', "model: tiny")
+
+    (problem,) = load_course(mini.root).problems
+
+    assert "a card sets no model" in problem
+
+
 MANIFESTS = [
     ("format: 1", "format: @@3", "format 3 is not known"),
     ("course: mini", "course: @@no", "`no` is false to YAML"),

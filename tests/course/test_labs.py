@@ -76,6 +76,35 @@ def test_a_lab_may_be_deterministic_and_take_a_budget(mini: MiniCourse) -> None:
     assert (header.deterministic, header.takes_budget) == (True, True)
 
 
+def test_a_knob_may_take_texts(mini: MiniCourse) -> None:
+    """The texts that it is offered with are examples, and may be as long as one's own."""
+    mini.change(mini.lab, '("pre", "post")', f'("{"x" * 200}", "post")')
+    mini.change(mini.lab, "SEEDS = 2", 'SEEDS = 2\nTEXT_KNOBS = ("norm",)')
+
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert header.text_knobs == ("norm",)
+    assert header.defaults["norm"] == "x" * 200
+
+
+def test_a_lab_may_take_a_model(mini: MiniCourse) -> None:
+    """The first that it needs is the default of a knob that it need not write down."""
+    mini.change(mini.lab, '("numpy",)', '("numpy", "model:tiny", "model:other")')
+    without = load_lab_header(mini.lab, mini.root)
+    mini.change(mini.lab, "seed, device):", "seed, device, model):")
+
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert (without.models, without.takes_model) == (("tiny", "other"), False)
+    assert header.takes_model and header.text_knobs == ("model",)
+    assert header.defaults["model"] == "tiny"
+    assert "studykit models" in header.knob_help["model"]
+    assert header.models_at({"model": "tiny"}) == ("tiny", "other")
+    assert header.models_at({"model": "third"}) == ("third", "other")
+    assert header.models_at({"model": "/some/folder"}) == ("other",)
+    assert not header.has_other_model({}) and header.has_other_model({"model": "third"})
+
+
 def test_a_lab_may_have_no_knobs(mini: MiniCourse) -> None:
     text = LAB.replace("*, n_layers, norm, rate, tied, ", "*, ")
     text = text.replace('KNOB_HELP = {"rate": "learning rate"}\n', "")
@@ -178,6 +207,19 @@ BROKEN = [
     ('{"n_layers": (8', '{@@"seed": (8', "no knob may be called seed"),
     ('{"n_layers": (8', '{@@"budget": (8', "no knob may be called budget"),
     ('{"n_layers": (8', '{@@"N": (8', "'N' is not of the right form"),
+    ('{"n_layers": (8', '{@@"model": (8', "no knob may be called model"),
+    ("SEEDS = 2", 'SEEDS = 2\nTEXT_KNOBS = (@@"size",)', "TEXT_KNOBS names no knob 'size'"),
+    ("SEEDS = 2", "SEEDS = 2\nTEXT_KNOBS = @@'norm'", "TEXT_KNOBS must be a tuple"),
+    (
+        KNOBS_LINE,
+        KNOBS_LINE.replace("(8, 2)", "(@@8, 2)") + "\nTEXT_KNOBS = ('n_layers',)",
+        "knob n_layers takes texts, not 8",
+    ),
+    (
+        KNOBS_LINE,
+        KNOBS_LINE.replace('("pre"', f'(@@"{"x" * 201}"') + "\nTEXT_KNOBS = ('norm',)",
+        "a value of 201 characters (at most 200)",
+    ),
     # seeds, seconds, literature
     ("SEEDS = 2", "SEEDS = @@0", "SEEDS must be a whole number from 1"),
     ("SEEDS = 2", "SEEDS = @@True", "SEEDS must be a whole number from 1"),
@@ -192,6 +234,8 @@ BROKEN = [
     ('KNOB_HELP = {"rate"', 'KNOB_HELP = {@@"rates"', "KNOB_HELP names no knob 'rates'"),
     ('{"rate": "learning rate"}', '{"rate": @@0.5}', "must be text, not float"),
     ('NEEDS = ("numpy",)', 'NEEDS = @@"numpy"', "NEEDS must be a tuple"),
+    ('NEEDS = ("numpy",)', 'NEEDS = (@@"model:Big-1",)', "'Big-1' is not of the right form"),
+    (RUN_LINE, f"@@{RUN_LINE.replace('seed,', 'seed, model,')}", "the lab needs none"),
     # functions
     (RUN_LINE, "def go():", "defines no function run"),
     (RUN_LINE, "async " + RUN_LINE, "defines no function run"),

@@ -42,6 +42,10 @@ class FakeCourse:
         path = self.root / "labs" / "demo" / "probe.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HEAD + textwrap.dedent(body), encoding="utf-8")
+        return self.header(path, **fields)
+
+    def header(self, path: Path, **fields: Any) -> LabHeader:
+        """That of the lab in the file."""
         return LabHeader(
             id="demo/probe",
             path=path,
@@ -51,10 +55,9 @@ class FakeCourse:
             points=(),
             claims=CLAIMS,
             holds_if=HOLDS_IF,
-            knobs={"size": (8, 2), "norm": ("pre", "post")},
             seconds={"cpu": 1.0},
             code_hash="abc",
-            **{"seeds": 2, **fields},
+            **{"seeds": 2, "knobs": {"size": (8, 2), "norm": ("pre", "post")}, **fields},
         )
 
     def write_run(self, body: str, **fields: Any) -> LabHeader:

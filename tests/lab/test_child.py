@@ -38,6 +38,8 @@ def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> Non
         "lab": header.id,
         "file": None,
         "needs": [],
+        "models": {},
+        "has_other_model": False,
         "measures": ["loss"],
         "knobs": {"size": 8, "norm": "pre"},
         "budget": None,

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from studykit.course.cards import KnobValue
+from studykit.course.cards import KnobValue, LabHeader
 from studykit.study.knob_values import describe, in_order, parse_knob, takes_own
+
+
+def lab(choices: tuple[KnobValue, ...], *, name: str = "k", takes_text: bool = False) -> LabHeader:
+    """A lab with one knob."""
+    return LabHeader(
+        id="demo/probe",
+        path=Path("probe.py"),
+        title="",
+        about="",
+        question="",
+        points=(),
+        claims={},
+        knobs={name: choices},
+        text_knobs=(name,) if takes_text else (),
+        seeds=1,
+        seconds={},
+    )
 
 
 def test_numbers_ascend_and_names_stand_as_the_lab_has_them() -> None:
@@ -29,7 +48,7 @@ def test_numbers_ascend_and_names_stand_as_the_lab_has_them() -> None:
 def test_what_is_typed_is_taken_as_it_is_meant(
     choices: tuple[KnobValue, ...], text: str, value: KnobValue
 ) -> None:
-    parsed = parse_knob(choices, text)
+    parsed = parse_knob(lab(choices), "k", text)
     assert (parsed, type(parsed)) == (value, type(choices[0]))
 
 
@@ -50,10 +69,41 @@ def test_what_is_typed_is_taken_as_it_is_meant(
 )
 def test_what_it_cannot_be_is_told(choices: tuple[KnobValue, ...], text: str, told: str) -> None:
     with pytest.raises(ValueError, match=f"^{told}$"):
-        parse_knob(choices, text)
-    assert describe(choices) == told
+        parse_knob(lab(choices), "k", text)
+    assert describe(lab(choices), "k") == told
 
 
-def test_only_numbers_have_others_like_them() -> None:
-    assert takes_own((8, 2)) and takes_own((0.5,))
-    assert not takes_own(("pre", "post")) and not takes_own((True, False))
+def test_only_numbers_and_texts_have_others_like_them() -> None:
+    for choices in ((8, 2), (0.5,)):
+        assert takes_own(lab(choices), "k")
+    for names in (("pre", "post"), (True, False)):
+        assert not takes_own(lab(names), "k")
+    assert takes_own(lab(("One.", "Two."), takes_text=True), "k")
+
+
+def test_a_knob_of_texts_takes_any_text_as_it_stands() -> None:
+    sentences = lab(("One.",), takes_text=True)
+
+    assert parse_knob(sentences, "k", " Ein Öl-Fleck, 3×! ") == "Ein Öl-Fleck, 3×!"
+    assert parse_knob(sentences, "k", "ONE.") == "ONE."
+    assert parse_knob(sentences, "k", "x" * 200) == "x" * 200
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 201, "two\nlines", "a\x1b[2Jb", "a\tb"])
+def test_a_text_that_cannot_be_shown_in_a_line_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a text of one line"):
+        parse_knob(lab(("One.",), takes_text=True), "k", text)
+
+
+def test_the_path_of_a_model_is_one_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    weights = lab(("smollm2",), name="model", takes_text=True)
+
+    for text in ("tiny", "./tiny", "~/tiny", str(tmp_path / "tiny")):
+        assert parse_knob(weights, "model", text) == str(tmp_path / "tiny")
+    for name in ("smollm2", "someone/tiny", "~nobody-here/tiny"):
+        assert parse_knob(weights, "model", name) == name

@@ -179,12 +179,12 @@ class LabSetup(VerticalScroll, can_focus=False):
     def can_set(self) -> bool:
         """The knob under the cursor may be given a value of one's own."""
         at = self._knobs.cursor
-        return at >= 0 and takes_own(self._header.knobs[self._knobs.name_of(at)])
+        return at >= 0 and takes_own(self._header, self._knobs.name_of(at))
 
     def ask_value(self) -> None:
         """Let the knob under the cursor be given a value of one's own."""
         name = self._knobs.name_of(self._knobs.cursor)
-        hint = f"  {describe(self._header.knobs[name])}"
+        hint = f"  {describe(self._header, name)}"
         self.query_one(_OwnValue).ask(name, hint)
 
     @on(Input.Submitted)
@@ -192,7 +192,7 @@ class LabSetup(VerticalScroll, can_focus=False):
         event.stop()
         name = self._knobs.name_of(self._knobs.cursor)
         try:
-            self._knobs.set_value(name, parse_knob(self._header.knobs[name], event.value.strip()))
+            self._knobs.set_value(name, parse_knob(self._header, name, event.value))
         except ValueError as error:
             self.post_message(AnswerUnclear(f"{name} must be {error}"))
             return
