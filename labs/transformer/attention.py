@@ -10,7 +10,13 @@ from torch.nn import functional as F
 
 from labs.transformer.config import TransformerConfig
 from labs.transformer.layers import Linear
-from labs.transformer.positions import build_rotation, build_score_bias
+from labs.transformer.positions import NoPositions, build_rotation, build_score_bias
+
+KEPT_MASK = 256
+"""Tokens up to which a mask is kept: one made anew costs as much as attention to so few tokens.
+
+For 8,192 tokens it would take 256 MiB in every layer.
+"""
 
 
 class CausalMask(nn.Module):
@@ -20,13 +26,21 @@ class CausalMask(nn.Module):
 
     def __init__(self, seq_len: int) -> None:
         super().__init__()
-        mask = torch.full((seq_len, seq_len), -math.inf).triu(diagonal=1)
-        # (1, 1, seq_len, seq_len): the same for all sequences and heads
-        self.register_buffer("mask", mask[None, None], persistent=False)
+        n_kept = min(seq_len, KEPT_MASK)
+        # (1, 1, n_kept, n_kept): the same for all sequences and heads
+        self.register_buffer("mask", later_tokens(n_kept, n_kept)[None, None], persistent=False)
 
     def forward(self, scores: Tensor) -> Tensor:
-        # scores: (batch, n_heads, seq_len, seq_len), a row for each query
-        return scores + self.mask[..., : scores.shape[-2], : scores.shape[-1]]
+        # scores: (batch, n_heads, n_queries, n_keys), a row for each query: the last of the tokens
+        n_queries, n_keys = scores.shape[-2:]
+        if n_keys > self.mask.shape[-1]:
+            return scores + later_tokens(n_queries, n_keys).to(scores.device)
+        return scores + self.mask[..., n_keys - n_queries : n_keys, :n_keys]
+
+
+def later_tokens(n_queries: int, n_keys: int) -> Tensor:
+    """-∞ where a key comes after the query, else 0; the queries are the last of the tokens."""
+    return torch.full((n_queries, n_keys), -math.inf).triu(diagonal=1 + n_keys - n_queries)
 
 
 class MultiHeadAttention(nn.Module):
@@ -42,6 +56,12 @@ class MultiHeadAttention(nn.Module):
     the places of two tokens of one sequence. Between two sequences there is no such distance, so
     cross-attention has neither: it finds places by what the embeddings say about them.
 
+    With fewer heads of keys and values than of queries, each of them serves a group of queries
+    (grouped-query attention, Ainslie et al. 2023; multi-query with one, Shazeer 2019).
+
+    `visible` says which keys are tokens and which only pad a batch: False gets a weight of 0.
+    A query that sees no key at all collects nothing.
+
     The two lines above are ``attention="reference"``. "sdpa" and "flash" give the same `out`
     without ever having all weights at once, in one fused step.
     """
@@ -51,23 +71,32 @@ class MultiHeadAttention(nn.Module):
         self.n_heads = config.n_heads
         self.backend = config.attention
         self.is_causal = config.kind != "encoder" and not cross
-        self.query = Linear(config.d_model, config.d_model)
-        self.key = Linear(config.d_model, config.d_model)
-        self.value = Linear(config.d_model, config.d_model)
-        self.out = Linear(config.d_model, config.d_model)
-        self.rotation = nn.Identity() if cross else build_rotation(config)
+        self.n_groups = config.kv_heads
+        self.head_dim = config.head_dim
+        width, kv_width = config.n_heads * config.head_dim, config.kv_heads * config.head_dim
+        qkv_bias, out_bias = config.biases != "off", config.biases == "on"
+        self.query = Linear(config.d_model, width, bias=qkv_bias)
+        self.key = Linear(config.d_model, kv_width, bias=qkv_bias)
+        self.value = Linear(config.d_model, kv_width, bias=qkv_bias)
+        self.out = Linear(width, config.d_model, bias=out_bias)
+        self.rotation = NoPositions() if cross else build_rotation(config)
         self.bias = nn.Identity() if cross else build_score_bias(config)
-        # Without a bias, a fused kernel is told by one word which keys come too late.
-        needs_mask = self.is_causal and (self.backend == "reference" or self.has_bias)
-        self.mask = CausalMask(config.seq_len) if needs_mask else nn.Identity()
+        self.mask: nn.Module = nn.Identity()
+        if self.is_causal:
+            # Without a bias, a fused kernel is told by one word which keys come too late.
+            keeps_mask = self.backend == "reference" or self.has_bias
+            self.mask = CausalMask(config.seq_len if keeps_mask else 0)
 
-    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, source: Tensor | None = None, *, visible: Tensor | None = None
+    ) -> Tensor:
         # x: (batch, seq_len, d_model); source: (batch, source_len, d_model), else x itself
+        # visible: (batch, source_len)
         source = x if source is None else source
         q = self.rotation(self.split_heads(self.query(x)))
         k = self.rotation(self.split_heads(self.key(source)))
         v = self.split_heads(self.value(source))
-        out = self.attend(q, k, v)  # (batch, n_heads, seq_len, head_dim)
+        out = self.attend(q, k, v, visible)  # (batch, n_heads, seq_len, head_dim)
         merged: Tensor = self.out(out.transpose(-3, -2).flatten(-2))  # (batch, seq_len, d_model)
         return merged
 
@@ -76,16 +105,20 @@ class MultiHeadAttention(nn.Module):
         """Whether something is added to the scores."""
         return not isinstance(self.bias, nn.Identity)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """The mean of the values, weighted for each query."""
-        # q, k, v: (batch, n_heads, seq_len or source_len, head_dim)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> Tensor:
+        """The mean of the values, weighted for each query: (batch, n_heads, seq_len, head_dim)."""
+        # q: (batch, n_heads, seq_len, head_dim); k, v: (batch, n_kv_heads, source_len, head_dim)
         if self.backend == "reference":
-            return self.weights(q, k) @ v
-        if self.backend == "sdpa" and self.has_bias:
+            return self.by_group(self.weights(q, k, visible), v)
+        if self.n_groups < self.n_heads:
+            k, v = (x.repeat_interleave(self.n_heads // self.n_groups, dim=-3) for x in (k, v))
+        if self.backend == "sdpa" and (self.has_bias or visible is not None):
             scores = q.new_zeros(self.n_heads, q.shape[-2], k.shape[-2])
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask(self.bias(scores)))
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.masked(scores, visible))
         if self.backend == "sdpa":
             return F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal)
+        if visible is not None:
+            raise ValueError("the 'flash' kernel knows no padding: give attention 'sdpa'")
         # Loaded late: Triton exists on Linux only, and chooses its interpreter when imported.
         from labs.kernels.flash_attention import flash_attention
 
@@ -93,22 +126,45 @@ class MultiHeadAttention(nn.Module):
         out: Tensor = flash_attention(*flat, causal="top-left" if self.is_causal else "none")
         return out.view(q.shape)
 
-    def weights(self, q: Tensor, k: Tensor) -> Tensor:
+    def weights(self, q: Tensor, k: Tensor, visible: Tensor | None = None) -> Tensor:
         """How much each query token collects from each key token; raises where none are kept."""
+        self.require_weights()
+        # q: (batch, n_heads, seq_len, head_dim); k: (batch, n_kv_heads, source_len, head_dim)
+        # Without the scale, scores grow with head_dim and the softmax saturates. Scaling q
+        # instead of the scores is the same and touches fewer numbers.
+        scale = 1 / math.sqrt(q.shape[-1])
+        scores = self.masked(self.by_group(scale * q, k.transpose(-2, -1)), visible)
+        if visible is None:
+            return scores.softmax(dim=-1)  # (batch, n_heads, seq_len, source_len)
+        # A row of -∞ has no softmax: its weights are 0.
+        hidden = scores == -math.inf
+        sighted = scores.masked_fill(hidden.all(dim=-1, keepdim=True), 0.0)
+        return sighted.softmax(dim=-1).masked_fill(hidden, 0.0)
+
+    def require_weights(self) -> None:
+        """Raises ValueError if this attention is computed without weights to look at."""
         if self.backend != "reference":
             raise ValueError(
                 f"attention is {self.backend!r}, which keeps no weights: "
                 "load the parameters into a model with attention 'reference'"
             )
-        # q: (batch, n_heads, seq_len, head_dim); k: (batch, n_heads, source_len, head_dim)
-        # Without the scale, scores grow with head_dim and the softmax saturates. Scaling q
-        # instead of the scores is the same and touches fewer numbers.
-        scale = 1 / math.sqrt(q.shape[-1])
-        scores = self.mask(self.bias((scale * q) @ k.transpose(-2, -1)))
-        weights: Tensor = scores.softmax(dim=-1)  # (batch, n_heads, seq_len, source_len)
-        return weights
+
+    def masked(self, scores: Tensor, visible: Tensor | None) -> Tensor:
+        """Scores with their bias, and -∞ wherever a query must not look."""
+        # scores: (…, n_heads, seq_len, source_len); visible: (batch, source_len)
+        scores = self.mask(self.bias(scores))
+        return scores if visible is None else scores.masked_fill(~visible[:, None, None], -math.inf)
+
+    def by_group(self, rows: Tensor, shared: Tensor) -> Tensor:
+        """``rows @ shared``, where one matrix of keys or values serves a group of heads."""
+        # rows: (batch, n_heads, n_rows, n); shared: (batch, n_kv_heads, n, m)
+        if self.n_groups == self.n_heads:
+            return rows @ shared
+        # The rows of all heads of a group, one below the other, meet its matrix without a copy.
+        together = rows.reshape(*shared.shape[:-2], -1, rows.shape[-1])
+        return (together @ shared).view(*rows.shape[:-1], shared.shape[-1])
 
     def split_heads(self, x: Tensor) -> Tensor:
         """Give each head its own dimensions: an axis for the heads before the tokens."""
-        # (batch, seq_len, d_model) -> (batch, n_heads, seq_len, head_dim)
-        return x.view(*x.shape[:-1], self.n_heads, -1).transpose(-3, -2)
+        # (batch, seq_len, n · head_dim) -> (batch, n, seq_len, head_dim), n: n_heads or n_kv_heads
+        return x.view(*x.shape[:-1], -1, self.head_dim).transpose(-3, -2)

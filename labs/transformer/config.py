@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args, get_type_hints
 
 Kind: TypeAlias = Literal["decoder", "encoder", "encoder-decoder"]
-Residual: TypeAlias = Literal["on", "off"]
 Norm: TypeAlias = Literal["pre", "post", "none"]
-NormKind: TypeAlias = Literal["layernorm"]
+NormKind: TypeAlias = Literal["layernorm", "rmsnorm"]
+Biases: TypeAlias = Literal["on", "qkv", "off"]
 AttentionBackend: TypeAlias = Literal["reference", "sdpa", "flash"]
 Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
-Activation: TypeAlias = Literal["relu", "gelu"]
+Activation: TypeAlias = Literal["relu", "gelu", "gelu_tanh", "silu"]
+FeedForwardKind: TypeAlias = Literal["plain", "gated"]
+Unembedding: TypeAlias = Literal["own", "tied"]
+Switch: TypeAlias = Literal["on", "off"]
 Init: TypeAlias = Literal["xavier", "small"]
 
 
@@ -37,33 +41,66 @@ class TransformerConfig:
 
     An encoder-decoder has n_layers of each, and its decoder reads the encoder's output.
     """
-    residual: Residual = "on"
+    residual: Switch = "on"
     norm: Norm = "pre"
     """Before each sublayer, after the sum of sublayer and residual, or nowhere."""
     norm_kind: NormKind = "layernorm"
+    norm_eps: float = 1e-5
+    """Added to the variance, so that a vector of zeros can be divided by its size."""
+    biases: Biases = "on"
+    """Of the linear layers: all have one, only queries, keys and values do, or none has."""
+
+    n_kv_heads: int = 0
+    """Heads of keys and values, each of which serves n_heads / n_kv_heads queries; 0: n_heads."""
+    d_head: int = 0
+    """Width of a query, key or value; 0: d_model / n_heads."""
     attention: AttentionBackend = "reference"
     """How attention is computed: written out, by PyTorch's fused kernels, or by the course's own.
 
     The results are the same up to rounding. Only "reference" has weights that can be looked at.
     """
     positions: Positions = "learned"
+    rope_base: float = 10_000.0
+    """RoPE's slowest pair of dimensions turns once in about 2π times this many tokens."""
+    feedforward: FeedForwardKind = "plain"
     activation: Activation = "relu"
+
+    n_segments: int = 0
+    """Kinds of text that an embedding tells apart, as BERT does two sentences; 0: none."""
+    embedding_scale: float = 1.0
+    """What the token embeddings are multiplied by."""
+    embedding_norm: Switch = "off"
+    """A norm on the sum of the embeddings, before the first layer."""
+    unembedding: Unembedding = "own"
+    """A matrix of its own, or the token embeddings once more."""
+    unembedding_bias: Switch = "on"
+    output_transform: Switch = "off"
+    """One more dense layer, activation and norm before the unembedding, as BERT has it."""
     init: Init = "xavier"
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
-        for name, hint in hints.items():
-            value = getattr(self, name)
+        for field in fields(self):
+            name, hint, value = field.name, hints[field.name], getattr(self, field.name)
             if hint is int:
-                if value < 1:
-                    raise ValueError(f"{name} is {value}: give a whole number of at least 1")
+                least = 0 if field.default == 0 else 1
+                if value < least:
+                    raise ValueError(f"{name} is {value}: give a whole number of at least {least}")
+            elif hint is float:
+                if not 0 < value < math.inf:
+                    raise ValueError(f"{name} is {value}: give a number above 0")
             elif value not in get_args(hint):
                 choices = ", ".join(repr(choice) for choice in get_args(hint))
                 raise ValueError(f"{name} is {value!r}: give one of {choices}")
-        if self.d_model % self.n_heads:
+        if self.d_model % self.n_heads and not self.d_head:
             raise ValueError(
                 f"d_model is {self.d_model} and n_heads is {self.n_heads}: "
                 "give a d_model that is a multiple of n_heads"
+            )
+        if self.n_kv_heads and self.n_heads % self.n_kv_heads:
+            raise ValueError(
+                f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}: "
+                "give a number of heads that is a multiple of the number of key and value heads"
             )
         if self.positions == "sinusoidal" and self.d_model % 2:
             raise ValueError(
@@ -92,4 +129,9 @@ class TransformerConfig:
     @property
     def head_dim(self) -> int:
         """Width of the queries, keys and values of one head."""
-        return self.d_model // self.n_heads
+        return self.d_head or self.d_model // self.n_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """How many heads of keys and values there are."""
+        return self.n_kv_heads or self.n_heads

@@ -33,8 +33,11 @@ class EncoderDecoder(nn.Module):
         initialise(self.encoder, config.init, generator)
         self.decoder = Transformer(config, generator)
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        # source: (batch, source_len), target: (batch, seq_len)
-        encoded = self.encoder(source)  # (batch, source_len, d_model)
-        logits: Tensor = self.decoder(target, encoded)  # (batch, seq_len, vocab_size)
+    def forward(
+        self, source: Tensor, target: Tensor, *, source_visible: Tensor | None = None
+    ) -> Tensor:
+        # source, source_visible: (batch, source_len), target: (batch, seq_len)
+        encoded = self.encoder(source, visible=source_visible)  # (batch, source_len, d_model)
+        # (batch, seq_len, vocab_size)
+        logits: Tensor = self.decoder(target, encoded, encoded_visible=source_visible)
         return logits

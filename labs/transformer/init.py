@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Generator, nn
 
 from labs.transformer.config import Init
-from labs.transformer.norms import LayerNorm
+from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.positions import LearnedPositions
 
 SMALL_STD = 0.05
@@ -21,6 +21,8 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
 
     ``small``: everything is normal with one small standard deviation, so that at first each
     sublayer adds next to nothing to the stream.
+
+    A matrix that embeds tokens and unembeds them too starts as the unembedding would.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -28,7 +30,8 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
                 nn.init.xavier_uniform_(module.weight, generator=generator)
             else:
                 nn.init.normal_(module.weight, std=SMALL_STD, generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             std = 1.0 if init == "xavier" else SMALL_STD
             nn.init.normal_(module.weight, std=std, generator=generator)
@@ -38,3 +41,5 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
         elif isinstance(module, LayerNorm):
             nn.init.ones_(module.gain)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, RMSNorm):
+            nn.init.ones_(module.gain)

@@ -1,7 +1,7 @@
 """Layers that multiply by parameters, for one model or for a stack of models.
 
 In a stack every parameter has an axis in front, n_models, and so has everything computed from it.
-What multiplies by a parameter has to know: the two layers here, `LayerNorm` and
+What multiplies by a parameter has to know: the two layers here, the norms and
 `LearnedPositions`. All else counts its axes from the end and serves both.
 """
 

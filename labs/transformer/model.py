@@ -11,6 +11,7 @@ from labs.transformer.feedforward import FeedForward
 from labs.transformer.init import initialise
 from labs.transformer.layers import Embedding, Linear
 from labs.transformer.norms import build_norm
+from labs.transformer.output import build_output_transform
 from labs.transformer.positions import build_embedding_positions
 
 
@@ -50,7 +51,9 @@ class Block(nn.Module):
         resid_mid                             resid_mid
     """
 
-    skip: Tensor
+    attention_skip: Tensor
+    cross_skip: Tensor
+    feedforward_skip: Tensor
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -66,62 +69,145 @@ class Block(nn.Module):
         self.feedforward_pre_norm = build_norm(config, wanted=pre)
         self.feedforward = FeedForward(config)
         self.feedforward_post_norm = build_norm(config, wanted=post)
-        # A number, so that models with and without residuals can share a stack, which puts its
+        # Numbers, so that models with and without residuals can share a stack, which puts its
         # axis in front: one axis here for each of (batch, seq_len, d_model).
-        skip = torch.full((1, 1, 1), 1.0 if config.residual == "on" else 0.0)
-        self.register_buffer("skip", skip, persistent=False)
+        for sublayer in ("attention", "cross", "feedforward"):
+            skip = torch.full((1, 1, 1), 1.0 if config.residual == "on" else 0.0)
+            self.register_buffer(f"{sublayer}_skip", skip, persistent=False)
 
-    def forward(self, resid_pre: Tensor, encoded: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        resid_pre: Tensor,
+        encoded: Tensor | None = None,
+        *,
+        visible: Tensor | None = None,
+        encoded_visible: Tensor | None = None,
+    ) -> Tensor:
         # resid_pre, attended, resid_mid, resid_post: (batch, seq_len, d_model)
         # encoded: (batch, source_len, d_model)
-        attention_out = self.attention(self.attention_pre_norm(resid_pre))
-        attended = self.attention_post_norm(self.skip * resid_pre + attention_out)
-        resid_mid = self.cross(attended, encoded)
+        # visible: (batch, seq_len); encoded_visible: (batch, source_len)
+        attention_out = self.attention(self.attention_pre_norm(resid_pre), visible=visible)
+        attended = self.attention_post_norm(self.attention_skip * resid_pre + attention_out)
+        resid_mid = self.cross(attended, encoded, encoded_visible)
         feedforward_out = self.feedforward(self.feedforward_pre_norm(resid_mid))
-        resid_post: Tensor = self.feedforward_post_norm(self.skip * resid_mid + feedforward_out)
+        resid_post: Tensor = self.feedforward_post_norm(
+            self.feedforward_skip * resid_mid + feedforward_out
+        )
         return resid_post
 
-    def cross(self, attended: Tensor, encoded: Tensor | None) -> Tensor:
+    def cross(self, attended: Tensor, encoded: Tensor | None, visible: Tensor | None) -> Tensor:
         """The stream after cross-attention; in a layer without one, the stream as it is."""
         if self.cross_attention is None:
             return attended
         if encoded is None:
             raise ValueError("this layer reads the output of an encoder, and none was given")
-        cross_out = self.cross_attention(self.cross_pre_norm(attended), encoded)
-        resid_mid: Tensor = self.cross_post_norm(self.skip * attended + cross_out)
+        cross_out = self.cross_attention(self.cross_pre_norm(attended), encoded, visible=visible)
+        resid_mid: Tensor = self.cross_post_norm(self.cross_skip * attended + cross_out)
         return resid_mid
 
 
 class Stack(nn.Module):
-    """Embeddings, then layer upon layer: tokens in, one vector for each of them out."""
+    """Embeddings, then layer upon layer: tokens in, one vector for each of them out.
+
+    What a call may know besides its `tokens`, (batch, seq_len):
+
+    - `segments`, (batch, seq_len): the kind of text of each token, below n_segments; else all 0
+    - `visible`, (batch, seq_len): False where a token only pads the batch. No one looks there,
+      and learned or sinusoidal positions count from the first visible token
+    - `encoded`, (batch, source_len, d_model), the output of an encoder, which the decoder of an
+      encoder-decoder needs, and `encoded_visible`, (batch, source_len)
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         self.embed = Embedding(config.vocab_size, config.d_model)
+        self.segments: Embedding | None = None
+        if config.n_segments:
+            self.segments = Embedding(config.n_segments, config.d_model)
         self.positions = build_embedding_positions(config)
+        self.embedding_norm = build_norm(config, wanted=config.embedding_norm == "on")
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         # A pre-norm stream is never normalised on its way, so it is before it is read.
         self.final_norm = build_norm(config, wanted=config.norm == "pre")
 
-    def forward(self, tokens: Tensor, encoded: Tensor | None = None) -> Tensor:
-        # tokens: (batch, seq_len); encoded: (batch, source_len, d_model)
-        out: Tensor = self.final_norm(self.residual_stream(tokens, encoded)[-1])
-        return out  # (batch, seq_len, d_model)
+    def forward(
+        self,
+        tokens: Tensor,
+        encoded: Tensor | None = None,
+        *,
+        segments: Tensor | None = None,
+        visible: Tensor | None = None,
+        encoded_visible: Tensor | None = None,
+    ) -> Tensor:
+        """What `read` makes of the stream after the last layer."""
+        start = self.embedded(tokens, segments=segments, visible=visible)
+        return self.resume(start, 0, encoded, visible=visible, encoded_visible=encoded_visible)
 
-    def residual_stream(self, tokens: Tensor, encoded: Tensor | None = None) -> list[Tensor]:
-        """The stream before the first layer and after each layer: n_layers + 1 tensors.
+    def embedded(
+        self, tokens: Tensor, *, segments: Tensor | None = None, visible: Tensor | None = None
+    ) -> Tensor:
+        """The stream before the first layer, (batch, seq_len, d_model).
 
-        The decoder of an encoder-decoder needs `encoded`, the encoder's output.
+        Raises ValueError for more tokens than the model was built for.
         """
         if tokens.shape[-1] > self.config.seq_len:
             raise ValueError(
                 f"{tokens.shape[-1]} tokens, and the model was built for {self.config.seq_len}"
             )
-        stream = [self.positions(self.embed(tokens))]  # (batch, seq_len, d_model)
+        resid = self.embed(tokens)
+        if self.config.embedding_scale != 1:
+            resid = self.config.embedding_scale * resid
+        if self.segments is not None:
+            resid = resid + self.segments(
+                torch.zeros_like(tokens) if segments is None else segments
+            )
+        elif segments is not None:
+            raise ValueError(
+                "segments were given, and the model has none: build it with n_segments"
+            )
+        places = None if visible is None else (visible.cumsum(-1) - 1).clamp(min=0)
+        out: Tensor = self.embedding_norm(self.positions(resid, places=places))
+        return out
+
+    def resume(
+        self,
+        resid: Tensor,
+        layer: int,
+        encoded: Tensor | None = None,
+        *,
+        visible: Tensor | None = None,
+        encoded_visible: Tensor | None = None,
+    ) -> Tensor:
+        """Run on from the stream before `layer` to the end: what the whole model would give.
+
+        Layers are counted from 0. An experiment on one layer need not repeat those below it.
+        """
+        for block in self.blocks[layer:]:
+            resid = block(resid, encoded, visible=visible, encoded_visible=encoded_visible)
+        return self.read(resid)
+
+    def residual_stream(
+        self,
+        tokens: Tensor,
+        encoded: Tensor | None = None,
+        *,
+        segments: Tensor | None = None,
+        visible: Tensor | None = None,
+        encoded_visible: Tensor | None = None,
+    ) -> list[Tensor]:
+        """The stream before the first layer and after each layer: n_layers + 1 tensors."""
+        stream = [self.embedded(tokens, segments=segments, visible=visible)]
         for block in self.blocks:
-            stream.append(block(stream[-1], encoded))
+            stream.append(
+                block(stream[-1], encoded, visible=visible, encoded_visible=encoded_visible)
+            )
         return stream
+
+    def read(self, resid: Tensor) -> Tensor:
+        """The vectors that a stream of any depth comes to: (batch, seq_len, d_model), normed."""
+        out: Tensor = self.final_norm(resid)
+        return out
 
 
 class Transformer(Stack):
@@ -133,16 +219,16 @@ class Transformer(Stack):
 
     def __init__(self, config: TransformerConfig, generator: Generator) -> None:
         super().__init__(config)
-        self.unembed = Linear(config.d_model, config.vocab_size)
+        self.transform = build_output_transform(config)
+        self.unembed = Linear(
+            config.d_model, config.vocab_size, bias=config.unembedding_bias == "on"
+        )
+        if config.unembedding == "tied":
+            self.unembed.weight = self.embed.weight
         initialise(self, config.init, generator)
-
-    def forward(self, tokens: Tensor, encoded: Tensor | None = None) -> Tensor:
-        # tokens: (batch, seq_len) -> logits: (batch, seq_len, vocab_size)
-        logits: Tensor = self.read(self.residual_stream(tokens, encoded)[-1])
-        return logits
 
     def read(self, resid: Tensor) -> Tensor:
         """Logits that the output layer reads from a stream of any depth."""
         # (batch, seq_len, d_model) -> (batch, seq_len, vocab_size)
-        logits: Tensor = self.unembed(self.final_norm(resid))
+        logits: Tensor = self.unembed(self.transform(super().read(resid)))
         return logits

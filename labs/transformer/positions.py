@@ -7,31 +7,50 @@ linear biases (ALiBi) leave those alone too and lower the scores of distant toke
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
 from labs.transformer.config import TransformerConfig
 
-ROPE_BASE = 10_000.0
-"""The slowest pair of dimensions turns once in about 2π times this many tokens."""
+SINUSOID_BASE = 10_000.0
 
 
-def angles(seq_len: int, n_pairs: int) -> Tensor:
-    """Angle of each pair of dimensions at each position, from fast to slow pairs."""
-    frequencies = ROPE_BASE ** -(torch.arange(n_pairs) / n_pairs)  # (n_pairs,)
-    return torch.outer(torch.arange(seq_len), frequencies)  # (seq_len, n_pairs)
+def angles(places: Tensor, n_pairs: int, base: float) -> Tensor:
+    """Angle of each pair of dimensions at each of the places, from fast to slow pairs.
+
+    Places may be any numbers, (n,); the result is (n, n_pairs). The slowest pair turns once in
+    about 2π · base places.
+    """
+    frequencies = base ** -(torch.arange(n_pairs) / n_pairs)  # (n_pairs,)
+    return torch.outer(places, frequencies)
+
+
+class NoPositions(nn.Identity):
+    """Stands where a model has no positions: what comes in goes out."""
+
+    def forward(self, x: Tensor, start: int = 0, places: Tensor | None = None) -> Tensor:
+        return x
 
 
 class LearnedPositions(nn.Module):
-    """One trained vector for each position."""
+    """One trained vector for each position.
+
+    The first token stands at place `start`, or each token of each sequence at its own of
+    `places`, (batch, seq_len).
+    """
 
     def __init__(self, seq_len: int, d_model: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.empty(seq_len, d_model))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: int = 0, places: Tensor | None = None) -> Tensor:
         # x: (batch, seq_len, d_model)
-        return x + self.table[..., None, : x.shape[-2], :]  # None: the same for all sequences
+        if places is not None:
+            return x + self.table[..., places, :]
+        # None: the same for all sequences
+        return x + self.table[..., None, start : start + x.shape[-2], :]
 
 
 class SinusoidalPositions(nn.Module):
@@ -41,13 +60,20 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, seq_len: int, d_model: int) -> None:
         super().__init__()
-        theta = angles(seq_len, d_model // 2)  # (seq_len, d_model / 2)
+        theta = angles(torch.arange(seq_len), d_model // 2, SINUSOID_BASE)  # (seq_len, d_model / 2)
         table = torch.stack((theta.sin(), theta.cos()), dim=-1).flatten(1)  # (seq_len, d_model)
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: int = 0, places: Tensor | None = None) -> Tensor:
         # x: (batch, seq_len, d_model)
-        return x + self.table[: x.shape[-2]]
+        return x + self.table[slice(start, start + x.shape[-2]) if places is None else places]
+
+
+@cache
+def turns(seq_len: int, n_pairs: int, base: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of every angle, (seq_len, n_pairs), kept once for all layers of a model."""
+    theta = angles(torch.arange(seq_len), n_pairs, base)
+    return theta.cos(), theta.sin()
 
 
 class RotaryPositions(nn.Module):
@@ -61,15 +87,17 @@ class RotaryPositions(nn.Module):
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, seq_len: int, head_dim: int) -> None:
+    def __init__(self, seq_len: int, head_dim: int, base: float = 10_000.0) -> None:
         super().__init__()
-        theta = angles(seq_len, head_dim // 2)  # (seq_len, head_dim / 2)
-        self.register_buffer("cos", theta.cos(), persistent=False)
-        self.register_buffer("sin", theta.sin(), persistent=False)
+        self.base = base
+        cos, sin = turns(seq_len, head_dim // 2, base)  # (seq_len, head_dim / 2) each
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        # x: queries or keys, (batch, n_heads, seq_len, head_dim)
-        cos, sin = self.cos[: x.shape[-2]], self.sin[: x.shape[-2]]
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        # x: queries or keys, (batch, n_heads, seq_len, head_dim), the first token at place `start`
+        places = slice(start, start + x.shape[-2])
+        cos, sin = self.cos[places], self.sin[places]
         first, second = x.chunk(2, dim=-1)  # (batch, n_heads, seq_len, head_dim / 2) each
         return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
@@ -96,8 +124,9 @@ class LinearBiases(nn.Module):
         self.register_buffer("bias", bias, persistent=False)
 
     def forward(self, scores: Tensor) -> Tensor:
-        # scores: (batch, n_heads, seq_len, seq_len), a row for each query
-        return scores + self.bias[:, : scores.shape[-2], : scores.shape[-1]]
+        # scores: (batch, n_heads, n_queries, n_keys), a row for each query: the last of the tokens
+        n_queries, n_keys = scores.shape[-2:]
+        return scores + self.bias[:, n_keys - n_queries : n_keys, :n_keys]
 
 
 def build_embedding_positions(config: TransformerConfig) -> nn.Module:
@@ -106,14 +135,14 @@ def build_embedding_positions(config: TransformerConfig) -> nn.Module:
         return LearnedPositions(config.seq_len, config.d_model)
     if config.positions == "sinusoidal":
         return SinusoidalPositions(config.seq_len, config.d_model)
-    return nn.Identity()
+    return NoPositions()
 
 
 def build_rotation(config: TransformerConfig) -> nn.Module:
     """What turns the queries and keys of one attention layer: RoPE, or nothing."""
     if config.positions == "rope":
-        return RotaryPositions(config.seq_len, config.head_dim)
-    return nn.Identity()
+        return RotaryPositions(config.seq_len, config.head_dim, config.rope_base)
+    return NoPositions()
 
 
 def build_score_bias(config: TransformerConfig) -> nn.Module:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.attention import MultiHeadAttention
-from labs.transformer.model import Transformer
+from labs.transformer.model import Stack, Transformer
 from labs.transformer.train import Batch
 
 
@@ -67,17 +69,51 @@ def attention_weights(model: nn.Module, attention: MultiHeadAttention, *inputs: 
 
     (batch, n_heads, seq_len, source_len): a row for each query, which adds up to 1.
     """
+    with watched([attention]) as caught:
+        model(*inputs)
+    return caught[0]
+
+
+@torch.no_grad()
+def attention_maps(
+    model: Stack, *inputs: Tensor, cross: bool = False, **known: Tensor | None
+) -> list[Tensor]:
+    """Who collects from whom, in every layer of the model during one pass over `inputs`.
+
+    Takes what the model takes: tokens, (batch, seq_len), and the like. For each layer
+    (batch, n_heads, seq_len, source_len); a row adds up to 1, and is 0 for a query that sees
+    nothing. With `cross` the maps are those of the cross-attention.
+    """
+    name = "cross_attention" if cross else "attention"
+    attentions = [block.get_submodule(name) for block in model.blocks]
+    with watched([part for part in attentions if isinstance(part, MultiHeadAttention)]) as caught:
+        model(*inputs, **known)
+    return caught
+
+
+@contextmanager
+def watched(attentions: Sequence[MultiHeadAttention]) -> Iterator[list[Tensor]]:
+    """A list that fills with the weights of the attentions, in the order in which they run.
+
+    Raises ValueError for an attention that keeps no weights.
+    """
     caught: list[Tensor] = []
 
-    def catch(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        x, source = args[0], args[-1]  # the same one in self-attention
-        q = attention.rotation(attention.split_heads(attention.query(x)))
-        k = attention.rotation(attention.split_heads(attention.key(source)))
-        caught.append(attention.weights(q, k))
+    def watch(attention: MultiHeadAttention) -> None:
+        attention.require_weights()
+        computed = attention.weights
 
-    hook = attention.register_forward_pre_hook(catch)
+        def weights(*args: Tensor) -> Tensor:
+            caught.append(computed(*args))
+            return caught[-1]
+
+        # On the object, in front of the method of its class, for as long as someone watches.
+        attention.__dict__["weights"] = weights
+
     try:
-        model(*inputs)
+        for attention in attentions:
+            watch(attention)
+        yield caught
     finally:
-        hook.remove()
-    return caught[0]
+        for attention in attentions:
+            attention.__dict__.pop("weights", None)

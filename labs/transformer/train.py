@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.layers import Embedding, Linear
-from labs.transformer.norms import LayerNorm
+from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.positions import LearnedPositions
 
 Batch: TypeAlias = tuple[Tensor, ...]
@@ -64,7 +64,7 @@ class Evaluation:
     losses: tuple[float, ...]
 
 
-STACKABLE = (Linear, Embedding, LayerNorm, LearnedPositions)
+STACKABLE = (Linear, Embedding, LayerNorm, RMSNorm, LearnedPositions)
 """Layers with parameters that serve one model and many."""
 
 
@@ -121,10 +121,15 @@ class ModelStack:
     def _stack(self, models: Sequence[nn.Module]) -> None:
         """A copy of the model in which every tensor that differs has n_models in front."""
         self.model = copy.deepcopy(models[0])
-        named = list(models[0].named_parameters())
-        pieces = torch.split(self.rows, [parameter.numel() for _, parameter in named], dim=1)
-        for (name, parameter), piece in zip(named, pieces, strict=True):
-            self._replace(name, nn.Parameter(piece.view(len(models), *parameter.shape)))
+        parameters = list(models[0].parameters())
+        pieces = torch.split(self.rows, [parameter.numel() for parameter in parameters], dim=1)
+        stacked = {
+            parameter: nn.Parameter(piece.view(len(models), *parameter.shape))
+            for parameter, piece in zip(parameters, pieces, strict=True)
+        }
+        # One parameter may have two names: an unembedding tied to the embedding.
+        for name, parameter in models[0].named_parameters(remove_duplicate=False):
+            self._replace(name, stacked[parameter])
         for name, buffer in models[0].named_buffers():
             buffers = [model.get_buffer(name) for model in models]
             if not all(torch.equal(buffer, other) for other in buffers):

@@ -82,6 +82,11 @@ def test_a_weight_falls_exponentially_with_distance(kind: Kind) -> None:
 
 
 def test_biases_leave_the_scores_of_near_tokens_alone() -> None:
-    biased = LinearBiases(5, 2)(torch.zeros(1, 2, 3, 4))[0]
-    assert biased[1, :, :].diagonal().tolist() == [0, 0, 0]
+    biased = LinearBiases(5, 2)(torch.zeros(1, 2, 4, 4))[0]
+    assert biased[1, :, :].diagonal().tolist() == [0, 0, 0, 0]
     assert biased[0, 2].tolist() == [-2 / 16, -1 / 16, 0, -1 / 16]
+
+
+def test_fewer_queries_than_keys_are_the_last_of_the_tokens() -> None:
+    last = LinearBiases(5, 2)(torch.zeros(1, 2, 1, 3))[0]
+    assert last[0, 0].tolist() == [-2 / 16, -1 / 16, 0]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
 from labs.transformer.model import Block
 from labs.transformer.probes import (
+    attention_maps,
     attention_weights,
     change_by_layer,
     diversity,
@@ -102,3 +103,31 @@ def test_attention_weights_are_those_that_the_model_uses() -> None:
         torch.testing.assert_close(out, seen[f"{name}_out"])
         torch.testing.assert_close(model(source, target), before, atol=0, rtol=0)
     assert weights.shape == (2, config.n_heads, 6, 5)
+
+
+def test_maps_of_all_layers_are_caught_in_one_pass() -> None:
+    config = replace(BASE, kind="encoder-decoder", n_kv_heads=1)
+    model = EncoderDecoder(config, Generator().manual_seed(0))
+    source = torch.randint(8, (2, 5), generator=Generator().manual_seed(1))
+    target = torch.randint(8, (2, 6), generator=Generator().manual_seed(2))
+    visible = torch.tensor([[True] * 5, [False] * 3 + [True] * 2])
+    maps = attention_maps(model.encoder, source, visible=visible)
+    assert [weights.shape for weights in maps] == [(2, 2, 5, 5)] * 3
+    assert maps[2][1, :, :, :3].count_nonzero() == 0
+    torch.testing.assert_close(maps[1].sum(dim=-1), torch.ones(2, 2, 5))
+    encoded = model.encoder(source)
+    crossing = attention_maps(model.decoder, target, encoded, cross=True)
+    assert [weights.shape for weights in crossing] == [(2, 2, 6, 5)] * 3
+    for layer, block in enumerate(model.decoder.blocks):
+        assert isinstance(block, Block)
+        one = attention_weights(model.decoder, block.attention, target, encoded)
+        torch.testing.assert_close(attention_maps(model.decoder, target, encoded)[layer], one)
+        assert "weights" not in vars(block.attention)
+
+
+def test_a_query_that_sees_nothing_has_a_row_of_zeros() -> None:
+    model = Transformer(BASE, Generator().manual_seed(0))
+    visible = torch.tensor([[False, True, True]])
+    for weights in attention_maps(model, torch.tensor([[1, 2, 3]]), visible=visible):
+        assert weights[0, 0, 0].tolist() == [0, 0, 0]
+        assert weights[0, :, 1].tolist() == [[0, 1, 0], [0, 1, 0]]
