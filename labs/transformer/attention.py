@@ -40,7 +40,8 @@ class CausalMask(nn.Module):
 
 def later_tokens(n_queries: int, n_keys: int) -> Tensor:
     """-∞ where a key comes after the query, else 0; the queries are the last of the tokens."""
-    return torch.full((n_queries, n_keys), -math.inf).triu(diagonal=1 + n_keys - n_queries)
+    hidden = torch.full((n_queries, n_keys), -math.inf, device="cpu")
+    return hidden.triu(diagonal=1 + n_keys - n_queries)
 
 
 class MultiHeadAttention(nn.Module):

@@ -30,6 +30,11 @@ class Linear(nn.Linear):
 class Embedding(nn.Embedding):
     """A row of a table for each token; the models of a stack read the same tokens."""
 
+    def reset_parameters(self) -> None:
+        """Draw the table, unless it is to be filled: PyTorch takes a second to draw nothing."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
     def forward(self, tokens: Tensor) -> Tensor:
         # (…) -> (…, d_model), in a stack (…) -> (n_models, …, d_model)
         if self.weight.dim() == 2:

@@ -72,7 +72,7 @@ class Block(nn.Module):
         # Numbers, so that models with and without residuals can share a stack, which puts its
         # axis in front: one axis here for each of (batch, seq_len, d_model).
         for sublayer in ("attention", "cross", "feedforward"):
-            skip = torch.full((1, 1, 1), 1.0 if config.residual == "on" else 0.0)
+            skip = torch.full((1, 1, 1), float(config.residual == "on"), device="cpu")
             self.register_buffer(f"{sublayer}_skip", skip, persistent=False)
 
     def forward(

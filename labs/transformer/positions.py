@@ -23,8 +23,13 @@ def angles(places: Tensor, n_pairs: int, base: float) -> Tensor:
     Places may be any numbers, (n,); the result is (n, n_pairs). The slowest pair turns once in
     about 2π · base places.
     """
-    frequencies = base ** -(torch.arange(n_pairs) / n_pairs)  # (n_pairs,)
+    frequencies = base ** -(torch.arange(n_pairs, device="cpu") / n_pairs)  # (n_pairs,)
     return torch.outer(places, frequencies)
+
+
+def in_order(n_places: int) -> Tensor:
+    """0, 1, 2 … On the CPU, also when a model is built `blank`: tables are computed, not loaded."""
+    return torch.arange(n_places, device="cpu")
 
 
 class NoPositions(nn.Identity):
@@ -60,7 +65,7 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, seq_len: int, d_model: int) -> None:
         super().__init__()
-        theta = angles(torch.arange(seq_len), d_model // 2, SINUSOID_BASE)  # (seq_len, d_model / 2)
+        theta = angles(in_order(seq_len), d_model // 2, SINUSOID_BASE)  # (seq_len, d_model / 2)
         table = torch.stack((theta.sin(), theta.cos()), dim=-1).flatten(1)  # (seq_len, d_model)
         self.register_buffer("table", table, persistent=False)
 
@@ -72,7 +77,7 @@ class SinusoidalPositions(nn.Module):
 @cache
 def turns(seq_len: int, n_pairs: int, base: float) -> tuple[Tensor, Tensor]:
     """Cosine and sine of every angle, (seq_len, n_pairs), kept once for all layers of a model."""
-    theta = angles(torch.arange(seq_len), n_pairs, base)
+    theta = angles(in_order(seq_len), n_pairs, base)
     return theta.cos(), theta.sin()
 
 
@@ -104,7 +109,7 @@ class RotaryPositions(nn.Module):
 
 def alibi_slopes(n_heads: int) -> Tensor:
     """How much each head minds a distance: from 2^(-8 / n_heads) down to 2^-8, geometrically."""
-    return 2.0 ** (-8.0 / n_heads * torch.arange(1, n_heads + 1))  # (n_heads,)
+    return 2.0 ** (-8.0 / n_heads * (1 + in_order(n_heads)))  # (n_heads,)
 
 
 class LinearBiases(nn.Module):
@@ -118,7 +123,7 @@ class LinearBiases(nn.Module):
 
     def __init__(self, seq_len: int, n_heads: int) -> None:
         super().__init__()
-        places = torch.arange(seq_len)
+        places = in_order(seq_len)
         distances = (places[:, None] - places).abs()  # (seq_len, seq_len)
         bias = -alibi_slopes(n_heads)[:, None, None] * distances  # (n_heads, seq_len, seq_len)
         self.register_buffer("bias", bias, persistent=False)
