@@ -23,7 +23,11 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
     sublayer adds next to nothing to the stream.
 
     A matrix that embeds tokens and unembeds them too starts as the unembedding would.
+
+    A blank model is left as it is.
     """
+    if any(parameter.is_meta for parameter in model.parameters()):
+        return
     for module in model.modules():
         if isinstance(module, nn.Linear):
             if init == "xavier":

@@ -31,7 +31,7 @@ class Embedding(nn.Embedding):
     """A row of a table for each token; the models of a stack read the same tokens."""
 
     def reset_parameters(self) -> None:
-        """Draw the table, unless it is to be filled: PyTorch takes a second to draw nothing."""
+        """Draw the table, unless the model is blank: PyTorch takes a second to draw nothing."""
         if not self.weight.is_meta:
             super().reset_parameters()
 
