@@ -63,9 +63,7 @@ class ShelfModel:
     @property
     def origin(self) -> str:
         """What a result says was measured: package, version, and the beginning of the hash."""
-        weights = self.files.get("weights")
-        hashed = f" sha256 {weights.sha256[:12]}" if weights else ""
-        return f"{self.package} {self.version}{hashed}"
+        return f"{self.package} {self.version} sha256 {self.wheel_sha256[:12]}"
 
 
 def models_path(root: Path) -> Path:

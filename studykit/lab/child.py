@@ -4,8 +4,8 @@ It imports torch once and answers one run request (see `protocol`) after the oth
 of itself: a run begins in 20 ms, and whatever it changes, breaks or leaves behind ends with it.
 Only Linux forks safely once torch is loaded; elsewhere the process runs one lab and leaves.
 
-It, `execute`, `importing`, `protocol` and `events` need the standard library alone, so that a lab
-runs on a bare machine that has torch and nothing of ours.
+It, `execute`, `importing`, `preload`, `protocol` and `events` need the standard library alone, so
+that a lab runs on a bare machine that has torch and nothing of ours.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import NoReturn
 from studykit.lab.events import Document, Event
 from studykit.lab.execute import execute
 from studykit.lab.importing import expose_labs_again
+from studykit.lab.preload import Preloaded
 from studykit.lab.protocol import BATCH_S, CAN_FORK, dump_line, event_to_document, load_line
 
 PR_SET_PDEATHSIG = 1
@@ -141,6 +142,7 @@ def main() -> None:
     faulthandler.enable()
     _behave()
     _warm_up(sys.argv[1:])
+    preloaded = Preloaded()
     # Closed by the other side: no request follows.
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -149,7 +151,9 @@ def main() -> None:
                 pass  # a cancel that came too late for its run
             if not CAN_FORK:
                 _run(request, requests, outbox)
-            outbox.send({"type": "left", "code": _run_in_fork(request, requests, outbox)})
+            preloaded.prepare(request)
+            code = _run_in_fork(request, requests, outbox, preloaded)
+            outbox.send({"type": "left", "code": code})
             _end_leftovers()
     os._exit(0)
 
@@ -187,7 +191,9 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value)
 
 
-def _run_in_fork(request: Document, requests: Requests, outbox: Outbox) -> int:
+def _run_in_fork(
+    request: Document, requests: Requests, outbox: Outbox, preloaded: Preloaded
+) -> int:
     """Run a lab in a copy of this process; the exit code of the copy, negative for a signal."""
     parent = os.getpid()
     pid = os.fork()
@@ -196,6 +202,7 @@ def _run_in_fork(request: Document, requests: Requests, outbox: Outbox) -> int:
         _end_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+        preloaded.in_fork()
         _run(request, requests, outbox)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

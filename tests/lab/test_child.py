@@ -24,12 +24,12 @@ CHILD = [sys.executable, "-m", "studykit.lab.child"]
 
 
 def test_a_lab_runs_on_a_bare_machine(course: FakeCourse, tmp_path: Path) -> None:
-    """Six files of the engine and the standard library are all that the child needs."""
+    """Seven files of the engine and the standard library are all that the child needs."""
     bare = tmp_path / "bare" / "studykit"
     (bare / "lab").mkdir(parents=True)
     source = Path(studykit.lab.__file__).parent
     shutil.copy(source.parent / "__init__.py", bare)
-    for name in ("__init__", "child", "execute", "importing", "events", "protocol"):
+    for name in ("__init__", "child", "execute", "importing", "preload", "events", "protocol"):
         shutil.copy(source / f"{name}.py", bare / "lab")
     header = course.write_run("yield Measurement('loss', 1.5)")
     request = {
