@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from studykit.course.cards import Card, Course, LabHeader, OutlineTopic
 from studykit.course.decks import MANIFEST, Manifest, load_manifest, read_course
 from studykit.course.lab_file import LabFile
 from studykit.course.labs import find_labs, is_lab, lab_id
+from studykit.course.models import load_models
 from studykit.course.source import (
     MOST_PYTHON_BYTES,
     card_error,
@@ -78,9 +79,15 @@ def check_course(root: Path) -> Report:
         errors += text_errors(document)
         errors += _topic_errors(document, course.outline)
         errors += _unasked_points(document, cards) if is_whole else ()
+    try:
+        models = set(load_models(root))
+    except CourseError as error:
+        errors.append(error)
+        models = {model for lab in course.labs.values() for model in lab.models}
     for lab in course.labs.values():
         file = LabFile(lab.path)
         errors += _hidden_in_lab(file)
+        errors += _unknown_models(lab, file, models)
         errors += _lab_point_errors(lab, file, course.outline)
         errors += _unasked_claims(lab, file, cards) if is_whole else ()
     for card in cards:
@@ -176,6 +183,13 @@ def _hidden_in_lab(file: LabFile) -> Iterator[CourseError]:
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(text, str) and (index := first_suspect(text)) is not None:
                 yield hidden(text[index], file.place(node))
+
+
+def _unknown_models(lab: LabHeader, file: LabFile, known: Collection[str]) -> Iterator[CourseError]:
+    for name in lab.models:
+        if name not in known:
+            what = f"the course has no model {name}"
+            yield file.fail(file.assigned["NEEDS"], what, "data/models.json lists them")
 
 
 def _lab_point_errors(

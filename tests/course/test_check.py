@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from studykit.course.decks import load_course
+from studykit.course.models import models_path
 from studykit.study.check import check_course, coverage
 from tests.course.mini_course import DECK, LAB, MiniCourse, recorded_run
+from tests.course.test_models import TINY, write
 
 
 def problems_of(mini: MiniCourse) -> list[str]:
@@ -412,3 +414,15 @@ def test_coverage_counts_the_cards_of_each_point(mini: MiniCourse) -> None:
 
 def test_a_missing_folder_is_a_problem_not_a_crash(tmp_path: Path) -> None:
     assert "does not exist" in check_course(tmp_path).problems[0]
+
+
+def test_a_lab_needs_models_that_the_course_lists(mini: MiniCourse) -> None:
+    place = mini.change(mini.lab, 'NEEDS = ("numpy",)', 'NEEDS = @@("model:tiny",)')
+
+    assert the_problem_of(mini).startswith(f"{place}: the course has no model tiny")
+
+    write(mini.root, tiny=TINY)
+    assert problems_of(mini) == []
+
+    write(mini.root, tiny=TINY | {"module": "no module"})
+    assert the_problem_of(mini).startswith(f"{models_path(mini.root)}:1:1: model tiny: module")
