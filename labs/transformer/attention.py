@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from labs.transformer.cache import LayerCache
 from labs.transformer.config import TransformerConfig
 from labs.transformer.layers import Linear
 from labs.transformer.positions import NoPositions, build_rotation, build_score_bias
@@ -61,7 +62,8 @@ class MultiHeadAttention(nn.Module):
     (grouped-query attention, Ainslie et al. 2023; multi-query with one, Shazeer 2019).
 
     `visible` says which keys are tokens and which only pad a batch: False gets a weight of 0.
-    A query that sees no key at all collects nothing.
+    A query that sees no key at all collects nothing. `cache` is the layer's: `x` then follows the
+    tokens in it, and sees them too.
 
     The two lines above are ``attention="reference"``. "sdpa" and "flash" give the same `out`
     without ever having all weights at once, in one fused step.
@@ -71,6 +73,7 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         self.n_heads = config.n_heads
         self.backend = config.attention
+        self.is_cross = cross
         self.is_causal = config.kind != "encoder" and not cross
         self.n_groups = config.kv_heads
         self.head_dim = config.head_dim
@@ -89,17 +92,35 @@ class MultiHeadAttention(nn.Module):
             self.mask = CausalMask(config.seq_len if keeps_mask else 0)
 
     def forward(
-        self, x: Tensor, source: Tensor | None = None, *, visible: Tensor | None = None
+        self,
+        x: Tensor,
+        source: Tensor | None = None,
+        *,
+        visible: Tensor | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         # x: (batch, seq_len, d_model); source: (batch, source_len, d_model), else x itself
-        # visible: (batch, source_len)
-        source = x if source is None else source
-        q = self.rotation(self.split_heads(self.query(x)))
-        k = self.rotation(self.split_heads(self.key(source)))
-        v = self.split_heads(self.value(source))
+        # visible: (batch, source_len), with a cache (batch, length + seq_len)
+        start = 0 if cache is None or self.is_cross else cache.own.length
+        q = self.rotation(self.split_heads(self.query(x)), start)
+        if cache is None:
+            k, v = self.keys_values(x if source is None else source, start)
+        elif self.is_cross:
+            if cache.crossing is None:
+                cache.crossing = self.keys_values(x if source is None else source, start)
+            k, v = cache.crossing
+        else:
+            cache.own.append(*self.keys_values(x, start))
+            k, v = cache.own.keys, cache.own.values
         out = self.attend(q, k, v, visible)  # (batch, n_heads, seq_len, head_dim)
         merged: Tensor = self.out(out.transpose(-3, -2).flatten(-2))  # (batch, seq_len, d_model)
         return merged
+
+    def keys_values(self, source: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """What tokens from place `start` on offer: (batch, n_kv_heads, n_tokens, head_dim) each."""
+        # source: (batch, n_tokens, d_model)
+        k = self.rotation(self.split_heads(self.key(source)), start)
+        return k, self.split_heads(self.value(source))
 
     @property
     def has_bias(self) -> bool:
@@ -113,10 +134,12 @@ class MultiHeadAttention(nn.Module):
             return self.by_group(self.weights(q, k, visible), v)
         if self.n_groups < self.n_heads:
             k, v = (x.repeat_interleave(self.n_heads // self.n_groups, dim=-3) for x in (k, v))
-        if self.backend == "sdpa" and (self.has_bias or visible is not None):
-            scores = q.new_zeros(self.n_heads, q.shape[-2], k.shape[-2])
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.masked(scores, visible))
+        n_queries, n_keys = q.shape[-2], k.shape[-2]
         if self.backend == "sdpa":
+            continued = self.is_causal and n_queries < n_keys  # PyTorch's causal mask starts at 0
+            if self.has_bias or visible is not None or continued:
+                mask = self.masked(q.new_zeros(self.n_heads, n_queries, n_keys), visible)
+                return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
             return F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal)
         if visible is not None:
             raise ValueError("the 'flash' kernel knows no padding: give attention 'sdpa'")
@@ -124,7 +147,7 @@ class MultiHeadAttention(nn.Module):
         from labs.kernels.flash_attention import flash_attention
 
         flat = (tensor.flatten(0, -4) for tensor in (q, k, v))  # the kernel knows no stacks
-        out: Tensor = flash_attention(*flat, causal="top-left" if self.is_causal else "none")
+        out: Tensor = flash_attention(*flat, causal="bottom-right" if self.is_causal else "none")
         return out.view(q.shape)
 
     def weights(self, q: Tensor, k: Tensor, visible: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from labs.transformer.attention import MultiHeadAttention
+from labs.transformer.cache import Cache, LayerCache
 from labs.transformer.config import TransformerConfig
 from labs.transformer.feedforward import FeedForward
 from labs.transformer.init import initialise
@@ -82,26 +83,35 @@ class Block(nn.Module):
         *,
         visible: Tensor | None = None,
         encoded_visible: Tensor | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         # resid_pre, attended, resid_mid, resid_post: (batch, seq_len, d_model)
         # encoded: (batch, source_len, d_model)
         # visible: (batch, seq_len); encoded_visible: (batch, source_len)
-        attention_out = self.attention(self.attention_pre_norm(resid_pre), visible=visible)
+        normed = self.attention_pre_norm(resid_pre)
+        attention_out = self.attention(normed, visible=visible, cache=cache)
         attended = self.attention_post_norm(self.attention_skip * resid_pre + attention_out)
-        resid_mid = self.cross(attended, encoded, encoded_visible)
+        resid_mid = self.cross(attended, encoded, encoded_visible, cache)
         feedforward_out = self.feedforward(self.feedforward_pre_norm(resid_mid))
         resid_post: Tensor = self.feedforward_post_norm(
             self.feedforward_skip * resid_mid + feedforward_out
         )
         return resid_post
 
-    def cross(self, attended: Tensor, encoded: Tensor | None, visible: Tensor | None) -> Tensor:
+    def cross(
+        self,
+        attended: Tensor,
+        encoded: Tensor | None,
+        visible: Tensor | None,
+        cache: LayerCache | None,
+    ) -> Tensor:
         """The stream after cross-attention; in a layer without one, the stream as it is."""
         if self.cross_attention is None:
             return attended
         if encoded is None:
             raise ValueError("this layer reads the output of an encoder, and none was given")
-        cross_out = self.cross_attention(self.cross_pre_norm(attended), encoded, visible=visible)
+        normed = self.cross_pre_norm(attended)
+        cross_out = self.cross_attention(normed, encoded, visible=visible, cache=cache)
         resid_mid: Tensor = self.cross_post_norm(self.cross_skip * attended + cross_out)
         return resid_mid
 
@@ -116,6 +126,7 @@ class Stack(nn.Module):
       and learned or sinusoidal positions count from the first visible token
     - `encoded`, (batch, source_len, d_model), the output of an encoder, which the decoder of an
       encoder-decoder needs, and `encoded_visible`, (batch, source_len)
+    - `cache`, which holds what a decoder has read before and keeps what it reads now
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -139,22 +150,39 @@ class Stack(nn.Module):
         segments: Tensor | None = None,
         visible: Tensor | None = None,
         encoded_visible: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """What `read` makes of the stream after the last layer."""
-        start = self.embedded(tokens, segments=segments, visible=visible)
-        return self.resume(start, 0, encoded, visible=visible, encoded_visible=encoded_visible)
+        start = 0 if cache is None else cache.length
+        resid = self.embedded(tokens, segments=segments, visible=visible, start=start)
+        for number, block in enumerate(self.blocks):
+            resid = block(
+                resid,
+                encoded,
+                visible=visible,
+                encoded_visible=encoded_visible,
+                cache=None if cache is None else cache.layers[number],
+            )
+        if cache is not None:
+            cache.length += tokens.shape[-1]
+        return self.read(resid)
 
     def embedded(
-        self, tokens: Tensor, *, segments: Tensor | None = None, visible: Tensor | None = None
+        self,
+        tokens: Tensor,
+        *,
+        segments: Tensor | None = None,
+        visible: Tensor | None = None,
+        start: int = 0,
     ) -> Tensor:
         """The stream before the first layer, (batch, seq_len, d_model).
 
-        Raises ValueError for more tokens than the model was built for.
+        The first token stands at place `start`. Raises ValueError for more tokens than the model
+        was built for.
         """
-        if tokens.shape[-1] > self.config.seq_len:
-            raise ValueError(
-                f"{tokens.shape[-1]} tokens, and the model was built for {self.config.seq_len}"
-            )
+        end = start + tokens.shape[-1]
+        if end > self.config.seq_len:
+            raise ValueError(f"{end} tokens, and the model was built for {self.config.seq_len}")
         resid = self.embed(tokens)
         if self.config.embedding_scale != 1:
             resid = self.config.embedding_scale * resid
@@ -166,8 +194,10 @@ class Stack(nn.Module):
             raise ValueError(
                 "segments were given, and the model has none: build it with n_segments"
             )
-        places = None if visible is None else (visible.cumsum(-1) - 1).clamp(min=0)
-        out: Tensor = self.embedding_norm(self.positions(resid, places=places))
+        places = None
+        if visible is not None:
+            places = (visible.cumsum(-1) - 1).clamp(min=0)[..., start:end]
+        out: Tensor = self.embedding_norm(self.positions(resid, start, places))
         return out
 
     def resume(
