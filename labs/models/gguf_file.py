@@ -187,11 +187,11 @@ class GgufFile:
                 raise self.file.damaged(f"has tensor {quote(name)} twice")
             place = self._read_place(cursor, name, alignment)
             # At once, so that a table of a million tensors that are not there is not kept.
-            n_bytes_seen += place.n_bytes
-            if n_bytes_seen > self.file.size:
+            n_bytes_seen += _aligned(place.n_bytes, alignment)
+            if n_bytes_seen > _aligned(self.file.size, alignment):
                 raise self.file.damaged("was cut short: its tensors are larger than the file")
             self.places[name] = place
-        data = -(-cursor.at // alignment) * alignment
+        data = _aligned(cursor.at, alignment)
         for name, place in self.places.items():
             self.places[name] = Place(place.shape, place.kind, data + place.start, place.n_bytes)
 
@@ -224,3 +224,8 @@ class GgufFile:
             end = place.start + place.n_bytes
             if end > self.file.size:
                 raise self.file.damaged(f"was cut short in tensor {quote(name)}")
+
+
+def _aligned(n_bytes: int, alignment: int) -> int:
+    """The next multiple of `alignment`."""
+    return -(-n_bytes // alignment) * alignment

@@ -1,0 +1,118 @@
+"""Building one of the course's models from numbers that are already there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
+
+from labs.models.errors import ModelError, quote
+from labs.transformer import TransformerConfig
+from labs.transformer.model import Stack
+
+LONGEST_TEXT = 32_768
+"""Tokens; a model that turns its queries and keys is built for no more, whatever it says."""
+
+AnyStack = TypeVar("AnyStack", bound=Stack)
+
+
+class Stored:
+    """The tensors of one checkpoint, each of which is taken once.
+
+    `sizes` says how many numbers each has, and `read` gives it as float32 in memory of its own.
+    """
+
+    def __init__(self, path: Path, sizes: Mapping[str, int], read: Callable[[str], Tensor]) -> None:
+        self.path = path
+        self.n_numbers = sum(sizes.values())
+        self._left = dict.fromkeys(sizes)
+        self._read = read
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def take(self, name: str) -> Tensor:
+        """The tensor of this name; `ModelError` if there is none."""
+        if name not in self._left:
+            raise ModelError(f"{self.path}: lacks tensor {quote(name)}; give a whole model")
+        del self._left[name]
+        return self._read(name)
+
+    def ignore(self, pattern: str) -> None:
+        """Leave out what carries no weights, all that matches this regular expression."""
+        self._left = {name: None for name in self._left if not re.fullmatch(pattern, name)}
+
+    def require_empty(self) -> None:
+        """`ModelError` if a tensor is left over: the model would not be the one that was stored."""
+        for name in self._left:
+            raise ModelError(
+                f"{self.path}: has tensor {quote(name)}, for which its architecture has no place; "
+                "give an unchanged model of its family"
+            )
+
+
+DRAWS = (Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_)
+"""What starting values are drawn with."""
+
+
+class _Undrawn(TorchFunctionMode):
+    """Random numbers are not drawn, and memory that no one writes to is not taken up."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def fill(
+    build: Callable[[TransformerConfig], AnyStack],
+    config: TransformerConfig,
+    parameters: Iterable[tuple[str, Tensor]],
+    stored: Stored,
+) -> AnyStack:
+    """The model of `config` with these parameters, by name; to be used, not to be trained.
+
+    Raises `ModelError` for a parameter that is missing or has another shape, and before anything
+    is built for a config of more numbers than `stored` has.
+    """
+    _require_plausible(config, stored)
+    with _Undrawn():
+        model = build(config)
+    wanted = dict(model.named_parameters())  # one that is in two places, once
+    for name, tensor in parameters:
+        parameter = wanted.pop(name, None)
+        shape = None if parameter is None else parameter.shape
+        if parameter is None or shape != tensor.shape:
+            given = " x ".join(map(str, tensor.shape))
+            raise ModelError(
+                f"{stored.path}: {name} is {given}, and its configuration says "
+                f"{shape and ' x '.join(map(str, shape))}; give files that belong together"
+            )
+        parameter.data = tensor
+    for name in wanted:
+        raise ModelError(f"{stored.path}: has nothing for {name}; give a whole model")
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+def _require_plausible(config: TransformerConfig, stored: Stored) -> None:
+    widest = max(config.d_ff, config.n_heads * config.head_dim, config.kv_heads * config.head_dim)
+    n_rows = max(config.vocab_size, config.n_layers * widest)
+    if config.positions == "learned":
+        n_rows = max(n_rows, config.seq_len)
+    if n_rows * config.d_model > stored.n_numbers:
+        raise ModelError(
+            f"{stored.path}: its configuration is of a larger model than its tensors; "
+            "give files that belong together"
+        )
