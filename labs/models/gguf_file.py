@@ -188,7 +188,7 @@ class GgufFile:
             place = self._read_place(cursor, name, alignment)
             # At once, so that a table of a million tensors that are not there is not kept.
             n_bytes_seen += _aligned(place.n_bytes, alignment)
-            if n_bytes_seen > _aligned(self.file.size, alignment):
+            if cursor.at + n_bytes_seen > _aligned(self.file.size, alignment):
                 raise self.file.damaged("was cut short: its tensors are larger than the file")
             self.places[name] = place
         data = _aligned(cursor.at, alignment)

@@ -59,7 +59,7 @@ HEAD = struct.Struct("<4sIQQ")
         (None, [fact("general.alignment", "32")], [row("a", (6,), 0)], "general.alignment"),
         (None, [], [row("a", (6,), 0), row("a", (1,), 32)], "tensor 'a' twice"),
         (None, [], [row("a", (6,), 0), row("b", (1,), 0)], "tensor 'b' overlap"),
-        (None, [], [row("a", (6,), 32)], "cut short in tensor 'a'"),
+        (None, [], [row("a", (6,), 96)], "cut short in tensor 'a'"),
         (None, [], [row("a", (6,), 1 << 62)], "cut short in tensor 'a'"),
         (None, [], [row("a", (2**62, 2**62), 0)], "larger than the file"),
         (None, [], [row("a", (0,), 0)], "impossible shape or place for tensor 'a'"),
@@ -74,7 +74,7 @@ HEAD = struct.Struct("<4sIQQ")
 def test_a_damaged_file_is_refused_in_one_line(
     head: bytes | None, facts: list[bytes], rows: list[bytes], says: str, tmp_path: Path
 ) -> None:
-    path = write_gguf(tmp_path / "weights", facts, rows, SIX, head=head)
+    path = write_gguf(tmp_path / "weights", facts, rows, SIX + bytes(64), head=head)
     with pytest.raises(ModelError, match=says) as raised:
         GgufFile(path)
     message = str(raised.value)
