@@ -56,6 +56,8 @@ class LayerCache:
         """Of self-attention."""
         self.crossing: tuple[Tensor, Tensor] | None = None
         """Keys and values of cross-attention: the encoder's output is read once."""
+        self.state: Tensor | None = None
+        """Of a recurrent layer that stands in for self-attention: (batch, d_model)."""
 
 
 class Cache:
@@ -73,7 +75,12 @@ class Cache:
         self.layers = [LayerCache(self.capacity) for _ in range(config.n_layers)]
 
     def forget(self, length: int) -> None:
-        """Go back to the first `length` tokens, to continue them in another way."""
+        """Go back to the first `length` tokens, to continue them in another way.
+
+        Raises ValueError if a layer is recurrent: its state has no way back.
+        """
+        if any(layer.state is not None for layer in self.layers):
+            raise ValueError("a recurrent layer cannot forget: begin again with a new cache")
         self.length = min(self.length, length)
         for layer in self.layers:
             layer.own.length = self.length
@@ -83,8 +90,10 @@ class Cache:
         copy = Cache(self.config, self.capacity)
         copy.length = self.length
         for old, new in zip(self.layers, copy.layers, strict=True):
-            if self.length:
+            if old.own.length:
                 new.own.append(*(x.repeat_interleave(n, 0) for x in (old.own.keys, old.own.values)))
+            if old.state is not None:
+                new.state = old.state.repeat_interleave(n, 0)
             if old.crossing is not None:
                 keys, values = (x.repeat_interleave(n, 0) for x in old.crossing)
                 new.crossing = keys, values

@@ -14,7 +14,7 @@ AttentionBackend: TypeAlias = Literal["reference", "sdpa", "flash"]
 Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
 Activation: TypeAlias = Literal["relu", "gelu", "gelu_tanh", "silu"]
 FeedForwardKind: TypeAlias = Literal["plain", "gated"]
-Unembedding: TypeAlias = Literal["own", "tied"]
+Matrix: TypeAlias = Literal["own", "tied"]
 Switch: TypeAlias = Literal["on", "off"]
 Init: TypeAlias = Literal["xavier", "small"]
 
@@ -32,6 +32,8 @@ class TransformerConfig:
     d_model: int = 32
     """Width of the residual stream."""
     n_layers: int = 2
+    n_encoder_layers: int = 0
+    """Layers of an encoder-decoder's encoder; 0: as many as n_layers, which its decoder has."""
     n_heads: int = 4
     d_ff: int = 128
     """Width of the hidden layer of a feed-forward network."""
@@ -39,7 +41,7 @@ class TransformerConfig:
     kind: Kind = "decoder"
     """A decoder sees no later token (causal attention); an encoder sees every token.
 
-    An encoder-decoder has n_layers of each, and its decoder reads the encoder's output.
+    An encoder-decoder has both, and its decoder reads the encoder's output.
     """
     residual: Switch = "on"
     norm: Norm = "pre"
@@ -67,11 +69,13 @@ class TransformerConfig:
 
     n_segments: int = 0
     """Kinds of text that an embedding tells apart, as BERT does two sentences; 0: none."""
+    source_embedding: Matrix = "own"
+    """Of an encoder-decoder: the encoder embeds tokens by a table of its own, or the decoder's."""
     embedding_scale: float = 1.0
     """What the token embeddings are multiplied by."""
     embedding_norm: Switch = "off"
     """A norm on the sum of the embeddings, before the first layer."""
-    unembedding: Unembedding = "own"
+    unembedding: Matrix = "own"
     """A matrix of its own, or the token embeddings once more."""
     unembedding_bias: Switch = "on"
     output_transform: Switch = "off"

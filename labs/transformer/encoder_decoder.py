@@ -20,8 +20,9 @@ class EncoderDecoder(nn.Module):
                                        │  cross-attention, in every decoder layer
         target ─────────── decoder ────┴── unembed ── logits
 
-    One config builds both stacks. The encoder's tokens see each other; a target token sees the
-    target up to itself and, through `encoded`, the whole source.
+    One config builds both stacks, and they may share one table of embeddings. The encoder's
+    tokens see each other; a target token sees the target up to itself and, through `encoded`, the
+    whole source.
     """
 
     def __init__(self, config: TransformerConfig, generator: Generator) -> None:
@@ -29,9 +30,12 @@ class EncoderDecoder(nn.Module):
         if config.kind != "encoder-decoder":
             raise ValueError(f"kind is {config.kind!r}: an EncoderDecoder needs 'encoder-decoder'")
         self.config = config
-        self.encoder = Stack(replace(config, kind="encoder"))
+        n_layers = config.n_encoder_layers or config.n_layers
+        self.encoder = Stack(replace(config, kind="encoder", n_layers=n_layers))
         initialise(self.encoder, config.init, generator)
         self.decoder = Transformer(config, generator)
+        if config.source_embedding == "tied":
+            self.encoder.embed = self.decoder.embed
 
     def forward(
         self, source: Tensor, target: Tensor, *, source_visible: Tensor | None = None

@@ -20,6 +20,8 @@ def generate(
     generator: Generator | None = None,
     stop: int | None = None,
     visible: Tensor | None = None,
+    encoded: Tensor | None = None,
+    encoded_visible: Tensor | None = None,
     cache: Cache | None = None,
 ) -> Tensor:
     """The `n_new` tokens that the model writes after `tokens`, (batch, seq_len): (batch, n_new).
@@ -29,7 +31,8 @@ def generate(
     sequence that has written `stop` goes on with nothing else, and ends the writing early once all
     have: the result is then narrower. Shorter sequences are padded on the left, where `visible`,
     (batch, seq_len), is False. With a `cache`, `tokens` follow what it holds, and `visible` covers
-    that too; it then holds all but the last token.
+    that too; it then holds all but the last token. The decoder of an encoder-decoder reads
+    `encoded`, as `Stack` has it.
 
     Raises ValueError if the model was not built for so many tokens.
     """
@@ -38,8 +41,11 @@ def generate(
     written: list[Tensor] = []
     ended = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
     for _ in range(n_new):
-        logits = model(tokens, visible=visible, cache=cache)[:, -1]  # (batch, vocab_size)
-        tokens = draw(logits, temperature, top_p, generator)[:, None]  # (batch, 1)
+        # (batch, seq_len, vocab_size)
+        logits = model(
+            tokens, encoded, visible=visible, encoded_visible=encoded_visible, cache=cache
+        )
+        tokens = draw(logits[:, -1], temperature, top_p, generator)[:, None]  # (batch, 1)
         if stop is not None:
             tokens = tokens.masked_fill(ended[:, None], stop)
             ended = ended | (tokens[:, 0] == stop)

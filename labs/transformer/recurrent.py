@@ -1,10 +1,11 @@
-"""A gated recurrent layer, to compare attention with."""
+"""Recurrent layers, to compare attention with and to take its place."""
 
 from __future__ import annotations
 
 import torch
 from torch import Generator, Tensor, nn
 
+from labs.transformer.cache import LayerCache
 from labs.transformer.layers import Linear
 
 
@@ -47,3 +48,39 @@ class Gru(nn.Module):
         candidate = (from_token[..., 2 * d :] + reset * from_state[..., 2 * d :]).tanh()
         new: Tensor = candidate.lerp(state, keep)
         return new
+
+
+class Ssru(nn.Module):
+    """The simpler simple recurrent unit (Kim et al. 2019), which translators decode with.
+
+    ::
+
+        keep  = sigmoid(forget(token))            one number for each of the state's
+        state ← keep · state + (1 - keep) · write(token)
+        out   = relu(state)
+
+    It stands where a decoder's self-attention would: what a token knows of those before it is in
+    one vector, however many they are.
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.forget = Linear(d_model, d_model)
+        self.write = Linear(d_model, d_model, bias=False)
+
+    def forward(
+        self, x: Tensor, *, visible: Tensor | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        # (batch, n_tokens, d_model) -> the same shape. Padding comes last, so nothing reads it.
+        keep = self.forget(x).sigmoid()
+        written = (1 - keep) * self.write(x)
+        state = torch.zeros_like(x[..., 0, :])
+        if cache is not None and cache.state is not None:
+            state = cache.state
+        states = []
+        for kept, new in zip(keep.unbind(dim=-2), written.unbind(dim=-2), strict=True):
+            state = kept * state + new
+            states.append(state)
+        if cache is not None:
+            cache.state = state
+        return torch.stack(states, dim=-2).relu()
