@@ -87,15 +87,13 @@ def build(facts: Facts, stored: Stored) -> Stack:
     try:
         model = FAMILIES[family](facts, stored)
     except ValueError as error:
-        if isinstance(error, ModelError):
-            raise
         raise ModelError(f"{facts.path}: {error}") from None
     stored.require_empty()
     return model
 
 
-def _transformer(config: TransformerConfig) -> Transformer:
-    return Transformer(config, Generator())
+def _without_output(config: TransformerConfig, generator: Generator) -> Stack:
+    return Stack(config)
 
 
 def _linear(stored: Stored, theirs: str, ours: str, *, bias: bool = True) -> Parameters:
@@ -178,7 +176,7 @@ def _bert_like(
             stored.ignore(re.escape(f"{output}.decoder.") + "(weight|bias)")
             yield "unembed.bias", stored.take(f"{output}.bias")
 
-    return fill(_transformer if fills_in else Stack, config, parameters(), stored)
+    return fill(Transformer if fills_in else _without_output, config, parameters(), stored)
 
 
 def _gpt2(facts: Facts, stored: Stored) -> Stack:
@@ -225,7 +223,7 @@ def _gpt2(facts: Facts, stored: Stored) -> Stack:
             yield from transposed(f"{theirs}.mlp.c_proj", f"{ours}.feedforward.down")
         yield from _norm(stored, f"{prefix}ln_f", "final_norm")
 
-    return fill(_transformer, config, parameters(), stored)
+    return fill(Transformer, config, parameters(), stored)
 
 
 def _llama(facts: Facts, stored: Stored) -> Stack:
@@ -277,7 +275,7 @@ def _llama(facts: Facts, stored: Stored) -> Stack:
         if not tied:
             yield "unembed.weight", stored.take("lm_head.weight")
 
-    return fill(_transformer, config, parameters(), stored)
+    return fill(Transformer, config, parameters(), stored)
 
 
 FAMILIES: dict[str, Callable[[Facts, Stored], Stack]] = {

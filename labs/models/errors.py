@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from studykit.lab.events import UnmetNeedError
+
 LONGEST_QUOTE = 60
 
 
-class ModelError(ValueError):
+class ModelError(UnmetNeedError):
     """A model's files are missing, damaged or of a kind that is not offered.
 
     The message is one line: which file, what is wrong with it, what to do.

@@ -1,18 +1,17 @@
-"""Building one of the course's models from numbers that are already there."""
+"""Checkpoints, and the course's models built from their numbers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from torch import Tensor
-from torch.nn import init
-from torch.overrides import TorchFunctionMode
+from torch import Generator, Tensor
 
 from labs.models.errors import ModelError, quote
-from labs.transformer import TransformerConfig
+from labs.transformer import TransformerConfig, loading
+from labs.transformer.loading import blank
 from labs.transformer.model import Stack
 
 LONGEST_TEXT = 32_768
@@ -56,28 +55,8 @@ class Stored:
             )
 
 
-DRAWS = (Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_)
-"""What starting values are drawn with."""
-
-
-class _Undrawn(TorchFunctionMode):
-    """Random numbers are not drawn, and memory that no one writes to is not taken up."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in DRAWS:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
 def fill(
-    build: Callable[[TransformerConfig], AnyStack],
+    build: Callable[[TransformerConfig, Generator], AnyStack],
     config: TransformerConfig,
     parameters: Iterable[tuple[str, Tensor]],
     stored: Stored,
@@ -88,21 +67,12 @@ def fill(
     is built for a config of more numbers than `stored` has.
     """
     _require_plausible(config, stored)
-    with _Undrawn():
-        model = build(config)
-    wanted = dict(model.named_parameters())  # one that is in two places, once
-    for name, tensor in parameters:
-        parameter = wanted.pop(name, None)
-        shape = None if parameter is None else parameter.shape
-        if parameter is None or shape != tensor.shape:
-            given = " x ".join(map(str, tensor.shape))
-            raise ModelError(
-                f"{stored.path}: {name} is {given}, and its configuration says "
-                f"{shape and ' x '.join(map(str, shape))}; give files that belong together"
-            )
-        parameter.data = tensor
-    for name in wanted:
-        raise ModelError(f"{stored.path}: has nothing for {name}; give a whole model")
+    model = blank(build, config)
+    try:
+        loading.fill(model, dict(parameters))
+    except ValueError as error:
+        message = f"{stored.path}: {error}; give files that belong together"
+        raise ModelError(message) from None
     return model.requires_grad_(requires_grad=False).eval()
 
 

@@ -26,8 +26,6 @@ def read_json(path: Path, largest: int) -> dict[str, Any]:
             raise ModelError(f"{path}: larger than {largest:,} bytes; give the original file")
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ModelError):
-            raise
         reason = error.strerror if isinstance(error, OSError) else "no JSON"
         raise ModelError(f"{path}: cannot be read ({reason}); give a whole model") from None
     if not isinstance(value, dict):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from labs.models.byte_pair import BytePairTokenizer
 from labs.models.errors import ModelError, quote
@@ -43,7 +43,7 @@ def build_llama(file: GgufFile) -> Transformer:
     sizes = {name: math.prod(place.shape) for name, place in file.places.items()}
     stored = Stored(file.file.path, sizes, file.tensor)
     stored.ignore(r"rope_freqs\.weight")
-    model = fill(_build, config, _parameters(config, stored), stored)
+    model = fill(Transformer, config, _parameters(config, stored), stored)
     stored.require_empty()
     return model
 
@@ -71,10 +71,6 @@ def build_tokenizer(file: GgufFile) -> BytePairTokenizer:
         special=special,
         single_digits=SINGLE_DIGITS[words],
     )
-
-
-def _build(config: TransformerConfig) -> Transformer:
-    return Transformer(config, Generator())
 
 
 def _config(file: GgufFile) -> TransformerConfig:

@@ -33,12 +33,16 @@ class LanguageModel:
     """The id to put in front of a text, where the model expects the start of one."""
 
 
-@lru_cache(maxsize=1)  # a lab that runs next in the same process finds the weights loaded
 def load_language_model(name_or_path: str = "smollm2", device: str = "cpu") -> LanguageModel:
     """The language model of this name or in this file; the last one is kept for the next call.
 
     Raises `ModelError` if it is not installed, damaged, or of a kind that is not offered.
     """
+    return _load(name_or_path, device)
+
+
+@lru_cache(maxsize=1)
+def _load(name_or_path: str, device: str) -> LanguageModel:
     path = Path(name_or_path)
     if path.suffix != ".gguf":
         path = locate(name_or_path)["weights"]

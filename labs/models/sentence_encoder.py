@@ -67,12 +67,16 @@ def pool(vectors: Tensor, visible: Tensor) -> Tensor:
     return F.normalize((vectors * weights).sum(dim=-2) / weights.sum(dim=-2), dim=-1)
 
 
-@lru_cache(maxsize=1)  # a lab that runs next in the same process finds the weights loaded
 def load_encoder(name: str = "minilm", device: str = "cpu") -> SentenceEncoder:
     """The sentence encoder of this name; the last one is kept for the next call.
 
     Raises `ModelError` if it is not installed, damaged, or of a kind that is not offered.
     """
+    return _load(name, device)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, device: str) -> SentenceEncoder:
     paths = locate(name)
     model = build(read_config(paths["config"]), store(SafetensorsFile(paths["weights"])))
     tokens = paths["vocabulary"].read_text(encoding="utf-8").splitlines()
