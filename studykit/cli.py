@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from studykit import __version__
-from studykit.commands import check, doctor, due, labs, new, report, review, stability, verify
+from studykit.commands import (
+    check,
+    doctor,
+    due,
+    labs,
+    models,
+    new,
+    pull,
+    report,
+    review,
+    stability,
+    verify,
+)
 from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
 from studykit.commands.screens import open_screens
@@ -24,6 +36,8 @@ app = typer.Typer(
 )
 lab_app = typer.Typer(help="Run the experiments behind the cards.", rich_markup_mode=None)
 app.add_typer(lab_app, name="lab", epilog="Example: studykit lab run core/residuals")
+models_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models", epilog="Example: studykit models install --all")
 
 app.command("due", epilog="Example: studykit due --json")(due.due)
 app.command("review", epilog="Example: studykit review --plain --cram flagged")(review.review)
@@ -42,6 +56,14 @@ lab_app.command(
 lab_app.command("edit", epilog="Example: studykit lab edit core/residuals")(labs.edit_lab)
 lab_app.command("stability", epilog="Example: studykit lab stability core/residuals --seeds 20")(
     stability.stability
+)
+
+models_app.callback(invoke_without_command=True)(models.list_models)
+models_app.command("install", epilog="Example: studykit models install smollm2 minilm")(
+    models.install
+)
+models_app.command("pull", epilog="Example: studykit models pull HuggingFaceTB/SmolLM2-135M")(
+    pull.pull
 )
 
 

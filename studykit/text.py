@@ -78,6 +78,14 @@ def plural(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def size_in_words(n_bytes: int) -> str:
+    """``850 kB``, ``93 MB``, ``1.6 GB``: powers of ten, as download pages have them."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size * 0.9995:
+            return f"{n_bytes / size:.{1 if n_bytes < 9.95 * size else 0}f} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"
+
+
 def format_value(value: float) -> str:
     """`value` in three or four significant digits; NaN is how a diverged run measures."""
     if math.isnan(value):

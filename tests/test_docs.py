@@ -32,11 +32,11 @@ OF_TYPER = {"--help", "--install-completion", "--show-completion"}
 
 
 def commands() -> Iterator[tuple[str, set[str]]]:
-    """Every command with its options; groups other than the program itself do nothing."""
+    """Every command with its options; a group is one if it does something without a command."""
 
     def walk(command: Any, words: list[str]) -> Iterator[tuple[str, set[str]]]:
         children = getattr(command, "commands", {})
-        if not children or words == ["studykit"]:
+        if not children or command.invoke_without_command:
             names = {name for parameter in command.params for name in parameter.opts}
             options = {name for name in names if name.startswith("--")}
             yield " ".join(words), options - OF_TYPER

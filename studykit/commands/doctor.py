@@ -56,7 +56,7 @@ def doctor(
     if restore is not None:
         _restore(env, restore)
     _say_machine()
-    problems = [*_settings(env), *_progress(env, rebuild=rebuild), *_course(env)]
+    problems = [*_settings(env), *_progress(env, rebuild=rebuild), *_course(env), *_models(env)]
     say()
     for problem in problems:
         say(f"problem: {problem}")
@@ -193,3 +193,27 @@ def _course(env: Environment) -> list[str]:
         return [str(error)]
     say(f"course     {env.root}: {plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}")
     return list(report.problems)
+
+
+def _models(env: Environment) -> list[str]:
+    """Say which of the course's models are there; a model that is not is no problem."""
+    from studykit.course.models import load_models
+    from studykit.lab.shelf import install_command, is_intact, state_of
+
+    try:
+        models = load_models(env.root).values()
+    except StudykitError:
+        return []  # the course's own problem, named already
+    if not models:
+        return []
+    states = {model.name: state_of(model) for model in models}
+    say(f"models     {', '.join(f'{name} {state}' for name, state in states.items())}")
+    missing = [model for model in models if states[model.name] == "not installed"]
+    if missing:
+        say(f"note: labs without their model show what is recorded: {install_command(missing)}")
+    damaged = [model for model in models if model not in missing and not is_intact(model)]
+    return [
+        f"model {model.name}: its files are not those that were measured"
+        f" ({install_command([model])})"
+        for model in damaged
+    ]
