@@ -5,18 +5,22 @@ from collections.abc import Callable
 from labs.models.errors import ModelError
 from labs.models.language_model import LanguageModel, load_language_model
 from labs.models.sentence_encoder import SentenceEncoder, load_encoder
+from labs.models.translator import Translator, load_translator
 
 LOADERS: dict[str, Callable[[str], object]] = {
     "smollm2": load_language_model,
     "minilm": load_encoder,
+    "translator": lambda name: load_translator(),
 }
 
 __all__ = [
     "LanguageModel",
     "ModelError",
     "SentenceEncoder",
+    "Translator",
     "load_encoder",
     "load_language_model",
+    "load_translator",
     "preload",
 ]
 

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from labs.models.errors import ModelError, quote
 from labs.transformer import TransformerConfig, loading
 from labs.transformer.loading import blank
-from labs.transformer.model import Stack
 
 LONGEST_TEXT = 32_768
 """Tokens; a model that turns its queries and keys is built for no more, whatever it says."""
 
-AnyStack = TypeVar("AnyStack", bound=Stack)
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 class Stored:
@@ -56,11 +55,11 @@ class Stored:
 
 
 def fill(
-    build: Callable[[TransformerConfig, Generator], AnyStack],
+    build: Callable[[TransformerConfig, Generator], AnyModel],
     config: TransformerConfig,
     parameters: Iterable[tuple[str, Tensor]],
     stored: Stored,
-) -> AnyStack:
+) -> AnyModel:
     """The model of `config` with these parameters, by name; to be used, not to be trained.
 
     Raises `ModelError` for a parameter that is missing or has another shape, and before anything
@@ -78,7 +77,8 @@ def fill(
 
 def _require_plausible(config: TransformerConfig, stored: Stored) -> None:
     widest = max(config.d_ff, config.n_heads * config.head_dim, config.kv_heads * config.head_dim)
-    n_rows = max(config.vocab_size, config.n_layers * widest)
+    n_layers = config.n_layers + config.n_encoder_layers
+    n_rows = max(config.vocab_size, n_layers * widest)
     if config.positions == "learned":
         n_rows = max(n_rows, config.seq_len)
     if n_rows * config.d_model > stored.n_numbers:
