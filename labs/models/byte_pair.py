@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -61,7 +61,8 @@ class BytePairTokenizer:
 
     `tokens` are the vocabulary in the order of the ids and `merges` the pairs in the order of
     training, both written in the byte alphabet. `special` are tokens that stand in a text for
-    themselves, such as ``<|endoftext|>``, and are written as they are.
+    themselves, such as ``<|endoftext|>``, and are written as they are; those in `eats_space` take
+    the white space before them along.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class BytePairTokenizer:
         merges: Iterable[tuple[str, str]],
         *,
         special: Mapping[str, int],
+        eats_space: Collection[str] = (),
         single_digits: bool,
     ) -> None:
         self.tokens = list(tokens)
@@ -77,8 +79,14 @@ class BytePairTokenizer:
         self.special = dict(special)
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._words = WORDS_AND_DIGITS if single_digits else WORDS
-        longest_first = sorted(self.special, key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+        self._by_length = sorted(self.special, key=len, reverse=True)
+        self._special = re.compile(
+            "|".join(
+                (r"\s*" if token in eats_space else "") + f"({re.escape(token)})"
+                for token in self._by_length
+            )
+            or "(?!)"
+        )
         self._special_ids = {number: token for token, number in self.special.items()}
         self._letters = byte_alphabet()
         self._bytes = {letter: byte for byte, letter in enumerate(self._letters)}
@@ -93,7 +101,8 @@ class BytePairTokenizer:
         at = 0
         for found in self._special.finditer(text):
             ids.extend(self._encode_plain(text[at : found.start()]))
-            ids.append(self.special[found[0]])
+            assert found.lastindex is not None  # one group of the pattern has matched
+            ids.append(self.special[self._by_length[found.lastindex - 1]])
             at = found.end()
         ids.extend(self._encode_plain(text[at:]))
         return ids
@@ -133,7 +142,7 @@ class BytePairTokenizer:
     def _bytes_of(self, number: int) -> bytes:
         special = self._special_ids.get(number)
         if special is not None:
-            return special.encode()
+            return special.encode(errors="replace")
         return bytes(self._bytes[letter] for letter in self.tokens[number])
 
 

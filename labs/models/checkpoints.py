@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from labs.models.errors import ModelError, quote
 from labs.models.filling import LONGEST_TEXT, Stored, fill
+from labs.models.folders import LARGEST_CONFIG, read_json
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Activation
 from labs.transformer.model import Stack
@@ -69,12 +70,19 @@ class Facts:
             wanted = " or ".join(map(str, offered))
             raise ModelError(
                 f"{self.path}: {name} is {quote(value)}; only {wanted} is offered: "
-                "give another model of this family"
+                "give another model"
             )
 
 
-def build(facts: Facts, stored: Stored) -> Stack:
-    """The model of a checkpoint: a `Transformer`, or a `Stack` if the checkpoint has no output.
+def read_config(path: Path) -> Facts:
+    """The fields of a config.json."""
+    return Facts(path, read_json(path, LARGEST_CONFIG))
+
+
+def build(facts: Facts, stored: Stored, *, with_output: bool = True) -> Stack:
+    """The model of a checkpoint: a `Transformer`, or a `Stack` if it has no output.
+
+    ``with_output=False`` leaves out the output for masked words of BERT and RoBERTa.
 
     Raises `ModelError` for a family or a variant that is not offered, and for tensors that are
     missing, left over, or of another shape than the config says.
@@ -84,6 +92,8 @@ def build(facts: Facts, stored: Stored) -> Stack:
         raise ModelError(
             f"{facts.path}: model_type is {quote(family)}; offered are {', '.join(FAMILIES)}"
         )
+    if not with_output:
+        stored.ignore(r"(cls\.predictions|lm_head)\..*")
     try:
         model = FAMILIES[family](facts, stored)
     except ValueError as error:

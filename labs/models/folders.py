@@ -4,19 +4,57 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from labs.models.checkpoints import Facts
-from labs.models.errors import ModelError
+from labs.models.errors import ModelError, quote
 from labs.models.filling import Stored
 from labs.models.safetensors_file import SafetensorsFile
 
 LARGEST_CONFIG = 1 << 18
 """Bytes; real ones have a few thousand."""
+LARGEST_INDEX = 1 << 22
+HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
+"""An owner and a name, such as HuggingFaceTB/SmolLM2-135M."""
+
+
+def find_folder(name_or_path: str) -> Path:
+    """The folder at a path, or that of a name in the cache of `huggingface_hub`.
+
+    Raises `ModelError` if there is neither.
+    """
+    path = Path(name_or_path)
+    if name_or_path and path.is_dir():
+        return path
+    if not HUB_NAME.fullmatch(name_or_path):
+        raise ModelError(
+            f"{quote(name_or_path)}: no such folder; give a folder that holds config.json, a GGUF "
+            "file, a name of `studykit models`, or OWNER/NAME of the Hugging Face hub"
+        )
+    cached = _hub_cache() / f"models--{name_or_path.replace('/', '--')}"
+    try:
+        commit = (cached / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        commit = ""
+    folder = cached / "snapshots" / commit
+    if not re.fullmatch(r"\w+", commit) or not folder.is_dir():
+        pull = f"studykit models pull {name_or_path}"
+        raise ModelError(f"{name_or_path}: neither a folder nor in the hub's cache: {pull}")
+    return folder
+
+
+def _hub_cache() -> Path:
+    """Where huggingface_hub keeps what it downloads, by the variables that it follows."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache).expanduser()
+    general = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or os.path.join(general, "huggingface")  # noqa: PTH118
+    return Path(home).expanduser() / "hub"
 
 
 def read_json(path: Path, largest: int) -> dict[str, Any]:
@@ -33,16 +71,32 @@ def read_json(path: Path, largest: int) -> dict[str, Any]:
     return value
 
 
-def read_config(path: Path) -> Facts:
-    """The fields of a config.json."""
-    return Facts(path, read_json(path, LARGEST_CONFIG))
+def open_weights(folder: Path) -> Stored:
+    """The tensors of a folder's safetensors, in one file or in several that an index names."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").exists() or not index.exists():
+        return open_files(folder / "model.safetensors")
+    of_tensor = read_json(index, LARGEST_INDEX).get("weight_map")
+    names = [*of_tensor.values()] if isinstance(of_tensor, dict) else []
+    if not names or not all(
+        isinstance(name, str) and re.fullmatch(r"[\w-]+\.safetensors", name) for name in names
+    ):
+        raise ModelError(f"{index}: names no safetensors files beside it; give the original file")
+    return open_files(*(folder / name for name in sorted(set(names))))
 
 
-def store(file: SafetensorsFile) -> Stored:
-    """The tensors of a safetensors file, as float32 in memory of their own."""
-    sizes = {name: math.prod(place.shape) for name, place in file.places.items()}
+def open_files(*paths: Path) -> Stored:
+    """The tensors of safetensors files, each read as float32 into memory of its own."""
+    files: dict[str, SafetensorsFile] = {}
+    sizes: dict[str, int] = {}
+    for path in paths:
+        file = SafetensorsFile(path)
+        for name, place in file.places.items():
+            if name in files:
+                raise ModelError(f"{path}: tensor {quote(name)} is also in another file beside it")
+            files[name], sizes[name] = file, math.prod(place.shape)
 
     def read(name: str) -> Tensor:
-        return file.tensor(name).to(torch.float32, copy=True)
+        return files[name].tensor(name).to(torch.float32, copy=True)
 
-    return Stored(file.file.path, sizes, read)
+    return Stored(paths[0], sizes, read)

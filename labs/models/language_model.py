@@ -7,14 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 
 from labs.models.byte_pair import BytePairTokenizer
+from labs.models.checkpoints import build, read_config
 from labs.models.errors import ModelError
+from labs.models.folders import find_folder, open_weights
 from labs.models.gguf_file import GgufFile
 from labs.models.gguf_llama import build_llama, build_tokenizer
-from labs.models.shelf import locate
+from labs.models.shelf import catalogue, locate
+from labs.models.tokenizer_files import read_byte_pair
 from labs.transformer import Transformer
 
 END_OF_TEXT = "<|endoftext|>"
 """Stood between the texts of the training data, and so before each of them."""
+
+CONTINUE = ("gpt2", "llama")
+"""The families that continue a text, by the `model_type` of their config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,11 @@ class LanguageModel:
 
 
 def load_language_model(name_or_path: str = "smollm2", device: str = "cpu") -> LanguageModel:
-    """The language model of this name or in this file; the last one is kept for the next call.
+    """A language model; the one that was asked for last is kept for the next call.
+
+    Its name on the shelf, a GGUF file of the Llama architecture, a folder with config.json,
+    safetensors and tokenizer.json of GPT-2 or Llama, or such a model's name in the cache of the
+    Hugging Face hub.
 
     Raises `ModelError` if it is not installed, damaged, or of a kind that is not offered.
     """
@@ -44,17 +54,30 @@ def load_language_model(name_or_path: str = "smollm2", device: str = "cpu") -> L
 @lru_cache(maxsize=1)
 def _load(name_or_path: str, device: str) -> LanguageModel:
     path = Path(name_or_path)
-    if path.suffix != ".gguf":
-        path = locate(name_or_path)["weights"]
-    file = GgufFile(path)
-    tokenizer = build_tokenizer(file)
-    model = build_llama(file)
+    if name_or_path in catalogue():
+        path = locate(name_or_path).get("weights", path)
+        if path.suffix != ".gguf":
+            raise ModelError(f"{name_or_path!r} is no language model: give 'smollm2', or a path")
+    if path.suffix == ".gguf":
+        file = GgufFile(path)
+        model = build_llama(file)
+        tokenizer = build_tokenizer(file)
+        first = file.facts.get("tokenizer.ggml.bos_token_id")
+    else:
+        path = find_folder(name_or_path)
+        facts = read_config(path / "config.json")
+        facts.require("model_type", *CONTINUE)
+        built = build(facts, open_weights(path))
+        assert isinstance(built, Transformer)  # these families always have an output
+        model = built
+        tokenizer = read_byte_pair(path, model.config.vocab_size)
+        first = facts.fields.get("bos_token_id")
     if len(tokenizer) != model.config.vocab_size:
         raise ModelError(
             f"{path}: has {len(tokenizer)} tokens and embeds {model.config.vocab_size}; "
             "give an unchanged model"
         )
-    begin = tokenizer.special.get(END_OF_TEXT, file.facts.get("tokenizer.ggml.bos_token_id"))
+    begin = tokenizer.special.get(END_OF_TEXT, first)
     if type(begin) is not int or not 0 <= begin < len(tokenizer):
         raise ModelError(f"{path}: names no token that starts a text; give an unchanged model")
     return LanguageModel(name_or_path, model.to(device), tokenizer, begin)
