@@ -11,7 +11,7 @@ Norm: TypeAlias = Literal["pre", "post", "none"]
 NormKind: TypeAlias = Literal["layernorm", "rmsnorm"]
 Biases: TypeAlias = Literal["on", "qkv", "off"]
 AttentionBackend: TypeAlias = Literal["reference", "sdpa", "flash"]
-Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
+Positions: TypeAlias = Literal["learned", "sinusoidal", "rope", "alibi", "buckets", "none"]
 Activation: TypeAlias = Literal["relu", "gelu", "gelu_tanh", "silu"]
 FeedForwardKind: TypeAlias = Literal["plain", "gated"]
 Matrix: TypeAlias = Literal["own", "tied"]
@@ -64,6 +64,10 @@ class TransformerConfig:
     positions: Positions = "learned"
     rope_base: float = 10_000.0
     """RoPE's slowest pair of dimensions turns once in about 2π times this many tokens."""
+    n_buckets: int = 32
+    """Kinds of distance that position "buckets" tell apart, in both directions together."""
+    farthest_bucket: int = 128
+    """The distance from which on all are of one kind."""
     feedforward: FeedForwardKind = "plain"
     activation: Activation = "relu"
 
@@ -119,14 +123,19 @@ class TransformerConfig:
             raise ValueError(
                 f"n_heads is {self.n_heads}: ALiBi's slopes are defined for powers of two, give one"
             )
+        if self.positions == "buckets" and not 4 <= self.n_buckets < self.farthest_bucket:
+            raise ValueError(
+                f"n_buckets is {self.n_buckets} and farthest_bucket is {self.farthest_bucket}: "
+                "give at least 4 buckets, and a farther distance than there are buckets"
+            )
         if self.attention == "flash" and not 16 <= self.head_dim <= 256:
             raise ValueError(
                 f"attention is 'flash' and head_dim (d_model / n_heads) is {self.head_dim}: "
                 "its kernel takes 16 to 256, give fewer or more heads"
             )
-        if self.attention == "flash" and self.positions == "alibi":
+        if self.attention == "flash" and self.positions in ("alibi", "buckets"):
             raise ValueError(
-                "attention is 'flash' and positions is 'alibi': "
+                f"attention is 'flash' and positions is {self.positions!r}: "
                 "its kernel adds no biases to scores, give attention 'sdpa' or 'reference'"
             )
 

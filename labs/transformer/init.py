@@ -6,7 +6,7 @@ from torch import Generator, nn
 
 from labs.transformer.config import Init
 from labs.transformer.norms import LayerNorm, RMSNorm
-from labs.transformer.positions import LearnedPositions
+from labs.transformer.positions import BucketBiases, LearnedPositions
 
 SMALL_STD = 0.05
 """Of every number under ``init="small"``; Xavier gives a 32 x 32 matrix about 0.18."""
@@ -17,7 +17,7 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
 
     ``xavier``: a matrix is uniform with variance 2 / (inputs + outputs), which keeps the scale
     of signals and gradients through one layer. Token embeddings have standard deviation 1,
-    learned positions 0.3, so that at first a token says more than its place.
+    learned positions and biases 0.3, so that at first a token says more than its place.
 
     ``small``: everything is normal with one small standard deviation, so that at first each
     sublayer adds next to nothing to the stream.
@@ -39,7 +39,7 @@ def initialise(model: nn.Module, init: Init, generator: Generator) -> None:
         elif isinstance(module, nn.Embedding):
             std = 1.0 if init == "xavier" else SMALL_STD
             nn.init.normal_(module.weight, std=std, generator=generator)
-        elif isinstance(module, LearnedPositions):
+        elif isinstance(module, LearnedPositions | BucketBiases):
             std = 0.3 if init == "xavier" else SMALL_STD
             nn.init.normal_(module.table, std=std, generator=generator)
         elif isinstance(module, LayerNorm):

@@ -139,6 +139,10 @@ class Stack(nn.Module):
         self.positions = build_embedding_positions(config)
         self.embedding_norm = build_norm(config, wanted=config.embedding_norm == "on")
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        if config.positions == "buckets":  # one table for all layers
+            shared = self.blocks[0].get_submodule("attention.bias")
+            for block in self.blocks:
+                block.get_submodule("attention").add_module("bias", shared)
         # A pre-norm stream is never normalised on its way, so it is before it is read.
         self.final_norm = build_norm(config, wanted=config.norm == "pre")
 

@@ -2,11 +2,13 @@
 
 Learned and sinusoidal positions are added to the token embeddings, once. Rotary positions
 (RoPE) leave the embeddings alone and turn queries and keys inside every attention layer;
-linear biases (ALiBi) leave those alone too and lower the scores of distant tokens.
+linear biases (ALiBi) leave those alone too and lower the scores of distant tokens; biases by
+bucket (T5) are learned instead.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import torch
@@ -134,6 +136,38 @@ class LinearBiases(nn.Module):
         return scores + self.bias[:, n_keys - n_queries : n_keys, :n_keys]
 
 
+class BucketBiases(nn.Module):
+    """A learned number for each head and each kind of distance, added to the score.
+
+    T5's positions (Raffel et al. 2020, section 2.1). Near distances are kinds of their own, far
+    ones share buckets that widen logarithmically up to `farthest`. An encoder has half of the
+    buckets for keys to the left and half for those to the right; a decoder's all look left.
+    """
+
+    def __init__(self, n_buckets: int, farthest: int, n_heads: int, *, is_causal: bool) -> None:
+        super().__init__()
+        self.farthest = farthest
+        self.is_causal = is_causal
+        self.table = nn.Parameter(torch.empty(n_buckets, n_heads))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        # scores: (batch, n_heads, n_queries, n_keys), a row for each query: the last of the tokens
+        n_queries, n_keys = scores.shape[-2:]
+        places = torch.arange(n_keys, device=scores.device)
+        distances = places - places[n_keys - n_queries :, None]  # (n_queries, n_keys)
+        return scores + self.table[self.buckets(distances)].permute(2, 0, 1)
+
+    def buckets(self, distances: Tensor) -> Tensor:
+        """The bucket of each distance, key place - query place; the same shape."""
+        n = len(self.table) if self.is_causal else len(self.table) // 2
+        far = distances.neg().clamp(min=0) if self.is_causal else distances.abs()
+        n_near = n // 2
+        widening = (far.clamp(min=1) / n_near).log() / math.log(self.farthest / n_near)
+        wide = (n_near + (widening * (n - n_near)).long()).clamp(max=n - 1)
+        bucket = torch.where(far < n_near, far, wide)
+        return bucket if self.is_causal else bucket + n * (distances > 0)
+
+
 def build_embedding_positions(config: TransformerConfig) -> nn.Module:
     """What is added to the token embeddings: a table of positions, or nothing."""
     if config.positions == "learned":
@@ -151,7 +185,11 @@ def build_rotation(config: TransformerConfig) -> nn.Module:
 
 
 def build_score_bias(config: TransformerConfig) -> nn.Module:
-    """What is added to the scores of one attention layer: ALiBi, or nothing."""
+    """What is added to the scores of one attention layer: ALiBi, T5's buckets, or nothing."""
     if config.positions == "alibi":
         return LinearBiases(config.seq_len, config.n_heads)
+    if config.positions == "buckets":
+        is_causal = config.kind != "encoder"
+        sizes = config.n_buckets, config.farthest_bucket, config.n_heads
+        return BucketBiases(*sizes, is_causal=is_causal)
     return nn.Identity()

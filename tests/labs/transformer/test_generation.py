@@ -23,6 +23,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "sinusoidal": {"positions": "sinusoidal", "norm": "post"},
     "rope": {"positions": "rope"},
     "alibi": {"positions": "alibi"},
+    "buckets": {"positions": "buckets", "n_buckets": 8, "farthest_bucket": 20},
     "fused": {"attention": "sdpa", "positions": "rope"},
     "fused with biases": {"attention": "sdpa", "positions": "alibi"},
 }

@@ -10,6 +10,7 @@ from labs.transformer import TransformerConfig
 from labs.transformer.attention import MultiHeadAttention
 from labs.transformer.config import Kind
 from labs.transformer.positions import (
+    BucketBiases,
     LinearBiases,
     RotaryPositions,
     SinusoidalPositions,
@@ -90,3 +91,21 @@ def test_biases_leave_the_scores_of_near_tokens_alone() -> None:
 def test_fewer_queries_than_keys_are_the_last_of_the_tokens() -> None:
     last = LinearBiases(5, 2)(torch.zeros(1, 2, 1, 3))[0]
     assert last[0, 0].tolist() == [-2 / 16, -1 / 16, 0]
+
+
+def test_near_distances_have_buckets_of_their_own_and_far_ones_share() -> None:
+    decoder = BucketBiases(32, 128, 2, is_causal=True)
+    distances = torch.tensor([3, 0, -1, -15, -16, -20, -127, -128, -5000])
+    assert decoder.buckets(distances).tolist() == [0, 0, 1, 15, 16, 17, 31, 31, 31]
+    encoder = BucketBiases(32, 128, 2, is_causal=False)
+    assert encoder.buckets(distances).tolist() == [19, 0, 1, 9, 10, 10, 15, 15, 15]
+    assert encoder.buckets(-distances).tolist() == [3, 0, 17, 25, 26, 26, 31, 31, 31]
+
+
+def test_biases_by_bucket_are_those_of_the_place() -> None:
+    biases = BucketBiases(8, 20, 2, is_causal=True)
+    with torch.no_grad():
+        biases.table.copy_(torch.arange(16.0).view(8, 2))
+    scores = biases(torch.zeros(1, 2, 4, 4))[0]
+    assert scores[1, 3].tolist() == [7, 5, 3, 1]
+    assert biases(torch.zeros(1, 2, 1, 4))[0, 1, 0].tolist() == [7, 5, 3, 1]
