@@ -12,13 +12,22 @@ from studykit.lab.verdicts import deciding_names
 from studykit.study.numbers import Summary, ladder, summarise
 from studykit.text import clean, plural
 
+LONGEST_QUOTED = 40
+"""Characters of a text that a knob has, where knobs stand in one line."""
 ONLY_RELATED = "This shows what the card is about at work; it does not measure the answer itself"
 """Said of evidence for a card whose claim is only related to its answer."""
 
 
 def render_knobs(knobs: Mapping[str, KnobValue]) -> str:
-    """Knobs as the learner reads them: ``n_layers 8, init xavier``."""
-    return ", ".join(f"{name} {clean(format_knob(value))}" for name, value in knobs.items())
+    """Knobs as the learner reads them: ``n_layers 8, init xavier``; texts by their beginning."""
+    return ", ".join(f"{name} {_in_a_line(value)}" for name, value in knobs.items())
+
+
+def _in_a_line(value: KnobValue) -> str:
+    text = clean(format_knob(value))
+    if " " not in text:
+        return text
+    return f"“{text}”" if len(text) <= LONGEST_QUOTED else f"“{text[: LONGEST_QUOTED - 1]}…”"
 
 
 def render_budget(budget: float) -> str:

@@ -22,6 +22,7 @@ from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.course.cache import CourseReader
+    from studykit.course.models import ShelfModel
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
     from studykit.lab.stability import Sample
@@ -284,6 +285,15 @@ class Services:
             if (seconds := seconds_here(header, self.runs, turned)) is not None:
                 return f"{about_seconds(seconds)} here"
         return render_seconds(header)
+
+    def lacking(self, header: LabHeader, knobs: Knobs) -> list[ShelfModel]:
+        """The models that the lab needs with `knobs` and that are not installed as they should."""
+        if not header.models:
+            return []
+        from studykit.course.models import models_or_none
+        from studykit.lab.shelf import lacking
+
+        return lacking(models_or_none(self.course.root), header, knobs)
 
     def record_run(
         self, result: RunResult, card: Card | None, prediction: Prediction | None

@@ -108,7 +108,7 @@ async def test_what_cannot_be_edited_is_one_line(
         assert "1-core.yaml is read-only (copy the course's folder" in " ".join(screen.split())
         monkeypatch.undo()
         await pilot.press("e")
-        assert "! this terminal cannot be lent to an editor" in text_of(pilot.app)
+        assert "! this terminal cannot be lent to another program" in text_of(pilot.app)
 
 
 @pytest.mark.parametrize(

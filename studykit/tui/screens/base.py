@@ -6,7 +6,8 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
@@ -184,18 +185,34 @@ class StudyScreen(OwnKeys, Screen[None]):
         None if it could not be started: why, stands in the status line then.
         """
         from studykit.study.editing import editor_command
-        from studykit.tui.terminal import lent_terminal
 
         try:
             command = editor_command(path, line, os.environ)
-            with lent_terminal(self.app):
-                code = subprocess.run(command, check=False).returncode
-        except SuspendNotSupported:
-            self.warn("this terminal cannot be lent to an editor")
-        except OSError as error:
-            self.warn(f"{clean(command[0])} cannot be started: {error.strerror} (set $EDITOR)")
         except StudykitError as error:
             self.warn(str(error))
+            return None
+        return self.lend_terminal(command, "set $EDITOR")
+
+    def lend_terminal(
+        self, command: Sequence[str], hint: str, *, waits: bool = False
+    ) -> str | None:
+        """Let `command` have the terminal; says how it failed, if it did.
+
+        None if it could not be started: why, and `hint`, stands in the status line then. `waits`:
+        the learner says when what it has written is read.
+        """
+        from studykit.tui.terminal import lent_terminal
+
+        try:
+            with lent_terminal(self.app):
+                code = subprocess.run(command, check=False).returncode
+                if waits:
+                    with suppress(EOFError, KeyboardInterrupt):
+                        input("Enter goes back to studykit ")
+        except SuspendNotSupported:
+            self.warn("this terminal cannot be lent to another program")
+        except OSError as error:
+            self.warn(f"{clean(command[0])} cannot be started: {error.strerror} ({hint})")
         else:
             how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
             return f"{clean(Path(command[0]).name)} {how}" if code else ""

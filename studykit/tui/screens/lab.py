@@ -5,6 +5,7 @@ The screen only shows a `LabRun`; the run belongs to the app and goes on when th
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import ClassVar
 
@@ -71,6 +72,7 @@ class LabScreen(StagedScreen):
             reps,
             is_answered=is_answered,
             cost_of=lambda turned: self.services.cost_of(header, turned),
+            lacking=lambda turned: self.services.lacking(header, turned),
         )
         self._in_hand = run
         """What to show at first: a run that goes on, waits or has ended."""
@@ -141,6 +143,8 @@ class LabScreen(StagedScreen):
             return self._setup.can_set
         if action == "quick_look":
             return self._header.takes_budget
+        if action == "install":
+            return bool(self._setup.lacking)
         if action == "log":
             return self._lab_run is not None and self._lab_run.has_log
         if action == "change" and self.phase == "knobs":
@@ -361,6 +365,19 @@ class LabScreen(StagedScreen):
         else:
             wish = OpenLab(self, new, self._setup.knobs, is_instead=old.is_own)
             self.app.post_message(wish)
+
+    def action_install(self) -> None:
+        """Lend the terminal to the command that installs what the lab lacks, which asks first."""
+        course = str(self.services.course.root)
+        command = [sys.executable, "-m", "studykit", "--course", course, "models", "install"]
+        names = [model.name for model in self._setup.lacking]
+        trouble = self.lend_terminal([*command, *names], "is Python still there?", waits=True)
+        if trouble is None:
+            return
+        self._setup.look_for_models()
+        self.refresh_bindings()
+        left = [model.name for model in self._setup.lacking]
+        self.say(f"still not installed: {', '.join(left)}" if left else "✓ installed")
 
     def action_runs(self) -> None:
         from studykit.tui.screens.lab_runs import LabRunsScreen

@@ -11,6 +11,7 @@ from studykit.tui.screens.staged import MOVING_KEYS, STAGE_KEYS
 from studykit.tui.widgets.gauges import Phase
 
 LAB_KEYS: list[BindingType] = [
+    Binding("i", "install", "install", id="lab-install", tooltip="Install the model it lacks"),
     Binding("enter", "predict", "predict", id="lab-predict", tooltip="On to the prediction"),
     Binding("enter", "run", "run", id="lab-run", tooltip="Run the lab with these knobs"),
     Binding("s", "skip", "skip", id="lab-skip", tooltip="Run without predicting"),
@@ -55,6 +56,7 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "quick_look": ("knobs", "predict"),
     "defaults": ("knobs",),
     "own_value": ("knobs",),
+    "install": ("knobs", "predict", "outcome"),
     "change": ("knobs", "run", "outcome"),
     "cancel": ("run",),
     "again": ("outcome",),

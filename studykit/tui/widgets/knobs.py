@@ -94,7 +94,7 @@ class KnobRows(Widget):
             is_chosen = index == self.cursor
             lead = Content(f"{'▸' if is_chosen else ' '} {name}")
             lead = lead.pad_right(n_lead - lead.cell_length)
-            about = parse_inline(clean(self._header.knob_help.get(name, "")))
+            about = self._render_help(name)
             line = Line(about.stylize("$text-muted"))
             if is_beside and about.plain:
                 head = lead + offered
@@ -108,8 +108,22 @@ class KnobRows(Widget):
             blocks.append(block)
         return blocks
 
+    def _render_help(self, name: str) -> Content:
+        """What a knob is; of one that takes texts also which of how many it has."""
+        about = parse_inline(clean(self._header.knob_help.get(name, "")))
+        choices = self._choices(name)
+        if name not in self._header.text_knobs or len(choices) == 1:
+            return about
+        where = f"{choices.index(self.values[name]) + 1} of {len(choices)}"
+        return Content(" · ").join(part for part in (Content(where), about) if part.plain)
+
     def _render_values(self, name: str) -> Content:
-        """The values of a knob in order; the one that it has stands in brackets."""
+        """The values of a knob in order; the one that it has stands in brackets.
+
+        Of texts, for which there is no room in a line, only that one.
+        """
+        if name in self._header.text_knobs:
+            return Content.styled(f"[{_show(self.values[name])}]", "bold $text-accent")
         parts = [
             (f"[{_show(value)}]", "bold $text-accent")
             if value == self.values[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual import on
@@ -13,11 +13,12 @@ from textual.message import Message
 from textual.widgets import Input
 
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
+from studykit.course.models import ShelfModel
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import about_before, render_knobs
 from studykit.study.knob_values import describe, parse_knob, takes_own
 from studykit.study.prediction import build_bets, build_question
-from studykit.text import plural
+from studykit.text import plural, size_in_words
 from studykit.tui.messages import AnswerUnclear
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
@@ -52,17 +53,33 @@ class _OwnValue(HorizontalGroup):
     def on_mount(self) -> None:
         self.display = False
 
-    def ask(self, name: str, hint: str) -> None:
-        """Ask for the value of a knob; `hint` says what it may be."""
+    def ask(self, name: str, value: str, hint: str) -> None:
+        """Ask for the value of a knob; `hint` says what it may be.
+
+        `value` is there to be changed: it is marked, so that what is typed takes its place.
+        """
         self.query_one("#own-name", Static).update(f"    {name} = ")
         self.query_one("#own-hint", Static).update(Content.styled(hint, "$text-muted"))
         self.display = True
         field = self.query_one(AnswerInput)
-        field.value = ""
+        field.value = value
+        self.set_class(bool(value), "-text")
         field.focus()
+        field.select_all()
 
     def on_descendant_blur(self) -> None:
         self.display = False
+
+
+def _render_lack(models: Sequence[ShelfModel]) -> str:
+    """What a lab lacks, how to have it, and what there is without it."""
+    names = " and ".join(model.name for model in models)
+    size = size_in_words(sum(model.download_bytes for model in models))
+    what = f"model {names}, which is" if len(models) == 1 else f"models {names}, which are"
+    return (
+        f"The lab needs the {what} not installed: i installs, {size}. "
+        "Without, a run shows what is recorded."
+    )
 
 
 class LabSetup(VerticalScroll, can_focus=False):
@@ -82,9 +99,13 @@ class LabSetup(VerticalScroll, can_focus=False):
         *,
         is_answered: bool,
         cost_of: Callable[[Knobs], str],
+        lacking: Callable[[Knobs], Sequence[ShelfModel]],
     ) -> None:
         super().__init__()
         self._header = header
+        self._find_lacking = lacking
+        self.lacking: Sequence[ShelfModel] = ()
+        """The models that a run with these knobs needs and that are not installed."""
         self._cost_of = cost_of
         """How long a run with such knobs takes, in words."""
         self._card = card
@@ -184,8 +205,10 @@ class LabSetup(VerticalScroll, can_focus=False):
     def ask_value(self) -> None:
         """Let the knob under the cursor be given a value of one's own."""
         name = self._knobs.name_of(self._knobs.cursor)
-        hint = f"  {describe(self._header, name)}"
-        self.query_one(_OwnValue).ask(name, hint)
+        if name in self._header.text_knobs:  # as wide as the screen, with no room for a hint
+            self.query_one(_OwnValue).ask(name, str(self.knobs[name]), "")
+        else:
+            self.query_one(_OwnValue).ask(name, "", f"  {describe(self._header, name)}")
 
     @on(Input.Submitted)
     def _set_value(self, event: Input.Submitted) -> None:
@@ -226,10 +249,15 @@ class LabSetup(VerticalScroll, can_focus=False):
         self._bets.cursor = bet
         self._refresh()
 
+    def look_for_models(self) -> None:
+        """See what the lab lacks: something may have been installed."""
+        self.lacking = self._find_lacking(self.knobs)
+        self.query_one("#cost", Fitted).show(self._render_cost)
+
     def _refresh(self) -> None:
         self._bets.display = self.needs_prediction
         self.query_one("#ask", Fitted).show(self._render_ask)
-        self.query_one("#cost", Fitted).show(self._render_cost)
+        self.look_for_models()
         self.post_message(self.Changed())
 
     def _render_ask(self, width: int) -> Content:
@@ -264,6 +292,9 @@ class LabSetup(VerticalScroll, can_focus=False):
 
     def _render_cost(self, width: int) -> Content:
         header = self._header
+        if self.lacking:
+            told = _render_lack(self.lacking)
+            return hang(Content(""), Content.styled(told, "$text-warning"), width)
         cost = f"A run takes {plural(header.seeds, 'seed')}"
         default, here = self._cost_of(header.defaults), self._cost_of(self.knobs)
         if self.knobs != header.defaults and here != default:
