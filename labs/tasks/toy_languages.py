@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,30 @@ class MarkovLanguage:
             tokens[:, place] = torch.multinomial(after, 1, generator=generator)[:, 0]
         return tokens
 
+    def beliefs(self, tokens: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known of each token from those to its left, and from those on both sides.
+
+        Exact, by the forward-backward algorithm: no predictor does better. `tokens` and `hidden`
+        are (n_sequences, seq_len), and tokens are used where they are not hidden; both results
+        are probabilities, (n_sequences, seq_len, vocab_size).
+        """
+        vocab_size = len(self.transitions)
+        shown = torch.nn.functional.one_hot(tokens, vocab_size).double()
+        evidence = torch.where(hidden[..., None], 1.0, shown)
+        left, right = torch.empty_like(evidence), torch.ones_like(evidence)
+        left[:, 0] = self.stationary
+        for place in range(1, tokens.shape[1]):
+            left[:, place] = _shares(left[:, place - 1] * evidence[:, place - 1]) @ self.transitions
+        for place in range(tokens.shape[1] - 2, -1, -1):
+            after = right[:, place + 1] * evidence[:, place + 1]
+            right[:, place] = _shares(after @ self.transitions.T)
+        return left, _shares(left * right)
+
+
+def _shares(weights: Tensor) -> Tensor:
+    """Non-negative weights, scaled so that the last axis adds up to 1."""
+    return weights / weights.sum(dim=-1, keepdim=True)
+
 
 def build_markov_language(
     vocab_size: int, *, spread: float, generator: Generator
@@ -60,3 +85,17 @@ def build_markov_language(
     """
     logits = torch.randn(vocab_size, vocab_size, generator=generator, dtype=torch.double)
     return MarkovLanguage(torch.softmax(logits / spread, dim=1))
+
+
+def build_successor_language(
+    vocab_size: int, shares: Sequence[float], generator: Generator
+) -> MarkovLanguage:
+    """A random language in which each token has a few successors, with these probabilities.
+
+    Which tokens they are is drawn anew for each token; `shares` add up to 1.
+    """
+    successors = torch.rand(vocab_size, vocab_size, generator=generator).argsort(dim=1)
+    transitions = torch.zeros(vocab_size, vocab_size, dtype=torch.double)
+    shares_of_each = torch.tensor(shares, dtype=torch.double).expand(vocab_size, -1)
+    transitions.scatter_(1, successors[:, : len(shares)], shares_of_each)
+    return MarkovLanguage(transitions)
