@@ -149,7 +149,7 @@ def of_each_sequence(model: nn.Module, sequences: Batch) -> Tensor:
         return each / (HIDDEN * SEQ_LEN)
 
     gradient = vmap(grad(loss), in_dims=(None, 0, 0))
-    parts = zip(*(tokens.split(128) for tokens in sequences), strict=True)
+    parts = zip(*(torch.split(tokens, 128) for tokens in sequences), strict=True)
     rows = [
         torch.cat([value.flatten(1) for value in gradient(parameters, *part).values()], dim=1)
         for part in parts
@@ -175,7 +175,7 @@ def gain(model: nn.Module, gradients: Tensor, batch_size: int, judged: Batch) ->
 
     try:
         here, gains = loss_at(start), []
-        for batch in gradients.split(batch_size)[:N_DIRECTIONS]:
+        for batch in torch.split(gradients, batch_size)[:N_DIRECTIONS]:
             direction = batch.mean(dim=0)
             losses = [loss_at(start - step * direction) for step in STEP_SIZES]
             gains.append(max(0.0, here - min(losses)))

@@ -154,7 +154,8 @@ def run(*, n_tokens: int, seed: int, device: str, budget: float = 1.0) -> Iterat
         right = share_right(judges[name], held_out)
         yield Measurement(f"right_{name}", right, "", f"right, {arm.label}")
     # Alone in its sequence, [CLS] attends to itself only, in every layer.
-    alone = Inputs(*(part[:, :1] for part in held_out[:3]), held_out.answers)
+    unmarked, separated, segments = (part[:, :1] for part in held_out[:3])
+    alone = Inputs(unmarked, separated, segments, held_out.answers)
     severed = share_right(judges["sep"], alone)
     yield Measurement("severed", severed, "", "right, [SEP], [CLS] sees no other token")
     yield where_cls_looks(judges["sep"], held_out)

@@ -103,7 +103,7 @@ class MaskedCorpus:
         order = generator(self.seed, "probe")
         for inputs, targets in self.epochs():
             places = torch.randperm(len(inputs), generator=order).to(inputs.device)
-            for chosen in places.split(batch_size):
+            for chosen in torch.split(places, batch_size):
                 yield inputs[chosen], targets[chosen]
 
 
