@@ -45,12 +45,14 @@ CLAIMS = {
     "early": "Before training a batch of 16 is enough: its best step lowers the loss by at least "
     "60 % of what the mean gradient of 2,048 sequences achieves.",
     "late": "After training it is not: the best step along a batch of 16 achieves at most 50 %.",
+    "still_enough": "After training, too, a batch of 16 achieves more than 50 %.",
 }
 HOLDS_IF = {
     "inverse": "-1.15 < slope_before < -0.85 and -1.15 < slope_after < -0.85",
     "grows": "noise_scale_after >= 5 * noise_scale_before",
     "early": "gain_16_before >= 0.6 * gain_2048_before",
     "late": "gain_16_after <= 0.5 * gain_2048_after",
+    "still_enough": "gain_16_after > 0.5 * gain_2048_after",
 }
 KNOBS = {"n_steps": (100, 20, 400)}
 KNOB_HELP = {"n_steps": "training steps between the two measurements, 32 sequences each"}

@@ -49,12 +49,14 @@ CLAIMS = {
     "losses differ by at most 0.35 nats, elsewhere by more than 0.4.",
     "more_targets": "Asked for the next token at every position, a causal model needs at most half "
     "the steps to come within 0.25 nats of its floor.",
+    "no_faster": "Asked for the next token at every position, it needs more than half of the steps.",
 }
 HOLDS_IF = {
     "beyond": "loss_both <= floor_left - 0.3",
     "at_floor": "loss_left <= floor_left + 0.2",
     "last": "abs(last_left - last_both) <= 0.35 and elsewhere_left - elsewhere_both > 0.4",
     "more_targets": "steps_next <= steps_left / 2",
+    "no_faster": "steps_next > steps_left / 2",
 }
 KNOBS = {"hidden": (0.2, 0.05, 0.4, 0.8)}
 KNOB_HELP = {"hidden": "share of the tokens that are hidden; BERT hides 0.15"}

@@ -47,6 +47,7 @@ CLAIMS = {
     "right, without both no more than 3 points above what places alone allow.",
     "needs_places": "Without positions [SEP] is worth nothing, at most 60 % are right; segments "
     "are worth as much as before, at least 97 %.",
+    "set_enough": "Without positions [SEP] is worth as much as with them, at least 97 % are right.",
     "severed": "A [CLS] that sees no other token answers at chance: at most 56 % are right.",
     "anyone": "An ordinary token collects as well as [CLS]: with the answer read from it at least "
     "97 % are right.",
@@ -54,6 +55,7 @@ CLAIMS = {
 HOLDS_IF = {
     "either": "min(right_sep, right_segments) >= 0.97 and right_none <= best_unmarked + 0.03",
     "needs_places": "right_sep_set <= 0.6 and right_segments_set >= 0.97",
+    "set_enough": "right_sep_set >= 0.97",
     "severed": "severed <= 0.56 if right_sep >= 0.97 else unknown",
     "anyone": "right_ordinary >= 0.97",
 }

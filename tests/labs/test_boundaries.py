@@ -9,6 +9,7 @@ from labs.kit.budget import generator
 from labs.tasks.two_parts import VOCAB_SIZE, Inputs, TwoParts
 from labs.transformer import TransformerConfig
 from labs.transformer.interventions import skipped
+from labs.transformer.model import Block
 
 TASK = TwoParts(9)
 CONFIG = TransformerConfig(
@@ -60,6 +61,7 @@ def test_the_answer_is_read_where_the_arm_says() -> None:
         judge = Judge(ARMS[arm], CONFIG, generator(0, "weights"))
         with ExitStack() as cut:
             for block in judge.stack.blocks:  # now no token knows of any other
+                assert isinstance(block, Block)
                 cut.enter_context(skipped(block, "attention"))
             plain, other, own = (
                 judge(inputs.unmarked, tokens, inputs.segments)
