@@ -47,7 +47,7 @@ CLAIMS = {
     "right, without both no more than 3 points above what places alone allow.",
     "needs_places": "Without positions [SEP] is worth nothing, at most 60 % are right; segments "
     "are worth as much as before, at least 97 %.",
-    "set_enough": "Without positions [SEP] is worth as much as before: at least 97 % are right.",
+    "set_enough": "Without positions [SEP] is worth as much as before, at least 97 % right.",
     "severed": "A [CLS] that sees no other token answers at chance: at most 56 % are right.",
     "anyone": "An ordinary token collects as well as [CLS]: with the answer read from it at least "
     "97 % are right.",
