@@ -49,7 +49,7 @@ CLAIMS = {
     "losses differ by at most 0.35 nats, elsewhere by more than 0.4.",
     "more_targets": "Asked for the next token at every position, a causal model needs at most half "
     "the steps to come within 0.25 nats of its floor.",
-    "no_faster": "Asked for the next token at every position, it needs more than half of the steps.",
+    "no_faster": "Asked for the next token at every position, it needs more than half the steps.",
 }
 HOLDS_IF = {
     "beyond": "loss_both <= floor_left - 0.3",
