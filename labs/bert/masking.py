@@ -43,15 +43,12 @@ CLAIMS = {
     "ten_enough": "Ten masks, each seen 12 times, end less than 0.4 nats above new masks.",
     "many_masks": "Thirty masks, each seen 4 times as BERT's were, come within 0.5 nats of new "
     "ones, and lie below ten masks.",
-    "upside_down": "The training losses stand in the opposite order: the more masks, the higher "
-    "the loss in training and the lower on held-out sequences.",
 }
 HOLDS_IF = {
     "by_heart": "train_1 <= 0.05 and loss_1 > uniform",
     "few_masks": "loss_10 >= loss_new + 0.4",
     "ten_enough": "loss_10 < loss_new + 0.4",
     "many_masks": "loss_30 <= loss_new + 0.5 and loss_30 < loss_10",
-    "upside_down": "train_1 < train_10 < train_30 and loss_1 > loss_10 > loss_30",
 }
 KNOBS = {"n_sequences": (64, 16, 256)}
 KNOB_HELP = {"n_sequences": "sequences that the models are trained on; the steps stay the same"}
