@@ -29,6 +29,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+from labs.kit.budget import one_thread
 from labs.models import load_encoder
 from labs.tasks.passages import SOURCE, passages
 from studykit.lab.events import Event, Measurement, Progress, Table
@@ -38,28 +39,30 @@ POINTS = ("2.4.3", "2.4.5")
 NEEDS = ("model:minilm",)
 CLAIMS = {
     "topic": "Against sentences of other texts the cosine of two sentence vectors tells at least "
-    "85 % of the pairs, without training for it and without a sense of order.",
-    "words": "Shared words alone tell at least 65 %.",
-    "same_text": "Against sentences of the same text the cosine tells at most 70 %.",
-    "still_told": "Against sentences of the same text, too, the cosine tells more than 70 %.",
+    "70 % of the pairs, without training for it and without a sense of order.",
+    "words": "Shared words alone tell at least 60 %.",
+    "same_text": "Against sentences of the same text the cosine tells at most 75 %, and at least "
+    "10 points less.",
+    "still_told": "Against sentences of the same text, too, the cosine tells more than 75 %.",
 }
 HOLDS_IF = {
-    "topic": "auc_cosine_other >= 0.85",
-    "words": "auc_words_other >= 0.65",
-    "same_text": "auc_cosine_same <= 0.7",
-    "still_told": "auc_cosine_same > 0.7",
+    "topic": "auc_cosine_other >= 0.7",
+    "words": "auc_words_other >= 0.6",
+    "same_text": "auc_cosine_same <= 0.75 and auc_cosine_same <= auc_cosine_other - 0.1",
+    "still_told": "auc_cosine_same > 0.75",
 }
 KNOBS = {"apart": (2, 3, 4)}
 KNOB_HELP = {"apart": "sentences between the two of a false pair from one text, at least"}
 SEEDS = 3
 SECONDS = {"cpu": 8}
 LITERATURE = {
-    "topic": "BERT's next-sentence task is solved to 97-98 % in pre-training by its authors' "
-    "account; ALBERT's copy of it reaches 90.5 % and tells sentence order in 52.0 % (Lan et al. "
-    "2020, Table 5).",
+    "topic": "A model trained on next-sentence prediction gets 90.5 % of it right, and tells the "
+    "order of two sentences in 52.0 %, where chance is 50 (Lan et al. 2020, Table 5).",
 }
 
-N_TEXTS = 80
+N_PAIRS = 80
+PER_TEXT = 4
+"""Pairs taken from one docstring at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +75,18 @@ class Pairs:
     same: list[str]
 
 
+@one_thread
 def run(*, apart: int, seed: int, device: str) -> Iterator[Event]:
     """Two scores that know nothing of order, against easy and against hard negatives."""
     yield Measurement("chance", 0.5, "", "guessing", yardstick=True)
     yield Progress(0, 2, "reading docstrings")
-    pairs = draw(seed, apart, N_TEXTS)
+    pairs = draw(seed, apart, N_PAIRS)
     yield Progress(1, 2, "comparing sentences")
     encoder = load_encoder("minilm", device)
     first, *seconds = (
         encoder.embed(part) for part in (pairs.first, pairs.following, pairs.other, pairs.same)
     )
-    cosines = [(first * second).sum(dim=-1) for second in seconds]  # (n_texts,) each
+    cosines = [(first * second).sum(dim=-1) for second in seconds]  # (n_pairs,) each
     overlaps = [
         torch.tensor([overlap(a, b) for a, b in zip(pairs.first, second, strict=True)])
         for second in (pairs.following, pairs.other, pairs.same)
@@ -105,29 +109,30 @@ def run(*, apart: int, seed: int, device: str) -> Iterator[Event]:
     yield Table(f"Two examples from {SOURCE}", columns, rows)
 
 
-def draw(seed: int, apart: int, n_texts: int) -> Pairs:
-    """One set of sentences from each of `n_texts` docstrings that are long enough."""
+def draw(seed: int, apart: int, n_pairs: int) -> Pairs:
+    """Pairs of neighbours from docstrings that are long enough, with their false partners."""
     dice = Random(seed)
     found: list[tuple[str, str, str]] = []
-    for text in passages(seed, min_characters=300):
+    for text in passages(seed, min_characters=800):
         sentences = sentences_of(text)
         # The first sentence of a docstring has a style of its own.
         places = [n for n in range(1, len(sentences) - 1) if far_from(n, sentences, apart)]
-        if places:
-            place = dice.choice(places)
+        for place in dice.sample(places, min(PER_TEXT, len(places))):
             away = dice.choice(far_from(place, sentences, apart))
             found.append((sentences[place], sentences[place + 1], sentences[away]))
-        if len(found) == n_texts:
+        if len(found) >= n_pairs:
             break
-    first, following, same = (list(part) for part in zip(*found, strict=True))
-    return Pairs(first, following, following[1:] + following[:1], same)
+    first, following, same = (list(part) for part in zip(*found[:n_pairs], strict=True))
+    # PER_TEXT places on, each second sentence is one of another text.
+    return Pairs(first, following, following[PER_TEXT:] + following[:PER_TEXT], same)
 
 
 def sentences_of(text: str) -> list[str]:
-    """The sentences of a docstring's paragraphs, of at least five words."""
+    """The sentences of a docstring's paragraphs, of 5 to 25 words."""
     flat = (re.sub(r"\s+", " ", paragraph) for paragraph in text.split("\n\n"))
     parts = (part for paragraph in flat for part in re.split(r"(?<=[.!?]) (?=[A-Z])", paragraph))
-    return [part for part in parts if len(words(part)) >= 5 and part.rstrip()[-1:] in ".!?"]
+    whole = (part.strip() for part in parts if part.rstrip()[-1:] in ".!?")
+    return [part for part in whole if len(words(part)) >= 5 and len(part.split()) <= 25]
 
 
 def far_from(place: int, sentences: list[str], apart: int) -> list[int]:
