@@ -32,6 +32,7 @@ from torch.nn import functional as F
 from labs.kit.budget import one_thread
 from labs.models import SentenceEncoder, load_encoder
 from labs.models.sentence_encoder import pool
+from labs.models.word_piece import WordPieceTokenizer
 from labs.tasks.passages import passages
 from labs.transformer.interventions import positions_replaced, self_attentions
 from labs.transformer.probes import attention_maps
@@ -104,7 +105,7 @@ def run(*, sentence: str, head: str, seed: int, device: str) -> Iterator[Event]:
     even = float((1 / visible.sum(dim=1)).mean())
     yield Measurement("share_even", even, "", "even share of a token", yardstick=True)
 
-    is_sep = tokens == encoder.tokenizer.sep
+    is_sep = tokens == word_pieces(encoder).sep
     of_cls = shares(encoder, tokens, visible, 0)
     of_sep = shares(encoder, tokens, visible, is_sep)
     without = tokens[:, 1:], visible[:, 1:]
@@ -141,7 +142,7 @@ def maps_of(encoder: SentenceEncoder, sentence: str, head: str) -> Iterator[Even
     """The attention of one sentence, layer by layer, and what each head gives to [CLS]."""
     tokens, _ = encoder.batch([sentence])
     tokens = tokens[:, :LONGEST]
-    names = [encoder.tokenizer.tokens[token] for token in tokens[0].tolist()]
+    names = [word_pieces(encoder).tokens[token] for token in tokens[0].tolist()]
     maps = torch.stack(attention_maps(encoder.model, tokens))[:, 0]  # (layers, heads, query, key)
     chosen = maps.mean(dim=1) if head == "mean" else maps[:, int(head) - 1]
     what = "mean of the heads" if head == "mean" else f"head {head}"
@@ -151,6 +152,12 @@ def maps_of(encoder: SentenceEncoder, sentence: str, head: str) -> Iterator[Even
     heads = [str(number) for number in range(1, maps.shape[1] + 1)]
     to_cls = maps[..., 0].mean(dim=-1).tolist()  # (layers, heads)
     yield HeatMap("What each head gives to [CLS], your sentence", layers, heads, to_cls, "share")
+
+
+def word_pieces(encoder: SentenceEncoder) -> WordPieceTokenizer:
+    """MiniLM's tokenizer."""
+    assert isinstance(encoder.tokenizer, WordPieceTokenizer)
+    return encoder.tokenizer
 
 
 def shares(
