@@ -76,13 +76,13 @@ class Pairs:
 
 
 @one_thread
-def run(*, apart: int, seed: int, device: str) -> Iterator[Event]:
+def run(*, apart: int, model: str, seed: int, device: str) -> Iterator[Event]:
     """Two scores that know nothing of order, against easy and against hard negatives."""
     yield Measurement("chance", 0.5, "", "guessing", yardstick=True)
     yield Progress(0, 2, "reading docstrings")
     pairs = draw(seed, apart, N_PAIRS)
     yield Progress(1, 2, "comparing sentences")
-    encoder = load_encoder("minilm", device)
+    encoder = load_encoder(model, device)
     first, *seconds = (
         encoder.embed(part) for part in (pairs.first, pairs.following, pairs.other, pairs.same)
     )

@@ -7,9 +7,10 @@ attention sink. The lab tests that reading on passages, another set for each see
 values of [CLS] away, then hides [CLS] from the others, each beside an ordinary token; and it runs
 sentences without [CLS], with positions from 0 and from 1, to see who takes over.
 
-How to read it. Shares are means over heads and tokens; an even share is 1 / length. A cosine of 1
-means that the vector of the sentence, the mean of all its tokens, stays the same. The maps show
-your sentence, a row for each token that looks; turn `head` to see one head instead of the mean.
+How to read it. Shares are means over tokens, heads and all layers but the first and the last; an
+even share is 1 / length. A cosine of 1 means that the vector of the sentence, the mean of all its
+tokens, stays the same. The maps show your sentence, a row for each token that looks; turn `head`
+to see one head instead of the mean.
 
 What the literature reports. In BERT-base over half of the attention goes to [SEP] in layers 6 to
 10, early heads look at [CLS] and deep ones at punctuation (Clark et al. 2019, Section 3.2; inputs
@@ -32,7 +33,6 @@ from torch.nn import functional as F
 from labs.kit.budget import one_thread
 from labs.models import SentenceEncoder, load_encoder
 from labs.models.sentence_encoder import pool
-from labs.models.word_piece import WordPieceTokenizer
 from labs.tasks.passages import passages
 from labs.transformer.interventions import positions_replaced, self_attentions
 from labs.transformer.probes import attention_maps
@@ -42,15 +42,13 @@ QUESTION = "Why does so much attention go to [CLS]?"
 POINTS = ("2.2.1", "2.2.3")
 NEEDS = ("model:minilm",)
 CLAIMS = {
-    "sink": "[CLS] gets at least 35 % of the attention in layers 2 to 5 of this model, [SEP] at "
-    "most 10 %.",
+    "sink": "[CLS] gets at least 35 % of the attention, [SEP] at most 10 %.",
     "empty": "Hardly anything is taken from it: with the values of [CLS] set to zero in all layers "
     "the sentence's vector keeps a cosine of at least 0.98, more than with those of a word.",
     "needed": "As a place to put weight it is needed: hidden from all tokens it costs far more, a "
     "cosine of at most 0.8, than a word that is hidden, at least 0.9.",
-    "heir": "Without [CLS] the first word is the sink: it gets at least 35 % in layers 2 to 5.",
-    "no_heir": "Without [CLS] no other token gets as much as 35 % in layers 2 to 5, neither the "
-    "first word nor [SEP].",
+    "heir": "Without [CLS] the first word is the sink: it gets at least 35 %.",
+    "no_heir": "Without [CLS] neither the first word nor [SEP] gets as much as 35 %.",
     "by_place": "The first word is the heir for its position: with positions that begin at 1 it "
     "gets at most 15 %.",
 }
@@ -85,33 +83,31 @@ LITERATURE = {
 N_PASSAGES = 40
 LONGEST = 32
 """Tokens of a passage that are read."""
-DEEP = slice(1, 5)
-"""Layers 2 to 5, between those that read words and the one that writes the sentence vector."""
 WORD = 3
 """Place of the ordinary token that [CLS] is compared with."""
 
 
 @one_thread
 @torch.no_grad()
-def run(*, sentence: str, head: str, seed: int, device: str) -> Iterator[Event]:
+def run(*, sentence: str, head: str, model: str, seed: int, device: str) -> Iterator[Event]:
     """Who gets the attention, with and without [CLS], and what the sentence vector loses."""
-    encoder = load_encoder("minilm", device)
-    model = encoder.model
+    encoder = load_encoder(model, device)
+    stack = encoder.model
     yield from maps_of(encoder, sentence, head)
     yield Progress(1, 3, "reading passages")
     texts = (text.split("\n\n")[0] for text in passages(seed, min_characters=60))
     tokens, visible = (part[:, :LONGEST] for part in encoder.batch(list(islice(texts, N_PASSAGES))))
-    plain = pool(model(tokens, visible=visible), visible)  # (n_passages, d_model)
+    plain = pool(stack(tokens, visible=visible), visible)  # (n_passages, d_model)
     even = float((1 / visible.sum(dim=1)).mean())
     yield Measurement("share_even", even, "", "even share of a token", yardstick=True)
 
-    is_sep = tokens == word_pieces(encoder).sep
+    is_sep = tokens == encoder.end
     of_cls = shares(encoder, tokens, visible, 0)
     of_sep = shares(encoder, tokens, visible, is_sep)
     without = tokens[:, 1:], visible[:, 1:]
     of_heir = shares(encoder, *without, 0)
     from_one = torch.arange(1, LONGEST, device=device)
-    with positions_replaced(model, from_one[: without[0].shape[1]]):
+    with positions_replaced(stack, from_one[: without[0].shape[1]]):
         of_moved = shares(encoder, *without, 0)
     of_heir_sep = shares(encoder, *without, is_sep[:, 1:])
     for name, label, by_layer in (
@@ -123,8 +119,9 @@ def run(*, sentence: str, head: str, seed: int, device: str) -> Iterator[Event]:
     ):
         layers = list(range(1, len(by_layer) + 1))
         yield Curve("Share of the attention", label, layers, by_layer, "layer")
-        mean = sum(by_layer[DEEP]) / len(by_layer[DEEP])
-        yield Measurement(f"share_{name}", mean, "", f"share of attention, layers 2-5, {label}")
+        inner = by_layer[1:-1]
+        mean = sum(inner) / len(inner)
+        yield Measurement(f"share_{name}", mean, "", f"share of attention, {label}")
 
     yield Progress(2, 3, "taking parts away")
     for name, label, change, seen in (
@@ -142,7 +139,7 @@ def maps_of(encoder: SentenceEncoder, sentence: str, head: str) -> Iterator[Even
     """The attention of one sentence, layer by layer, and what each head gives to [CLS]."""
     tokens, _ = encoder.batch([sentence])
     tokens = tokens[:, :LONGEST]
-    names = [word_pieces(encoder).tokens[token] for token in tokens[0].tolist()]
+    names = encoder.tokenizer.pieces(tokens[0].tolist())
     maps = torch.stack(attention_maps(encoder.model, tokens))[:, 0]  # (layers, heads, query, key)
     chosen = maps.mean(dim=1) if head == "mean" else maps[:, int(head) - 1]
     what = "mean of the heads" if head == "mean" else f"head {head}"
@@ -152,12 +149,6 @@ def maps_of(encoder: SentenceEncoder, sentence: str, head: str) -> Iterator[Even
     heads = [str(number) for number in range(1, maps.shape[1] + 1)]
     to_cls = maps[..., 0].mean(dim=-1).tolist()  # (layers, heads)
     yield HeatMap("What each head gives to [CLS], your sentence", layers, heads, to_cls, "share")
-
-
-def word_pieces(encoder: SentenceEncoder) -> WordPieceTokenizer:
-    """MiniLM's tokenizer."""
-    assert isinstance(encoder.tokenizer, WordPieceTokenizer)
-    return encoder.tokenizer
 
 
 def shares(

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import torch
+
+from labs.bert.sink_tokens import changed, unseen, values_zeroed
+from labs.kit.budget import generator
+from labs.models import SentenceEncoder
+from labs.models.word_piece import SPECIAL, WordPieceTokenizer
+from labs.transformer import Transformer, TransformerConfig
+
+CONFIG = TransformerConfig(vocab_size=9, seq_len=6, d_model=16, d_ff=16, kind="encoder")
+PIECES = WordPieceTokenizer([*SPECIAL, *"abcd"])
+ENCODER = SentenceEncoder(
+    "toy", Transformer(CONFIG, generator(0, "weights")), PIECES, PIECES.cls, PIECES.sep, PIECES.pad
+)
+TOKENS = torch.randint(5, 9, (2, 6), generator=generator(0, "probe"))
+ALL = torch.ones_like(TOKENS, dtype=torch.bool)
+
+
+def test_without_values_a_token_is_looked_at_and_nothing_comes_of_it() -> None:
+    attention = ENCODER.model.blocks[0].get_submodule("attention")
+    resid = ENCODER.model.embedded(TOKENS)
+    plain = attention(resid)
+    with values_zeroed(ENCODER, 2):
+        emptied = attention(resid)
+        value = attention.get_submodule("value")(resid)
+    assert (value[:, 2] == 0).all() and (value[:, [0, 1, 3, 4, 5]] != 0).any()
+    assert not torch.allclose(plain, emptied)
+    assert torch.equal(plain, attention(resid))
+
+
+def test_a_hidden_place_matters_to_no_other() -> None:
+    seen = unseen(ALL, 2)
+    assert ALL.all() and not seen[:, 2].any() and seen.sum() == ALL.sum() - len(ALL)
+    other = TOKENS.clone()
+    other[:, 2] = (other[:, 2] - 4) % 5
+    plain, moved = (
+        changed(ENCODER, tokens, seen, values_zeroed(ENCODER, 0)) for tokens in (TOKENS, other)
+    )
+    kept = [0, 1, 3, 4, 5]
+    torch.testing.assert_close(plain[:, kept], moved[:, kept])
+    assert not torch.allclose(plain[:, 2], moved[:, 2])
