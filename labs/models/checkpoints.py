@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Generator, Tensor
 
 from labs.models.errors import ModelError, quote
@@ -160,7 +161,7 @@ def _bert_like(
     def parameters() -> Parameters:
         embeddings = f"{prefix}embeddings"
         yield "embed.weight", stored.take(f"{embeddings}.word_embeddings.weight")
-        table = stored.take(f"{embeddings}.position_embeddings.weight")
+        table = stored.take(f"{embeddings}.position_embeddings.weight", 2)
         yield "positions.table", table[first_place:]
         yield "segments.weight", stored.take(f"{embeddings}.token_type_embeddings.weight")
         yield from _norm(stored, f"{embeddings}.LayerNorm", "embedding_norm")
@@ -213,8 +214,9 @@ def _gpt2(facts: Facts, stored: Stored) -> Stack:
 
     def transposed(theirs: str, *ours: str) -> Parameters:
         """Matrices that are stored as (inputs, outputs), one of ours beside the other."""
-        weight, bias = stored.take(f"{theirs}.weight"), stored.take(f"{theirs}.bias")
-        parts = zip(ours, weight.t().chunk(len(ours)), bias.chunk(len(ours)), strict=True)
+        weight, bias = stored.take(f"{theirs}.weight", 2), stored.take(f"{theirs}.bias", 1)
+        n_rows = -(-len(bias) // len(ours))
+        parts = zip(ours, torch.split(weight.t(), n_rows), torch.split(bias, n_rows), strict=True)
         for name, rows, numbers in parts:
             yield f"{name}.weight", rows.contiguous()
             yield f"{name}.bias", numbers.clone()

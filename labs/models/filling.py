@@ -34,12 +34,18 @@ class Stored:
     def __contains__(self, name: str) -> bool:
         return name in self._left
 
-    def take(self, name: str) -> Tensor:
-        """The tensor of this name; `ModelError` if there is none."""
+    def take(self, name: str, n_axes: int | None = None) -> Tensor:
+        """The tensor of this name; `ModelError` if there is none, or not with so many axes."""
         if name not in self._left:
             raise ModelError(f"{self.path}: lacks tensor {quote(name)}; give a whole model")
         del self._left[name]
-        return self._read(name)
+        tensor = self._read(name)
+        if n_axes is not None and tensor.dim() != n_axes:
+            raise ModelError(
+                f"{self.path}: tensor {quote(name)} has {tensor.dim()} axes and not {n_axes}; "
+                "give an unchanged model"
+            )
+        return tensor
 
     def ignore(self, pattern: str) -> None:
         """Leave out what carries no weights, all that matches this regular expression."""
@@ -57,7 +63,7 @@ class Stored:
 def fill(
     build: Callable[[TransformerConfig, Generator], AnyModel],
     config: TransformerConfig,
-    parameters: Iterable[tuple[str, Tensor]],
+    parameters: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]],
     stored: Stored,
 ) -> AnyModel:
     """The model of `config` with these parameters, by name; to be used, not to be trained.
@@ -66,8 +72,8 @@ def fill(
     is built for a config of more numbers than `stored` has.
     """
     _require_plausible(config, stored)
-    model = blank(build, config)
     try:
+        model = blank(build, config)
         loading.fill(model, dict(parameters))
     except ValueError as error:
         message = f"{stored.path}: {error}; give files that belong together"

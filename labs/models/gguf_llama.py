@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from labs.models.byte_pair import BytePairTokenizer
 from labs.models.errors import ModelError, quote
 from labs.models.filling import LONGEST_TEXT, Stored, fill
 from labs.models.gguf_file import GgufFile
+from labs.models.packed import PackedEmbedding, pack
 from labs.transformer import Transformer, TransformerConfig
 
 Fact = TypeVar("Fact", int, float, str)
@@ -34,18 +36,35 @@ PARTS = {
 """The tensors of a layer, by llama.cpp's names and by ours."""
 
 
-def build_llama(file: GgufFile) -> Transformer:
+def build_llama(file: GgufFile, *, packed: bool = False) -> Transformer:
     """The model in a GGUF file.
+
+    `packed`: its matrices stay as they are stored, in the file's memory, and are unpacked one by
+    one whenever they are used.
 
     Raises `ModelError` if it is of another architecture, or of a variant that is not offered.
     """
     config = _config(file)
     sizes = {name: math.prod(place.shape) for name, place in file.places.items()}
-    stored = Stored(file.file.path, sizes, file.tensor)
+    stored = Stored(file.file.path, sizes, partial(_stored_rows, file) if packed else file.tensor)
     stored.ignore(r"rope_freqs\.weight")
-    model = fill(Transformer, config, _parameters(config, stored), stored)
+    parameters = dict(_parameters(config, stored))
     stored.require_empty()
-    return model
+    if not packed:
+        return fill(Transformer, config, parameters, stored)
+
+    def build(config: TransformerConfig, generator: Generator) -> Transformer:
+        model = Transformer(config, generator)
+        for theirs, ours in _names(config):
+            layer, _, part = ours.rpartition(".")
+            if part == "weight":
+                pack(model, layer, parameters.pop(ours), file.places[theirs].kind)
+        if config.unembedding == "tied":
+            assert isinstance(model.embed, PackedEmbedding)
+            pack(model, "unembed", model.embed.rows, model.embed.kind)
+        return model
+
+    return fill(build, config, parameters, stored)
 
 
 def build_tokenizer(file: GgufFile) -> BytePairTokenizer:
@@ -118,25 +137,39 @@ def _config(file: GgufFile) -> TransformerConfig:
     return config
 
 
-def _parameters(config: TransformerConfig, stored: Stored) -> Iterator[tuple[str, Tensor]]:
-    yield "embed.weight", stored.take("token_embd.weight")
+def _names(config: TransformerConfig) -> Iterator[tuple[str, str]]:
+    """The tensors by their name and by ours."""
+    yield "token_embd.weight", "embed.weight"
     for layer in range(config.n_layers):
         for theirs, ours in PARTS.items():
-            tensor = stored.take(f"blk.{layer}.{theirs}.weight")
-            if theirs in ("attn_q", "attn_k"):
-                tensor = half_split(tensor, config.head_dim)
-            yield f"blocks.{layer}.{ours}", tensor
-    yield "final_norm.gain", stored.take("output_norm.weight")
+            yield f"blk.{layer}.{theirs}.weight", f"blocks.{layer}.{ours}"
+    yield "output_norm.weight", "final_norm.gain"
     if config.unembedding == "own":
-        yield "unembed.weight", stored.take("output.weight")
+        yield "output.weight", "unembed.weight"
+
+
+def _parameters(config: TransformerConfig, stored: Stored) -> Iterator[tuple[str, Tensor]]:
+    for theirs, ours in _names(config):
+        tensor = stored.take(theirs, n_axes=2 if ours.endswith(".weight") else 1)
+        if ours.endswith((".query.weight", ".key.weight")):
+            tensor = half_split(tensor, config.head_dim)
+        yield ours, tensor
+
+
+def _stored_rows(file: GgufFile, name: str) -> Tensor:
+    """A matrix as the bytes of its rows, (n_rows, bytes of a row); a vector as its numbers."""
+    place = file.places[name]
+    if len(place.shape) < 2:
+        return file.tensor(name)
+    return file.stored(name).view(*place.shape[:-1], -1)
 
 
 def half_split(weight: Tensor, head_dim: int) -> Tensor:
-    """Rows of a query or key matrix in the order of our rotation.
+    """Rows of a query or key matrix in the order of our rotation; they may still be packed.
 
     llama.cpp turns the rows 2i and 2i + 1 of a head together, ours i and i + head_dim / 2.
     """
-    # (n_heads · head_dim, d_model)
+    # (n_heads · head_dim, n_columns)
     if len(weight) % head_dim:
         return weight  # of a wrong shape, which is told where it is given its place
     return weight.view(-1, head_dim // 2, 2, weight.shape[-1]).transpose(1, 2).reshape(weight.shape)
