@@ -128,6 +128,48 @@ def test_columns_show_what_tells_them_apart() -> None:
     assert [label.strip() for label in wide.head(0)] == ["transformer", "a token"]
 
 
+TOKENS = [
+    *("[CLS]", "the", "animal", "didn", "'", "t", "cross", "the", "street", "because", "it"),
+    *("was", "too", "tired", ".", "[SEP]"),
+]
+
+
+def attention(tokens: list[str]) -> HeatMap:
+    """Every token looks at itself."""
+    values: list[list[float | None]] = [
+        [float(row == column) for column in range(len(tokens))] for row in range(len(tokens))
+    ]
+    return heat_map(values, tokens, tokens)
+
+
+def test_words_above_narrow_cells_share_lines() -> None:
+    """Each is read in full, and ends where its cells' digits do."""
+    laid_out = grid(attention(TOKENS))
+
+    assert (laid_out.cell_width, laid_out.n_lines) == (4, 2)
+    lines = [laid_out.staggered(0, line) for line in range(2)]
+    for n, token in enumerate(TOKENS):
+        line = lines[n % 2]
+        at = line.index((token, n))
+        end = sum(cell_len(text) for text, _ in line[: at + 1])
+        assert end == laid_out.label_width + 1 + (n + 1) * 4 - laid_out.pad
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=30), st.integers(8, 100))
+def test_no_label_pushes_another_aside(labels: list[str], width: int) -> None:
+    """Whatever its length: every label ends at its own column, and a blank stands before it."""
+    laid_out = grid(heat_map([[0.5] * len(labels)], ["a"], labels), width)
+
+    for line in range(laid_out.n_lines) if laid_out.n_lines > 1 else ():
+        parts = laid_out.staggered(0, line)
+        at = 0
+        for k, (text, n) in enumerate(parts):
+            at += cell_len(text)
+            if n >= 0:
+                assert at == laid_out.label_width + 1 + (n + 1) * laid_out.cell_width - laid_out.pad
+                assert n == line or parts[k - 1][0]
+
+
 def test_labels_of_rows_take_the_room_that_columns_leave() -> None:
     """Cut to a quarter of the width, two tiles that differ in their stages read alike."""
     rows = [f"128 × 128, 4 warps, {n} stages" for n in (1, 2)]
@@ -232,6 +274,24 @@ async def test_a_click_puts_the_cursor_on_its_cell() -> None:
                 await pilot.click(offset=(text_of(app).splitlines()[row].index(text), row))
                 await pilot.pause()
                 assert f"  0.{text}0" in text_of(app)
+
+
+async def test_the_labels_of_a_sentence_are_read_in_full() -> None:
+    """In as many lines as they take, unless the map is low; a click finds its cell all the same."""
+    app = MapApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.query_one(HeatMapView).show(HeatMapFigure(attention(TOKENS)))
+        await pilot.pause()
+        head = text_of(app).splitlines()[1:3]
+        assert head[0].split() == TOKENS[::2]
+        assert head[1].split() == TOKENS[1::2]
+        await pilot.click(offset=(head[1].index("because") + 6, 3))
+        await pilot.pause()
+        assert "[CLS] → because" in text_of(app)
+        await pilot.resize_terminal(80, 12)
+        await pilot.pause(0.1)
+        assert "be…" in text_of(app).splitlines()[1]
+        assert "[CLS]" in text_of(app).splitlines()[2]
 
 
 async def test_without_colours_cells_have_shades_and_numbers(

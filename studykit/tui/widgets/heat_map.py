@@ -29,8 +29,10 @@ from studykit.tui.widgets.heat_scale import (
     pick,
 )
 
-_HEAD = 2
-"""Rows above the cells: title, labels of the columns."""
+_TITLE = 1
+"""Rows above the labels of the columns."""
+_LOW = 14
+"""A map of fewer rows has no more than one for the labels of its columns."""
 _FOOT = 3
 """Rows below the cells: a blank, the cursor's cell in words, the scale."""
 _BAR = 12
@@ -107,7 +109,7 @@ class HeatMapView(Widget):
         if self._is_still:
             return
         grid = self._laid_out
-        row, column = event.y - _HEAD, (event.x - self._margin(grid)) // grid.cell_width
+        row, column = event.y - self._n_head, (event.x - self._margin(grid)) // grid.cell_width
         if 0 <= row < self._n_rows and 0 <= column < grid.n_shown:
             self._point_at(self._first[0] + row, self._first[1] + column)
 
@@ -119,7 +121,9 @@ class HeatMapView(Widget):
         self._grid = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return _HEAD + len(self._heat_map_figure.heat_map.rows) + _FOOT
+        heat_map = self._heat_map_figure.heat_map
+        n_lines = self._lay_out(width).n_lines if heat_map.rows and heat_map.columns else 1
+        return _TITLE + n_lines + len(heat_map.rows) + _FOOT
 
     def render(self) -> Content:
         heat_map = self._heat_map_figure.heat_map
@@ -131,7 +135,7 @@ class HeatMapView(Widget):
                 first_shown(self._first[0], row, self._n_rows, len(heat_map.rows)),
                 first_shown(self._first[1], column, grid.n_shown, len(heat_map.columns)),
             )
-            lines += [self._head(grid), *self._rows(grid)]
+            lines += [*self._head(grid), *self._rows(grid)]
             lines += [Content(""), self._words(grid), self._legend(grid)]
         else:
             lines.append(Content.styled("no cells", "$text-muted"))
@@ -140,14 +144,22 @@ class HeatMapView(Widget):
     @property
     def _laid_out(self) -> Grid:
         if self._grid is None:
-            room, lead = self.content_size.width - 1, 0 if self._ramp else 1
-            self._grid = build_grid(self._heat_map_figure.heat_map, self._scale, room, lead=lead)
+            self._grid = self._lay_out(self.content_size.width)
         return self._grid
+
+    def _lay_out(self, width: int) -> Grid:
+        lead = 0 if self._ramp else 1
+        return build_grid(self._heat_map_figure.heat_map, self._scale, width - 1, lead=lead)
+
+    @property
+    def _n_head(self) -> int:
+        """Rows above the cells: title, labels of the columns."""
+        return _TITLE + (1 if self.content_size.height < _LOW else self._laid_out.n_lines)
 
     @property
     def _n_rows(self) -> int:
         """Rows of the map that fit."""
-        room = self.content_size.height - _HEAD - _FOOT
+        room = self.content_size.height - self._n_head - _FOOT
         return max(1, min(room, len(self._heat_map_figure.heat_map.rows)))
 
     def _margin(self, grid: Grid) -> int:
@@ -170,15 +182,25 @@ class HeatMapView(Widget):
         title = title.truncate(room, ellipsis=True, pad=True)
         return Content.assemble(title, (f"  {caption}", "$text-muted"))
 
-    def _head(self, grid: Grid) -> Content:
-        marked = self.cursor[1] - self._first[1]
-        return Content.assemble(
-            (f" {grid.corner} ", "$text-muted"),
-            *(
-                (label, "bold $text-accent" if n == marked else "$text-muted")
-                for n, label in enumerate(grid.head(self._first[1]))
-            ),
-        )
+    def _head(self, grid: Grid) -> list[Content]:
+        """The labels of the columns, in one line or in as many as they take."""
+        first = self._first[1]
+        marked = self.cursor[1] - first
+        if self._n_head == _TITLE + 1:
+            heads = [(label, n) for n, label in enumerate(grid.head(first))]
+            lines = [[(f"{grid.corner} ", -1), *heads]]
+        else:
+            lines = [grid.staggered(first, line) for line in range(grid.n_lines)]
+        return [
+            Content.assemble(
+                " ",
+                *(
+                    (text, "bold $text-accent" if n == marked else "$text-muted")
+                    for text, n in line
+                ),
+            )
+            for line in lines
+        ]
 
     def _rows(self, grid: Grid) -> list[Content]:
         first = self._first[0]

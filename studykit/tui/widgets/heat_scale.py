@@ -32,6 +32,10 @@ _SMALLEST = 1e-300
 _WIDEST = 24
 """Columns that a cell takes at most for the sake of its label, where all cells have room."""
 _NARROWEST = 3
+_READABLE = 8
+"""Columns of a label after which it is known: cells that are narrower share lines above them."""
+_MOST_LINES = 3
+"""Of labels above the cells."""
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -125,6 +129,34 @@ class Grid:
             every * width
         )
         return [line[n * width : (n + 1) * width] for n in range(len(labels))]
+
+    @property
+    def n_lines(self) -> int:
+        """How many lines of labels stand above narrow cells: each label has the width of as many.
+
+        One if the labels fit, or are numbers, of which every so many say enough.
+        """
+        widest = _widest(self.column_labels)
+        if widest < self.cell_width or all(map(_NUMBER.fullmatch, self.column_labels)):
+            return 1
+        return min(_MOST_LINES, -(-(min(widest, _READABLE) + 1) // self.cell_width))
+
+    def staggered(self, first: int, line: int) -> list[tuple[str, int]]:
+        """One of `n_lines` lines above the columns from `first` on, as texts side by side.
+
+        With each text the column that it is the label of, counted from `first`; -1: of none. The
+        line begins above the labels of the rows, into which the first columns' labels may reach.
+        """
+        step, begin = self.n_lines, self.label_width + 1
+        parts = [(self.corner, -1)] if line == 0 and self.corner.strip() else []
+        at = sum(cell_len(text) for text, _ in parts)
+        for n in range(line, self.n_shown, step):
+            end = begin + (n + 1) * self.cell_width - self.pad
+            room = min(step * self.cell_width, end - at) - 1
+            label = cut(self.column_labels[first + n], max(1, room))
+            parts += [(" " * (end - at - cell_len(label)), -1), (label, n)]
+            at = end
+        return parts
 
     def _above(self, label: str) -> str:
         """A label that ends above the last digit of its cells, if it is short enough."""
