@@ -57,8 +57,13 @@ def verify(
             metavar="[LAB]", help="Only this lab; default: all.", autocompletion=complete_lab
         ),
     ] = None,
-    deck: Annotated[
-        str | None, typer.Option(metavar="DECK", help="Only the labs behind this deck's cards.")
+    decks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--deck",
+            metavar="DECK",
+            help="Only the labs behind this deck's cards; may be repeated.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
     trust: TrustOption = False,
@@ -69,7 +74,7 @@ def verify(
     if a lab fails, a verdict differs or a predict card has not exactly one right answer.
     """
     env = environment(ctx)
-    trials = plan(env.course, deck, None if lab is None else find_lab(env, lab))
+    trials = plan(env.course, decks or [], None if lab is None else find_lab(env, lab))
     env.require_trust(trusted=trust)
     started = time.monotonic()
     outcomes = _run_all(env, trials, (lambda _: None) if json else _say_outcome)
@@ -143,19 +148,21 @@ def _run_all(
     return [outcomes[number] for number in range(len(trials))]
 
 
-def plan(course: Course, deck_id: str | None, only: LabHeader | None) -> list[Trial]:
+def plan(course: Course, deck_ids: Sequence[str], only: LabHeader | None) -> list[Trial]:
     """The runs that the cards rest on: each lab at its defaults and at every card's knobs.
 
-    Those of the deck, if one is named, and of the lab `only`, if there is one.
+    Those of the decks, if some are named, and of the lab `only`, if there is one.
     """
     decks = {deck.id: deck for deck in course.decks}
-    if deck_id is not None and deck_id not in decks:
-        raise UsageError(f"there is no deck {deck_id!r}", hint=f"decks: {', '.join(decks)}")
-    cards = [card for deck in decks.values() if deck_id in (None, deck.id) for card in deck.cards]
+    for deck_id in deck_ids:
+        if deck_id not in decks:
+            raise UsageError(f"there is no deck {deck_id!r}", hint=f"decks: {', '.join(decks)}")
+    wanted = [decks[deck_id] for deck_id in dict.fromkeys(deck_ids)] or [*decks.values()]
+    cards = [card for deck in wanted for card in deck.cards]
     used = {card.lab for card in cards}
     trials = []
     for header in course.labs.values():
-        if (deck_id is None or header.id in used) and only in (None, header):
+        if (not deck_ids or header.id in used) and only in (None, header):
             trials += _trials(header, [card for card in cards if card.lab == header.id])
     return trials
 

@@ -135,6 +135,8 @@ def is_regular(run: Run, lab: LabHeader) -> bool:
 def record_run(root: Path, result: RunResult) -> None:
     """Write `result` into its lab's file, in the place of one with its knobs and device.
 
+    Runs from before a knob was added or dropped go: they can be evidence no longer.
+
     Raises `LabError` if the run is not complete or too large, `CourseError` if the file is damaged.
     """
     if result.status != "done":
@@ -145,7 +147,8 @@ def record_run(root: Path, result: RunResult) -> None:
         kept = [
             run
             for run in load_recorded(root, result.lab)
-            if (run.knobs, run.device) != (result.knobs, result.device)
+            if run.knobs.keys() == result.knobs.keys()
+            and (run.knobs, run.device) != (result.knobs, result.device)
         ]
         runs = sorted([*kept, _lighten(result)], key=_order)
         document = {

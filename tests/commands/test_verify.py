@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -116,3 +117,25 @@ def test_verify_of_a_deck_runs_its_labs_only(run: Run, course: Path) -> None:
     assert "dice/other" in labs
     document = run("verify", "--trust", "--deck", "dice", "--json").document
     assert {each["lab"] for each in document["runs"]} == {LAB}
+
+
+def test_verify_takes_several_decks(run: Run, course: Path) -> None:
+    """A lab that both use is run once for each setting of its knobs."""
+    first = course / "decks" / "1-dice.yaml"
+    second = first.with_name("2-more.yaml")
+    text = first.read_text(encoding="utf-8").replace("deck: dice", "deck: more")
+    second.write_text(re.sub(r"id: dice-", "id: more-", text), encoding="utf-8")
+    edit(course / "decks" / "course.yaml", "[1-dice.yaml]", "[1-dice.yaml, 2-more.yaml]")
+    edit(second, "1.1", "1.2")
+    edit(second, "id: one-die", "id: other-die")
+    one, both = (
+        run("verify", "--trust", *(f"--deck={name}" for name in names), "--json").document
+        for names in (("more",), ("more", "dice"))
+    )
+    assert len(one["runs"]) == len(both["runs"]) == 2
+    predictions = [card for each in both["runs"] for card in each["cards"]]
+    assert sorted(predictions) == [
+        *("dice-highest", "dice-share-of-six"),
+        *("more-highest", "more-share-of-six"),
+    ]
+    assert "no deck 'nope'" in run("verify", "--deck", "dice", "--deck", "nope").complaint

@@ -69,6 +69,14 @@ def test_a_run_takes_the_place_of_the_one_with_its_knobs_and_device(tmp_path: Pa
     assert path.read_text() == before
 
 
+def test_a_run_from_before_the_lab_had_a_knob_goes(tmp_path: Path) -> None:
+    record_run(tmp_path, RUN)
+    record_run(tmp_path, replace(RUN, knobs={**RUN.knobs, "model": "tiny"}))
+
+    (run,) = load_recorded(tmp_path, RUN.lab)
+    assert run.knobs["model"] == "tiny"
+
+
 def test_heavy_parts_are_thinned(tmp_path: Path) -> None:
     """At most 60 points a curve, both ends kept; measurements stay exact; NaN survives."""
     xs = tuple(range(1000))
