@@ -295,6 +295,14 @@ class Services:
 
         return lacking(models_or_none(self.course.root), header, knobs)
 
+    def missing_models(self) -> list[ShelfModel]:
+        """The models of the course that are not installed as they should be."""
+        from studykit.course.models import models_or_none
+        from studykit.lab.shelf import state_of
+
+        models = models_or_none(self.course.root).values()
+        return [model for model in models if state_of(model) != "installed"]
+
     def record_run(
         self, result: RunResult, card: Card | None, prediction: Prediction | None
     ) -> RunEntry:

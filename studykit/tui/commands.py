@@ -13,12 +13,13 @@ from textual.screen import Screen
 from textual.types import IgnoreReturnCallbackType
 
 from studykit.errors import StudykitError
-from studykit.text import clean
+from studykit.text import clean, size_in_words
 from studykit.tui.messages import OpenCard, OpenLab, OpenPart
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card
     from studykit.study.services import Services
+    from studykit.tui.screens.base import StudyScreen
 
 MAIN_THEMES = ("studykit-dark", "studykit-light", "ansi-dark", "ansi-light")
 """Offered before anything is typed; the others are found by name."""
@@ -97,15 +98,15 @@ class ScreenCommands(Provider):
 
 
 class CourseCommands(Provider):
-    """Decks, topics, labs and cards that have every word of the search."""
+    """Decks, topics, models, labs and cards that have every word of the search."""
 
     async def search(self, query: str) -> Hits:
         """At most `MOST_FOUND` of a kind, whole decks first."""
         words = query.casefold().split()
         if not words:
             return
-        kinds = (self._parts(), self._labs(), self._cards())
-        for score, found in zip((0.9, 0.8, 0.7), kinds, strict=True):
+        kinds = (self._parts(), self._models(), self._labs(), self._cards())
+        for score, found in zip((0.9, 0.85, 0.8, 0.7), kinds, strict=True):
             for each in islice(filter(partial(_has, words), found), MOST_FOUND):
                 yield Hit(score, Content(each.name), each.run, help=each.shown_help)
 
@@ -129,6 +130,16 @@ class CourseCommands(Provider):
             f"Only today's cards of {clean(what)}",
             partial(self.app.post_message, OpenPart(self._below, what)),
         )
+
+    def _models(self) -> Iterator[Command]:
+        """Those that are missing, to install them."""
+        screen = cast("StudyScreen", self._below)
+        for model in self._services.missing_models():
+            yield Command(
+                f"install model {model.name}",
+                f"{size_in_words(model.download_bytes)}, {model.title}",
+                partial(self.app.call_later, screen.install_models, [model.name]),
+            )
 
     def _labs(self) -> Iterator[Command]:
         for lab in self._services.course.labs.values():

@@ -175,3 +175,21 @@ async def test_a_lab_that_lacks_its_model_says_so_instead_of_running(services: S
         assert "needs the model tiny, which is not installed" in words(pilot)
         assert "studykit models install tiny" in words(pilot)
         assert services.runs == []
+
+
+async def test_the_palette_installs_a_model_from_anywhere(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_models(services, module="no_such_module")
+    terminal = Terminal(monkeypatch, services, 0)
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *"install tiny")
+        await until(pilot, lambda: "install model tiny" in text_of(app))
+        assert "1 kB, A tiny model" in text_of(app)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(terminal.commands))
+
+        assert terminal.commands[0][-3:] == ["models", "install", "tiny"]
+        assert "✓ installed" in text_of(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -217,6 +218,18 @@ class StudyScreen(OwnKeys, Screen[None]):
             how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
             return f"{clean(Path(command[0]).name)} {how}" if code else ""
         return None
+
+    def install_models(self, names: Sequence[str]) -> None:
+        """Lend the terminal to the command that installs models of the course, which asks first."""
+        course = str(self.services.course.root)
+        command = [sys.executable, "-m", "studykit", "--course", course, "models", "install"]
+        trouble = self.lend_terminal([*command, *names], "is Python still there?", waits=True)
+        if trouble is not None:
+            missing = [
+                model.name for model in self.services.missing_models() if model.name in names
+            ]
+            told = f"still not installed: {', '.join(missing)}" if missing else "✓ installed"
+            self.say(told)
 
     # Labs that run beside what the screen is for
 

@@ -5,7 +5,7 @@ The screen only shows a `LabRun`; the run belongs to the app and goes on when th
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -367,17 +367,14 @@ class LabScreen(StagedScreen):
             self.app.post_message(wish)
 
     def action_install(self) -> None:
-        """Lend the terminal to the command that installs what the lab lacks, which asks first."""
-        course = str(self.services.course.root)
-        command = [sys.executable, "-m", "studykit", "--course", course, "models", "install"]
-        names = [model.name for model in self._setup.lacking]
-        trouble = self.lend_terminal([*command, *names], "is Python still there?", waits=True)
-        if trouble is None:
-            return
+        """Install what the lab lacks."""
+        self.install_models([model.name for model in self._setup.lacking])
+
+    def install_models(self, names: Sequence[str]) -> None:
+        """As on any screen; then the lab may lack nothing any longer."""
+        super().install_models(names)
         self._setup.look_for_models()
         self.refresh_bindings()
-        left = [model.name for model in self._setup.lacking]
-        self.say(f"still not installed: {', '.join(left)}" if left else "✓ installed")
 
     def action_runs(self) -> None:
         from studykit.tui.screens.lab_runs import LabRunsScreen
