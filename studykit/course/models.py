@@ -53,7 +53,8 @@ class ShelfModel:
     version: str
     module: str
     """Its top-level package, which is located and never imported."""
-    wheel_sha256: str
+    wheel_sha256: tuple[str, ...]
+    """Of the package's wheels: one, or one for each platform that has its own."""
     download_bytes: int
     licences: str
     """One line, for people."""
@@ -62,8 +63,9 @@ class ShelfModel:
 
     @property
     def origin(self) -> str:
-        """What a result says was measured: package, version, and the beginning of the hash."""
-        return f"{self.package} {self.version} sha256 {self.wheel_sha256[:12]}"
+        """What a result says was measured: package, version, its first file's hash begun."""
+        first = next(iter(self.files.values()))
+        return f"{self.package} {self.version} sha256 {first.sha256[:12]}"
 
 
 def models_path(root: Path) -> Path:
@@ -120,7 +122,7 @@ def _model(name: str, fields: Any) -> ShelfModel:
         package=_line(fields, "package", where, _PACKAGE),
         version=_line(fields, "version", where, _VERSION),
         module=_line(fields, "module", where, _MODULE),
-        wheel_sha256=_line(fields, "wheel_sha256", where, _SHA256),
+        wheel_sha256=_hashes(fields, where),
         download_bytes=_size(fields, "download_bytes", where),
         licences=_line(fields, "licences", where),
         files={role: _file(entry, f"{where}file {role[:40]}: ") for role, entry in files.items()},
@@ -148,6 +150,14 @@ def _line(
     if pattern is not None and not pattern.fullmatch(value):
         raise ValueError(f"{where}{key} is not of the right form")
     return value
+
+
+def _hashes(fields: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    value = fields.get("wheel_sha256")
+    found = value if isinstance(value, list) else [value]
+    if not 0 < len(found) <= MOST_FILES:
+        raise ValueError(f"{where}wheel_sha256 must hold 1 to {MOST_FILES} hashes")
+    return tuple(_line({"wheel_sha256": each}, "wheel_sha256", where, _SHA256) for each in found)
 
 
 def _size(fields: Mapping[str, Any], key: str, where: str) -> int:

@@ -45,6 +45,13 @@ def test_a_model_is_what_the_file_says(tmp_path: Path) -> None:
     assert (model.name, model.module, model.download_bytes) == ("tiny", "tiny_model", 1000)
     assert model.files == {"weights": ModelFile("weights/tiny.gguf", 900, HASH)}
     assert model.origin == "tiny-model 0.1.2 sha256 0123456789ab"
+    assert model.wheel_sha256 == (HASH,)
+
+
+def test_a_package_may_have_a_wheel_for_each_platform(tmp_path: Path) -> None:
+    write(tmp_path, tiny=TINY | {"wheel_sha256": [HASH, "f" * 64]})
+
+    assert load_models(tmp_path)["tiny"].wheel_sha256 == (HASH, "f" * 64)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,9 @@ def test_a_model_is_what_the_file_says(tmp_path: Path) -> None:
         ("package", 5, "package must be a text"),
         ("version", "1 @ file:x", "version is not of the right form"),
         ("module", "tiny.model", "module is not of the right form"),
+        ("wheel_sha256", [], "wheel_sha256 must hold"),
+        ("wheel_sha256", [HASH, "abc"], "wheel_sha256 is not of the right form"),
+        ("wheel_sha256", [HASH, 5], "wheel_sha256 must be a text"),
         ("wheel_sha256", "abc", "wheel_sha256 is not of the right form"),
         ("download_bytes", "many", "download_bytes must be a whole number"),
         ("download_bytes", True, "download_bytes must be a whole number"),
