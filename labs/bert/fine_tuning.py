@@ -43,21 +43,21 @@ POINTS = ("2.3.1", "2.3.2", "2.3.3", "2.3.4", "2.3.5")
 NEEDS = ("model:minilm",)
 CLAIMS = {
     "one_body": "Tuned for three tasks at once, one body with three linear layers has at least "
-    "85 % right in each of them.",
+    "80 % right in each of them.",
     "frozen_short": "With a frozen body the same layers get at most 80 % of the spans.",
     "frozen_enough": "With a frozen body, too, they get more than 80 % of the spans.",
     "pretrained": "The same tuning from random matrices learns next to nothing: at most 65 % of "
     "the classes and of the tags.",
-    "collected": "A frozen [CLS] has collected what is asked for: at least 70 % of the classes are "
-    "right, at most 60 % before the first attention.",
+    "collected": "A frozen [CLS] has collected what is asked for: at least 65 % of the classes are "
+    "right, at most 55 % before the first attention.",
     "small_heads": "The three heads have less than a thousandth of the parameters.",
 }
 HOLDS_IF = {
-    "one_body": "min(class_tuned, tag_tuned, span_tuned) >= 0.85",
+    "one_body": "min(class_tuned, tag_tuned, span_tuned) >= 0.8",
     "frozen_short": "span_frozen <= 0.8",
     "frozen_enough": "span_frozen > 0.8",
     "pretrained": "max(class_random, tag_random) <= 0.65",
-    "collected": "class_frozen >= 0.7 and class_embeddings <= 0.6",
+    "collected": "class_frozen >= 0.65 and class_embeddings <= 0.55",
     "small_heads": "head_parameters < 0.001 * parameters",
 }
 KNOBS = {
