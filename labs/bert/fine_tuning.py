@@ -1,4 +1,4 @@
-"""One body, three tasks, three linear layers: what has to be trained?
+"""One body serves three tasks with a linear layer each, if it is tuned along with them.
 
 A trained encoder, MiniLM, gets three heads of one linear layer each. One reads [CLS] and says
 whether a deed was kind; one reads every token and tags who acted and who was acted upon; one puts
