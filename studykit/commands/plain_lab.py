@@ -4,35 +4,68 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from studykit.commands.terminal import say
+from studykit.commands.terminal import say, say_wrapped
+from studykit.course.cards import MODEL_KNOB
 from studykit.errors import StudykitError
 from studykit.lab.process import LabMessage, run_lab
 from studykit.lab.trust import is_trusted, remember
+from studykit.study.knob_values import parse_knob
 from studykit.study.lab_run import LabRun, is_worth_keeping
+from studykit.study.picture_words import describe_pictures
 from studykit.study.prediction import score
 from studykit.text import clean
 
 if TYPE_CHECKING:
-    from studykit.course.cards import Card, LabHeader
-    from studykit.lab.results import Prediction
+    from studykit.course.cards import Card, Knobs, LabHeader
+    from studykit.lab.results import Prediction, RunResult
     from studykit.study.services import Services
 
 
+def run_on_own_text(services: Services, header: LabHeader, card: Card) -> None:
+    """Ask for the texts that the lab takes, run one seed on them, and read what was drawn."""
+    knobs = dict(card.knobs)
+    for name in header.text_knobs:
+        if name == MODEL_KNOB:
+            continue
+        default = {**header.defaults, **knobs}[name]
+        say_wrapped(f"{name}: {header.knob_help.get(name, 'a text of your own')}.")
+        while text := input(f"Enter keeps {clean(str(default))!r}: "):
+            try:
+                knobs[name] = parse_knob(header, name, text)
+                break
+            except ValueError as error:
+                say_wrapped(f"It must be {error}.")
+    result = run_card_lab(services, header, card, None, knobs=knobs, n_seeds=1)
+    if result is not None and result.seeds:
+        say_wrapped(*describe_pictures(result.seeds[0]))
+
+
 def run_card_lab(
-    services: Services, header: LabHeader, card: Card, prediction: Prediction | None
-) -> None:
-    """Run the lab with the card's knobs and keep the result, if the learner trusts the course."""
+    services: Services,
+    header: LabHeader,
+    card: Card,
+    prediction: Prediction | None,
+    *,
+    knobs: Knobs | None = None,
+    n_seeds: int | None = None,
+) -> RunResult | None:
+    """Run the lab with the card's knobs, if the learner trusts the course; the result, kept.
+
+    Or with other knobs, or with so many seeds: that is no evidence for the card.
+    """
     if not _asked_for_trust(services):
         say("Nothing was run.")
-        return
-    run, lab = LabRun(header, dict(card.knobs), card, prediction), services.settings.lab
+        return None
+    chosen = card.knobs if knobs is None else knobs
+    run, lab = LabRun(header, dict(chosen), card, prediction), services.settings.lab
+    run.n_seeds = n_seeds or header.seeds
     say(f"Running {header.id}; Ctrl-C stops it.")
     try:
         result = run_lab(
             services.course.root,
             header,
             run.knobs,
-            range(header.seeds),
+            range(run.n_seeds),
             lab.device,
             _Progress(run).take,
             threads=lab.threads,
@@ -45,9 +78,10 @@ def run_card_lab(
             services.record_run(result, card, said)
     except StudykitError as error:
         say(f"There is no result to keep: {error}")
-        return
+        return None
     why = f": {result.message}" if result.message else ""
     say(f"The lab has ended, {result.status}{why}.")
+    return result
 
 
 def _asked_for_trust(services: Services) -> bool:

@@ -33,6 +33,7 @@ HELP = """\
 q: quit; everything {rated} is saved
 u: take the last {rating} back
 x: run the card's lab here
+own: run it on a text of your own, where it takes one, and hear what it draws
 n: I don't know; show the answer
 r: read the card again
 {more}?: this help
@@ -195,6 +196,8 @@ class Reading(ABC):
                 self._undo()
             case "x" if card is not None:
                 self._run_lab(card)
+            case "own" if card is not None:
+                self._run_on_own_text(card)
             case "n" if self.sitting.is_asked:
                 self.sitting.take(None)
                 self.voice.say_answer()
@@ -217,6 +220,17 @@ class Reading(ABC):
             return
         say_wrapped("Taken back; its card stands again.")
         self.say_place()
+
+    def _run_on_own_text(self, card: Card) -> None:
+        header = self.voice.header
+        if header is None or not header.text_knobs:
+            say_wrapped("The lab of this card takes no text.")
+        elif self.sitting.phase != "revealed":
+            say_wrapped("Answer the card first: what the lab draws may tell.")
+        else:
+            from studykit.commands.plain_lab import run_on_own_text
+
+            run_on_own_text(self._services, header, card)
 
     def _run_lab(self, card: Card) -> None:
         """Run the card's lab, and take up what came out."""

@@ -24,7 +24,7 @@ from studykit.progress.store import Store
 from studykit.review.grading import present
 from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review
-from tests.commands.dice_course import open_store, study
+from tests.commands.dice_course import edit, open_store, study
 from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
 from tests.tui.screen_course import LAB_ID, write_course
 
@@ -226,6 +226,31 @@ def test_the_lab_of_a_card_runs_in_plain_lines(sit: Sit, home: Path, tmp_path: P
     assert (run.result.lab, run.card_id) == (LAB_ID, "stacks-predict")
     assert run.prediction is not None
     assert (run.prediction.correct, run.prediction.confidence) == (True, 50)
+
+
+def test_a_lab_is_run_on_a_text_of_ones_own_and_its_maps_are_read(
+    sit: Sit, home: Path, tmp_path: Path
+) -> None:
+    """Once the card is answered; the run is the learner's, and no evidence for the card."""
+    root = write_course(tmp_path / "course", "recall")
+    lab = root / "labs" / f"{LAB_ID}.py"
+    edit(lab, "KNOBS = {", 'TEXT_KNOBS = ("word",)\nKNOBS = {"word": ("cat", "dog"), ')
+    edit(lab, "def run(*, ", "def run(*, word, ")
+    edit(lab, "events import ", "events import HeatMap, ")
+    drawn = '    yield HeatMap("letters", [*word], ["x"], [[float(n)] for n in range(3)])\n'
+    edit(lab, "    rng = ", f"{drawn}    rng = ")
+    remember(root, home)
+    outcome = sit("recall", "own", "", "own", "x" * 201, "owl", "4", "q")
+    out = " ".join(outcome.out.split())
+    assert "Answer the card first" in out
+    assert "It must be a text of one line, at most 200 characters." in out
+    assert "letters. Columns by their mean: x 1. Largest: l to x 2, w to x 1, o to x 0." in out
+    (run,) = runs(home)
+    assert (run.result.knobs["word"], len(run.result.seeds)) == ("owl", 1)
+
+
+def test_a_lab_that_takes_no_text_says_so(sit: Sit) -> None:
+    assert "The lab of this card takes no text." in sit("recall", "", "own", "4", "q").out
 
 
 def test_a_foreign_course_is_asked_about_before_its_lab_runs(sit: Sit, home: Path) -> None:
