@@ -10,7 +10,7 @@ from labs.models.translator import Translator, load_translator
 LOADERS: dict[str, Callable[[str], object]] = {
     "smollm2": load_language_model,
     "minilm": load_encoder,
-    "translator": lambda name: load_translator(),
+    "translator": load_translator,
 }
 
 __all__ = [

@@ -1,55 +1,40 @@
-"""A trained translator between English and Portuguese, an encoder-decoder out of a browser.
+"""A trained encoder-decoder with its tokenizer: a sentence in, a sentence out.
 
-Its encoder is the original transformer's. Its decoder has a recurrent unit in the place of
-self-attention, which makes it fast (Kim et al. 2019), and reads the encoder by cross-attention.
+The one on the shelf translates between English and Portuguese; browsers use it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
-from labs.models.errors import ModelError, quote
-from labs.models.filling import Stored, fill
+from labs.models.byte_pair import BytePairTokenizer
+from labs.models.checkpoints import read_config
+from labs.models.encoder_decoders import build_pair
+from labs.models.errors import ModelError
+from labs.models.folders import find_folder, open_weights
 from labs.models.marian_file import MarianFile
+from labs.models.marian_pair import build_marian
 from labs.models.shelf import locate
+from labs.models.tokenizer_files import read_byte_pair
 from labs.models.unigram import UnigramTokenizer, read_unigram
-from labs.transformer import EncoderDecoder, TransformerConfig
+from labs.transformer import EncoderDecoder
 from labs.transformer.generation import generate
-from labs.transformer.positions import SinusoidalPositions
 from labs.transformer.probes import attention_maps
-from labs.transformer.recurrent import Ssru
 from labs.transformer.train import UNCOUNTED
 
-Direction: TypeAlias = Literal["enpt", "pten"]
 SHELF_NAME = "translator"
+DIRECTIONS = {SHELF_NAME: "enpt", "enpt": "enpt", "pten": "pten"}
+"""What the model on the shelf is asked for by; its own name means from English."""
 LONGEST = 256
 """Tokens of a sentence that are read, and at most written."""
 LENGTH_RATIO, LENGTH_FLOOR = 2.5, 10
-"""A translation is broken off at so many times its source's tokens; the model's own bound."""
-OFFERED = {
-    "type": "transformer",
-    "transformer-preprocess": "",
-    "transformer-postprocess": "dan",
-    "transformer-postprocess-top": "",
-    "transformer-ffn-activation": "relu",
-    "transformer-ffn-depth": "2",
-    "transformer-no-projection": "false",
-    "transformer-train-position-embeddings": "false",
-    "transformer-decoder-autoreg": "rnn",
-    "dec-cell": "ssru",
-    "dec-cell-base-depth": "2",
-    "dec-cell-high-depth": "1",
-    "tied-embeddings-all": "true",
-}
-"""The description of a model of this kind."""
+"""A translation is broken off at so many times its source's tokens, as the shelf's model says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +65,23 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """An encoder-decoder and its tokenizer, for one direction.
+    """An encoder-decoder and its tokenizer.
 
     Its parameters ask for no gradients. Whoever trains it, or changes it for longer than a `with`
     block, does so with a copy.
     """
 
-    name: Direction
+    name: str
+    """As it was asked for: a name of the shelf, a direction or a path."""
     model: EncoderDecoder
     """Its parts are `model.encoder`, a `Stack`, and `model.decoder`, a `Transformer`."""
-    tokenizer: UnigramTokenizer
-
-    @property
-    def begin(self) -> int:
-        """The id that the decoder starts from: not a token, an embedding of zeros."""
-        return len(self.tokenizer)
+    tokenizer: UnigramTokenizer | BytePairTokenizer
+    begin: int
+    """The id that the decoder starts from; on the shelf not a token, but an embedding of zeros."""
+    end: int
+    """The id behind a sentence."""
+    opening: tuple[int, ...] = ()
+    """Ids in front of a sentence, where the model was trained with them."""
 
     def encode(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Ids with the end behind each sentence, and where they are not padding.
@@ -102,9 +89,7 @@ class Translator:
         Both are (batch, source_len), on the model's device; the second is of bool.
         """
         rows = [self._ids(sentence) for sentence in sentences]
-        return self._padded(rows, self.tokenizer.end), self._padded(
-            [[1] * len(r) for r in rows]
-        ) > 0
+        return self._padded(rows, self.end), self._padded([[1] * len(r) for r in rows]) > 0
 
     @torch.no_grad()
     def translate(self, sentences: Sequence[str]) -> list[str]:
@@ -115,17 +100,21 @@ class Translator:
             self.model.decoder,
             begin,
             min(LONGEST, max(LENGTH_FLOOR, int(LENGTH_RATIO * source.shape[1]))),
-            stop=self.tokenizer.end,
+            stop=self.end,
             encoded=self.model.encoder(source, visible=visible),
             encoded_visible=visible,
         )
-        return [self.tokenizer.decode(ids) for ids in written.tolist()]
+        around = {self.end, *self.opening}
+        return [
+            self.tokenizer.decode(i for i in ids if i not in around).strip()
+            for ids in written.tolist()
+        ]
 
     def pairs(self, sentences: Sequence[str], translations: Sequence[str]) -> Pairs:
         """The tensors for reading translations that exist already."""
         source, visible = self.encode(sentences)
         rows = [self._ids(translation) for translation in translations]
-        target = self._padded([[self.begin, *ids[:-1]] for ids in rows], self.tokenizer.end)
+        target = self._padded([[self.begin, *ids[:-1]] for ids in rows], self.end)
         return Pairs(source, visible, target, self._padded(rows, UNCOUNTED))
 
     @torch.no_grad()
@@ -156,7 +145,8 @@ class Translator:
         )
 
     def _ids(self, sentence: str) -> list[int]:
-        return [*self.tokenizer.encode(sentence)[: LONGEST - 1], self.tokenizer.end]
+        cut = LONGEST - len(self.opening) - 1
+        return [*self.opening, *self.tokenizer.encode(sentence)[:cut], self.end]
 
     def _padded(self, rows: Sequence[Sequence[int]], padding: int = 0) -> Tensor:
         width = max(map(len, rows), default=0)
@@ -165,129 +155,52 @@ class Translator:
 
 
 @lru_cache(maxsize=2)  # a lab that runs next in the same process finds the weights loaded
-def load_translator(direction: Direction = "enpt", device: str = "cpu") -> Translator:
-    """The translator from English to Portuguese ("enpt") or back ("pten"), kept for the next call.
+def load_translator(name_or_path: str = SHELF_NAME, device: str = "cpu") -> Translator:
+    """An encoder-decoder; the last two that were asked for are kept for the next call.
+
+    From English to Portuguese ("enpt", or the shelf's "translator") or back ("pten"); a folder of
+    T5 or BART with config.json and safetensors, beside which lie T5's spiece.model or BART's
+    tokenizer.json; or such a model's name in the cache of the Hugging Face hub.
 
     Raises `ModelError` if it is not installed, damaged, or of a kind that is not offered.
     """
-    paths = locate(SHELF_NAME)
-    if f"{direction}_weights" not in paths:
-        raise ModelError(f"there is no direction {quote(direction)}: give 'enpt' or 'pten'")
-    tokenizer = read_unigram(paths[f"{direction}_vocabulary"])
-    model = build_translator(MarianFile(paths[f"{direction}_weights"]))
-    if model.config.vocab_size != len(tokenizer) + 1:
-        path = paths[f"{direction}_vocabulary"]
-        raise ModelError(f"{path}: has not the tokens that the model embeds; get both files again")
-    return Translator(direction, model.to(device), tokenizer)
+    if name_or_path in DIRECTIONS:
+        return _from_shelf(name_or_path, device)
+    return _from_folder(name_or_path, device)
 
 
-def build_translator(file: MarianFile) -> EncoderDecoder:
-    """The model in a Marian file; its vocabulary has one id more, which begins a translation.
-
-    Raises `ModelError` if it is not of the kind of `OFFERED`.
-    """
-    for key, value in OFFERED.items():
-        if file.settings.get(key) != value:
-            raise ModelError(
-                f"{file.file.path}: {key} is {quote(file.settings.get(key))}; only {value!r} is "
-                "offered: give an encoder-decoder of a recurrent decoder"
-            )
-    sizes = {name: math.prod(item.shape) for name, item in file.items.items()}
-    stored = Stored(file.file.path, sizes, file.tensor)
-    stored.ignore(r".*_QuantMultA")  # how an integer processor rounds activations
-    config = _config(file)
-    model = fill(_build, config, _parameters(config, stored), stored)
-    stored.require_empty()
-    return model
-
-
-def _config(file: MarianFile) -> TransformerConfig:
-    def integer(key: str) -> int:
-        value = file.settings.get(key, "")
-        if not value.isascii() or not value.isdecimal() or len(value) > 9:
-            raise ModelError(f"{file.file.path}: {key} is {quote(value)}; give a whole number")
-        return int(value)
-
-    embeddings = file.items.get("Wemb")
-    if embeddings is None:
-        raise file.file.damaged("lacks 'Wemb', the embeddings")
-    d_model = integer("dim-emb")
-    try:
-        return TransformerConfig(
-            vocab_size=embeddings.shape[0] + 1,
-            seq_len=LONGEST,
-            d_model=d_model,
-            n_layers=integer("dec-depth"),
-            n_encoder_layers=integer("enc-depth"),
-            n_heads=integer("transformer-heads"),
-            d_ff=integer("transformer-dim-ffn"),
-            kind="encoder-decoder",
-            norm="post",
-            norm_eps=1e-9,
-            positions="sinusoidal",
-            embedding_scale=math.sqrt(d_model),
-            source_embedding="tied",
-            unembedding="tied",
+def _from_shelf(name: str, device: str) -> Translator:
+    paths, direction = locate(SHELF_NAME), DIRECTIONS[name]
+    vocabulary = paths[f"{direction}_vocabulary"]
+    tokenizer = read_unigram(vocabulary)
+    model = build_marian(MarianFile(paths[f"{direction}_weights"]))
+    begin = model.config.vocab_size - 1
+    if begin != len(tokenizer):
+        raise ModelError(
+            f"{vocabulary}: has {len(tokenizer)} pieces and the model embeds {begin}; "
+            "get both files again"
         )
-    except ValueError as error:
-        raise ModelError(f"{file.file.path}: {error}; give an unchanged model") from None
+    return Translator(name, model.to(device), tokenizer, begin, tokenizer.end)
 
 
-def _build(config: TransformerConfig, generator: Generator) -> EncoderDecoder:
-    model = EncoderDecoder(config, generator)
-    for block in model.decoder.blocks:
-        block.add_module("attention", Ssru(config.d_model))
-    for stack in (model.encoder, model.decoder):
-        assert isinstance(stack.positions, SinusoidalPositions)
-        stack.positions.table = sinusoids(config.seq_len, config.d_model)
-    return model
-
-
-def sinusoids(seq_len: int, d_model: int) -> Tensor:
-    """Positions as Marian has them, (seq_len, d_model): all sines, then all cosines.
-
-    The slowest of the d_model / 2 frequencies is 1 / 10,000 exactly.
-    """
-    n = d_model // 2
-    frequencies = torch.exp(torch.arange(n, device="cpu") * (-math.log(10_000) / (n - 1)))
-    angles = torch.outer(torch.arange(seq_len, device="cpu"), frequencies)
-    return torch.cat((angles.sin(), angles.cos()), dim=1)
-
-
-def _parameters(config: TransformerConfig, stored: Stored) -> Iterator[tuple[str, Tensor]]:
-    def linear(weight: str, bias: str, ours: str) -> Iterator[tuple[str, Tensor]]:
-        yield f"{ours}.weight", stored.take(weight)
-        yield f"{ours}.bias", stored.take(bias).flatten()
-
-    def norm(theirs: str, ours: str) -> Iterator[tuple[str, Tensor]]:
-        yield f"{ours}.gain", stored.take(f"{theirs}_ln_scale").flatten()
-        yield f"{ours}.bias", stored.take(f"{theirs}_ln_bias").flatten()
-
-    def attention(theirs: str, ours: str) -> Iterator[tuple[str, Tensor]]:
-        parts = {"q": "query", "k": "key", "v": "value", "o": "out"}
-        for letter, part in parts.items():
-            yield from linear(f"{theirs}_W{letter}", f"{theirs}_b{letter}", f"{ours}.{part}")
-
-    def feedforward(theirs: str, ours: str) -> Iterator[tuple[str, Tensor]]:
-        for number, part in ((1, "up"), (2, "down")):
-            weight, bias = f"{theirs}_ffn_W{number}", f"{theirs}_ffn_b{number}"
-            yield from linear(weight, bias, f"{ours}.feedforward.{part}")
-        yield from norm(f"{theirs}_ffn_ffn", f"{ours}.feedforward_post_norm")
-
-    # One row and one bias more, for the id that begins: it embeds as nothing and is never written.
-    yield "decoder.embed.weight", F.pad(stored.take("Wemb"), (0, 0, 0, 1))
-    bias = stored.take("decoder_ff_logit_out_b").flatten()
-    yield "decoder.unembed.bias", F.pad(bias, (0, 1), value=-math.inf)
-    for layer in range(config.n_encoder_layers):
-        theirs, ours = f"encoder_l{layer + 1}", f"encoder.blocks.{layer}"
-        yield from attention(f"{theirs}_self", f"{ours}.attention")
-        yield from norm(f"{theirs}_self_Wo", f"{ours}.attention_post_norm")
-        yield from feedforward(theirs, ours)
-    for layer in range(config.n_layers):
-        theirs, ours = f"decoder_l{layer + 1}", f"decoder.blocks.{layer}"
-        yield from linear(f"{theirs}_rnn_Wf", f"{theirs}_rnn_bf", f"{ours}.attention.forget")
-        yield f"{ours}.attention.write.weight", stored.take(f"{theirs}_rnn_W")
-        yield from norm(f"{theirs}_rnn_ffn", f"{ours}.attention_post_norm")
-        yield from attention(f"{theirs}_context", f"{ours}.cross_attention")
-        yield from norm(f"{theirs}_context_Wo", f"{ours}.cross_post_norm")
-        yield from feedforward(theirs, ours)
+def _from_folder(name: str, device: str) -> Translator:
+    folder = find_folder(name)
+    facts = read_config(folder / "config.json")
+    model = build_pair(facts, open_weights(folder)).to(device)
+    n_ids = model.config.vocab_size
+    if facts.fields["model_type"] == "t5":
+        pieces = read_unigram(folder / "spiece.model", n_ids)
+        begin = facts.integer("decoder_start_token_id", facts.integer("pad_token_id", 0))
+        translator = Translator(name, model, pieces, begin, pieces.end)
+    else:
+        tokenizer = read_byte_pair(folder, n_ids)
+        opening = facts.integer("bos_token_id", 0)
+        end = facts.integer("eos_token_id", 2)
+        begin = facts.integer("decoder_start_token_id", end)
+        translator = Translator(name, model, tokenizer, begin, end, (opening,))
+    for number in (translator.begin, translator.end, *translator.opening):
+        if not 0 <= number < n_ids:
+            raise ModelError(
+                f"{facts.path}: names the id {number}, of {n_ids}; give an unchanged model"
+            )
+    return translator

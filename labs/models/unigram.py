@@ -25,8 +25,8 @@ CONTROL_CHARACTERS = (*range(1, 9), 0xB, *range(0xE, 0x20), 0x7F, 0x8F, 0x9F)
 INVISIBLE = (*range(0x200B, 0x2010), 0x2581, 0xFEFF, 0xFFFD)
 _SPELLING = {**dict.fromkeys(CONTROL_CHARACTERS), **dict.fromkeys(INVISIBLE, " ")}
 """What SentencePiece's "nmt_nfkc" does besides NFKC: it drops the former, the latter separate."""
-NORMAL, UNKNOWN = 1, 2
-"""Types of pieces; control pieces, such as the end of a sentence, have others."""
+NORMAL, UNKNOWN, CONTROL = 1, 2, 3
+"""Types of pieces; a control piece, such as the end of a sentence, is not part of any text."""
 UNKNOWN_PENALTY = 10.0
 """An unknown character scores so much less than the least likely piece."""
 FIXED = {1: 8, 5: 4}
@@ -51,6 +51,7 @@ class UnigramTokenizer:
         self.unknown = list(kinds).index(UNKNOWN)
         """The id of whatever is not among the pieces."""
         normal = [i for i, kind in enumerate(kinds) if kind == NORMAL]
+        self._hidden = {i for i, kind in enumerate(kinds) if kind == CONTROL}
         self._known = {pieces[i]: (i, scores[i]) for i in normal}
         self._longest = max((len(pieces[i]) for i in normal), default=0)
         self._floor = min((scores[i] for i in normal), default=0.0) - UNKNOWN_PENALTY
@@ -65,7 +66,7 @@ class UnigramTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; one line, without a space at either end."""
-        text = "".join(self._pieces[i] for i in ids if i != self.end)
+        text = "".join(self._pieces[i] for i in ids if i not in self._hidden)
         return text.replace(SPACE, " ").strip()
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
@@ -92,12 +93,20 @@ class UnigramTokenizer:
         return ids[::-1]
 
 
-def read_unigram(path: Path) -> UnigramTokenizer:
-    """The tokenizer in a SentencePiece file; `ModelError` if there is none."""
+def read_unigram(path: Path, n_ids: int | None = None) -> UnigramTokenizer:
+    """The tokenizer in a SentencePiece file; `ModelError` if there is none.
+
+    A model may embed more ids, `n_ids`, than there are pieces; they become control pieces. It must
+    not embed fewer.
+    """
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError("too large")
         pieces = [_piece(value) for number, value in _fields(path.read_bytes()) if number == 1]
+        if n_ids is not None:
+            if n_ids < len(pieces):
+                raise ValueError("more pieces than embeddings")
+            pieces += [(f"<{i}>", 0.0, CONTROL) for i in range(len(pieces), n_ids)]
         return UnigramTokenizer(*zip(*pieces, strict=True))
     except (OSError, ValueError, TypeError, struct.error) as error:
         reason = error.strerror if isinstance(error, OSError) else "damaged, or of another kind"

