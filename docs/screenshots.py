@@ -1,7 +1,7 @@
 """Pictures of every screen, in docs/images: ``python -m docs.screenshots`` (needs Chromium).
 
 Drives the bundled course on a clock that stands still, in a temporary home with the progress of
-an invented learner, and runs three labs for real, which takes as long as the labs take.
+an invented learner, and runs four labs for real, which takes as long as the labs take.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ LAB_CARD = "core-residuals-removed"
 """Its lab is run."""
 WALK_LAB = "flash/softmax_decomposition"
 """Its walk is gone through."""
+MODEL_LAB = "bert/sink_tokens"
+"""Its maps of a sentence are looked at; it needs the model minilm."""
+SENTENCE = "The trophy would not fit into the suitcase because it was too big."
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 PIXELS = {"80x24": (1000, 640), "120x40": (1480, 1030)}
 """Window of the browser that draws the SVG: its own size and a margin."""
@@ -55,6 +58,7 @@ def main() -> None:
             asyncio.run(_first_card(Path(folder), name, size))
             asyncio.run(_after_weeks(Path(folder), name, size))
             asyncio.run(_walk(Path(folder), name, size))
+            asyncio.run(_sentence(Path(folder), name, size))
             for svg in sorted(Path(folder).glob("*.svg")):
                 _draw(browser, svg, IMAGES / f"{svg.stem}.png", PIXELS[name])
 
@@ -134,6 +138,23 @@ async def _walk(folder: Path, name: str, size: tuple[int, int]) -> None:
         while "Step 5 of" not in _text(app):
             await pilot.press("l")
         await _shoot(pilot, folder, name, "lab-walk")
+
+
+async def _sentence(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """A new learner looks at a trained model's attention for a sentence of their own."""
+    services = _services(folder / "sentence", FixedClock(NOW), Settings())
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: services.store is not None)
+        await pilot.press("x", *["j"] * [*services.course.labs].index(MODEL_LAB), "enter")
+        await pilot.press("equals_sign", *SENTENCE)
+        await _shoot(pilot, folder, name, "lab-sentence")
+        await pilot.press("enter", "s")
+        await _until(pilot, lambda: _fraction(services) >= 1)
+        await pilot.pause(1)
+        while "layer 5" not in _text(app):
+            await pilot.press("tab")
+        await _shoot(pilot, folder, name, "lab-attention")
 
 
 def _services(home: Path, clock: Clock, settings: Settings) -> Services:

@@ -19,7 +19,7 @@ from studykit.commands.runs import (
     say_run,
 )
 from studykit.commands.terminal import say, say_beside, say_json, say_table
-from studykit.course.cards import MODEL_KNOB, OWN_PREFIX
+from studykit.course.cards import MODEL_KNOB, MODEL_NEED, OWN_PREFIX
 from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
 from studykit.text import clean
@@ -128,13 +128,21 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     if header.about:
         say(f"\n{header.about}")
     say(f"\npoints    {', '.join(header.points)}")
-    say(f"needs     {', '.join(header.needs) or 'nothing special'}")
+    lacking = {model.name for model in env.services.lacking(header, header.defaults)}
+    needs = [
+        f"{need} (not installed)" if need.removeprefix(MODEL_NEED) in lacking else need
+        for need in header.needs
+    ]
+    say(f"needs     {', '.join(needs) or 'nothing special'}")
     say(f"seeds     {'one: it is deterministic' if header.deterministic else header.seeds}")
     say(f"seconds   {_seconds(header)}")
     say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
         meaning = f": {header.knob_help[name]}" if name in header.knob_help else ""
-        say_beside("knob      ", f"{name} = {', '.join(map(str, values))}{meaning}")
+        is_text = name in header.text_knobs and name != MODEL_KNOB
+        offered = [f"“{value}”" for value in values] if is_text else [*map(str, values)]
+        more = ["or a text of your own"] if is_text else []
+        say_beside("knob      ", f"{name} = {', '.join([*offered, *more])}{meaning}")
     for claim in header.claims:
         say_beside("test      ", f"{claim}: {render_claim_test(header, claim)}")
     for claim, source in header.literature.items():

@@ -48,7 +48,7 @@ def describe_map(heat_map: HeatMap) -> str:
         f"{_name(row)} to {_name(column)} {format_value(value)}"
         for value, row, column in cells[:N_NAMED]
     )
-    unit = f" in {clean(heat_map.unit)}" if heat_map.unit else ""
+    unit = f" ({clean(heat_map.unit)})" if heat_map.unit else ""
     return f"{title}{unit}. Columns by their mean: {columns}. Largest: {largest}."
 
 

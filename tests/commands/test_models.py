@@ -231,6 +231,7 @@ def test_an_environment_without_pip_is_told_what_else_there_is(
 @pytest.mark.usefixtures("wheel")
 def test_a_lab_is_skipped_until_its_model_is_there(run: Run) -> None:
     """With the reason and the command, beside what was recorded."""
+    assert "needs     model:tiny (not installed)\n" in run("lab", "show", "dice/rolls").out
     before = run("lab", "run", "dice/rolls", "--trust")
     run("models", "install", "tiny", "--yes")
     after = run("lab", "run", "dice/rolls", "--json")
@@ -240,6 +241,7 @@ def test_a_lab_is_skipped_until_its_model_is_there(run: Run) -> None:
         before.out
     )
     assert "recorded of " in before.out
+    assert "needs     model:tiny\n" in run("lab", "show", "dice/rolls").out
     assert after.document["status"] == "done"
     origin = f"{PACKAGE} 0.1.2 sha256 {hashlib.sha256(WEIGHTS).hexdigest()[:12]}"
     assert after.document["versions"]["tiny"] == origin

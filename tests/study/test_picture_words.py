@@ -15,7 +15,7 @@ def test_a_map_is_told_by_where_it_is_brightest() -> None:
     )
 
     assert describe_map(shown) == (
-        "layer 1 in share. Columns by their mean: [CLS] 0.800, cat 0.200. "
+        "layer 1 (share). Columns by their mean: [CLS] 0.800, cat 0.200. "
         "Largest: [CLS] to [CLS] 0.900, cat to [CLS] 0.700, cat to cat 0.300."
     )
 
