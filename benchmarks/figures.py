@@ -100,9 +100,12 @@ def row(figure: Figure) -> str:
     return f"| {figure.name} | {value} | {baseline} | {', '.join(wanted)} | {met} |"
 
 
-def conditions(figures: Iterable[Figure]) -> dict[str, object]:
-    """What is kept of a run: its figures, and under which conditions they were measured."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+def conditions(figures: Iterable[Figure], packages: Sequence[str] = ()) -> dict[str, object]:
+    """What is kept of a run: its figures, and under which conditions they were measured.
+
+    `packages` were used beside those of the program.
+    """
+    versions = {name: importlib.metadata.version(name) for name in (*PACKAGES, *packages)}
     return {
         "format": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

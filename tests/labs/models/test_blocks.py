@@ -1,14 +1,15 @@
-"""Unpacking, against what the format's description says of single blocks; `gguf` itself is asked
-in `test_parity.py`."""
+"""Unpacking, against the format's description of single blocks and against `gguf`."""
 
 from __future__ import annotations
 
 import struct
+import warnings
+from typing import Any
 
 import pytest
 import torch
 
-from labs.models.blocks import BLOCKS, NAMES, Q4_0, Q4_1, Q4_K, Q6_K, Q8_0, unpack
+from labs.models.blocks import BLOCKS, F32, NAMES, Q4_0, Q4_1, Q4_K, Q6_K, Q8_0, unpack
 
 
 def stored(data: bytes) -> torch.Tensor:
@@ -64,3 +65,20 @@ def test_several_blocks_are_unpacked_one_by_one(kind: int) -> None:
     alone = torch.cat([unpack(block, kind) for block in blocks])
     assert len(alone) == 3 * BLOCKS[kind][0]
     assert torch.equal(unpack(blocks.flatten(), kind).nan_to_num(), alone.nan_to_num())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("kind", [kind for kind in BLOCKS if kind != F32], ids=NAMES.get)
+def test_any_bytes_are_unpacked_to_the_bits_that_gguf_gives(kind: int) -> None:
+    """Infinite scales too; only which NaN comes out is left open."""
+    gguf: Any = pytest.importorskip("gguf")
+    generator = torch.Generator().manual_seed(kind)
+    shape = (500, BLOCKS[kind][1])
+    blocks = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of infinite scales
+        theirs = gguf.quants.dequantize(blocks.numpy(), gguf.GGMLQuantizationType(kind))
+    ours = unpack(blocks.flatten(), kind)
+    assert torch.equal(
+        ours.nan_to_num(nan=7.0), torch.from_numpy(theirs).flatten().nan_to_num(nan=7.0)
+    )

@@ -1,0 +1,151 @@
+"""SmolLM2 in a process of its own, timed; prints what it took as JSON.
+
+``python -m benchmarks.models_probe load ours``: from a process that has torch to the logits of a
+first prompt. ``decode``: ours and transformers' on the same weights, in turn. ``busy 2``: passes
+of 512 tokens on so many threads. ``python models_probe.py decode-llama-cpp FILE`` runs in an
+interpreter that has llama-cpp-python, and needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+PROMPT = "The capital of France is"
+N_NEW = 64
+N_ROUNDS = 5
+
+
+def main() -> None:
+    kind, *arguments = sys.argv[1:]
+    print(json.dumps(KINDS[kind](*arguments)))
+
+
+def load(whose: str) -> dict[str, float]:
+    """Processor time and wall time to the logits of the prompt, and the most memory."""
+    import torch
+
+    from labs.models import load_language_model
+    from labs.models.shelf import locate
+
+    path = locate("smollm2")["weights"]  # hashed here, for all alike
+    torch.set_grad_enabled(False)
+    processor, wall = time.process_time(), time.perf_counter()
+    if whose == "transformers":
+        reference = build_reference(path)
+        reference(torch.tensor([[504, 3575, 282, 4649, 314]]))  # the prompt
+    else:
+        language_model = load_language_model(packed=whose == "packed")
+        language_model.model(torch.tensor([language_model.tokenizer.encode(PROMPT)]))
+    return {
+        "processor_s": time.process_time() - processor,
+        "wall_s": time.perf_counter() - wall,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def build_reference(path: Any) -> Any:
+    """The model as transformers reads it from the GGUF file, with its eager attention."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        str(path.parent), gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+
+
+def decode() -> dict[str, float]:
+    """Milliseconds a token, greedy and with a cache: ours, and transformers' in two ways."""
+    import torch
+
+    from labs.models import load_language_model
+    from labs.models.shelf import locate
+    from labs.transformer.generation import generate
+
+    torch.set_num_threads(2)
+    torch.set_grad_enabled(False)
+    ours = load_language_model()
+    prompt = torch.tensor([ours.tokenizer.encode(PROMPT)])
+    reference = build_reference(locate("smollm2")["weights"])
+    options = {
+        "max_new_tokens": N_NEW,
+        "min_new_tokens": N_NEW,
+        "do_sample": False,
+        "use_cache": True,
+        "pad_token_id": 0,
+        "attention_mask": torch.ones_like(prompt),
+    }
+
+    def with_attention(kind: str) -> Any:
+        reference.set_attn_implementation(kind)
+        return reference.generate(prompt, **options)
+
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: generate(ours.model, prompt, N_NEW),
+        "eager": lambda: with_attention("eager"),
+        "sdpa": lambda: with_attention("sdpa"),
+    }
+    assert ways["ours"]()[0].tolist() == ways["eager"]()[0, prompt.shape[1] :].tolist()
+    return in_turn(ways)
+
+
+def in_turn(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Milliseconds a token, the median of the rounds; in each, every way takes its turn."""
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(N_ROUNDS):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            took[name].append(1000 * (time.perf_counter() - began) / N_NEW)
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def decode_llama_cpp(path: str) -> dict[str, float]:
+    """The same by llama.cpp, which keeps the weights packed and has kernels for them."""
+    from llama_cpp import Llama  # type: ignore[import-not-found]
+
+    model = Llama(path, n_ctx=256, n_threads=2, n_threads_batch=2, verbose=False)
+    tokens = model.tokenize(PROMPT.encode(), add_bos=False)
+
+    def write() -> None:
+        model.reset()
+        for number, _ in enumerate(model.generate(tokens, temp=0.0, repeat_penalty=1.0), start=1):
+            if number == N_NEW:
+                break
+
+    write()
+    return in_turn({"llama.cpp": write})
+
+
+def busy(n_threads: str) -> dict[str, float]:
+    """Wall time of passes of 8 x 64 tokens, the median."""
+    import torch
+
+    from labs.models import load_language_model
+
+    torch.set_num_threads(int(n_threads))
+    torch.set_grad_enabled(False)
+    model = load_language_model().model
+    tokens = torch.randint(0, 49_152, (8, 64), generator=torch.Generator().manual_seed(0))
+    took = []
+    for _ in range(N_ROUNDS):
+        began = time.perf_counter()
+        model(tokens)
+        took.append(time.perf_counter() - began)
+    return {"wall_s": statistics.median(took)}
+
+
+KINDS: dict[str, Callable[..., dict[str, float]]] = {
+    "load": load,
+    "decode": decode,
+    "decode-llama-cpp": decode_llama_cpp,
+    "busy": busy,
+}
+
+if __name__ == "__main__":
+    main()
