@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chart, labs, parsing, rating, runs, start, study_queue
+from benchmarks import chart, labs, models, parsing, rating, runs, start, study_queue
 from benchmarks.figures import Figure
 from benchmarks.make_data import Data, make_data
 from tests.commands.dice_course import LAB, write_course
@@ -57,3 +57,11 @@ def test_a_figure_is_met_if_all_that_is_wanted_holds() -> None:
     assert Figure("below", 5.0, "ms", below=5.0).is_met is True
     assert Figure("above", 5.1, "ms", below=5.0).is_met is False
     assert Figure("ratio", 5.0, "ms", "x", 2.0, below=9.0, ratio_below=2.4).is_met is False
+
+
+@pytest.mark.weights("smollm2")
+def test_a_trained_model_is_measured_in_a_process_of_its_own() -> None:
+    """Loading alone: the rest takes transformers half a minute."""
+    whole, packed = models.probe("load", "ours"), models.probe("load", "packed")
+    assert whole["memory_mb"] > packed["memory_mb"] > 0
+    assert min(whole["processor_s"], packed["processor_s"]) > 0
