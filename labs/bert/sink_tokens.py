@@ -48,17 +48,19 @@ CLAIMS = {
     "needed": "As a place to put weight it is needed: hidden from all tokens it costs far more, a "
     "cosine of at most 0.8, than a word that is hidden, at least 0.9.",
     "heir": "Without [CLS] the first word is the sink: it gets at least 35 %.",
+    "heir_sep": "Without [CLS] the other special token is the sink: [SEP] gets at least 35 %.",
     "no_heir": "Without [CLS] neither the first word nor [SEP] gets as much as 35 %.",
-    "by_place": "The first word is the heir for its position: with positions that begin at 1 it "
-    "gets at most 15 %.",
+    "either_mark": "The sink is known by [CLS] or by position 0: [CLS] gets at least 30 % with "
+    "positions from 1, a first word at most 15 %.",
 }
 HOLDS_IF = {
     "sink": "share_cls >= 0.35 and share_sep <= 0.1",
     "empty": "cosine_no_values >= 0.98 and cosine_no_values > cosine_no_word_values",
     "needed": "cosine_hidden <= 0.8 and cosine_word_hidden >= 0.9",
     "heir": "share_heir >= 0.35",
+    "heir_sep": "share_heir_sep >= 0.35",
     "no_heir": "share_heir < 0.35 and share_heir_sep < 0.35",
-    "by_place": "share_moved <= 0.15",
+    "either_mark": "share_cls_moved >= 0.3 and share_heir_moved <= 0.15",
 }
 KNOBS = {
     "sentence": (
@@ -106,16 +108,19 @@ def run(*, sentence: str, head: str, model: str, seed: int, device: str) -> Iter
     of_sep = shares(encoder, tokens, visible, is_sep)
     without = tokens[:, 1:], visible[:, 1:]
     of_heir = shares(encoder, *without, 0)
-    from_one = torch.arange(1, LONGEST, device=device)
-    with positions_replaced(stack, from_one[: without[0].shape[1]]):
-        of_moved = shares(encoder, *without, 0)
+    from_one = torch.arange(1, tokens.shape[1] + 1, device=device)
+    with positions_replaced(stack, from_one):
+        of_cls_moved = shares(encoder, tokens, visible, 0)
+    with positions_replaced(stack, from_one[:-1]):
+        of_heir_moved = shares(encoder, *without, 0)
     of_heir_sep = shares(encoder, *without, is_sep[:, 1:])
     for name, label, by_layer in (
         ("cls", "[CLS]", of_cls),
         ("sep", "[SEP]", of_sep),
         ("heir", "first word, no [CLS]", of_heir),
         ("heir_sep", "[SEP], no [CLS]", of_heir_sep),
-        ("moved", "first word, no [CLS], no position 0", of_moved),
+        ("cls_moved", "[CLS], positions from 1", of_cls_moved),
+        ("heir_moved", "first word, no [CLS], positions from 1", of_heir_moved),
     ):
         layers = list(range(1, len(by_layer) + 1))
         yield Curve("Share of the attention", label, layers, by_layer, "layer")
