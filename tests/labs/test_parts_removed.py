@@ -4,11 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from labs.bert import parts_removed
 from labs.bert.parts_removed import BareGain, MeanKept, found, norms_replaced
 from labs.kit.budget import generator
+from labs.models import load_encoder
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.model import Block
 from labs.transformer.norms import LayerNorm
+from studykit.lab.events import Measurement
 
 
 def test_found_counts_the_others_that_are_less_similar() -> None:
@@ -44,3 +47,15 @@ def test_every_norm_after_a_sublayer_is_replaced_and_put_back() -> None:
             assert sum(isinstance(module, BareGain) for module in model.modules()) == 1
     after = [module for module in model.modules() if isinstance(module, LayerNorm)]
     assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.weights("minilm")
+def test_every_part_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_removed, "N_TEXTS", 4)
+    encoder = load_encoder()
+    before = encoder.embed(["A sentence of no importance."])
+    events = list(parts_removed.run(n_tokens=12, model="minilm", seed=0, device="cpu"))
+
+    m = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    assert m["swapped_base"] < 0.999 < m["swapped_no_positions"]
+    assert torch.equal(before, encoder.embed(["A sentence of no importance."]))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from labs.bert import sink_tokens
 from labs.bert.sink_tokens import changed, unseen, values_zeroed
 from labs.kit.budget import generator
-from labs.models import SentenceEncoder
+from labs.models import SentenceEncoder, load_encoder
 from labs.models.word_piece import SPECIAL, WordPieceTokenizer
 from labs.transformer import Transformer, TransformerConfig
+from studykit.lab.events import HeatMap
 
 CONFIG = TransformerConfig(vocab_size=9, seq_len=6, d_model=16, d_ff=16, kind="encoder")
 PIECES = WordPieceTokenizer([*SPECIAL, *"abcd"])
@@ -40,3 +43,24 @@ def test_a_hidden_place_matters_to_no_other() -> None:
     kept = [0, 1, 3, 4, 5]
     torch.testing.assert_close(plain[:, kept], moved[:, kept])
     assert not torch.allclose(plain[:, 2], moved[:, 2])
+
+
+@pytest.mark.weights("minilm")
+def test_a_typed_sentence_is_drawn_token_by_token_and_the_model_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sink_tokens, "N_PASSAGES", 4)
+    encoder = load_encoder()
+    before = encoder.embed(["A sentence of no importance."])
+    events = list(
+        sink_tokens.run(sentence="Zoë sleeps.", head="3", model="minilm", seed=0, device="cpu")
+    )
+
+    maps = [event for event in events if isinstance(event, HeatMap)]
+    drawn = [each for each in maps if each.title.startswith("Your sentence")]
+    assert len(drawn) == 6
+    for each in drawn:
+        assert list(each.rows) == list(each.columns) == ["[CLS]", "zoe", "sleeps", ".", "[SEP]"]
+        for row in each.values:
+            assert sum(value or 0 for value in row) == pytest.approx(1)
+    assert torch.equal(before, encoder.embed(["A sentence of no importance."]))
