@@ -42,7 +42,7 @@ def complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of labs that begin so, for the shell."""
     from studykit.course.labs import find_labs
 
-    root = _completed_root(ctx)
+    root = completed_root(ctx)
     try:
         paths = [path.relative_to(root / "labs") for path in find_labs(root)]
     except StudykitError:
@@ -54,7 +54,7 @@ def complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
 def _complete_knob(ctx: typer.Context, incomplete: str) -> list[str]:
     from studykit.course.labs import load_lab_header
 
-    root = _completed_root(ctx)
+    root = completed_root(ctx)
     # An option without its value stops the parser before it names the arguments.
     lab_id = ctx.params.get("lab") or next(iter(ctx.args), "")
     try:
@@ -65,7 +65,7 @@ def _complete_knob(ctx: typer.Context, incomplete: str) -> list[str]:
     return [setting for setting in settings if setting.startswith(incomplete)]
 
 
-def _completed_root(ctx: typer.Context) -> Path:
+def completed_root(ctx: typer.Context) -> Path:
     """The course on an unfinished command line, whose options are still text."""
     course = ctx.find_root().params.get("course")
     return Path(course).expanduser() if course else bundled_course_root()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studykit.commands.environment import environment
+from studykit.commands.labs import completed_root
 from studykit.commands.terminal import say, say_beside, say_json
 from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from studykit.course.models import ShelfModel
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the download.")]
+
+
+def _complete_model(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of models that begin so, for the shell."""
+    from studykit.course.models import models_or_none
+
+    return [name for name in models_or_none(completed_root(ctx)) if name.startswith(incomplete)]
 
 
 def list_models(
@@ -69,7 +77,12 @@ def list_models(
 def install(
     ctx: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME…", help="Models, as studykit models lists.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME…",
+            help="Models, as studykit models lists.",
+            autocompletion=_complete_model,
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of the course's models.")] = False,
     yes: YesOption = False,

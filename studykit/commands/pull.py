@@ -47,8 +47,8 @@ def pull(
     off goes on where it stopped, and every file is compared with the hash that the hub has of it.
     """
     if importlib.util.find_spec("huggingface_hub") is None:
-        hint = "pip install 'studykit[hub]', or pip install huggingface_hub"
-        raise StudykitError("downloads from the hub need the package huggingface_hub", hint=hint)
+        what = "downloads from the hub need the package huggingface_hub"
+        raise StudykitError(what, hint="pip install huggingface_hub")
     info = _from_hub(name, lambda: _look_up(name, revision))
     files = _wanted(info, name, file)
     size = sum(each.size or 0 for each in files)

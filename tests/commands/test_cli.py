@@ -15,6 +15,7 @@ from studykit.cli import app, main
 from studykit.commands import due as due_command
 from tests.commands.dice_course import LAB
 from tests.commands.runner import PROGRAM, REPOSITORY, Run
+from tests.course.test_models import TINY, write
 
 
 def all_commands() -> list[list[str]]:
@@ -170,12 +171,14 @@ def test_a_reader_that_leaves_early_is_no_error(course: Path) -> None:
         (["lab", "run", LAB, "--set", "si"], {"sides=20", "sides=6"}),
         (["lab", "run", LAB, "--set", "fair="], {"fair=True", "fair=False"}),
         (["lab", "run", "dice/none", "--set", ""], set()),
+        (["models", "install", "ti"], {"tiny"}),
     ],
 )
-def test_the_shell_completes_labs_and_knobs(
+def test_the_shell_completes_labs_knobs_and_models(
     words: list[str], offered: set[str], course: Path
 ) -> None:
-    """From the headers, of the course that the command line names."""
+    """Of the course that the command line names."""
+    write(course, tiny=TINY, other=TINY)
     line = ["studykit", "--course", str(course), *words]
     program = "import sys; from studykit.cli import main; sys.exit(main())"
     finished = subprocess.run(

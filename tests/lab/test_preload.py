@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -101,6 +103,26 @@ async def test_what_goes_wrong_while_loading_is_what_the_run_reports(
 
     assert (result.status, result.message) == ("failed", "RuntimeError: no such weights")
     assert loads(course) == "tiny tiny"
+
+
+async def test_a_model_that_is_being_loaded_can_be_waited_for_no_longer(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    """A cancel ends the process that loads; the next run has another."""
+    slow = LOADS.replace("load(name)\n", "load(name)\n        import time; time.sleep(60)\n")
+    header = course_with_models(course, slow).write_run(USES, needs=("model:tiny",))
+    running = asyncio.create_task(run_to_end(runner, header))
+    async with asyncio.timeout(10):
+        while not (course.root / "labs" / "models" / "log").exists():
+            await asyncio.sleep(0.01)
+    began = time.monotonic()
+    runner.cancel()
+    _, result = await running
+
+    assert result.status == "cancelled"
+    assert time.monotonic() - began < 2
+    course_with_models(course)
+    assert await losses(runner, header, 1) == [3]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,22 @@ async def test_a_lab_that_lacks_its_model_says_so_instead_of_running(services: S
         assert "needs the model tiny, which is not installed" in words(pilot)
         assert "studykit models install tiny" in words(pilot)
         assert services.runs == []
+
+
+async def test_the_list_of_labs_tells_what_is_missing(services: Services) -> None:
+    write_models(services, module="no_such_module")
+    lab = services.course.labs["coins/toss"].path
+    header = load_lab_header(lab, services.course.root)
+    labs = {**services.course.labs, header.id: header}
+    services.course = replace(services.course, labs=labs)
+    services.__dict__.pop("bench", None)
+    app = StudykitApp(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await pilot.press("x")
+        await pilot.pause()
+
+        assert "not run yet · needs tiny, not installed" in " ".join(text_of(app).split())
 
 
 async def test_the_palette_installs_a_model_from_anywhere(

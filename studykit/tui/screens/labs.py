@@ -70,7 +70,10 @@ class LabsScreen(StudyScreen):
         run = self.services.labs.of_lab(lab.id)
         state = render_state(run) if run else ""
         whose = "your own version" if lab.is_own else ""
-        facts = " · ".join(filter(None, (lab.id, whose, self.services.cost_of(lab), told, state)))
+        lack = ", ".join(model.name for model in self.services.lacking(lab, lab.defaults))
+        needs = f"needs {lack}, not installed" if lack else ""
+        known = (lab.id, whose, self.services.cost_of(lab), told, needs, state)
+        facts = " · ".join(filter(None, known))
         return Row("", Content.assemble(clean(lab.question), (f"\n{facts}", "$text-muted")))
 
     def action_open(self) -> None:
