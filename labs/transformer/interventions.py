@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from labs.transformer.attention import CausalMask, MultiHeadAttention
-from labs.transformer.model import Block, Stack
+from labs.transformer.model import Stack
 from labs.transformer.positions import (
     LearnedPositions,
     NoPositions,
@@ -38,7 +38,7 @@ def module_swapped(parent: nn.Module, name: str, new: nn.Module) -> Iterator[Non
 
 
 @contextmanager
-def skipped(block: Block, sublayer: Sublayer) -> Iterator[None]:
+def skipped(block: nn.Module, sublayer: Sublayer) -> Iterator[None]:
     """Let a sublayer add nothing: what is left is the residual connection around it."""
     name = "cross_attention" if sublayer == "cross" else sublayer
     hook = block.get_submodule(name).register_forward_hook(
@@ -52,7 +52,7 @@ def skipped(block: Block, sublayer: Sublayer) -> Iterator[None]:
 
 @contextmanager
 def residual_cut(
-    block: Block, which: Literal["attention", "cross", "feedforward", "both"] = "both"
+    block: nn.Module, which: Literal["attention", "cross", "feedforward", "both"] = "both"
 ) -> Iterator[None]:
     """Cut the residual connection around a sublayer: what leaves it is all that is left.
 
