@@ -28,7 +28,10 @@ Sublayer: TypeAlias = Literal["attention", "cross", "feedforward"]
 
 @contextmanager
 def module_swapped(parent: nn.Module, name: str, new: nn.Module) -> Iterator[None]:
-    """Put `new` in the place of a part of `parent`; it has to take and give the same shapes."""
+    """Put `new` in the place of a part of `parent`; it has to take and give what the part does.
+
+    A layer calls its self-attention with `visible` and `cache` besides the stream.
+    """
     old = getattr(parent, name)
     setattr(parent, name, new)
     try:

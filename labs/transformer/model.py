@@ -71,7 +71,8 @@ class Block(nn.Module):
         self.feedforward = FeedForward(config)
         self.feedforward_post_norm = build_norm(config, wanted=post)
         # Numbers, so that models with and without residuals can share a stack, which puts its
-        # axis in front: one axis here for each of (batch, seq_len, d_model).
+        # axis in front: one axis here for each of (batch, seq_len, d_model). On the CPU, also when
+        # parameters are laid out blank.
         for sublayer in ("attention", "cross", "feedforward"):
             skip = torch.full((1, 1, 1), float(config.residual == "on"), device="cpu")
             self.register_buffer(f"{sublayer}_skip", skip, persistent=False)
