@@ -174,7 +174,8 @@ def _check_models(models: dict[str, list[str] | None]) -> dict[str, str]:
     origins = {}
     for name, known in models.items():
         if known is None:
-            raise _RuleError(f"there is no model {name}: studykit models lists them")
+            how = f"studykit models lists them, and ./{name} is a folder"
+            raise _RuleError(f"there is no model {name}: {how}")
         module, origins[name] = known
         if not _is_installed(module):
             how = f"studykit models install {name}"

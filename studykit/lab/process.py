@@ -100,10 +100,10 @@ class LabRunner:
             raise LabError("a lab is running already", hint="cancel it first")
         if budget != 1 and not header.takes_budget:
             raise LabError(f"{header.id} takes no budget", hint="it trains nothing")
+        shelf = load_models(self._root) if header.models else {}
         self._is_running = True
         self._broken_off = None
         all_knobs = header.defaults | dict(knobs)
-        shelf = load_models(self._root) if header.models else {}
         collector = Collector(header, all_knobs, budget, seeds, device, self._clock.now())
         began = time.monotonic()
         request = {

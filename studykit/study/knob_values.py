@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studykit.course.cards import MODEL_KNOB, KnobValue, LabHeader
 from studykit.course.labs import LONGEST_OWN_TEXT
+from studykit.course.names import NAME
 from studykit.text import is_plain_line
 
 LARGEST = 1e9
@@ -72,7 +73,12 @@ def _are_numbers(choices: Sequence[KnobValue]) -> bool:
 
 
 def _full_path(text: str) -> str:
-    """A path from here as one that means the same from anywhere; a name as it is."""
+    """A path from here as one that means the same from anywhere; a name as it is.
+
+    What could be a name of the course's models is one, whatever lies in the folder.
+    """
+    if NAME.fullmatch(text):
+        return text
     try:
         path = Path(text).expanduser()
         is_path = text.startswith(("/", "./", "../", "~")) or path.exists()

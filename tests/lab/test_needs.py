@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from studykit.course.cards import LabHeader
+from studykit.errors import CourseError
 from studykit.lab.process import LabRunner
 from tests.course.test_models import HASH, TINY, write
 from tests.lab.fake_labs import FakeCourse, run_to_end
@@ -72,7 +75,23 @@ async def test_a_name_that_is_no_model_s_fails(runner: LabRunner, course: FakeCo
     _, result = await run_to_end(runner, header, knobs={"model": "tiniest"})
 
     assert result.status == "failed"
-    assert result.message == "there is no model tiniest: studykit models lists them"
+    assert result.message == (
+        "there is no model tiniest: studykit models lists them, and ./tiniest is a folder"
+    )
+
+
+async def test_a_damaged_list_of_models_is_one_line_and_the_next_run_begins(
+    runner: LabRunner, course: FakeCourse
+) -> None:
+    write(course.root, tiny=INSTALLED | {"module": "no module"})
+    header = course.write_run("yield Measurement('loss', 1)", needs=("model:tiny",))
+    with pytest.raises(CourseError, match="module is not of the right form"):
+        await run_to_end(runner, header)
+    write(course.root, tiny=INSTALLED)
+
+    _, result = await run_to_end(runner, header)
+
+    assert result.status == "done"
 
 
 async def test_what_a_lab_finds_missing_skips_it_unless_the_learner_named_it(
