@@ -1,0 +1,1 @@
+"""Labs of section 3: the GPT family."""
