@@ -1,0 +1,104 @@
+"""Labs of section 3 on SmolLM2, each at the smallest size at which its parts can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from labs.gpt import facts, in_context, leak, neurons
+from labs.models import LanguageModel, load_language_model
+from labs.tasks.capitals import LAST, Capitals, ask_capitals
+from labs.transformer.interventions import unmasked
+from studykit.lab.events import Event, Measurement
+
+pytestmark = pytest.mark.weights("smollm2")
+
+
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def language() -> LanguageModel:
+    return load_language_model()
+
+
+@pytest.fixture
+def known(language: LanguageModel) -> Capitals:
+    asked = ask_capitals(language, 6, seed=0)
+    right = language.model(asked.prompts)[:, LAST].argmax(dim=-1) == asked.answers
+    return asked.chosen(right.nonzero()[:3, 0])
+
+
+def measurements(events: Iterator[Event]) -> dict[str, float]:
+    return {event.name: event.value for event in events if isinstance(event, Measurement)}
+
+
+def test_the_fair_test_is_the_reported_loss_with_the_mask_and_not_without(
+    language: LanguageModel,
+) -> None:
+    ids = language.tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 4)
+    tokens = torch.tensor([[language.begin, *ids][:32]])
+    places = [length - 1 for length in leak.ASKED]
+    masked = leak.losses(language.model, tokens)[:, places]
+    torch.testing.assert_close(
+        leak.fair_losses(language.model, tokens), masked, rtol=1e-3, atol=1e-3
+    )
+    with unmasked(language.model):
+        open_ = leak.losses(language.model, tokens)[:, places]
+        assert not torch.allclose(leak.fair_losses(language.model, tokens), open_, atol=0.1)
+
+
+def test_a_patched_fact_moves_from_the_country_to_the_end(
+    language: LanguageModel, known: Capitals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "PATCHED", (22, 24))
+    stream = language.model.residual_stream(known.prompts)
+    m = measurements(facts.patching(language.model, stream, known.answers))
+    assert (m["country_22"], m["end_22"]) == (1, 0)
+    assert (m["country_24"], m["end_24"]) == (0, 1)
+
+
+def test_neurons_add_up_to_what_the_feed_forward_networks_write(
+    language: LanguageModel, known: Capitals
+) -> None:
+    model = language.model
+    activations = neurons.read_activations(model, known.prompts)
+    written: list[torch.Tensor] = []
+    hooks = [
+        down.register_forward_hook(lambda module, args, out: written.append(out[0, LAST]))
+        for down in neurons.output_matrices(model)
+    ]
+    resid = model.residual_stream(known.prompts)[-1][0, LAST]
+    for hook in hooks:
+        hook.remove()
+    added = neurons.added_for(model, resid, activations[0], known.answers, 0)
+    rows = model.unembed.weight[known.answers]
+    scale = model.final_norm.get_parameter("gain") / resid.square().mean().sqrt()
+    expected = (sum(written) * scale) @ (rows[0] - rows[1:].mean(dim=0))
+    assert float(added.sum()) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_silencing_works_from_the_first_layer_that_changes_and_is_undone(
+    language: LanguageModel, known: Capitals
+) -> None:
+    model = language.model
+    stream = model.residual_stream(known.prompts)
+    d_ff = model.config.d_ff
+    whole_layer = torch.arange(23 * d_ff, 30 * d_ff)
+    assert not neurons.still_right(model, stream, known, whole_layer).any()
+    assert neurons.still_right(model, stream, known, torch.tensor([5])).all()
+    assert (model(known.prompts)[:, LAST].argmax(dim=-1) == known.answers).all()
+
+
+def test_only_a_complete_answer_counts(language: LanguageModel) -> None:
+    right = [("The capital of France is", " Paris"), ("The capital of Japan is", " Tokyo")]
+    wrong = [("The capital of France is", " Paris Tokyo"), ("The capital of Japan is", " Rome")]
+    assert in_context.share_right(language, "", right) == 1
+    assert in_context.share_right(language, "", right + wrong) == 0.5
+    prompt = "hot -> cold\nup -> down\nbig -> small\n"
+    assert in_context.share_right(language, prompt, [("rich ->", " poor\n")]) == 1
