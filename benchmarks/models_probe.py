@@ -1,9 +1,9 @@
 """SmolLM2 in a process of its own, timed; prints what it took as JSON.
 
 ``python -m benchmarks.models_probe load ours``: from a process that has torch to the logits of a
-first prompt. ``decode``: ours and transformers' on the same weights, in turn. ``busy 2``: passes
-of 512 tokens on so many threads. ``python models_probe.py decode-llama-cpp FILE`` runs in an
-interpreter that has llama-cpp-python, and needs nothing else.
+first prompt. ``decode 2``: ours and transformers' on the same weights and so many threads, in
+turn. ``busy 2``: passes of 512 tokens. ``python models_probe.py decode-llama-cpp FILE`` runs on one
+thread in an interpreter that has llama-cpp-python, and needs nothing else.
 """
 
 from __future__ import annotations
@@ -59,15 +59,18 @@ def build_reference(path: Any) -> Any:
     ).eval()
 
 
-def decode() -> dict[str, float]:
-    """Milliseconds a token, greedy and with a cache: ours, and transformers' in two ways."""
+def decode(n_threads: str) -> dict[str, float]:
+    """Milliseconds a token, greedy and with a cache: ours, and transformers' in two ways.
+
+    Of processor time on one thread, else of wall time.
+    """
     import torch
 
     from labs.models import load_language_model
     from labs.models.shelf import locate
     from labs.transformer.generation import generate
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(n_threads))
     torch.set_grad_enabled(False)
     ours = load_language_model()
     prompt = torch.tensor([ours.tokenizer.encode(PROMPT)])
@@ -91,25 +94,25 @@ def decode() -> dict[str, float]:
         "sdpa": lambda: with_attention("sdpa"),
     }
     assert ways["ours"]()[0].tolist() == ways["eager"]()[0, prompt.shape[1] :].tolist()
-    return in_turn(ways)
+    return in_turn(ways, time.process_time if n_threads == "1" else time.perf_counter)
 
 
-def in_turn(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:
+def in_turn(ways: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dict[str, float]:
     """Milliseconds a token, the median of the rounds; in each, every way takes its turn."""
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(N_ROUNDS):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began = clock()
             way()
-            took[name].append(1000 * (time.perf_counter() - began) / N_NEW)
+            took[name].append(1000 * (clock() - began) / N_NEW)
     return {name: statistics.median(times) for name, times in took.items()}
 
 
 def decode_llama_cpp(path: str) -> dict[str, float]:
-    """The same by llama.cpp, which keeps the weights packed and has kernels for them."""
+    """Processor time of llama.cpp, which keeps the weights packed and has kernels for them."""
     from llama_cpp import Llama  # type: ignore[import-not-found]
 
-    model = Llama(path, n_ctx=256, n_threads=2, n_threads_batch=2, verbose=False)
+    model = Llama(path, n_ctx=256, n_threads=1, n_threads_batch=1, verbose=False)
     tokens = model.tokenize(PROMPT.encode(), add_bos=False)
 
     def write() -> None:
@@ -119,7 +122,7 @@ def decode_llama_cpp(path: str) -> dict[str, float]:
                 break
 
     write()
-    return in_turn({"llama.cpp": write})
+    return in_turn({"llama.cpp": write}, time.process_time)
 
 
 def busy(n_threads: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Byte pair encoding: the tokens of GPT-2, of RoBERTa and of SmolLM2.
+"""Byte pair encoding: the tokens of GPT-2, RoBERTa, SmolLM2 and Qwen2.
 
 A text is cut into words; a word starts as its UTF-8 bytes, and the two neighbours that were
 merged first in training are merged until no pair of neighbours is known (Sennrich et al. 2016;
@@ -12,17 +12,18 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 SPACES = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
 """What Unicode calls white space, apart from " "."""
-CONTRACTED = "strevmld"
-"""The letters of 's, 't, 're, 've, 'm, 'll and 'd, which are words of their own."""
+CONTRACTED = "strevmldSTREVMLDſ"
+"""The letters of 's, 't, 're, 've, 'm, 'll and 'd; ſ is an s by its upper case."""
 
 
 class _Classes(dict[int, str]):
-    """A letter for the class of each character: L letter, N number, W white space, O other.
+    """A letter for the class of each character: L letter, N number, B line break, W white, O other.
 
     The space, the apostrophe and the letters of contractions stand for themselves. Python's `re`
     cannot ask whether a character is a letter; of a string of classes it can.
@@ -36,17 +37,27 @@ class _Classes(dict[int, str]):
 
 CLASSES = _Classes({ord(letter): letter for letter in " '" + CONTRACTED})
 CLASSES.update({ord(space): "W" for space in SPACES})
+CLASSES.update({ord(space): "B" for space in "\r\n"})
 
 _LETTERS = f"[L{CONTRACTED}]+"
-_CONTRACTIONS = "'(?:[stmd]|re|ve|ll)"
-WORDS = re.compile(
-    rf"{_CONTRACTIONS}| ?{_LETTERS}| ?N+| ?[O']+|[ W]+(?![^ W])|[ W]+",
-)
-"""GPT-2's words, on a string of classes: a word takes the space before it along."""
-WORDS_AND_DIGITS = re.compile(
-    rf"{_CONTRACTIONS}|N| ?{_LETTERS}| ?[O']+|[ W]+(?![^ WN])|[ W]+",
-)
-"""The same, but every digit alone and without a space."""
+_SHORTENED = "'(?:[stmd]|re|ve|ll)"
+Words: TypeAlias = Literal["gpt-2", "smollm", "qwen2"]
+WORDS: dict[Words, re.Pattern[str]] = {
+    # A word takes the space before it along, and so does a number.
+    "gpt-2": re.compile(
+        rf"{_SHORTENED}| ?{_LETTERS}| ?N+| ?[O']+|[ WB]+(?![^ WB])|[ WB]+",
+    ),
+    # The same, but every digit alone and without a space.
+    "smollm": re.compile(
+        rf"{_SHORTENED}|N| ?{_LETTERS}| ?[O']+|[ WB]+(?![^ WBN])|[ WB]+",
+    ),
+    # A word takes any sign before it along, and signs the line breaks behind them.
+    "qwen2": re.compile(
+        "'(?:[stmdSTMDſ]|[rR][eE]|[vV][eE]|[lL]{2})"
+        rf"|[ WO']?{_LETTERS}|N| ?[O']+B*|[ WB]*B+|[ WB]+(?![^ WB])|[ WB]+",
+    ),
+}
+"""How a text is cut into words, as patterns of a string of classes."""
 
 
 def byte_alphabet() -> list[str]:
@@ -62,7 +73,8 @@ class BytePairTokenizer:
     `tokens` are the vocabulary in the order of the ids and `merges` the pairs in the order of
     training, both written in the byte alphabet. `special` are tokens that stand in a text for
     themselves, such as ``<|endoftext|>``, and are written as they are; those in `eats_space` take
-    the white space before them along.
+    the white space before them along. `words` says how a text is cut, and `composed` that letters
+    and their accents are made one character before (Unicode's NFC).
     """
 
     def __init__(
@@ -72,13 +84,15 @@ class BytePairTokenizer:
         *,
         special: Mapping[str, int],
         eats_space: Collection[str] = (),
-        single_digits: bool,
+        words: Words,
+        composed: bool = False,
     ) -> None:
         self.tokens = list(tokens)
         self.ids = {token: number for number, token in enumerate(self.tokens)}
         self.special = dict(special)
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
-        self._words = WORDS_AND_DIGITS if single_digits else WORDS
+        self._words = WORDS[words]
+        self._composed = composed
         self._by_length = sorted(self.special, key=len, reverse=True)
         self._special = re.compile(
             "|".join(
@@ -119,6 +133,8 @@ class BytePairTokenizer:
 
     def words(self, text: str) -> Iterator[str]:
         """The words that pairs are merged in, one after the other."""
+        if self._composed:
+            text = unicodedata.normalize("NFC", text)
         # One character of `classes` for each of `text`, so that places are the same in both.
         classes = text.translate(CLASSES)
         for word in self._words.finditer(classes):

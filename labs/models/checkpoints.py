@@ -239,9 +239,21 @@ def _gpt2(facts: Facts, stored: Stored) -> Stack:
 
 
 def _llama(facts: Facts, stored: Stored) -> Stack:
-    """Llama (Touvron et al. 2023) and what is built like it, such as SmolLM."""
     facts.require("attention_bias", False)
     facts.require("mlp_bias", False)
+    return _llama_like(facts, stored, biases="off")
+
+
+def _qwen2(facts: Facts, stored: Stored) -> Stack:
+    facts.require("use_sliding_window", False)
+    return _llama_like(facts, stored, biases="qkv")
+
+
+def _llama_like(facts: Facts, stored: Stored, *, biases: Literal["off", "qkv"]) -> Stack:
+    """Llama (Touvron et al. 2023), what is built like it, such as SmolLM, and Qwen2.
+
+    Qwen2 (Yang et al. 2024) has biases of queries, keys and values.
+    """
     facts.require("rope_scaling", {})
     rotation = facts.fields.get("rope_parameters")
     rotation = Facts(facts.path, rotation if isinstance(rotation, dict) else facts.fields)
@@ -260,7 +272,7 @@ def _llama(facts: Facts, stored: Stored) -> Stack:
         d_ff=facts.integer("intermediate_size"),
         norm_kind="rmsnorm",
         norm_eps=facts.number("rms_norm_eps"),
-        biases="off",
+        biases=biases,
         positions="rope",
         rope_base=rotation.number("rope_theta", 10_000.0),
         feedforward="gated",
@@ -276,13 +288,18 @@ def _llama(facts: Facts, stored: Stored) -> Stack:
             norm = stored.take(f"{theirs}.input_layernorm.weight")
             yield f"{ours}.attention_pre_norm.gain", norm
             for old, new in zip("qkvo", ("query", "key", "value", "out"), strict=True):
-                weight = stored.take(f"{theirs}.self_attn.{old}_proj.weight")
-                yield f"{ours}.attention.{new}.weight", weight
+                yield from _linear(
+                    stored,
+                    f"{theirs}.self_attn.{old}_proj",
+                    f"{ours}.attention.{new}",
+                    bias=biases == "qkv" and old != "o",
+                )
             norm = stored.take(f"{theirs}.post_attention_layernorm.weight")
             yield f"{ours}.feedforward_pre_norm.gain", norm
             for part in ("gate", "up", "down"):
-                weight = stored.take(f"{theirs}.mlp.{part}_proj.weight")
-                yield f"{ours}.feedforward.{part}.weight", weight
+                yield from _linear(
+                    stored, f"{theirs}.mlp.{part}_proj", f"{ours}.feedforward.{part}", bias=False
+                )
         yield "final_norm.gain", stored.take("model.norm.weight")
         if not tied:
             yield "unembed.weight", stored.take("lm_head.weight")
@@ -295,5 +312,6 @@ FAMILIES: dict[str, Callable[[Facts, Stored], Stack]] = {
     "roberta": _roberta,
     "gpt2": _gpt2,
     "llama": _llama,
+    "qwen2": _qwen2,
 }
 """Those that are offered, by the `model_type` of their config.json."""

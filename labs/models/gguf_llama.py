@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from torch import Generator, Tensor
 
-from labs.models.byte_pair import BytePairTokenizer
+from labs.models.byte_pair import WORDS, BytePairTokenizer
 from labs.models.errors import ModelError, quote
 from labs.models.filling import LONGEST_TEXT, Stored, fill
 from labs.models.gguf_file import GgufFile
@@ -20,8 +20,6 @@ Fact = TypeVar("Fact", int, float, str)
 
 CONTROL = 3
 """The type of a token that stands for itself, such as ``<|im_start|>``."""
-SINGLE_DIGITS = {"smollm": True, "gpt-2": False}
-"""The ways to cut a text into words that are offered, and whether each digit is a word."""
 PARTS = {
     "attn_norm": "attention_pre_norm.gain",
     "attn_q": "attention.query.weight",
@@ -71,10 +69,10 @@ def build_tokenizer(file: GgufFile) -> BytePairTokenizer:
     """The tokenizer in a GGUF file; `ModelError` if it is of a kind that is not offered."""
     model = _fact(file, "tokenizer.ggml.model", str)
     words = _fact(file, "tokenizer.ggml.pre", str)
-    if model != "gpt2" or words not in SINGLE_DIGITS:
+    if model != "gpt2" or words not in WORDS:
         raise ModelError(
             f"{file.file.path}: its tokenizer is {quote(model)} with {quote(words)}; "
-            f"offered is 'gpt2' with {' or '.join(map(repr, SINGLE_DIGITS))}"
+            f"offered is 'gpt2' with {' or '.join(map(repr, WORDS))}"
         )
     tokens = _strings(file, "tokenizer.ggml.tokens")
     kinds = file.facts.get("tokenizer.ggml.token_type")
@@ -88,7 +86,7 @@ def build_tokenizer(file: GgufFile) -> BytePairTokenizer:
         tokens,
         [(merge[0], merge[1]) for merge in merges if len(merge) == 2],
         special=special,
-        single_digits=SINGLE_DIGITS[words],
+        words=words,
     )
 
 

@@ -19,7 +19,7 @@ from labs.transformer import Transformer
 END_OF_TEXT = "<|endoftext|>"
 """Stood between the texts of the training data, and so before each of them."""
 
-CONTINUE = ("gpt2", "llama")
+CONTINUE = ("gpt2", "llama", "qwen2")
 """The families that continue a text, by the `model_type` of their config.json."""
 
 
@@ -45,8 +45,8 @@ def load_language_model(
     """A language model; the one that was asked for last is kept for the next call.
 
     Its name on the shelf, a GGUF file of the Llama architecture, a folder with config.json,
-    safetensors and tokenizer.json of GPT-2 or Llama, or such a model's name in the cache of the
-    Hugging Face hub.
+    safetensors and tokenizer.json of GPT-2, Llama or Qwen2, or such a model's name in the cache of
+    the Hugging Face hub.
 
     With `packed` the matrices of a GGUF file stay in 4 or 8 bits until they are used: SmolLM2 takes
     less than half the memory, a tenth more time for 1,024 tokens at once, a third more for 512, and

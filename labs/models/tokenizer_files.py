@@ -10,24 +10,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labs.models.byte_pair import BytePairTokenizer
+from labs.models.byte_pair import BytePairTokenizer, Words
 from labs.models.errors import ModelError, quote
 from labs.models.folders import LARGEST_CONFIG, read_json
 from labs.models.word_piece import SPECIAL, WordPieceTokenizer
 
 LARGEST_TOKENIZER = 1 << 25
-"""Bytes; the largest of the families that are offered has 4 MB."""
+"""Bytes; the largest of the families that are offered has 11 MB."""
+QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The pattern by which Qwen2 cuts a text into words."""
 
 
 def read_byte_pair(folder: Path, vocab_size: int) -> BytePairTokenizer:
-    """The tokenizer of GPT-2, RoBERTa or SmolLM in tokenizer.json.
+    """The tokenizer of GPT-2, RoBERTa, SmolLM or Qwen2 in tokenizer.json.
 
     Raises `ModelError` if there is none or it is of another kind. No id may reach `vocab_size`.
     """
     path = folder / "tokenizer.json"
     fields = read_json(path, LARGEST_TOKENIZER)
     try:
-        single_digits = _single_digits(fields)
+        words, composed = _steps(fields)
         vocabulary, merges = _byte_pairs(fields["model"])
         added = {
             _text(token["content"]): token
@@ -40,7 +45,12 @@ def read_byte_pair(folder: Path, vocab_size: int) -> BytePairTokenizer:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _not_offered(path, error) from None
     return BytePairTokenizer(
-        tokens, merges, special=special, eats_space=eats_space, single_digits=single_digits
+        tokens,
+        merges,
+        special=special,
+        eats_space=eats_space,
+        words=words,
+        composed=composed,
     )
 
 
@@ -86,24 +96,33 @@ def _not_offered(path: Path, error: Exception) -> ModelError:
     reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
     return ModelError(
         f"{path}: not a tokenizer that is offered ({reason[:80]}); "
-        "give a BERT, RoBERTa, GPT-2 or SmolLM"
+        "give a BERT, RoBERTa, GPT-2, SmolLM or Qwen2"
     )
 
 
-def _single_digits(fields: Mapping[str, Any]) -> bool:
-    """Whether each digit is a word; ValueError if the text is cut or changed in another way."""
-    if fields.get("normalizer"):
-        raise ValueError(f"its normalizer is {quote(fields['normalizer'].get('type'))}")
+def _steps(fields: Mapping[str, Any]) -> tuple[Words, bool]:
+    """How a text is cut into words, and whether accents are composed before.
+
+    Raises ValueError if it is cut or changed in another way than those that are offered.
+    """
+    normalizer = fields.get("normalizer") or {}
     step = fields["pre_tokenizer"]
     steps = step["pretokenizers"] if step["type"] == "Sequence" else [step]
     kinds = [step["type"] for step in steps]
-    if kinds not in (["ByteLevel"], ["Digits", "ByteLevel"]):
+    last = steps[-1]
+    if kinds not in (["ByteLevel"], ["Digits", "ByteLevel"], ["Split", "ByteLevel"]):
         raise ValueError(f"its pre-tokenizers are {quote(kinds)}")
-    if steps[-1].get("add_prefix_space") or not steps[-1].get("use_regex", True):
-        raise ValueError("it puts a space before a text, or keeps words together")
-    if len(steps) == 2 and not steps[0]["individual_digits"]:
+    if last.get("add_prefix_space") or last.get("use_regex", True) == ("Split" in kinds):
+        raise ValueError("it puts a space before a text, or cuts it in another way")
+    if normalizer and (normalizer["type"], kinds[0]) != ("NFC", "Split"):
+        raise ValueError(f"its normalizer is {quote(normalizer['type'])}")
+    if kinds[0] == "Split":
+        if steps[0]["pattern"] != {"Regex": QWEN2} or steps[0]["behavior"] != "Isolated":
+            raise ValueError("it cuts a text by another pattern than Qwen2")
+        return "qwen2", bool(normalizer)
+    if kinds[0] == "Digits" and not steps[0]["individual_digits"]:
         raise ValueError("it keeps the digits of a number together")
-    return len(steps) == 2
+    return ("smollm" if kinds[0] == "Digits" else "gpt-2"), False
 
 
 def _byte_pairs(model: Mapping[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]]:

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from labs.models.byte_pair import BytePairTokenizer, byte_alphabet
+from labs.models.byte_pair import BytePairTokenizer, Words, byte_alphabet
 
 MERGES = [("a", "b"), ("Ġ", "ab"), ("ab", "ab"), ("a", "a"), ("'", "s")]
 
 
-def build(*, single_digits: bool = False, without: str = "") -> BytePairTokenizer:
+def build(*, words: Words = "gpt-2", without: str = "") -> BytePairTokenizer:
     tokens = ["<|endoftext|>", *byte_alphabet(), *("".join(pair) for pair in MERGES)]
     kept = [token for token in tokens if token not in without]
-    return BytePairTokenizer(
-        kept, MERGES, special={"<|endoftext|>": 0}, single_digits=single_digits
-    )
+    return BytePairTokenizer(kept, MERGES, special={"<|endoftext|>": 0}, words=words)
 
 
 @pytest.mark.parametrize(
@@ -30,10 +28,23 @@ def test_a_text_is_cut_into_words_as_gpt_2_does(text: str, words: list[str]) -> 
 
 
 def test_digits_can_stand_alone() -> None:
-    tokenizer = build(single_digits=True)
+    tokenizer = build(words="smollm")
     assert list(build().words("in 1984")) == ["in", " 1984"]
     assert list(tokenizer.words("in 1984")) == ["in", " ", "1", "9", "8", "4"]
     assert list(tokenizer.words("  10")) == ["  ", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Hello  (world)", ["Hello", " ", " (", "world", ")"]),
+        ("I'LL it'S 'tis", ["I", "'LL", " it", "'S", " '", "tis"]),
+        ("a\n\n  b;\n\nc  ", ["a", "\n\n", " ", " b", ";\n\n", "c", "  "]),
+        ("x=12 _y", ["x", "=", "1", "2", " _", "y"]),
+    ],
+)
+def test_qwen2_cuts_in_another_way(text: str, words: list[str]) -> None:
+    assert list(build(words="qwen2").words(text)) == words
 
 
 def test_pairs_are_merged_in_the_order_of_training() -> None:

@@ -57,6 +57,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
         },
     ),
+    "qwen2": ("Qwen2ForCausalLM", {**LLAMA, "num_key_value_heads": 2, "tie_word_embeddings": True}),
 }  # fmt: skip
 
 
@@ -147,7 +148,10 @@ def test_nothing_asks_for_gradients(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("llama", {"model_type": "qwen2"}, "model_type is 'qwen2'"),
+        ("llama", {"model_type": "qwen3"}, "model_type is 'qwen3'"),
+        ("llama", {"model_type": "qwen2"}, r"lacks tensor '.*q_proj\.bias'"),
+        ("qwen2", {"model_type": "llama"}, "no place"),
+        ("qwen2", {"use_sliding_window": True}, "use_sliding_window is True"),
         ("llama", {"model_type": None}, "model_type is None"),
         ("llama", {"attention_bias": True}, "attention_bias is True"),
         ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 8}}, "rope_scaling"),

@@ -173,7 +173,7 @@ def test_another_model_is_refused_in_one_line(
     ("facts", "says"),
     [
         ({"tokenizer.ggml.model": "llama"}, "tokenizer is 'llama' with 'smollm'"),
-        ({"tokenizer.ggml.pre": "qwen2"}, "'gpt2' with 'qwen2'"),
+        ({"tokenizer.ggml.pre": "llama-bpe"}, "'gpt2' with 'llama-bpe'"),
         ({"tokenizer.ggml.pre": None}, "tokenizer.ggml.pre is None"),
         ({"tokenizer.ggml.tokens": 7}, "lacks tokenizer.ggml.tokens"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "type for each"),

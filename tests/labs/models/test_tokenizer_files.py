@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from labs.models.errors import ModelError
-from labs.models.tokenizer_files import read_byte_pair, read_word_piece
+from labs.models.tokenizer_files import QWEN2, read_byte_pair, read_word_piece
 from labs.tasks.docstrings import different_docstrings, source_files
 
 hf = pytest.importorskip("tokenizers")
@@ -20,8 +20,9 @@ pytestmark = pytest.mark.parity
 TEXTS = [*different_docstrings(source_files(None)[:12])]
 ALPHABET = [
     *map(chr, range(32, 0x250)), "\n", "\t", "  ", " ", "'s", "'re", "'ll", "0", "12", "½", "٣",
-    "中", "文", "😀", "e\u0301", "\u2028", "\u3000", "\xa0", "Σ", "ς", "İ", "ﬁ", "א", "—", "’",
-    "\ufffd",    "<s>", "</s>", "<mask>", " <mask>", "[MASK]", "[SEP]", "\x00", "\x07", "\u200d",
+    "中", "文", "😀", "e\u0301", "\u2028", "\u3000", "\xa0", "Σ", "ς", "ſ", "'S", "'LL", "\r\n",
+    "İ", "ﬁ", "א", "—", "’", "\ufffd", "<s>", "</s>",
+    "<mask>", " <mask>", "[MASK]", "[SEP]", "\x00", "\x07", "\u200d",
 ]  # fmt: skip
 
 
@@ -85,6 +86,20 @@ def test_roberta_gives_the_same_ids(tmp_path: Path) -> None:
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     ours = read_byte_pair(tmp_path, 700)
     assert ours.special["<mask>"] == 4
+    for text in texts():
+        assert ours.encode(text) == tokenizer.encode(text).ids
+
+
+@pytest.mark.parametrize("composed", [True, False])
+def test_qwen2_gives_the_same_ids(*, composed: bool, tmp_path: Path) -> None:
+    steps = hf.pre_tokenizers
+    tokenizer = byte_pairs(steps.Split(hf.Regex(QWEN2), "isolated"), special=["<|endoftext|>"])
+    last = steps.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = steps.Sequence([steps.Split(hf.Regex(QWEN2), "isolated"), last])
+    if composed:
+        tokenizer.normalizer = hf.normalizers.NFC()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    ours = read_byte_pair(tmp_path, 700)
     for text in texts():
         assert ours.encode(text) == tokenizer.encode(text).ids
 
