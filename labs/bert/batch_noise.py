@@ -3,7 +3,7 @@
 The gradient of a batch is a mean over its sequences, so that its variance falls as 1 / batch size.
 Whether that matters depends on how large the noise is beside the gradient itself. The noise scale
 is the batch size at which the two are equal: tr(Σ) / |G|², with Σ the covariance of the gradients
-of single sequences and G their mean. The lab computes the gradient of each of 2,048 sequences by
+of single sequences and G their mean. The lab computes the gradient of each of 1,024 sequences by
 itself, for an encoder that has to find hidden letters in docstrings, before training and after it.
 
 It also asks what a step is worth: along the gradient of a batch it takes the best of several step
@@ -43,14 +43,16 @@ CLAIMS = {
     "the slope in logarithms lies between -1.15 and -0.85.",
     "grows": "The noise scale grows in training, at least 5 times.",
     "fades": "The best step along a batch of 16 lowers the loss by at least 60 % of what the mean "
-    "gradient of 2,048 sequences achieves before training, and by at most 50 % after it.",
+    "gradient of 1,024 sequences achieves before training, and by at most 50 % after it.",
     "still_enough": "After training the best step along a batch of 16 achieves more than 50 %.",
 }
 HOLDS_IF = {
     "inverse": "-1.15 < slope_before < -0.85 and -1.15 < slope_after < -0.85",
     "grows": "noise_scale_after >= 5 * noise_scale_before",
-    "fades": "gain_16_before >= 0.6 * gain_2048_before and gain_16_after <= 0.5 * gain_2048_after",
-    "still_enough": "gain_16_after > 0.5 * gain_2048_after",
+    "fades": "gain_16_before >= 0.6 * gain_1024_before and gain_16_after <= 0.5 * gain_1024_after"
+    " if gain_1024_after >= 0.005 else unknown",
+    "still_enough": "gain_16_after > 0.5 * gain_1024_after"
+    " if gain_1024_after >= 0.005 else unknown",
 }
 KNOBS = {"n_steps": (100, 20, 400)}
 KNOB_HELP = {"n_steps": "training steps between the two measurements, 32 sequences each"}
@@ -65,9 +67,9 @@ LITERATURE = {
 
 SEQ_LEN = 16
 HIDDEN = 0.2
-N_SEQUENCES = 2048
+N_SEQUENCES = 1024
 BATCHES = (4, 16, 64, 256)
-STEP_SIZES = tuple(0.02 * 2**n for n in range(7))
+STEP_SIZES = (0.02, 0.05, 0.12, 0.3, 0.8)
 """Plain steps along the negative gradient; the best of them counts."""
 N_DIRECTIONS = 6
 """Batches of each size along which steps are taken."""

@@ -30,7 +30,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labs.kit.budget import one_thread
 from labs.models import SentenceEncoder, load_encoder
 from labs.models.sentence_encoder import pool
 from labs.tasks.passages import passages
@@ -89,7 +88,6 @@ WORD = 3
 """Place of the ordinary token that [CLS] is compared with."""
 
 
-@one_thread
 @torch.no_grad()
 def run(*, sentence: str, head: str, model: str, seed: int, device: str) -> Iterator[Event]:
     """Who gets the attention, with and without [CLS], and what the sentence vector loses."""
