@@ -397,6 +397,23 @@ def test_tables_are_aligned_text() -> None:
     ]
 
 
+def test_a_column_of_sentences_begins_at_the_left() -> None:
+    """Texts that a model wrote are read, not compared digit by digit."""
+    table = Table(
+        "Continuations",
+        ("decoding", "text", "words"),
+        (("greedy", "the sum of its two arguments", 6), ("top-p", "no", 1)),
+    )
+
+    assert render_table(table, 45).plain.splitlines() == [
+        "Continuations",
+        "decoding  text                    words",
+        "greedy    the sum of its two          6",
+        "          arguments",
+        "top-p     no                          1",
+    ]
+
+
 WIDE = Table(
     "What the compiler made of each tile",
     ("tile", "registers", "spilled, bytes", "products by 4 warps", "requested, times"),

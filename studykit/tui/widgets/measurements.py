@@ -129,6 +129,7 @@ def _render_columns(columns: Sequence[Sequence[str]], width: int) -> Content:
             break
     else:
         widths = least
+    is_left = [at == 0 or _is_prose(column[1:]) for at, column in enumerate(columns)]
     lines: list[Content] = []
     for n in range(len(columns[0])):
         cells = [
@@ -138,18 +139,25 @@ def _render_columns(columns: Sequence[Sequence[str]], width: int) -> Content:
         height = max(map(len, cells))
         for row in range(height):
             line = []
-            for at, (cell, each) in enumerate(zip(cells, widths, strict=True)):
+            for cell, each, left in zip(cells, widths, is_left, strict=True):
                 # A heading stands on its column, a long cell hangs from its row's first line.
                 k = row - (height - len(cell)) if n == 0 else row
                 text = cell[k].rstrip() if 0 <= k < len(cell) else Content("")
                 blanks = each - text.cell_length
-                line.append(text.pad_right(blanks) if at == 0 else text.pad_left(blanks))
+                line.append(text.pad_right(blanks) if left else text.pad_left(blanks))
             joined = Content(" " * _GAP).join(line).rstrip()
             lines.append(joined.stylize("" if n else "$text-muted"))
     return Content("\n").join(lines)
 
 
+def _is_prose(cells: Sequence[str]) -> bool:
+    """Whether a column is read from the left: some cell has more words than a number and a unit."""
+    return any(len(cell.split()) > _MOST_WORDS for cell in cells)
+
+
 _GAP = 2
+_MOST_WORDS = 3
+"""Of a cell that stands right, as numbers do."""
 
 
 def _total(widths: Sequence[int]) -> int:
