@@ -144,6 +144,8 @@ def maps_of(encoder: SentenceEncoder, sentence: str, head: str) -> Iterator[Even
     tokens = tokens[:, :LONGEST]
     names = encoder.tokenizer.pieces(tokens[0].tolist())
     maps = torch.stack(attention_maps(encoder.model, tokens))[:, 0]  # (layers, heads, query, key)
+    if head != "mean" and int(head) > maps.shape[1]:
+        raise ValueError(f"head is {head}, and this model has {maps.shape[1]}: give one of these")
     chosen = maps.mean(dim=1) if head == "mean" else maps[:, int(head) - 1]
     what = "mean of the heads" if head == "mean" else f"head {head}"
     for layer, weights in enumerate(chosen.tolist(), start=1):
