@@ -13,9 +13,9 @@ How to read it. Half of the answers are right by guessing. Without any mark the 
 token still tells something, a late one is likely in the second part; the best share that can be
 had in this way is computed exactly. The heat map shows where [CLS] looks, in a model with [SEP].
 
-What the literature reports. RoBERTa drops the segment embeddings along with next-sentence
-prediction (Liu et al. 2019, Section 4.2). BERT-base's heads give over half of their attention to
-[SEP] in layers 6 to 10, which these inputs give no reason for (Clark et al. 2019, Section 3.2).
+What the literature reports. The configuration of RoBERTa knows one segment only, so that nothing
+but separators divides its inputs. BERT-base's heads give over half of their attention to [SEP] in
+layers 6 to 10, which these inputs give no reason for (Clark et al. 2019, Section 3.2).
 
 Out of scope: what [CLS] learns in pre-training. Here one task trains everything from the start.
 """
@@ -64,8 +64,8 @@ KNOB_HELP = {"n_tokens": "tokens of an input, without [CLS]"}
 SEEDS = 3
 SECONDS = {"cpu": 10}
 LITERATURE = {
-    "either": "RoBERTa has no segment embeddings, and separators only (Liu et al. 2019, "
-    "Section 4.2).",
+    "either": "RoBERTa's configuration has one segment type (type_vocab_size 1): separators are "
+    "all that divides its inputs.",
 }
 
 BUDGET = Budget(n_steps=140, batch_size=32, n_held_out=1024, n_evaluations=14)
