@@ -6,6 +6,7 @@ what is read token by token with the cache is compared with their reading of the
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Generator, Tensor
 from labs.models.checkpoints import build, read_config
 from labs.models.encoder_decoders import build_pair
 from labs.models.folders import open_weights
-from labs.transformer import EncoderDecoder, Transformer
+from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
 from labs.transformer.cache import Cache
 from labs.transformer.diagram import parameters_by_component
 from labs.transformer.families import FAMILIES
@@ -186,6 +187,29 @@ def test_encoder_decoders_expect_what_theirs_do(name: str, seed: int, tmp_path: 
         for part in torch.split(target, [9, 1, 1, 7, 2], dim=1)
     ]
     assert_alike(torch.cat(parts, dim=1)[visible], theirs[visible])
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("bert", ENCODERS["bert"]),
+        ("roberta", ENCODERS["roberta"]),
+        ("gpt2", DECODERS["gpt2"]),
+        ("llama", DECODERS["llama, a head of keys for each"]),
+        ("t5", PAIRS["t5"]),
+        ("bart", PAIRS["bart"]),
+    ],
+)
+def test_a_family_has_the_switches_that_its_checkpoints_load_with(
+    name: str, member: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    theirs_in(tmp_path, *member, 0)
+    facts, stored = read_config(tmp_path / "config.json"), open_weights(tmp_path)
+    ours = (build_pair if name in ("t5", "bart") else build)(facts, stored)
+    family = FAMILIES[name].config
+    for field in fields(TransformerConfig):
+        loaded, named = getattr(ours.config, field.name), getattr(family, field.name)
+        assert isinstance(named, int | float) or loaded == named, field.name
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama", "t5", "bart"])
