@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import struct
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -39,22 +40,23 @@ LARGEST_FILE = 8_000_000
 class UnigramTokenizer:
     """Pieces, their log-probabilities and their types, one for each id.
 
-    Raises ValueError if no piece is the end of a sentence, ``</s>``, or stands for the unknown.
+    Raises ValueError if no piece is the end of a sentence, ``</s>``, or stands for the unknown, or
+    if a text has two ids.
     """
 
-    def __init__(
-        self, pieces: Sequence[str], scores: Sequence[float], kinds: Sequence[int]
-    ) -> None:
-        self._pieces = list(pieces)
-        self.end = self._pieces.index("</s>")
+    def __init__(self, pieces: list[str], scores: Sequence[float], kinds: Sequence[int]) -> None:
+        self._pieces = pieces
+        self._scores = scores
+        self._kinds = kinds
+        self.end = pieces.index("</s>")
         """The id of the end of a sentence."""
-        self.unknown = list(kinds).index(UNKNOWN)
+        self.unknown = kinds.index(UNKNOWN)
         """The id of whatever is not among the pieces."""
-        normal = [i for i, kind in enumerate(kinds) if kind == NORMAL]
-        self._hidden = {i for i, kind in enumerate(kinds) if kind == CONTROL}
-        self._known = {pieces[i]: (i, scores[i]) for i in normal}
-        self._longest = max((len(pieces[i]) for i in normal), default=0)
-        self._floor = min((scores[i] for i in normal), default=0.0) - UNKNOWN_PENALTY
+        self._known = {piece: i for i, piece in enumerate(pieces) if kinds[i] == NORMAL}
+        if len(self._known) < sum(kind == NORMAL for kind in kinds):
+            raise ValueError("a piece twice")
+        self._longest = max(map(len, self._known), default=0)
+        self._floor = min(map(scores.__getitem__, self._known.values()), default=0.0)
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -66,7 +68,7 @@ class UnigramTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; one line, without a space at either end."""
-        text = "".join(self._pieces[i] for i in ids if i not in self._hidden)
+        text = "".join(self._pieces[i] for i in ids if self._kinds[i] != CONTROL)
         return text.replace(SPACE, " ").strip()
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
@@ -77,11 +79,12 @@ class UnigramTokenizer:
         # The best score up to each place, and where its last piece starts and which that is.
         best: list[tuple[float, int, int]] = [(0.0, 0, 0)]
         for end in range(1, len(text) + 1):
-            found = (best[end - 1][0] + self._floor, end - 1, self.unknown)
+            unknown = best[end - 1][0] + self._floor - UNKNOWN_PENALTY
+            found = (unknown, end - 1, self.unknown)
             for start in range(max(0, end - self._longest), end):
                 piece = self._known.get(text[start:end])
-                if piece is not None and best[start][0] + piece[1] > found[0]:
-                    found = (best[start][0] + piece[1], start, piece[0])
+                if piece is not None and best[start][0] + self._scores[piece] > found[0]:
+                    found = (best[start][0] + self._scores[piece], start, piece)
             best.append(found)
         ids: list[int] = []
         place = len(text)
@@ -102,13 +105,23 @@ def read_unigram(path: Path, n_ids: int | None = None) -> UnigramTokenizer:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError("too large")
-        pieces = [_piece(value) for number, value in _fields(path.read_bytes()) if number == 1]
+        pieces: list[str] = []
+        scores, kinds = array("f"), array("b")
+        for number, value in _fields(path.read_bytes()):
+            if number == 1:
+                piece, score, kind = _piece(value)
+                pieces.append(piece)
+                scores.append(score)
+                kinds.append(kind)
         if n_ids is not None:
-            if n_ids < len(pieces):
+            n_more = n_ids - len(pieces)
+            if n_more < 0:
                 raise ValueError("more pieces than embeddings")
-            pieces += [(f"<{i}>", 0.0, CONTROL) for i in range(len(pieces), n_ids)]
-        return UnigramTokenizer(*zip(*pieces, strict=True))
-    except (OSError, ValueError, TypeError, struct.error) as error:
+            pieces += [""] * n_more
+            scores.extend([0.0] * n_more)
+            kinds.extend([CONTROL] * n_more)
+        return UnigramTokenizer(pieces, scores, kinds)
+    except (OSError, ValueError, TypeError, OverflowError, struct.error) as error:
         reason = error.strerror if isinstance(error, OSError) else "damaged, or of another kind"
         raise ModelError(
             f"{path}: no SentencePiece vocabulary ({reason}); get the file again, or give another"

@@ -87,6 +87,8 @@ def test_ids_beyond_the_pieces_are_no_text(tmp_path: Path) -> None:
         VOCABULARY + piece(b"\xff", 0),
         VOCABULARY + piece("b", float("nan")),
         VOCABULARY + field(1, field(1, b"b") + b"\x10\x01"),
+        VOCABULARY + piece("▁a", -3),
+        VOCABULARY + field(1, field(1, b"b") + b"\x15\0\0\0\0\x18\xff\x7f"),
         piece("</s>", 0, 3),
         piece("<unk>", 0, 2),
     ],
