@@ -57,10 +57,11 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "skip_or_cut": "found_base - worst_skip <= 0.06 and found_base - best_cut >= 0.05"
-    " and last_cut > last_skip",
-    "mean_idle": "found_base - found_rms <= 0.03 and found_no_norms <= 0.65",
-    "mean_needed": "found_base - found_rms > 0.03",
-    "heads": "found_base - found_half_heads <= 0.08",
+    " and last_cut > last_skip if found_base >= 0.8 else unknown",
+    "mean_idle": "found_base - found_rms <= 0.03 and found_no_norms <= 0.65"
+    " if found_base >= 0.8 else unknown",
+    "mean_needed": "found_base - found_rms > 0.03 if found_base >= 0.8 else unknown",
+    "heads": "found_base - found_half_heads <= 0.08 if found_base >= 0.8 else unknown",
     "order": "swapped_base >= 0.95 and swapped_no_positions > 0.99999",
 }
 KNOBS = {"n_tokens": (24, 12, 48)}

@@ -122,7 +122,7 @@ def run(*, sentence: str, head: str, model: str, seed: int, device: str) -> Iter
     ):
         layers = list(range(1, len(by_layer) + 1))
         yield Curve("Share of the attention", label, layers, by_layer, "layer")
-        inner = by_layer[1:-1]
+        inner = by_layer[1:-1] or by_layer
         mean = sum(inner) / len(inner)
         yield Measurement(f"share_{name}", mean, "", f"share of attention, {label}")
 
