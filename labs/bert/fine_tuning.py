@@ -98,7 +98,8 @@ def run(*, sentence: str, model: str, seed: int, device: str) -> Iterator[Event]
         heads.to(device)
         for step, loss in enumerate(trained(arm, body, heads, train, weights)):
             yield Curve("Training loss, three tasks together", arm, [step], [loss], "step", "nats")
-        shares = right(read(arm, body, test), heads, test)
+        with torch.no_grad():
+            shares = right(read(arm, body, test), heads, test)
         rows.append((arm, *shares.values()))
         for task, share in shares.items():
             yield Measurement(f"{task}_{arm}", share, "", f"right, {task}, {arm}")
@@ -155,10 +156,11 @@ def your_sentence(
     """What the three tuned heads say of a sentence."""
     tokens, visible = encoder.batch([sentence])
     kinds, tags, pointers = heads(body(tokens, visible=visible), visible)
-    shares = kinds.softmax(dim=-1)[0, 1], tags.softmax(dim=-1)[0], pointers.softmax(dim=1)[0]
+    roles, ends = tags.softmax(dim=-1)[0, :, 1:], pointers.softmax(dim=1)[0]
     columns = ("token", *TAGS[1:], "span begins", "span ends")
     rows: list[tuple[str | float, ...]] = [
-        (piece, *(float(share) for share in (*shares[1][n, 1:], *shares[2][n])))
-        for n, piece in enumerate(encoder.tokenizer.pieces(tokens[0].tolist()))
+        (piece, *roles[place].tolist(), *ends[place].tolist())
+        for place, piece in enumerate(encoder.tokenizer.pieces(tokens[0].tolist()))
     ]
-    yield Table(f"Your sentence, a kind deed with {float(shares[0]):.0%}", columns, rows)
+    yield Table("Your sentence, token by token", columns, rows)
+    yield Table("Your sentence, read at [CLS]", ("unkind", "kind"), [kinds.softmax(-1)[0].tolist()])
