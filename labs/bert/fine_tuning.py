@@ -77,7 +77,7 @@ LITERATURE = {
 }
 
 Arm: TypeAlias = Literal["tuned", "frozen", "embeddings", "random"]
-N_TRAIN, N_TEST = 64, 100
+N_TRAIN, N_TEST = 64, 80
 BATCH_SIZE, N_EPOCHS, N_FROZEN_STEPS = 16, 3, 100
 BODY_RATE, HEAD_RATE, FROZEN_RATE = 4e-4, 3e-3, 1e-2
 

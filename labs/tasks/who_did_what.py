@@ -25,7 +25,7 @@ FORMS = (
     "it was the {patient} who was {verb} by the {agent}",
 )
 """Active and passive, plain and cleft: neither comes first more often."""
-OPENINGS = ("", "yesterday ", "last night ", "in the park ", "after lunch ")
+OPENINGS = ("", "yesterday ", "today ")
 
 
 @dataclass(frozen=True, slots=True)
