@@ -75,9 +75,9 @@ def decode(n_threads: str) -> dict[str, float]:
     ours = load_language_model()
     prompt = torch.tensor([ours.tokenizer.encode(PROMPT)])
     reference = build_reference(locate("smollm2")["weights"])
+    reference.generation_config.eos_token_id = None  # go on to the last token, as ours does
     options = {
         "max_new_tokens": N_NEW,
-        "min_new_tokens": N_NEW,
         "do_sample": False,
         "use_cache": True,
         "pad_token_id": 0,
