@@ -19,33 +19,28 @@ from labs.models.safetensors_file import SafetensorsFile
 LARGEST_CONFIG = 1 << 18
 """Bytes; real ones have a few thousand."""
 LARGEST_INDEX = 1 << 22
-HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
-"""An owner and a name, such as HuggingFaceTB/SmolLM2-135M."""
+HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)?", re.ASCII)
+"""An owner and a name, such as HuggingFaceTB/SmolLM2-135M; the first models have no owner."""
 
 
 def find_folder(name_or_path: str) -> Path:
-    """The folder at a path, or that of a name in the cache of `huggingface_hub`.
+    """The folder at a path, or the last download of a name in the cache of `huggingface_hub`.
 
     Raises `ModelError` if there is neither.
     """
     path = Path(name_or_path)
     if name_or_path and path.is_dir():
         return path
+    known = "give a name of `studykit models`, a GGUF file, or a folder that holds config.json"
     if not HUB_NAME.fullmatch(name_or_path):
-        raise ModelError(
-            f"{quote(name_or_path)}: no such folder; give a folder that holds config.json, a GGUF "
-            "file, a name of `studykit models`, or OWNER/NAME of the Hugging Face hub"
-        )
-    cached = _hub_cache() / f"models--{name_or_path.replace('/', '--')}"
-    try:
-        commit = (cached / "refs" / "main").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        commit = ""
-    folder = cached / "snapshots" / commit
-    if not re.fullmatch(r"\w+", commit) or not folder.is_dir():
+        raise ModelError(f"{quote(name_or_path)}: no such folder; {known}")
+    snapshots = _hub_cache() / f"models--{name_or_path.replace('/', '--')}" / "snapshots"
+    # Not by the name of a branch: what is downloaded by the number of a commit sets none.
+    folders = [config.parent for config in snapshots.glob("*/config.json")]
+    if not folders:
         pull = f"studykit models pull {name_or_path}"
-        raise ModelError(f"{name_or_path}: neither a folder nor in the hub's cache: {pull}")
-    return folder
+        raise ModelError(f"{name_or_path}: not on this machine; {known}, or: {pull}")
+    return max(folders, key=lambda folder: folder.stat().st_mtime)
 
 
 def _hub_cache() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,13 +168,37 @@ def test_a_model_of_another_kind_is_refused() -> None:
         load_language_model("minilm")
 
 
+@pytest.mark.weights("minilm")
+@pytest.mark.parametrize("name", ["owner/model", "model"])
+def test_the_hubs_cache_is_searched_for_a_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minilm: SentenceEncoder
+) -> None:
+    """Also without refs/main, which a download by commit leaves out; the last download counts."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshots = tmp_path / f"models--{name.replace('/', '--')}" / "snapshots"
+    for commit, time_of in (("older", 1000), ("newer", 2000), ("broken", 3000)):
+        (snapshots / commit).mkdir(parents=True)
+        os.utime(snapshots / commit, (time_of, time_of))
+    folder = locate("minilm")["config"].parent
+    (snapshots / "older" / "config.json").write_text("{}")
+    for file in ("config.json", "model.safetensors", "vocab.txt"):
+        (snapshots / "newer" / file).symlink_to(folder / file)
+    os.utime(snapshots / "older", (1000, 1000))
+    other = load_encoder(name)
+    assert other.name == name
+    assert torch.equal(other.embed(TEXTS), minilm.embed(TEXTS))
+
+
 @pytest.mark.parametrize("load", [load_language_model, load_encoder])
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("no such model", "no such folder"),
         ("../somewhere", "no such folder"),
-        ("owner/model", "studykit models pull owner/model"),
+        ("owner/..", "no such folder"),
+        ("owner/model/part", "no such folder"),
+        ("owner/model", "or: studykit models pull owner/model"),
+        ("smollm3", "not on this machine; give a name of `studykit models`"),
         ("a\x1b[2Jb", r"'a\\x1b\[2Jb'"),
         ("", "no such folder"),
     ],
