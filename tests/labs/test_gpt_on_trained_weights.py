@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from labs.gpt import facts, in_context, leak, neurons
+from labs.gpt import facts, in_context, leak, neurons, sampling
 from labs.models import LanguageModel, load_language_model
 from labs.tasks.capitals import LAST, Capitals, ask_capitals
 from labs.transformer.interventions import unmasked
-from studykit.lab.events import Event, Measurement
+from studykit.lab.events import Event, Measurement, Table
 
 pytestmark = pytest.mark.weights("smollm2")
 
@@ -102,3 +102,16 @@ def test_only_a_complete_answer_counts(language: LanguageModel) -> None:
     assert in_context.share_right(language, "", right + wrong) == 0.5
     prompt = "hot -> cold\nup -> down\nbig -> small\n"
     assert in_context.share_right(language, prompt, [("rich ->", " poor\n")]) == 1
+
+
+def test_a_beginning_of_ones_own_is_continued_beside_the_docstrings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampling, "N_NEW", 3)
+    beginning = "The capital of France is"
+    events = list(sampling.run(beginning=beginning, seed=0, device="cpu", model="smollm2"))
+    table = next(event for event in events if isinstance(event, Table))
+    assert table.rows[0][0] == "greedy"
+    assert str(table.rows[0][2]).startswith("Paris")
+    m = measurements(iter(events))
+    assert m["loss_greedy"] < m["loss_hot"]
