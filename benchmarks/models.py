@@ -55,6 +55,17 @@ def measure_loading() -> Iterator[Figure]:
         )
 
 
+def measure_packed() -> Iterator[Figure]:
+    """What it costs to leave the matrices packed."""
+    for n_rows, n_tokens, limit in ((1, 1024, 1.3), (1, 512, None), (1, 64, None)):
+        whole, packed = (
+            probe("read", str(n_rows), str(n_tokens), whose)["processor_s"]
+            for whose in ("ours", "packed")
+        )
+        name = f"{n_tokens:,} tokens at once, packed, processor time"
+        yield Figure(name, packed, "s", "unpacked once and for all", whole, ratio_below=limit)
+
+
 def measure_decoding(llama_cpp: str | None) -> Iterator[Figure]:
     """Greedy with a cache: processor time of one thread, and wall time on two."""
     eager, sdpa = "transformers' generate, eager attention", "the same with sdpa"
@@ -87,7 +98,7 @@ def busy_machine(n_processes: int = 2) -> Iterator[None]:
 def measure_busy() -> Figure:
     """Two threads on a machine whose cores others use."""
     with busy_machine():
-        one, two = (probe("busy", str(n), n_threads=n)["wall_s"] for n in (1, 2))
+        one, two = (probe("read", "8", "64", "ours", n_threads=n)["wall_s"] for n in (1, 2))
     name = "8 x 64 tokens on two threads, both cores busy"
     return Figure(name, two, "s", "on one thread", one, ratio_below=1.0)
 
@@ -95,6 +106,7 @@ def measure_busy() -> Figure:
 def measure(llama_cpp: str | None = None) -> Iterator[Figure]:
     """All figures."""
     yield from measure_loading()
+    yield from measure_packed()
     yield from measure_decoding(llama_cpp)
     yield measure_busy()
 

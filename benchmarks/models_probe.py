@@ -1,9 +1,9 @@
 """SmolLM2 in a process of its own, timed; prints what it took as JSON.
 
 ``python -m benchmarks.models_probe load ours``: from a process that has torch to the logits of a
-first prompt. ``decode 2``: ours and transformers' on the same weights and so many threads, in
-turn. ``busy 2``: passes of 512 tokens. ``python models_probe.py decode-llama-cpp FILE`` runs on one
-thread in an interpreter that has llama-cpp-python, and needs nothing else.
+first prompt. ``read 8 64 ours``: passes of 8 x 64 tokens. ``decode 2``: ours and transformers' on
+the same weights and so many threads, in turn. ``python models_probe.py decode-llama-cpp FILE`` runs
+on one thread in an interpreter that has llama-cpp-python, and needs nothing else.
 """
 
 from __future__ import annotations
@@ -125,29 +125,30 @@ def decode_llama_cpp(path: str) -> dict[str, float]:
     return in_turn({"llama.cpp": write}, time.process_time)
 
 
-def busy(n_threads: str) -> dict[str, float]:
-    """Wall time of passes of 8 x 64 tokens, the median."""
+def read(n_rows: str, n_tokens: str, whose: str) -> dict[str, float]:
+    """Passes over so many tokens, the median, on as many threads as OMP_NUM_THREADS says."""
     import torch
 
     from labs.models import load_language_model
 
-    torch.set_num_threads(int(n_threads))
     torch.set_grad_enabled(False)
-    model = load_language_model().model
-    tokens = torch.randint(0, 49_152, (8, 64), generator=torch.Generator().manual_seed(0))
-    took = []
+    model = load_language_model(packed=whose == "packed").model
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(0, 49_152, (int(n_rows), int(n_tokens)), generator=generator)
+    processor, wall = [], []
     for _ in range(N_ROUNDS):
-        began = time.perf_counter()
+        began = time.process_time(), time.perf_counter()
         model(tokens)
-        took.append(time.perf_counter() - began)
-    return {"wall_s": statistics.median(took)}
+        processor.append(time.process_time() - began[0])
+        wall.append(time.perf_counter() - began[1])
+    return {"processor_s": statistics.median(processor), "wall_s": statistics.median(wall)}
 
 
 KINDS: dict[str, Callable[..., dict[str, float]]] = {
     "load": load,
     "decode": decode,
     "decode-llama-cpp": decode_llama_cpp,
-    "busy": busy,
+    "read": read,
 }
 
 if __name__ == "__main__":

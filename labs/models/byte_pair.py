@@ -159,7 +159,10 @@ class BytePairTokenizer:
         special = self._special_ids.get(number)
         if special is not None:
             return special.encode(errors="replace")
-        return bytes(self._bytes[letter] for letter in self.tokens[number])
+        token = self.tokens[number]
+        if not self._bytes.keys() >= set(token):  # no bytes, so written as it is
+            return token.encode(errors="replace")
+        return bytes(self._bytes[letter] for letter in token)
 
 
 def _merge_all(parts: Sequence[str], pair: tuple[str, str]) -> list[str]:

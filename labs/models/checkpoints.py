@@ -24,6 +24,8 @@ from labs.transformer.config import Activation
 from labs.transformer.model import Stack
 
 Parameters = Iterator[tuple[str, Tensor]]
+LARGEST = 2**31
+"""No size of a model is larger; a file may say any number."""
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -45,14 +47,14 @@ class Facts:
         """A whole number; without a default the field must be there."""
         value = self.fields.get(name)
         value = default if value is None else value
-        if type(value) is not int:
+        if type(value) is not int or abs(value) > LARGEST:
             raise ModelError(f"{self.path}: {name} is {quote(value)}; give a whole number")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
         """A number; without a default the field must be there."""
         value = self.fields.get(name, default)
-        if type(value) not in (int, float):
+        if type(value) not in (int, float) or abs(value) > LARGEST:
             raise ModelError(f"{self.path}: {name} is {quote(value)}; give a number")
         return float(value)
 

@@ -28,7 +28,7 @@ def find_folder(name_or_path: str) -> Path:
 
     Raises `ModelError` if there is neither.
     """
-    path = Path(name_or_path)
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 # which may fail
     if name_or_path and path.is_dir():
         return path
     known = "give a name of `studykit models`, a GGUF file, or a folder that holds config.json"

@@ -18,8 +18,8 @@ from labs.transformer import Transformer, TransformerConfig
 
 Fact = TypeVar("Fact", int, float, str)
 
-CONTROL = 3
-"""The type of a token that stands for itself, such as ``<|im_start|>``."""
+SPECIAL = (3, 4)
+"""Types of tokens that stand for themselves, such as ``<|im_start|>``: control, user-defined."""
 PARTS = {
     "attn_norm": "attention_pre_norm.gain",
     "attn_q": "attention.query.weight",
@@ -80,7 +80,7 @@ def build_tokenizer(file: GgufFile) -> BytePairTokenizer:
         raise file.file.damaged("lacks a type for each of its tokens")
     merges = [tuple(merge.split(" ")) for merge in _strings(file, "tokenizer.ggml.merges")]
     special = {
-        t: i for i, (t, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind == CONTROL
+        t: i for i, (t, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind in SPECIAL
     }
     return BytePairTokenizer(
         tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,7 +60,7 @@ def load_language_model(
 
 @lru_cache(maxsize=1)
 def _load(name_or_path: str, device: str, *, packed: bool) -> LanguageModel:
-    path = Path(name_or_path)
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 # which may fail
     if name_or_path in catalogue():
         path = locate(name_or_path).get("weights", path)
         if path.suffix != ".gguf":

@@ -34,11 +34,9 @@ def read_byte_pair(folder: Path, vocab_size: int) -> BytePairTokenizer:
     try:
         words, composed = _steps(fields)
         vocabulary, merges = _byte_pairs(fields["model"])
-        added = {
-            _text(token["content"]): token
-            for token in fields.get("added_tokens") or []
-            if not token.get("single_word")
-        }
+        added = {_text(token["content"]): token for token in fields.get("added_tokens") or []}
+        if any(token.get("single_word") or token.get("rstrip") for token in added.values()):
+            raise ValueError("it has tokens that stand for whole words, or take spaces behind them")
         special = {content: token["id"] for content, token in added.items()}
         eats_space = frozenset(t for t, token in added.items() if token.get("lstrip"))
         tokens = _in_order({**vocabulary, **special}, vocab_size)

@@ -71,6 +71,11 @@ def test_bytes_that_the_vocabulary_lacks_are_left_out() -> None:
     assert tokenizer.decode(tokenizer.encode("aqb")) == "ab"
 
 
+def test_a_token_that_spells_no_bytes_is_written_as_it_is() -> None:
+    tokenizer = BytePairTokenizer([*byte_alphabet(), "中"], [], special={}, words="gpt-2")
+    assert tokenizer.decode([65, 256]) == "A中"
+
+
 def test_labels_can_be_printed() -> None:
     tokenizer = build()
     labels = tokenizer.pieces(tokenizer.encode(" \n\t\x1b中"))

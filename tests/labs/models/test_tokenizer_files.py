@@ -148,6 +148,7 @@ def damaged(folder: Path, tokenizer: Any, *keys: str, value: object) -> None:
         (["model", "merges"], [[1, 2]], "1 is no token"),
         (["model"], [], "not a tokenizer that is offered"),
         (["added_tokens"], [{"id": 0}], "lacks 'content'"),
+        (["added_tokens"], [{"content": "a", "id": 0, "rstrip": True}], "spaces behind"),
         (["added_tokens"], [{"content": "a", "id": 10**30}], "the id of 'a'"),
     ],
 )
