@@ -61,7 +61,7 @@ class LabQueue:
         """Whether a run that would measure the same, with the same code, goes on or waits."""
 
         def what(run: LabRun) -> tuple[object, ...]:
-            return run.header.id, run.header.code_hash, run.knobs, run.budget
+            return run.header.id, run.header.code_hash, run.knobs, run.budget, run.n_seeds
 
         return any(what(other) == what(run) for other in self.unfinished)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Literal, TypeAlias
 
-from studykit.course.cards import Card, KnobValue, LabHeader
+from studykit.course.cards import MODEL_KNOB, Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.collect import SeedSoFar
 from studykit.lab.events import Curve, Printed, Progress
@@ -69,6 +69,7 @@ class LabRun:
         prediction: Prediction | None,
         *,
         budget: float = 1.0,
+        n_seeds: int | None = None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.header = header
@@ -76,7 +77,7 @@ class LabRun:
         self.card = card
         self.prediction = prediction
         self.budget = budget
-        self.n_seeds = seeds_at(header, budget)
+        self.n_seeds = seeds_at(header, budget) if n_seeds is None else n_seeds
         self.state = "waiting"
         self.n_ahead = 0
         self.device = ""
@@ -103,6 +104,11 @@ class LabRun:
         run.budget, run.n_seeds = result.budget, len(result.seeds)
         run.state, run.is_seen = "finished", True
         return run
+
+    @property
+    def is_quick(self) -> bool:
+        """It shows what the lab does, with too little for a verdict that counts."""
+        return self.budget < 1 or self.n_seeds < self.header.seeds
 
     @property
     def is_over(self) -> bool:
@@ -205,7 +211,12 @@ class LabRun:
 
 
 QUICK_LOOK = 0.25
-"""The budget of a run that only shows what it is about."""
+"""The budget of a run that only shows what it is about, of a lab that trains."""
+
+
+def has_quick_look(header: LabHeader) -> bool:
+    """Whether less than a run of the lab shows something: it trains, or it takes texts to show."""
+    return header.takes_budget or (header.seeds > 1 and bool({*header.text_knobs} - {MODEL_KNOB}))
 
 
 def seeds_at(header: LabHeader, budget: float) -> int:

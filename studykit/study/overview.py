@@ -76,7 +76,15 @@ def build_overview(services: Services) -> Overview:
     pretested = last_pretests(services).keys()
     known = Known(services.course, day.memories, day.marks, frozenset(), pretested, today)
     # After a quick look, or a run that was broken off, a prediction is still to be made.
-    run_labs = (run.lab for run in services.runs if run.is_complete and run.budget >= 1)
+    known_labs = services.course.labs
+    run_labs = (
+        run.lab
+        for run in services.runs
+        if run.is_complete
+        and run.budget >= 1
+        and run.lab in known_labs
+        and len(run.seed_numbers) >= known_labs[run.lab].seeds
+    )
     labs = waiting_labs(services.course, run_labs)
     return Overview(
         decks=day.decks,
@@ -87,7 +95,7 @@ def build_overview(services: Services) -> Overview:
         n_known=len(day.memories),
         coming=next_due(day.asked, today),
         expected=expected_time(day.decks.values(), n_steps, seconds),
-        waiting=tuple(services.course.labs[lab] for lab in labs),
+        waiting=tuple(known_labs[lab] for lab in labs),
         pretest=_first_pretest(services.course, known, day.decks),
     )
 

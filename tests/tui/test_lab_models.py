@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from studykit.course.labs import load_lab_header
 from studykit.course.models import models_path
 from studykit.lab.trust import remember
+from studykit.study.overview import build_overview
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.lab import LabScreen
@@ -34,7 +35,7 @@ def services(tmp_path: Path) -> Services:
     services = build_services(tmp_path)
     lab = services.course.labs["coins/toss"].path
     edit(lab, 'KNOBS = {"bias"', f'KNOBS = {{"sentence": ({SENTENCE!r}, "Two."), "bias"')
-    edit(lab, "SEEDS = 2", 'SEEDS = 1\nTEXT_KNOBS = ("sentence",)\nNEEDS = ("model:tiny",)')
+    edit(lab, "SEEDS = 2", 'SEEDS = 2\nTEXT_KNOBS = ("sentence",)\nNEEDS = ("model:tiny",)')
     edit(lab, "def run(*, bias", "def run(*, sentence, model, bias")
     edit(lab, "    heads = 0\n", '    heads = 0\n    yield Measurement("n_read", len(sentence))\n')
     remember(services.course.root, services.paths.data_dir)
@@ -96,7 +97,24 @@ async def test_a_sentence_of_ones_own_is_measured(services: Services) -> None:
 
         assert services.runs[-1].knobs["sentence"] == "Mine."
         result = services.result_of(services.runs[-1])
-        assert result is not None and result.values("n_read") == (5,)
+        assert result is not None and result.values("n_read") == (5, 5)
+
+
+async def test_a_quick_look_at_a_sentence_takes_one_seed(services: Services) -> None:
+    """Its maps are there at once; nothing is judged by it, and the lab still waits."""
+    lab = services.course.labs["coins/toss"].path
+    edit(lab, ", budget):", "):")
+    edit(lab, "400 * budget", "400")
+    remember(services.course.root, services.paths.data_dir)
+    async with opened(services) as pilot:
+        assert "1 quick" in words(pilot)
+        await pilot.press("equals_sign", *"Mine.", "enter", "1")
+        await finished(pilot)
+
+        assert "saved as a quick look; it is no evidence for a card" in words(pilot)
+        result = services.result_of(services.runs[-1])
+        assert result is not None and (result.budget, result.seed_numbers) == (1, (0,))
+        assert "coins/toss" in [lab.id for lab in build_overview(services).waiting]
 
 
 async def test_a_text_that_no_line_holds_is_refused(services: Services) -> None:

@@ -21,7 +21,7 @@ from studykit.course.source import read_source
 from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget, render_knobs
-from studykit.study.lab_run import QUICK_LOOK, LabRun
+from studykit.study.lab_run import QUICK_LOOK, LabRun, has_quick_look
 from studykit.study.run_words import render_log
 from studykit.text import clean
 from studykit.tui.messages import AnswerUnclear, OpenLab, StartLab
@@ -142,7 +142,7 @@ class LabScreen(StagedScreen):
         if action == "own_value":
             return self._setup.can_set
         if action == "quick_look":
-            return self._header.takes_budget
+            return has_quick_look(self._header)
         if action == "install":
             return bool(self._setup.lacking)
         if action == "log":
@@ -220,13 +220,16 @@ class LabScreen(StagedScreen):
         self._start(None)
 
     async def action_quick_look(self) -> None:
-        """Run one seed with a quarter of the training, which judges no prediction."""
-        self._start(None, QUICK_LOOK)
+        """Run one seed, with a quarter of the training if it trains; no prediction is judged."""
+        self._start(None, QUICK_LOOK if self._header.takes_budget else 1.0, n_seeds=1)
 
     # The run.
 
-    def _start(self, prediction: Prediction | None, budget: float = 1.0) -> None:
-        run = LabRun(self._header, self._setup.knobs, self._card, prediction, budget=budget)
+    def _start(
+        self, prediction: Prediction | None, budget: float = 1.0, *, n_seeds: int | None = None
+    ) -> None:
+        knobs = self._setup.knobs
+        run = LabRun(self._header, knobs, self._card, prediction, budget=budget, n_seeds=n_seeds)
         self.app.post_message(StartLab(self, run))
 
     async def lab_started(self, run: LabRun) -> None:
@@ -288,7 +291,7 @@ class LabScreen(StagedScreen):
             return ""
         if run.stored.status != "done":
             return f"saved as {run.stored.status}; it is no evidence for a card"
-        if run.budget != 1:
+        if run.is_quick:
             return "✓ saved as a quick look; it is no evidence for a card"
         if self._header.is_own:
             return "✓ saved · p compares it with the original"
