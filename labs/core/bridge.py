@@ -63,7 +63,7 @@ KNOBS = {
 TEXT_KNOBS = ("sentence",)
 KNOB_HELP = {"sentence": "English, translated over each bridge: one of these, or one of your own"}
 SEEDS = 3
-SECONDS = {"cpu": 7}
+SECONDS = {"cpu": 5}
 
 N_SENTENCES = 16
 FEWEST_WORDS, MOST_WORDS = 6, 20

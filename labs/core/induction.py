@@ -67,7 +67,7 @@ KNOBS = {
 TEXT_KNOBS = ("text",)
 KNOB_HELP = {"text": "read twice for the table: one of these, or one of your own"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 7}
 
 Head: TypeAlias = tuple[int, int]
 """Layer and head, from 0."""
