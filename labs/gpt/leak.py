@@ -41,11 +41,17 @@ NEEDS = ("model:smollm2",)
 CLAIMS = {
     "falls": "Without the mask the reported loss falls by at least 0.5 nats, in the median of the "
     "texts.",
+    "stays": "Without the mask the reported loss changes by less than 0.05 nats, in the median of "
+    "the texts.",
+    "rises": "Without the mask the reported loss rises by at least 0.05 nats, in the median of the "
+    "texts.",
     "worse": "In the fair test the loss without the mask is at least 0.25 nats higher than with "
     "it.",
 }
 HOLDS_IF = {
     "falls": "change <= -0.5",
+    "stays": "abs(change) < 0.05",
+    "rises": "change >= 0.05",
     "worse": "fair_unmasked >= fair_causal + 0.25",
 }
 KNOBS = {

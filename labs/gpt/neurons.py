@@ -47,11 +47,17 @@ CLAIMS = {
     "without thirty random ones all are right.",
     "no_entry": "Without the first thirty neurons of one fact at least a quarter of the other "
     "capitals are answered wrongly too, in the mean.",
+    "own_entry": "Without the first thirty neurons of one fact at least nine tenths of the other "
+    "capitals are still right, in the mean.",
+    "wrecked": "Without the first thirty neurons of one fact at most a tenth of the other capitals "
+    "are still right, in the mean.",
 }
 HOLDS_IF = {
     "spread": "first_30 < 0.2 and first_1000 < 0.667",
     "costly": "own_lost >= 5 and random_lost == 0",
-    "no_entry": "others_right <= 0.75",
+    "no_entry": "0.1 < others_right <= 0.75",
+    "own_entry": "others_right >= 0.9",
+    "wrecked": "others_right <= 0.1",
 }
 KNOBS = {"n_silenced": (30, 10, 100)}
 KNOB_HELP = {"n_silenced": "neurons that are silenced, those that add most for the answer"}

@@ -40,19 +40,21 @@ from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 QUESTION = "Can the loss of a larger model be predicted, and what seems to emerge suddenly?"
 POINTS = ("3.3.2", "3.4.1", "3.4.2", "3.4.4")
 CLAIMS = {
-    "law": "Where facts are met with Zipf frequencies, a power law through five sizes (correlation "
-    "of logarithms below -0.95) predicts the loss of the sixth to within 30 %.",
-    "no_law": "Where all facts are met equally often, the curve bends: it is at least twice as "
-    "steep from the fifth to the sixth size as from the first to the second; with Zipf "
-    "frequencies it is not.",
+    "law": "With Zipf frequencies the loss more than halves over the six sizes, and a power law "
+    "through five of them (correlation below -0.95) predicts that of the sixth to within 30 %.",
+    "no_law": "With equal frequencies the curve is at least twice as steep at the end as at first; "
+    "with Zipf frequencies it is not.",
+    "straight": "With equal frequencies the curve is less than twice as steep at the end.",
     "frequent_first": "With Zipf frequencies the fourth size knows at least 90 % of the ten most "
     "frequent facts, and less than a quarter of the rarer half.",
     "foretold": "At every size eight right answers in a row are as frequent as the eighth power of "
     "the share of right answers, to within 0.1.",
 }
 HOLDS_IF = {
-    "law": "correlation_zipf < -0.95 and abs(predicted_zipf / loss_zipf_6 - 1) <= 0.3",
+    "law": "correlation_zipf < -0.95 and abs(predicted_zipf / loss_zipf_6 - 1) <= 0.3"
+    " and loss_zipf_6 < 0.5 * loss_zipf_1",
     "no_law": "bend_uniform >= 2 and bend_zipf < 2",
+    "straight": "bend_uniform < 2",
     "frequent_first": "frequent_4 >= 0.9 and rare_4 < 0.25",
     "foretold": "foretold_gap <= 0.1",
 }
