@@ -68,9 +68,14 @@ def read_json(path: Path, largest: int) -> dict[str, Any]:
 
 def open_weights(folder: Path) -> Stored:
     """The tensors of a folder's safetensors, in one file or in several that an index names."""
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").exists() or not index.exists():
-        return open_files(folder / "model.safetensors")
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.exists():
+        return open_files(single)
+    if not index.exists():
+        raise ModelError(
+            f"{folder}: holds no model.safetensors; give a folder that does (weights in other "
+            "formats can run code and are not read)"
+        )
     of_tensor = read_json(index, LARGEST_INDEX).get("weight_map")
     names = [*of_tensor.values()] if isinstance(of_tensor, dict) else []
     if not names or not all(
