@@ -41,11 +41,11 @@ def generate(
     written: list[Tensor] = []
     ended = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
     for _ in range(n_new):
-        # (batch, seq_len, vocab_size)
-        logits = model(
+        resid = model.last_stream(
             tokens, encoded, visible=visible, encoded_visible=encoded_visible, cache=cache
         )
-        tokens = draw(logits[:, -1], temperature, top_p, generator)[:, None]  # (batch, 1)
+        logits = model.read(resid[:, -1:])[:, 0]  # (batch, vocab_size)
+        tokens = draw(logits, temperature, top_p, generator)[:, None]  # (batch, 1)
         if stop is not None:
             tokens = tokens.masked_fill(ended[:, None], stop)
             ended = ended | (tokens[:, 0] == stop)

@@ -158,6 +158,23 @@ class Stack(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         """What `read` makes of the stream after the last layer."""
+        known = {"visible": visible, "encoded_visible": encoded_visible}
+        return self.read(self.last_stream(tokens, encoded, segments=segments, cache=cache, **known))
+
+    def last_stream(
+        self,
+        tokens: Tensor,
+        encoded: Tensor | None = None,
+        *,
+        segments: Tensor | None = None,
+        visible: Tensor | None = None,
+        encoded_visible: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """The stream after the last layer, (batch, seq_len, d_model), not yet normed.
+
+        Whoever needs the logits of some tokens only reads these, and saves the rest.
+        """
         start = 0 if cache is None else cache.length
         resid = self.embedded(tokens, segments=segments, visible=visible, start=start)
         for number, block in enumerate(self.blocks):
@@ -170,7 +187,7 @@ class Stack(nn.Module):
             )
         if cache is not None:
             cache.length += tokens.shape[-1]
-        return self.read(resid)
+        return resid
 
     def embedded(
         self,
