@@ -1,1 +1,1 @@
-"""What the labs train on: text, toy languages whose entropy is known, and recall."""
+"""What the labs train on: text, toy languages whose entropy is known, recall, English tasks."""
