@@ -43,7 +43,7 @@ POINTS = ("2.3.1", "2.3.2", "2.3.3", "2.3.4", "2.3.5")
 NEEDS = ("model:minilm",)
 CLAIMS = {
     "one_body": "Tuned for three tasks at once, one body with three linear layers has at least "
-    "80 % right in each of them.",
+    "90 % of the tags and of the spans right, and 65 % of the classes.",
     "frozen_short": "With a frozen body the same layers get at most 80 % of the spans.",
     "frozen_enough": "With a frozen body, too, they get more than 80 % of the spans.",
     "pretrained": "The same tuning from random matrices learns next to nothing: at most 65 % of "
@@ -53,7 +53,7 @@ CLAIMS = {
     "small_heads": "The three heads have less than a thousandth of the parameters.",
 }
 HOLDS_IF = {
-    "one_body": "min(class_tuned, tag_tuned, span_tuned) >= 0.8",
+    "one_body": "min(tag_tuned, span_tuned) >= 0.9 and class_tuned >= 0.65",
     "frozen_short": "span_frozen <= 0.8",
     "frozen_enough": "span_frozen > 0.8",
     "pretrained": "max(class_random, tag_random) <= 0.65",
