@@ -43,13 +43,13 @@ POINTS = ("1.2.1", "1.2.3")
 NEEDS = ("model:smollm2",)
 CLAIMS = {
     "carried": "Without two heads, found on other nouns, the margin of the right verb falls to "
-    "less than a third; without two other heads of their layers it keeps over 90 %, and ordinary "
+    "less than a fifth; without two other heads of their layers it keeps over 90 %, and ordinary "
     "text loses less than 0.1 nats.",
     "looks": "The stronger of the two attends to the subject with over a third of its weight, and "
     "to the noun in between, which is nearer, with less than a third of that.",
 }
 HOLDS_IF = {
-    "carried": "margin_two < margin / 3 and margin_others > 0.9 * margin and cost_text < 0.1"
+    "carried": "margin_two < margin / 5 and margin_others > 0.9 * margin and cost_text < 0.1"
     " if right >= 0.8 else unknown",
     "looks": "share_subject > 1 / 3 and share_between < share_subject / 3",
 }
