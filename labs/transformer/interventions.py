@@ -6,7 +6,7 @@ an error. They can be nested. A model that many experiments share is thus never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Literal, TypeAlias
 
@@ -38,6 +38,15 @@ def module_swapped(parent: nn.Module, name: str, new: nn.Module) -> Iterator[Non
         yield
     finally:
         setattr(parent, name, old)
+
+
+@contextmanager
+def modules_swapped(changes: Iterable[tuple[nn.Module, str, nn.Module]]) -> Iterator[None]:
+    """Swap several parts at once: for each its parent, its name there, and what to put there."""
+    with ExitStack() as swaps:
+        for parent, name, new in changes:
+            swaps.enter_context(module_swapped(parent, name, new))
+        yield
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from labs.transformer.config import Positions
 from labs.transformer.interventions import (
     made_causal,
     module_swapped,
+    modules_swapped,
     patched,
     positions_replaced,
     residual_cut,
@@ -49,6 +50,9 @@ INTERVENTIONS: dict[str, Callable[[Transformer], AbstractContextManager[None]]] 
     "silenced": lambda model: silenced_heads(model, [(0, 1), (2, 3)]),
     "silenced by mean": lambda model: silenced_heads(model, [(0, 1), (2, 3)], by="mean"),
     "swapped": lambda model: module_swapped(model.blocks[1], "feedforward", nn.Identity()),
+    "several swapped": lambda model: modules_swapped(
+        [(block, "attention_pre_norm", nn.Identity()) for block in model.blocks]
+    ),
     "patched": lambda model: patched(model, 1, lambda resid: 2 * resid),
     "patched at the end": lambda model: patched(model, 3, lambda resid: resid.flip(1)),
     "unmasked": lambda model: unmasked(model),
