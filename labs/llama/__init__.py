@@ -1,0 +1,1 @@
+"""Labs of section 5: the Llama family."""
