@@ -9,7 +9,8 @@ How to read it. A loss says how well a model predicts only if the answer was hid
 fair test hides it by leaving it out, as it is when a model writes. Without the mask, tokens of the
 beginning still see one another in both directions, which the model was never trained for: about
 one text in eight is thrown off so far that even its reported loss rises. The table shows a
-sentence, which may be one of your own, token by token.
+sentence, which may be one of your own, token by token: the loss, and the rank of the token among
+all that the model thought possible, 1 for the one that it expected most.
 
 What the texts are. The beginnings of eight docstrings of Python's standard library, 32 tokens
 each, other ones for each seed. They were probably in the training data, so compare the losses with
@@ -80,13 +81,15 @@ def run(*, sentence: str, seed: int, device: str, model: str) -> Iterator[Event]
     texts = token_rows(encode, N_TEXTS, N_TOKENS, seed=seed, begin=begin).to(device)
     shown = torch.tensor([(begin + encode(sentence))[:MOST_SHOWN]], device=device)
     yield Progress(0, 2, "reading with the mask")
-    masked, shown_masked = losses(language.model, texts), losses(language.model, shown)
+    masked = losses(language.model, texts)
     # With the mask a token's loss is fair as it is: nothing after it was visible.
     fair_masked = masked[:, [length - 1 for length in ASKED]]
+    columns = [losses(language.model, shown)[0], ranks(language.model, shown)[0]]
     yield Progress(1, 2, "reading without the mask")
     with unmasked(language.model):
-        open_, shown_open = losses(language.model, texts), losses(language.model, shown)
+        open_ = losses(language.model, texts)
         fair_open = fair_losses(language.model, texts)
+        columns += [losses(language.model, shown)[0], ranks(language.model, shown)[0]]
     for name, label, reported, fair in (
         ("causal", "with the mask", masked, fair_masked),
         ("unmasked", "without the mask", open_, fair_open),
@@ -97,15 +100,23 @@ def run(*, sentence: str, seed: int, device: str, model: str) -> Iterator[Event]
     label = "change of a text's reported loss without the mask, median"
     yield Measurement("change", change, "nats", label)
     pieces = language.tokenizer.pieces(shown[0, 1:].tolist())
-    rows = list(zip(pieces, shown_masked[0].tolist(), shown_open[0].tolist(), strict=True))
-    columns = ("token", "with the mask", "without the mask")
-    yield Table("Loss of each token of the sentence, in nats", columns, rows)
+    rows = list(zip(pieces, *(column.tolist() for column in columns), strict=True))
+    titles = ("token", "with the mask", "rank", "without the mask", "rank without")
+    yield Table("Loss of each token of the sentence, in nats, and its rank", titles, rows)
 
 
 def losses(model: Transformer, tokens: Tensor) -> Tensor:
     """The reported loss of each token but the first: (batch, seq_len - 1)."""
     logits = model(tokens)[:, :-1]  # the last one predicts what is not there
     return F.cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")
+
+
+def ranks(model: Transformer, tokens: Tensor) -> Tensor:
+    """How many tokens the model held at least as likely as each but the first; 1: none other."""
+    logits = model(tokens)[:, :-1]
+    own = logits.gather(-1, tokens[:, 1:, None])  # (batch, seq_len - 1, 1)
+    likelier: Tensor = logits >= own  # itself among them
+    return likelier.sum(dim=-1)
 
 
 def fair_losses(model: Transformer, tokens: Tensor) -> Tensor:

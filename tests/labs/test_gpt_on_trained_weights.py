@@ -53,6 +53,15 @@ def test_the_fair_test_is_the_reported_loss_with_the_mask_and_not_without(
         assert not torch.allclose(leak.fair_losses(language.model, tokens), open_, atol=0.1)
 
 
+def test_the_expected_token_has_rank_1(language: LanguageModel) -> None:
+    ids = language.tokenizer.encode("The capital of France is Paris")
+    other = language.tokenizer.encode("The capital of France is Tokyo")
+    ranks = leak.ranks(language.model, torch.tensor([[language.begin, *ids]]))[0]
+    assert ranks[-1] == 1
+    assert leak.ranks(language.model, torch.tensor([[language.begin, *other]]))[0, -1] > 1
+    assert len(ranks) == len(ids)
+
+
 def test_a_patched_fact_moves_from_the_country_to_the_end(
     language: LanguageModel, known: Capitals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
