@@ -39,14 +39,14 @@ POINTS = ("3.1.1", "3.1.3")
 CLAIMS = {
     "cached": "With a cache the model writes the same text and computes under a tenth of the "
     "positions.",
-    "loops": "Greedy writing repeats itself, at least 40 % of its runs of eight letters; drawing "
-    "at temperature 1 repeats under 5 %.",
+    "loops": "Greedy writing repeats at least 5 % of its runs of eight letters, and five times as "
+    "many as drawing at temperature 1.",
     "calibrated": "Text drawn at temperature 1 is as likely to the model as real text, within 0.3 "
     "nats a letter; greedy text loses less than 60 % of that, at temperature 2 over 140 %.",
 }
 HOLDS_IF = {
     "cached": "differences == 0 and positions_cached < positions_uncached / 10",
-    "loops": "repeated_greedy >= 0.4 and repeated_drawn <= 0.05",
+    "loops": "repeated_greedy >= max(0.05, 5 * repeated_drawn)",
     "calibrated": "abs(loss_drawn - loss_real) <= 0.3 and loss_greedy < 0.6 * loss_real"
     " and loss_hot > 1.4 * loss_real",
 }
