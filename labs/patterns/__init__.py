@@ -1,0 +1,1 @@
+"""Labs of section 7: what all transformers share."""
