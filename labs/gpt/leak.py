@@ -123,7 +123,7 @@ def fair_losses(model: Transformer, tokens: Tensor) -> Tensor:
     """The loss of the token after each beginning, which the model has not seen: (batch, asked)."""
     each = []
     for length in ASKED:
-        last = model.residual_stream(tokens[:, :length])[-1][:, -1:]  # (batch, 1, d_model)
+        last = model.last_stream(tokens[:, :length])[:, -1:]  # (batch, 1, d_model)
         logits = model.read(last)[:, 0]  # (batch, vocab_size)
         each.append(F.cross_entropy(logits, tokens[:, length], reduction="none"))
     return torch.stack(each, dim=1)

@@ -53,8 +53,9 @@ def write(
     cache = Cache(model.config, prompts.shape[1] + n_new)
     chosen, losses = [], []
     for _ in range(n_new):
-        logits = model(tokens, visible=seen, cache=cache)[:, -1]  # (n_ways · n_prompts, vocab_size)
-        parts = zip(logits.split(n_prompts), ways.values(), strict=True)
+        resid = model.last_stream(tokens, visible=seen, cache=cache)
+        logits = model.read(resid[:, -1:])[:, 0]  # (n_ways · n_prompts, vocab_size)
+        parts = zip(torch.split(logits, n_prompts), ways.values(), strict=True)
         drawn = [draw(part, way.temperature, way.top_p, generator) for part, way in parts]
         tokens = torch.cat(drawn)[:, None]
         chosen.append(tokens[:, 0])
