@@ -24,9 +24,7 @@ Out of scope: how training makes these heads, and texts that repeat themselves i
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from random import Random
 from typing import TypeAlias
 
@@ -34,7 +32,8 @@ import torch
 from torch import Tensor
 
 from labs.kit.reading import losses
-from labs.models import LanguageModel, load_language_model
+from labs.kit.words import words_twice
+from labs.models import load_language_model
 from labs.tasks.passages import token_rows
 from labs.transformer import Transformer
 from labs.transformer.interventions import silenced_heads
@@ -89,14 +88,17 @@ def run(*, text: str, seed: int, device: str, model: str) -> Iterator[Event]:
     draw = Random(seed)
     uniform = math.log(language.model.config.vocab_size)
     yield Measurement("uniform_entropy", uniform, "nats", "uniform guess", yardstick=True)
-    ten, others, previous = find_heads(language.model, words_twice(language, draw).to(device))
+    seen, tried = (
+        words_twice(language, draw, n_rows=N_ROWS, n_words=N_WORDS).to(device) for _ in range(2)
+    )
+    ten, others, previous = find_heads(language.model, seen)
     yield Table(
         "Heads that attend to what followed the same word before",
         ("layer", "head", "share of their attention"),
         [(layer + 1, head + 1, share) for (layer, head), share in ten.items()],
     )
     yield Progress(1, 4, "silencing heads")
-    words = Reading(language.model, words_twice(language, draw).to(device))
+    words = Reading(language.model, tried)
     intact = words.losses()  # 2 · N_WORDS
     silenced = words.losses(list(ten))
     first, second = intact[:N_WORDS].mean(), intact[N_WORDS:].mean()
@@ -145,19 +147,6 @@ class Reading:
         with silenced_heads(self._model, heads):
             logits = self._model.resume(self._stream[lowest], lowest)
         return losses(logits, self._tokens).mean(dim=0)
-
-
-def words_twice(language: LanguageModel, draw: Random) -> Tensor:
-    """Rows of words, each row twice in succession: (N_ROWS, 1 + 2 · N_WORDS)."""
-    rows = [draw.sample(words_of(language), N_WORDS) for _ in range(N_ROWS)]
-    return torch.tensor([[language.begin, *row, *row] for row in rows])
-
-
-@lru_cache(maxsize=1)
-def words_of(language: LanguageModel) -> list[int]:
-    """Tokens that are a word with the space before it, in small letters."""
-    pieces = language.tokenizer.pieces(range(len(language.tokenizer)))
-    return [token for token, piece in enumerate(pieces) if re.fullmatch("·[a-z]{4,}", piece)]
 
 
 def find_heads(

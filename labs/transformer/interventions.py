@@ -63,6 +63,18 @@ def skipped(block: nn.Module, sublayer: Sublayer) -> Iterator[None]:
 
 
 @contextmanager
+def layers_reordered(model: Stack, order: Sequence[int]) -> Iterator[None]:
+    """Run the layers in another order; `order` has their numbers, from 0.
+
+    A layer may be left out or come twice. A cache has room for each layer once, so with one no
+    order may be longer than the model.
+    """
+    layers = nn.ModuleList(model.blocks[layer] for layer in order)
+    with module_swapped(model, "blocks", layers):
+        yield
+
+
+@contextmanager
 def residual_cut(
     block: nn.Module, which: Literal["attention", "cross", "feedforward", "both"] = "both"
 ) -> Iterator[None]:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Positions
 from labs.transformer.interventions import (
+    layers_reordered,
     made_causal,
     module_swapped,
     modules_swapped,
@@ -57,6 +58,7 @@ INTERVENTIONS: dict[str, Callable[[Transformer], AbstractContextManager[None]]] 
     "patched at the end": lambda model: patched(model, 3, lambda resid: resid.flip(1)),
     "unmasked": lambda model: unmasked(model),
     "positions": lambda model: positions_replaced(model, "none"),
+    "order": lambda model: layers_reordered(model, (1, 0, 2)),
 }
 
 
@@ -80,6 +82,15 @@ def test_a_skipped_layer_is_not_there(randomise: Randomise) -> None:
     block = block_of(model, 1)
     with skipped(block, "attention"), skipped(block, "feedforward"):
         torch.testing.assert_close(model.residual_stream(TOKENS)[2], stream[1])
+
+
+def test_layers_run_in_the_order_that_is_given(randomise: Randomise) -> None:
+    model = built(BASE, randomise)
+    resid = model.embedded(TOKENS)
+    for layer in (2, 0, 0):
+        resid = block_of(model, layer)(resid)
+    with layers_reordered(model, (2, 0, 0)):
+        torch.testing.assert_close(model(TOKENS), model.read(resid))
 
 
 def test_a_cut_residual_leaves_what_the_sublayer_adds(randomise: Randomise) -> None:
