@@ -16,7 +16,7 @@ from labs.models.folders import LARGEST_CONFIG, read_json
 from labs.models.word_piece import SPECIAL, WordPieceTokenizer
 
 LARGEST_TOKENIZER = 1 << 25
-"""Bytes; the largest of the families that are offered has 11 MB."""
+"""Bytes; those of the families that are offered have a few million."""
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
