@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Generator
 
-from benchmarks import chart, labs, models, parsing, rating, runs, start, study_queue
+from benchmarks import chart, decoding, labs, models, parsing, rating, runs, start, study_queue
 from benchmarks.figures import Figure
 from benchmarks.make_data import Data, make_data
+from labs.transformer import Transformer, TransformerConfig
 from tests.commands.dice_course import LAB, write_course
 
 
@@ -50,6 +53,20 @@ def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:
         "quick look",
     ]
     assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+@torch.no_grad()
+def test_decoding_is_measured_in_three_ways_that_agree() -> None:
+    """A way that gave other logits would raise."""
+    config = TransformerConfig(
+        vocab_size=11, seq_len=24, d_model=16, n_heads=4, n_kv_heads=2, d_ff=16, positions="rope"
+    )
+    figures = list(decoding.measure(Transformer(config, Generator().manual_seed(0)), 20, 2))
+    assert [figure.name for figure in figures] == [
+        *["SmolLM2, a token at a context of 20"] * 2,
+        *["attention alone, one layer"] * 2,
+    ]
+    assert all(figure.value > 0 and figure.baseline for figure in figures)
 
 
 def test_a_figure_is_met_if_all_that_is_wanted_holds() -> None:

@@ -34,6 +34,8 @@ class CausalMask(nn.Module):
     def forward(self, scores: Tensor) -> Tensor:
         # scores: (batch, n_heads, n_queries, n_keys), a row for each query: the last of the tokens
         n_queries, n_keys = scores.shape[-2:]
+        if n_queries == 1:  # the last of the tokens: no key comes later
+            return scores
         if n_keys > self.mask.shape[-1]:
             return scores + later_tokens(n_queries, n_keys).to(scores.device)
         return scores + self.mask[..., n_keys - n_queries : n_keys, :n_keys]
@@ -132,12 +134,18 @@ class MultiHeadAttention(nn.Module):
         # q: (batch, n_heads, seq_len, head_dim); k, v: (batch, n_kv_heads, source_len, head_dim)
         if self.backend == "reference":
             return self.by_group(self.weights(q, k, visible), v)
+        plain = visible is None and not self.has_bias
+        if self.backend == "sdpa" and q.shape[-2] == 1 and plain and self.n_groups < self.n_heads:
+            # A new token sees all keys. With the queries of a group as rows of one head, its keys
+            # and values are read once; repeated for each query, they would be copied first.
+            rows = q.reshape(*k.shape[:-2], -1, self.head_dim)
+            return F.scaled_dot_product_attention(rows, k, v).view(q.shape)
         if self.n_groups < self.n_heads:
             k, v = (x.repeat_interleave(self.n_heads // self.n_groups, dim=-3) for x in (k, v))
         n_queries, n_keys = q.shape[-2], k.shape[-2]
         if self.backend == "sdpa":
             continued = self.is_causal and n_queries < n_keys  # PyTorch's causal mask starts at 0
-            if self.has_bias or visible is not None or continued:
+            if not plain or continued:
                 mask = self.masked(q.new_zeros(self.n_heads, n_queries, n_keys), visible)
                 return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
             return F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal)
