@@ -94,6 +94,8 @@ class StraightAbove(nn.Module):
 def run(*, layers: str, seed: int, device: str, model: str) -> Iterator[Event]:
     """Swap the activations, then count the gates below zero."""
     language = load_language_model(model, device)
+    if (found := language.model.config).feedforward != "gated" or found.activation != "silu":
+        raise ValueError(f"{model}: its feed-forward networks are no SwiGLU, give a Llama")
     encode, begin = language.tokenizer.encode, [language.begin]
     texts = token_rows(encode, N_TEXTS, N_TOKENS, seed=seed, begin=begin).to(device)
     uniform = torch.tensor(float(language.model.config.vocab_size)).log()

@@ -42,10 +42,14 @@ def module_swapped(parent: nn.Module, name: str, new: nn.Module) -> Iterator[Non
 
 @contextmanager
 def modules_swapped(changes: Iterable[tuple[nn.Module, str, nn.Module]]) -> Iterator[None]:
-    """Swap several parts at once: for each its parent, its name there, and what to put there."""
+    """Swap several parts at once: for each its parent, its name there, and what to put there.
+
+    Raises ValueError if there are none: an experiment that changes nothing is a mistake.
+    """
     with ExitStack() as swaps:
-        for parent, name, new in changes:
-            swaps.enter_context(module_swapped(parent, name, new))
+        swapped = [swaps.enter_context(module_swapped(*change)) for change in changes]
+        if not swapped:
+            raise ValueError("the model has no part of the kind that is to be changed: try another")
         yield
 
 
@@ -217,6 +221,11 @@ def elsewhere(
         turned.cos, turned.sin = theta.cos(), theta.sin()
         return turned
     table = positions.table.detach()
+    if not isinstance(places, str) and (places.is_floating_point() or places.max() >= len(table)):
+        raise ValueError(
+            f"this model has a table of {len(table):,} positions, which takes whole numbers below "
+            "that: give a model with RoPE"
+        )
     moved = SinusoidalPositions(1, table.shape[-1])  # a table that is not trained
     if isinstance(places, str):
         moved.table = table.mean(dim=0).expand_as(table)

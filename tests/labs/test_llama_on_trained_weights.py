@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Generator, nn
@@ -10,7 +12,8 @@ from labs.llama import gated_units, grouped_queries, rms_norm, rope, rope_length
 from labs.llama.grouped_queries import HeadMean, as_rows, cache_sizes
 from labs.llama.rope import identity, loss_turned
 from labs.llama.rope_length import loss_over
-from labs.models import load_language_model
+from labs.models import LanguageModel, load_language_model
+from labs.models.byte_pair import BytePairTokenizer
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.positions import angles
@@ -161,3 +164,13 @@ def test_the_real_model_is_left_as_it_was(lab: object, monkeypatch: pytest.Monke
 
     assert measured(events)
     assert language.model(tokens).equal(before)
+
+
+def test_another_kind_of_network_is_refused_in_a_line(
+    model: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.config = replace(CONFIG, activation="gelu")
+    language = LanguageModel("mine", model, BytePairTokenizer.__new__(BytePairTokenizer), 0)
+    monkeypatch.setattr(gated_units, "load_language_model", lambda *args: language)
+    with pytest.raises(ValueError, match="mine: its feed-forward networks are no SwiGLU"):
+        next(gated_units.run(layers="all", seed=0, device="cpu", model="mine"))

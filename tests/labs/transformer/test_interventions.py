@@ -185,3 +185,18 @@ def test_positions_that_cannot_be_replaced_say_so(
     model = Transformer(replace(BASE, positions=positions), Generator().manual_seed(0))
     with pytest.raises(ValueError, match=message), positions_replaced(model, places):  # type: ignore[arg-type]
         pass
+
+
+def test_a_table_of_positions_takes_its_own_places_only() -> None:
+    model = Transformer(BASE, Generator().manual_seed(0))
+    for places in (torch.arange(6) / 2, torch.arange(6) + BASE.seq_len):
+        with (
+            pytest.raises(ValueError, match=f"table of {BASE.seq_len} positions, .* with RoPE"),
+            positions_replaced(model, places),
+        ):
+            pass
+
+
+def test_changing_nothing_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no part of the kind"), modules_swapped([]):
+        pass
