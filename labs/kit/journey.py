@@ -12,7 +12,7 @@ from labs.transformer.diagram import parameters_by_component
 from labs.transformer.model import Stack
 from studykit.lab.events import Step
 
-STAGES = ("tokens", "embedding", "attention", "feed-forward", "all layers", "use")
+STAGES = ("tokens", "embedding", "attention", "FFN", "all layers", "use")
 """Columns of the walk's map."""
 COLUMNS = ("what stands there", "shape", "parameters")
 """Of the table of each step."""
@@ -22,7 +22,9 @@ COLUMNS = ("what stands there", "shape", "parameters")
 class Reader:
     """A model, and the text as it reads it."""
 
+    family: str
     name: str
+    """Of the model itself."""
     stack: Stack
     pieces: Sequence[str]
     tokens: Tensor
@@ -83,10 +85,10 @@ def walked(row: int, reader: Reader, shapes: Mapping[str, str]) -> Iterator[Step
         return sum(parameter.numel() for parameter in block.get_submodule(name).parameters())
 
     captions = (
-        f"The tokenizer cuts the text: {' '.join(reader.pieces)}",
+        f"{reader.name} cuts the text into tokens: {' '.join(reader.pieces)}",
         f"Each token gets its vector from a table. {position.get(config.positions, '')}".strip(),
         f"Each token collects from {sees}: {heads}{turned}. It is added to the stream.",
-        f"Each token by itself: {gated}{config.d_ff:,} numbers between two matrices. "
+        f"Feed-forward network, each token by itself: {gated}{config.d_ff:,} numbers within. "
         "It is added to the stream.",
         f"The same again, in {len(stack.blocks)} layers. The shape never changes.",
         reader.use,

@@ -75,8 +75,8 @@ def run(*, text: str, seed: int, device: str) -> Iterator[Event]:
         shapes, wrong = watched_shapes(reader)
         changed += wrong
         steps += walked(row, reader, shapes)
-    names = [reader.name for reader in readers]
-    yield Walk("A text on its way", names, STAGES, COLUMNS, steps, covered=("shape",))
+    families = [reader.family for reader in readers]
+    yield Walk("A text on its way", families, STAGES, COLUMNS, steps, covered=("shape",))
     label = "sublayers whose output has not the width of the stream"
     yield Measurement("widths_changed", changed, "", label)
     yield from exchanged((translator, bert, llama), Random(seed))
@@ -91,14 +91,16 @@ def real(text: str, device: str) -> Iterator[Reader]:
     use = f"A decoder looks at these vectors and writes: {translator.translate([text])[0]}"
     encoder = translator.model.encoder
     pieces = translator.tokenizer.pieces(source[0].tolist())
-    yield Reader("transformer: translator", encoder, pieces, source, use, "a decoder's source")
+    yield Reader(
+        "Transformer", "The translator", encoder, pieces, source, use, "a decoder's source"
+    )
     minilm = load_encoder("minilm", device)
     tokens, _ = minilm.batch([text])
     tokens = tokens[:, :MOST_TOKENS]
     use = "The mean of all vectors stands for the sentence; other heads would read [CLS]."
     pieces = minilm.tokenizer.pieces(tokens[0].tolist())
     end = f"{minilm.model.config.d_model:,}"
-    yield Reader("bert: MiniLM", minilm.model, pieces, tokens, use, end)
+    yield Reader("BERT", "MiniLM", minilm.model, pieces, tokens, use, end)
     language = load_language_model("smollm2", device)
     ids = [language.begin, *language.tokenizer.encode(text)][:MOST_TOKENS]
     tokens = torch.tensor([ids], device=device)
@@ -108,7 +110,7 @@ def real(text: str, device: str) -> Iterator[Reader]:
     )
     end = f"{len(ids)} × {language.model.config.vocab_size:,}"
     pieces = language.tokenizer.pieces(ids)
-    yield Reader("llama: SmolLM2", language.model, pieces, tokens, use, end)
+    yield Reader("Llama", "SmolLM2", language.model, pieces, tokens, use, end)
 
 
 def unfilled(text: str) -> Reader:
@@ -120,7 +122,15 @@ def unfilled(text: str) -> Reader:
     use = "The last vector scores every token, by the embeddings once more."
     end = f"{len(ids)} × {config.vocab_size:,}"
     model = blank(Transformer, config).to("meta")
-    return Reader("gpt2: GPT-2 small", model, tokenizer.pieces(ids), tokens, use, end)
+    return Reader(
+        "GPT-2",
+        "SmolLM2's tokenizer, like GPT-2's,",
+        model,
+        tokenizer.pieces(ids),
+        tokens,
+        use,
+        end,
+    )
 
 
 def exchanged(readers: Sequence[Reader], draw: Random) -> Iterator[Event]:

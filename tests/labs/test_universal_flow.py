@@ -25,7 +25,7 @@ TOKENS = torch.randint(11, (1, 7), generator=Generator().manual_seed(1))
 def reader(randomise: Randomise) -> Reader:
     model = Transformer(CONFIG, Generator().manual_seed(0))
     randomise(model)
-    return Reader("toy", model, list("abcdefg"), TOKENS, "Scores.", "7 × 11")
+    return Reader("toys", "A toy", model, list("abcdefg"), TOKENS, "Scores.", "7 × 11")
 
 
 def numbers(reader: Reader) -> dict[str, float]:
@@ -93,4 +93,4 @@ def test_the_real_models_are_walked_through_and_left_as_they_were(text: str) -> 
     assert language.model(tokens).equal(before)
     (walk,) = (event for event in events if isinstance(event, Walk))
     assert len(walk.steps) == 4 * 6
-    assert walk.rows[2] == "gpt2: GPT-2 small"
+    assert walk.rows == ["Transformer", "BERT", "GPT-2", "Llama"]
