@@ -46,8 +46,10 @@ CLAIMS = {
     "feeds": "Without the two previous-token heads below them the four strongest induction heads "
     "pay less than half as much attention to what followed the same word; without two other heads "
     "of the same layers, at least four fifths as much.",
-    "keys": "It reaches them through their keys: keys from the model without those heads lower the "
-    "share at least half as far as silencing them does, queries or values less than a fifth.",
+    "keys": "It reaches them by their keys: keys from the model without those heads lower the "
+    "share at least half as far as silencing them does, queries and values less than a fifth.",
+    "queries": "It reaches them by their queries: these lower the share at least half as far.",
+    "values": "It reaches them by their values: these lower the share at least half as far.",
     "loss": "Silencing the two heads costs over 2 nats at the second reading, two others less than "
     "a fifth of that.",
 }
@@ -55,6 +57,8 @@ HOLDS_IF = {
     "feeds": "share_silenced < share / 2 and share_control >= 0.8 * share",
     "keys": "share - share_keys >= (share - share_silenced) / 2"
     " and share - min(share_queries, share_values) < (share - share_silenced) / 5",
+    "queries": "share - share_queries >= (share - share_silenced) / 2",
+    "values": "share - share_values >= (share - share_silenced) / 2",
     "loss": "cost_silenced > 2 and cost_control < cost_silenced / 5",
 }
 KNOBS = {"n_words": (20, 10, 40)}

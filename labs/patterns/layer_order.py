@@ -46,12 +46,14 @@ CLAIMS = {
     "more than 2.",
     "reversed": "Ten layers of the middle in reverse order cost at least three times as much as "
     "two neighbours that change places, and less than leaving the ten out.",
+    "worse_than_none": "Ten layers of the middle in reverse order cost more than leaving them out.",
     "early": "Read before the last fifth of its layers, the stream predicts at least 4 nats worse "
     "than at the end.",
 }
 HOLDS_IF = {
     "neighbours": "max(swap_median, twice_median) < 0.3 and min(swap_first, swap_last) > 2",
     "reversed": "3 * swap_median <= cost_reversed < cost_left_out",
+    "worse_than_none": "cost_reversed > cost_left_out",
     "early": "early - loss >= 4",
 }
 KNOBS = {"beginning": ("The capital of France is", "def fibonacci(n):", "Once upon a time")}
