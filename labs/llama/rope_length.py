@@ -43,25 +43,23 @@ QUESTION = "Does a model with RoPE make use of distances beyond those in its tra
 POINTS = ("5.2.4",)
 NEEDS = ("model:smollm2",)
 CLAIMS = {
-    "within": "Over a gap of 1,000 places the second reading of random words costs less than two "
-    "thirds of the first: many are found.",
+    "farther": "The farther away random words were first read, the more a second reading costs: "
+    "least without a gap, more over 1,000 places, most over twice the trained length.",
     "lost": "Over a gap of twice the trained length it costs at least two thirds of the first: the "
     "words are no longer found.",
-    "harmful": "Context at twice the trained length is worse than none: docstrings cost over 0.5 "
+    "harmful": "Context at twice the trained length is worse than none: docstrings cost over 0.25 "
     "nats more than with their first half cut away.",
     "ignored": "Context at twice the trained length does neither good nor harm: docstrings cost "
-    "the same within 0.5 nats as with their first half cut away.",
-    "helpful": "Context at twice the trained length helps: docstrings cost over 0.5 nats less than "
-    "with their first half cut away.",
-    "squeezed": "Places squeezed into the trained range take over 0.5 nats of that cost away.",
+    "the same within 0.25 nats as with their first half cut away.",
+    "helpful": "Context at twice the trained length helps: docstrings cost over 0.25 nats less "
+    "than with their first half cut away.",
 }
 HOLDS_IF = {
-    "within": "words_near < 2 * loss_first / 3",
+    "farther": "words_none < words_near < words_far",
     "lost": "words_far >= 2 * loss_first / 3",
-    "harmful": "text_far > text_cut + 0.5",
-    "ignored": "abs(text_far - text_cut) <= 0.5",
-    "helpful": "text_far < text_cut - 0.5",
-    "squeezed": "text_squeezed < text_far - 0.5",
+    "harmful": "text_far > text_cut + 0.25",
+    "ignored": "abs(text_far - text_cut) <= 0.25",
+    "helpful": "text_far < text_cut - 0.25",
 }
 KNOBS = {"times": (2, 1, 4)}
 KNOB_HELP = {"times": "the far gap, in lengths of the training"}
