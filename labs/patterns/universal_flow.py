@@ -8,9 +8,10 @@ parameters that it takes. The weights are real but for GPT-2, which is built wit
 and counts are exact, and it has nothing to say.
 
 How to read it. The walk covers the shapes, so that they can be guessed. Shapes are those of one
-text: tokens × width, for what belongs to heads heads × tokens × width. GPT-2 gets as many tokens as
-SmolLM2, whose tokenizer is of the same kind. Beside the walk, one token is exchanged, and the first
-layer's attention and feed-forward network show at which tokens that changes what they put out.
+text: tokens × width, and heads × tokens × tokens for the weights of attention. GPT-2 gets as many
+tokens as SmolLM2, whose tokenizer is of the same kind. Beside the walk, one token is exchanged, and
+the first layer's attention and feed-forward network show at which tokens that changes what they put
+out.
 
 What the literature reports. Shares of parameters are counted from the sizes that the papers give
 (Vaswani et al. 2017, Table 3; Devlin et al. 2019; Radford et al. 2019; Touvron et al. 2023,
