@@ -56,9 +56,9 @@ class MultiHeadAttention(nn.Module):
         out     = weights v                     the weighted mean of the values
 
     Queries come from `x`. So do keys and values in self-attention; in cross-attention they come
-    from `source`, a stream of any length, all of which is visible. Rotations and biases compare
-    the places of two tokens of one sequence. Between two sequences there is no such distance, so
-    cross-attention has neither: it finds places by what the embeddings say about them.
+    from `source`, a stream of any length, none of which comes too late. Rotations and biases
+    compare the places of two tokens of one sequence. Between two sequences there is no such
+    distance, so cross-attention has neither: it finds places by what the embeddings say about them.
 
     With fewer heads of keys and values than of queries, each of them serves a group of queries
     (grouped-query attention, Ainslie et al. 2023; multi-query with one, Shazeer 2019).
