@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widget import Widget
 
 from studykit.course.cards import Card, LabHeader
-from studykit.lab.events import Table
 from studykit.lab.results import RunResult, SeedResult
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
@@ -114,13 +113,11 @@ class EvidencePane(Vertical):
 
     def _fit_text(self, width: int) -> Content:
         """The words, and where the run has no picture its tables."""
-        from studykit.tui.widgets.measurements import render_table
+        from studykit.tui.widgets.measurements import render_tables
 
         blocks = [self._text(width)]
         if self._result is not None and self._is_drawn and not self._figures:
-            seeds = self._result.seeds[-1:]
-            tables = (table for seed in seeds for table in seed.all(Table))
-            blocks += [render_table(table, width) for table in tables]
+            blocks += render_tables(self._result.seeds, width)
         return Content("\n\n").join(blocks)
 
     async def turn(self, step: int) -> None:

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from studykit.lab.events import Table
+from studykit.lab.results import SeedResult
 from studykit.study.numbers import Summary
 from studykit.text import clean, format_value
 from studykit.tui.widgets.card_text import Line, lay_out, wrap
@@ -83,6 +84,11 @@ def _seed_values(row: Summary | None) -> str:
     values = [format_value(value) for value in row.values]
     unit = f" {row.unit}" if row.unit else ""
     return " ".join(values if len(set(values)) > 1 else values[:1]) + unit
+
+
+def render_tables(seeds: Sequence[SeedResult], width: int) -> list[Content]:
+    """The tables of the last of `seeds`, each as aligned text."""
+    return [render_table(table, width) for seed in seeds[-1:] for table in seed.all(Table)]
 
 
 def render_table(table: Table, width: int) -> Content:

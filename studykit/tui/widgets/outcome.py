@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
-from studykit.lab.events import Printed, Table
+from studykit.lab.events import Printed
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
 from studykit.study.evidence_words import claims_of, render_budget, render_origin, render_seed
 from studykit.study.lab_run import LabRun
@@ -17,7 +17,7 @@ from studykit.study.prediction import FAILS, HOLDS
 from studykit.text import clean
 from studykit.tui.widgets.card_text import parse_inline, wrap
 from studykit.tui.widgets.evidence import hang, render_claims
-from studykit.tui.widgets.measurements import render_measurements, render_table
+from studykit.tui.widgets.measurements import render_measurements, render_tables
 
 _BROKEN_OFF: dict[Status, str] = {
     "cancelled": "Cancelled",
@@ -78,9 +78,7 @@ def render_outcome(
 
 def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
     """The measurements of `seeds`, and the tables of the last one."""
-    parts = [render_measurements(ladder(summarise(seeds)), width)]
-    if seeds:
-        parts += [render_table(table, width) for table in seeds[-1].all(Table)]
+    parts = [render_measurements(ladder(summarise(seeds)), width), *render_tables(seeds, width)]
     return Content("\n\n").join(part for part in parts if part.plain)
 
 
