@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from studykit.lab.events import Measurement
 from studykit.lab.recorded import record_run
 from studykit.lab.results import Prediction, RunResult, SeedResult
-from studykit.lab.trust import is_trusted
+from studykit.lab.trust import is_trusted, remember
 from studykit.review.grading import present
 from studykit.study.lab_run import LabRun
 from studykit.study.overview import build_overview
@@ -22,6 +22,7 @@ from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.dialogs import TrustScreen
 from studykit.tui.screens.lab import LabScreen
+from tests.commands.dice_course import edit
 from tests.tui.coin_course import build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
 
@@ -493,6 +494,21 @@ async def test_charts_turn_and_change_their_scale(
         assert "share of heads  by toss, log" in text_of(pilot.app)
         await pilot.press("shift+tab")
         assert "share of heads  by toss, log" not in text_of(pilot.app)
+
+
+async def test_a_chart_that_is_whole_fills_its_width(services: Services) -> None:
+    """The room that a live chart keeps at its right is given back, though no point has come."""
+    lab = services.course.labs["coins/toss"].path
+    edit(lab, "400 * budget", "1200 * budget")
+    edit(lab, '    yield Measurement("chance", bias, yardstick=True)\n', "    time.sleep(1)\n")
+    remember(services.course.root, services.paths.data_dir)
+    async with opened(services, size=(120, 40)) as pilot:
+        await pilot.press("1")
+        await until(pilot, lambda: "500" in text_of(pilot.app))  # three points, to 300
+        await finished(pilot)
+
+        await until(pilot, lambda: "500" not in text_of(pilot.app))
+        assert "300" in text_of(pilot.app)
 
 
 async def test_a_run_survives_any_size_of_the_window(services: Services) -> None:

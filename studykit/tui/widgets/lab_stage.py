@@ -207,6 +207,7 @@ class LabStage(Vertical):
             chart.log_y,
             tuple(len(curve.xs) for curve in (*chart.curves, *chart.faint)),
             len(chart.yardsticks),
+            chart.frame,
         )
         if drawn != self._drawn:
             self._drawn = drawn
