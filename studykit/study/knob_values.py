@@ -33,11 +33,12 @@ def parse_knob(header: LabHeader, name: str, text: str) -> KnobValue:
     """
     choices, text = header.knobs[name], text.strip()
     if name in header.text_knobs:
-        is_path = name == MODEL_KNOB and len(text) <= LONGEST_OWN_TEXT
+        is_path = name == MODEL_KNOB and 0 < len(text) <= LONGEST_OWN_TEXT
         text = _full_path(text) if is_path else text
         if len(text) <= LONGEST_OWN_TEXT and is_plain_line(text):
             return text
-    elif _are_numbers(choices):
+        raise ValueError(f"{describe(header, name)}; {_why_not(text)}")
+    if _are_numbers(choices):
         is_whole = isinstance(choices[0], int)
         try:
             number = float(text)
@@ -66,6 +67,15 @@ def describe(header: LabHeader, name: str) -> str:
     low = min(float(value) for value in choices)
     kind = "a whole number" if isinstance(choices[0], int) else "a number"
     return kind + (" above 0" if low > 0 else " from 0" if low == 0 else "")
+
+
+def _why_not(text: str) -> str:
+    """What keeps a text from being a knob's value; the rule alone seldom tells."""
+    if not text:
+        return "nothing was written"
+    if len(text) > LONGEST_OWN_TEXT:
+        return f"this one has {len(text)}"
+    return "this one has a character that is no part of a line, or that cannot be seen"
 
 
 def _are_numbers(choices: Sequence[KnobValue]) -> bool:

@@ -243,7 +243,7 @@ def test_a_lab_is_run_on_a_text_of_ones_own_and_its_maps_are_read(
     outcome = sit("recall", "own", "", "own", "x" * 201, "owl", "4", "q")
     out = " ".join(outcome.out.split())
     assert "Answer the card first" in out
-    assert "It must be a text of one line, at most 200 characters." in out
+    assert "It must be a text of one line, at most 200 characters; this one has 201." in out
     assert "letters. Columns by their mean: x 1. Largest: l to x 2, w to x 1, o to x 0." in out
     (run,) = runs(home)
     assert (run.result.knobs["word"], len(run.result.seeds)) == ("owl", 1)

@@ -89,10 +89,26 @@ def test_a_knob_of_texts_takes_any_text_as_it_stands() -> None:
     assert parse_knob(sentences, "k", "x" * 200) == "x" * 200
 
 
-@pytest.mark.parametrize("text", ["", "  ", "x" * 201, "two\nlines", "a\x1b[2Jb", "a\tb"])
-def test_a_text_that_cannot_be_shown_in_a_line_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="a text of one line"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "nothing was written"),
+        ("  ", "nothing was written"),
+        ("x" * 201, "this one has 201"),
+        ("two\nlines", "no part of a line"),
+        ("a\x1b[2Jb", "no part of a line"),
+        ("a\tb", "no part of a line"),
+        ("a\u202eb", "cannot be seen"),
+    ],
+)
+def test_a_text_that_cannot_be_shown_in_a_line_is_refused_and_told_why(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=rf"^a text of one line, at most 200 characters; .*{why}"):
         parse_knob(lab(("One.",), takes_text=True), "k", text)
+
+
+def test_no_model_is_not_the_folder_that_one_stands_in() -> None:
+    with pytest.raises(ValueError, match=r"nothing was written$"):
+        parse_knob(lab(("smollm2",), name="model", takes_text=True), "model", "")
 
 
 def test_the_path_of_a_model_is_one_from_anywhere(

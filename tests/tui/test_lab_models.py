@@ -121,7 +121,10 @@ async def test_a_text_that_no_line_holds_is_refused(services: Services) -> None:
     async with opened(services) as pilot:
         await pilot.press("equals_sign", *"x" * 201, "enter")
 
-        assert "! sentence must be a text of one line, at most 200" in words(pilot)
+        assert (
+            "! sentence must be a text of one line, at most 200 characters; this one has 201"
+            in words(pilot)
+        )
         await pilot.press("escape")
         assert f"[{SENTENCE}]" in words(pilot)
 
