@@ -203,6 +203,8 @@ def say_run(header: LabHeader, result: RunResult) -> None:
     say(" · ".join(filter(None, made)))  # a lab that was skipped has seen no machine
     if result.message:
         say(result.message)
+    if not result.seeds and result.status in ("failed", "cancelled"):
+        return  # no claim was judged, and a list of them would bury the reason
     say()
     say_verdicts(header.claims, result.verdicts)
     for claim, note in result.patience.items():

@@ -174,7 +174,7 @@ def _check_models(models: dict[str, list[str] | None]) -> dict[str, str]:
     origins = {}
     for name, known in models.items():
         if known is None:
-            how = f"studykit models lists them, and ./{name} is a folder"
+            how = f"studykit models lists them; a folder is written ./{name}"
             raise _RuleError(f"there is no model {name}: {how}")
         module, origins[name] = known
         if not _is_installed(module):

@@ -19,6 +19,7 @@ def test_a_lab_that_raises_is_an_outcome(run: Run, course: Path) -> None:
     assert outcome.code == 1
     assert "no dice" in outcome.out
     assert "Traceback" not in outcome.out + outcome.err
+    assert outcome.out.rstrip().endswith("no dice")  # no list of claims buries it
     document = run("lab", "run", LAB, "--trust", "--json").document
     assert document["status"] == "failed"
     assert "Traceback" in document["trace"]

@@ -76,7 +76,7 @@ async def test_a_name_that_is_no_model_s_fails(runner: LabRunner, course: FakeCo
 
     assert result.status == "failed"
     assert result.message == (
-        "there is no model tiniest: studykit models lists them, and ./tiniest is a folder"
+        "there is no model tiniest: studykit models lists them; a folder is written ./tiniest"
     )
 
 
