@@ -53,7 +53,7 @@ def list_models(
         say_json({"format": 1, "models": [_document(env, model) for model in models]})
         return
     if not models:
-        say("The course's labs need no models.")
+        say("The course lists no models (data/models.json).")
         return
     width = max(len(model.name) for model in models) + 2
     missing = []

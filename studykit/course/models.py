@@ -30,6 +30,7 @@ _VERSION = re.compile(r"[0-9][0-9a-z.+]{0,39}")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_LINE = 200
+_HINT = "the file that comes with studykit shows how it is written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,11 @@ def load_models(root: Path) -> dict[str, ShelfModel]:
         return _parse(json.loads(read_source(path, LARGEST_BYTES)))
     except json.JSONDecodeError as error:
         place = Place(path, error.lineno, error.colno)
-        raise CourseError(f"not valid JSON: {error.msg}", place=place) from None
+        raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=_HINT) from None
     except RecursionError:
-        raise CourseError("is nested too deeply", place=Place(path)) from None
+        raise CourseError("is nested too deeply", place=Place(path), hint=_HINT) from None
     except ValueError as error:
-        raise CourseError(str(error), place=Place(path)) from None
+        raise CourseError(str(error), place=Place(path), hint=_HINT) from None
 
 
 def models_or_none(root: Path) -> dict[str, ShelfModel]:

@@ -99,7 +99,7 @@ def test_models_are_listed_with_what_they_cost_and_who_needs_them(run: Run) -> N
 
 
 def test_a_course_without_models_says_so(run: Run) -> None:
-    assert run("models").out == "The course's labs need no models.\n"
+    assert run("models").out == "The course lists no models (data/models.json).\n"
 
 
 @pytest.mark.usefixtures("wheel")

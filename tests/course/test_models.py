@@ -102,6 +102,7 @@ def test_a_file_that_is_no_list_of_models_is_one_line(tmp_path: Path, text: str)
         load_models(tmp_path)
 
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("(the file that comes with studykit shows how it is written)")
 
 
 def test_a_name_must_be_one(tmp_path: Path) -> None:
