@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -117,7 +118,8 @@ def _from_hub(name: str, ask: Any) -> Any:
         raise _unreachable("HF_HUB_OFFLINE may be set") from None
     except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined] # of its client
         # Refused, timed out, no such host, broken off in the middle, or what the server says.
-        raise _unreachable(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        why = re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(error).split()))[:200]
+        raise _unreachable(why or type(error).__name__) from None
 
 
 def _unreachable(why: str) -> StudykitError:
