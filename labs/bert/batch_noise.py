@@ -57,7 +57,7 @@ HOLDS_IF = {
 KNOBS = {"n_steps": (100, 20, 400)}
 KNOB_HELP = {"n_steps": "training steps between the two measurements, 32 sequences each"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 15}
 LITERATURE = {
     "grows": "The noise scale grows as the loss falls, in training of images and games "
     "(McCandlish et al. 2018).",

@@ -67,7 +67,7 @@ HOLDS_IF = {
 KNOBS = {"n_tokens": (24, 12, 48)}
 KNOB_HELP = {"n_tokens": "tokens that are read of each half of a text"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 9}
 LITERATURE = {
     "heads": "Without retraining 40 % of BERT's heads can be removed before accuracy falls sharply "
     "(Michel et al. 2019, Section 4.2).",

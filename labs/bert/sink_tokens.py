@@ -75,7 +75,7 @@ KNOB_HELP = {
     "head": "which head the maps show: one of twelve, or the mean of all",
 }
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 6}
 LITERATURE = {
     "sink": "In BERT-base over half of the attention of layers 6 to 10 goes to [SEP] (Clark et al. "
     "2019, Section 3.2; segments of at most 128 tokens with two [SEP]).",

@@ -63,7 +63,7 @@ KNOBS = {
 TEXT_KNOBS = ("beginning",)
 KNOB_HELP = {"beginning": "which a verb follows: one of these, or one of your own"}
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 6}
 LITERATURE = {
     "looks": "In one head of BERT-base 86.8 % of the direct objects attend most to their verb; "
     "always looking a fixed distance away finds it in 40.0 % (Clark et al. 2019, Table 1).",

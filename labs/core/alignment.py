@@ -66,7 +66,7 @@ KNOB_HELP = {
     "head": "of the last decoder layer, for the map of your sentence",
 }
 SEEDS = 3
-SECONDS = {"cpu": 7}
+SECONDS = {"cpu": 4}
 
 ADJECTIVES = {
     "red": ("vermelh",), "white": ("branc",), "black": ("pret", "negr"), "yellow": ("amarel",),

@@ -68,7 +68,7 @@ KNOB_HELP = {
     "window": "how many tokens one sees, itself included",
 }
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 6}
 LITERATURE = {
     "sink": "In BERT-base over half of the attention of layers 6 to 10 goes to [SEP] (Clark et al. "
     "2019, Section 3.2; segments of at most 128 tokens with two [SEP]).",

@@ -70,7 +70,7 @@ KNOB_HELP = {
     "seq_len": "tokens of the task far away; the other has a third of them",
 }
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 5}
 LITERATURE = {
     "paths": "The longest path between two tokens is 1 step for self-attention, n for a recurrent "
     "layer and log n for dilated convolutions (Vaswani et al. 2017, Table 1).",

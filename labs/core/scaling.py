@@ -62,7 +62,7 @@ KNOB_HELP = {
     "n_cells": "cells that a question chooses among",
 }
 SEEDS = 3
-SECONDS = {"cpu": 6}
+SECONDS = {"cpu": 4}
 LITERATURE = {
     "start": "The scale is to keep large head_dim from pushing the softmax to where, as the "
     "authors suspect, its gradient is extremely small (Vaswani et al. 2017, Sec. 3.2.1).",

@@ -74,7 +74,7 @@ KNOB_HELP = {
     "beginning": "of a text, for the table: one of these, or one of your own",
 }
 SEEDS = 3
-SECONDS = {"cpu": 11}
+SECONDS = {"cpu": 9}
 LITERATURE = {
     "spare": "Deleting one block of a residual network of 110 layers had minimal effect; a plain "
     "network with one layer deleted was left at chance (Veit et al. 2016, Section 4.1; images).",

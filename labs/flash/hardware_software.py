@@ -64,7 +64,7 @@ KNOB_HELP = {
 }
 SEEDS = 1
 DETERMINISTIC = True
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 7}
 NEEDS = ("triton",)
 LITERATURE = {
     "rows_decide": "FlashAttention-2, which does without Hopper's own matrix instructions, reached "

@@ -62,7 +62,7 @@ HOLDS_IF = {
 KNOBS = {"n_prompts": (12, 24)}
 KNOB_HELP = {"n_prompts": "countries that are asked for, less those that the model gets wrong"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 9}
 
 PATCHED = (0, 12, 22, 23, 24, 28)
 LEFT_OUT = (20, 22, 23, 24, 26)

@@ -53,7 +53,7 @@ HOLDS_IF = {
 KNOBS = {"n_new": (96, 48)}
 KNOB_HELP = {"n_new": "letters that are written after each beginning"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 6}
 
 BUDGET = Budget(n_steps=200, batch_size=16, n_held_out=256, n_evaluations=8)
 RATES = (0.006,)

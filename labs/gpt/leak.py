@@ -64,7 +64,7 @@ KNOBS = {
 KNOB_HELP = {"sentence": "the sentence of the table: one of these, or one of your own"}
 TEXT_KNOBS = ("sentence",)
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 8}
 
 N_TEXTS = 8
 N_TOKENS = 32

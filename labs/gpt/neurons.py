@@ -62,7 +62,7 @@ HOLDS_IF = {
 KNOBS = {"n_silenced": (30, 10, 100)}
 KNOB_HELP = {"n_silenced": "neurons that are silenced, those that add most for the answer"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 8}
 
 N_COUNTRIES = 10
 N_FACTS = 6

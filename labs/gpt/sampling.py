@@ -50,7 +50,7 @@ KNOBS = {
 KNOB_HELP = {"beginning": "what the table's texts begin with: one of these, or one of your own"}
 TEXT_KNOBS = ("beginning",)
 SEEDS = 3
-SECONDS = {"cpu": 15}
+SECONDS = {"cpu": 12}
 
 N_TEXTS = 2
 PROMPT_LEN = 12

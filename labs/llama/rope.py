@@ -59,7 +59,7 @@ HOLDS_IF = {
 KNOBS = {"start": (4000, 0, 1000)}
 KNOB_HELP = {"start": "place of the first token where angles are computed in bfloat16"}
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 5}
 
 N_TEXTS = 3
 N_TOKENS = 32

@@ -64,7 +64,7 @@ HOLDS_IF = {
 KNOBS = {"times": (2, 1, 4)}
 KNOB_HELP = {"times": "the far gap, in lengths of the training"}
 SEEDS = 3
-SECONDS = {"cpu": 11}
+SECONDS = {"cpu": 9}
 
 N_TEXTS = 3
 N_TOKENS = 32

@@ -64,7 +64,7 @@ HOLDS_IF = {
 KNOBS = {"n_words": (20, 10, 40)}
 KNOB_HELP = {"n_words": "different words in a row, which is read twice"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 7}
 
 Head: TypeAlias = tuple[int, int]
 """Layer and head, from 0."""

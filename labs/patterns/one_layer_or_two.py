@@ -51,7 +51,7 @@ HOLDS_IF = {
 KNOBS = {"n_heads": (2, 4)}
 KNOB_HELP = {"n_heads": "heads in each layer"}
 SEEDS = 3
-SECONDS = {"cpu": 14}
+SECONDS = {"cpu": 10}
 
 BUDGET = Budget(n_steps=260, batch_size=24, n_held_out=64, n_evaluations=10)
 LEARNING_RATE = 0.006

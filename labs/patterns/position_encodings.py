@@ -64,7 +64,7 @@ HOLDS_IF = {
 KNOBS = {"offset": (1, 3)}
 KNOB_HELP = {"offset": "how many places back the token stands that is asked for"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 8}
 
 BUDGET = Budget(n_steps=220, batch_size=16, n_held_out=64, n_evaluations=8)
 LEARNING_RATE = 0.01

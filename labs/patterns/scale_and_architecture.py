@@ -47,7 +47,7 @@ HOLDS_IF = {
 KNOBS = {"change": ("rope", "alibi")}
 KNOB_HELP = {"change": "what learned positions are exchanged for"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 9}
 LITERATURE = {
     "outgrown": "A T5 with multi-head attention of size Large takes 0.37 s a sample and scores "
     "46.0; one of size XXL, with a single head of keys and values, 0.24 s and 46.6 (Ainslie et al. "

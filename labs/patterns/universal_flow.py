@@ -58,9 +58,9 @@ HOLDS_IF = {
 }
 KNOBS = {"text": ("The old bridge was closed for the winter.", "She reads to her son at night.")}
 TEXT_KNOBS = ("text",)
-KNOB_HELP = {"text": "that is walked through: one of these, or one of your own"}
+KNOB_HELP = {"text": "what is walked through: one of these, or a text of your own"}
 SEEDS = 3
-SECONDS = {"cpu": 12}
+SECONDS = {"cpu": 3}
 
 MOST_TOKENS = 24
 
