@@ -57,7 +57,7 @@ def test_a_package_may_have_a_wheel_for_each_platform(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("package", "tiny --index-url http://x", "package is not of the right form"),
+        ("package", "tiny --pre", "package is not of the right form"),
         ("package", "-r", "package is not of the right form"),
         ("package", 5, "package must be a text"),
         ("version", "1 @ file:x", "version is not of the right form"),
