@@ -139,7 +139,7 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
         meaning = f": {header.knob_help[name]}" if name in header.knob_help else ""
-        is_text = name in header.text_knobs and name != MODEL_KNOB
+        is_text = name in header.own_texts
         offered = [f"“{value}”" for value in values] if is_text else [*map(str, values)]
         more = ["or a text of your own"] if is_text else []
         say_beside("knob      ", f"{name} = {', '.join([*offered, *more])}{meaning}")

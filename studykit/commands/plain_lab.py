@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from studykit.commands.terminal import say, say_wrapped
-from studykit.course.cards import MODEL_KNOB
 from studykit.errors import StudykitError
 from studykit.lab.process import LabMessage, run_lab
 from studykit.lab.trust import is_trusted, remember
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 def run_on_own_text(services: Services, header: LabHeader, card: Card) -> None:
     """Ask for the texts that the lab takes, run one seed on them, and read what was drawn."""
     knobs = dict(card.knobs)
-    for name in header.text_knobs:
-        if name == MODEL_KNOB:
-            continue
+    for name in header.own_texts:
         default = {**header.defaults, **knobs}[name]
         say_wrapped(f"{name}: {header.knob_help.get(name, 'a text of your own')}.")
         while text := input(f"Enter keeps {clean(str(default))!r}: "):

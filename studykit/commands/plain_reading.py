@@ -223,7 +223,7 @@ class Reading(ABC):
 
     def _run_on_own_text(self, card: Card) -> None:
         header = self.voice.header
-        if header is None or not header.text_knobs:
+        if header is None or not header.own_texts:
             say_wrapped("The lab of this card takes no text.")
         elif self.sitting.phase != "revealed":
             say_wrapped("Answer the card first: what the lab draws may tell.")

@@ -205,7 +205,8 @@ class LabHeader:
     takes_budget: bool = False
     """True: ``run`` takes a multiplier of its training steps."""
     text_knobs: tuple[str, ...] = ()
-    """Knobs that take a text of one's own; the values that they are offered with are examples."""
+    """Knobs that take any text, `MODEL_KNOB` too; the values that they are offered with are
+    examples."""
     literature: Mapping[str, str] = field(default_factory=dict)
     """Claim -> a published figure with its source, shown beside the verdict."""
     code_hash: str = ""
@@ -228,6 +229,11 @@ class LabHeader:
         return tuple(
             need.removeprefix(MODEL_NEED) for need in self.needs if need.startswith(MODEL_NEED)
         )
+
+    @property
+    def own_texts(self) -> tuple[str, ...]:
+        """The knobs that take a text to be measured, not the name or the path of a model."""
+        return tuple(name for name in self.text_knobs if name != MODEL_KNOB)
 
     @property
     def takes_model(self) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Literal, TypeAlias
 
-from studykit.course.cards import MODEL_KNOB, Card, KnobValue, LabHeader
+from studykit.course.cards import Card, KnobValue, LabHeader
 from studykit.errors import StudykitError
 from studykit.lab.collect import SeedSoFar
 from studykit.lab.events import Curve, Printed, Progress
@@ -216,7 +216,7 @@ QUICK_LOOK = 0.25
 
 def has_quick_look(header: LabHeader) -> bool:
     """Whether less than a run of the lab shows something: it trains, or it takes texts to show."""
-    return header.takes_budget or (header.seeds > 1 and bool({*header.text_knobs} - {MODEL_KNOB}))
+    return header.takes_budget or (header.seeds > 1 and bool(header.own_texts))
 
 
 def seeds_at(header: LabHeader, budget: float) -> int:

@@ -249,8 +249,16 @@ def test_a_lab_is_run_on_a_text_of_ones_own_and_its_maps_are_read(
     assert (run.result.knobs["word"], len(run.result.seeds)) == ("owl", 1)
 
 
-def test_a_lab_that_takes_no_text_says_so(sit: Sit) -> None:
-    assert "The lab of this card takes no text." in sit("recall", "", "own", "4", "q").out
+@pytest.mark.parametrize("takes_model", [False, True])
+def test_a_lab_that_takes_no_text_says_so(sit: Sit, tmp_path: Path, *, takes_model: bool) -> None:
+    """The name of a model is none."""
+    lab = write_course(tmp_path / "course", "recall") / "labs" / f"{LAB_ID}.py"
+    if takes_model:
+        edit(lab, "SEEDS = 2", 'NEEDS = ("model:tiny",)\nSEEDS = 2')
+        edit(lab, "seed, device):", "seed, device, model):")
+    out = sit("recall", "", "own", "4", "q").out
+    assert "The lab of this card takes no text." in out
+    assert "Running" not in out
 
 
 def test_a_foreign_course_is_asked_about_before_its_lab_runs(sit: Sit, home: Path) -> None:
