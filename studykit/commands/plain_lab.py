@@ -53,9 +53,9 @@ def run_card_lab(
     if not _asked_for_trust(services):
         say("Nothing was run.")
         return None
-    chosen = card.knobs if knobs is None else knobs
-    run, lab = LabRun(header, dict(chosen), card, prediction), services.settings.lab
-    run.n_seeds = n_seeds or header.seeds
+    chosen = dict(card.knobs if knobs is None else knobs)
+    run = LabRun(header, chosen, card, prediction, n_seeds=n_seeds)
+    lab = services.settings.lab
     say(f"Running {header.id}; Ctrl-C stops it.")
     try:
         result = run_lab(
