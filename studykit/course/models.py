@@ -6,7 +6,6 @@ never imported: what matters are the files that lie in it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from studykit.course.names import NAME, NAME_HINT
-from studykit.course.source import LONGEST_TEXT, read_source
-from studykit.errors import CourseError, Place
+from studykit.course.source import LONGEST_TEXT, read_json
+from studykit.errors import CourseError
 from studykit.text import is_plain_line
 
 LARGEST_BYTES = 256 * 1024
@@ -82,15 +81,7 @@ def load_models(root: Path) -> dict[str, ShelfModel]:
     path = models_path(root)
     if not os.path.lexists(path):
         return {}
-    try:
-        return _parse(json.loads(read_source(path, LARGEST_BYTES)))
-    except json.JSONDecodeError as error:
-        place = Place(path, error.lineno, error.colno)
-        raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=_HINT) from None
-    except RecursionError:
-        raise CourseError("is nested too deeply", place=Place(path), hint=_HINT) from None
-    except ValueError as error:
-        raise CourseError(str(error), place=Place(path), hint=_HINT) from None
+    return read_json(path, LARGEST_BYTES, _parse, hint=_HINT)
 
 
 def models_or_none(root: Path) -> dict[str, ShelfModel]:

@@ -5,15 +5,19 @@ A course may come from anybody. Whatever its files are, reading them ends, and f
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from studykit.course.cards import Card
 from studykit.errors import CourseError, Place
 from studykit.files import open_regular
 from studykit.text import clean
+
+T = TypeVar("T")
 
 LARGEST_FILE_BYTES = 4 * 1024**2
 MOST_DECK_BYTES = 24 * 1024**2
@@ -56,6 +60,25 @@ def read_source(path: Path, largest: int = LARGEST_FILE_BYTES) -> str:
         what = f"byte 0x{data[error.start]:02x} is not UTF-8"
         raise CourseError(what, place=place, hint="save the file as UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(
+    path: Path, largest: int, parse: Callable[[Any], T], *, hint: str, refusal: str = ""
+) -> T:
+    """What `parse` makes of a JSON file of at most `largest` bytes.
+
+    Raises `CourseError`, with the place and `hint`, for what is no JSON, and for what `parse`
+    refuses by a `ValueError`, whose text `refusal` goes before.
+    """
+    try:
+        return parse(json.loads(read_source(path, largest)))
+    except json.JSONDecodeError as error:
+        place = Place(path, error.lineno, error.colno)
+        raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=hint) from None
+    except RecursionError:
+        raise CourseError("is nested too deeply", place=Place(path), hint=hint) from None
+    except ValueError as error:
+        raise CourseError(f"{refusal}{error}", place=Place(path), hint=hint) from None
 
 
 def walk_files(folder: Path, *, follows_links: bool = False) -> Iterator[Path]:

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from studykit.course.cards import Knobs, KnobValue, LabHeader
-from studykit.course.source import read_source
-from studykit.errors import CourseError, LabError, Place
+from studykit.course.source import read_json
+from studykit.errors import CourseError, LabError
 from studykit.files import locked, replace_file
 from studykit.lab.events import Curve, Event, Printed
 from studykit.lab.protocol import FLOAT
@@ -41,15 +42,8 @@ def load_recorded(root: Path, lab_id: str) -> tuple[RunResult, ...]:
     if not os.path.lexists(path):
         return ()
     hint = f"record it again: studykit lab run {lab_id} --record"
-    try:
-        return _parse(json.loads(read_source(path, LARGEST_BYTES)), lab_id)
-    except json.JSONDecodeError as error:
-        place = Place(path, error.lineno, error.colno)
-        raise CourseError(f"not valid JSON: {error.msg}", place=place, hint=hint) from None
-    except RecursionError:
-        raise CourseError("is nested too deeply", place=Place(path), hint=hint) from None
-    except ValueError as error:
-        raise CourseError(f"damaged: {error}", place=Place(path), hint=hint) from None
+    parse = partial(_parse, lab_id=lab_id)
+    return read_json(path, LARGEST_BYTES, parse, hint=hint, refusal="damaged: ")
 
 
 def _parse(document: object, lab_id: str) -> tuple[RunResult, ...]:
