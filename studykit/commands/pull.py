@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from studykit.commands.models import YesOption, confirm
 from studykit.commands.terminal import say, say_beside
 from studykit.errors import StudykitError, UsageError
-from studykit.text import clean, plural, size_in_words
+from studykit.text import plural, size_in_words
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -50,22 +51,24 @@ def pull(
     if importlib.util.find_spec("huggingface_hub") is None:
         what = "downloads from the hub need the package huggingface_hub"
         raise StudykitError(what, hint="pip install huggingface_hub")
-    info = _from_hub(name, lambda: _look_up(name, revision))
+    with _failures_told(name):
+        info = _look_up(name, revision)
     files = _wanted(info, name, file)
     size = sum(each.size or 0 for each in files)
-    kind = (info.config or {}).get("model_type") if isinstance(info.config, dict) else None
-    say(f"{clean(name)}, commit {str(info.sha)[:12]}: {kind or 'a model'}")
+    kind = info.config.get("model_type") if isinstance(info.config, dict) else None
+    say(f"{name}, commit {str(info.sha)[:12]}: {kind or 'a model'}")
     say_beside("  licence   ", _licence(info))
     say_beside("  download  ", f"{plural(len(files), 'file')}, {size_in_words(size)}")
     confirm("Download into the cache of Hugging Face's hub?", is_sure=yes)
-    paths = [_from_hub(name, lambda each=each: _download(name, info, each)) for each in files]
+    with _failures_told(name):
+        paths = [_download(name, info, each) for each in files]
     for each, path in zip(files, paths, strict=True):
         if not _is_intact(path, each):
             what = f"{path} is not the file that the hub has"
             raise StudykitError(what, hint="delete it and pull again")
     where = paths[0] if file else paths[0].parent
-    say(f"{clean(str(where))}")
-    say(f"studykit lab run LAB --model {clean(str(where)) if file else clean(name)}")
+    say(str(where))
+    say(f"studykit lab run LAB --model {where if file else name}")
 
 
 def _look_up(name: str, revision: str) -> ModelInfo:
@@ -96,24 +99,24 @@ def _download(name: str, info: ModelInfo, file: RepoSibling) -> Path:
     return Path(hf_hub_download(name, file.rfilename, revision=info.sha))
 
 
-def _from_hub(name: str, ask: Any) -> Any:
-    """What `ask` gets from the hub; raises `StudykitError` with one line where it gets nothing."""
+@contextmanager
+def _failures_told(name: str) -> Iterator[None]:
+    """Whatever keeps the hub from giving the model becomes a `StudykitError` of one line."""
     from huggingface_hub import errors
 
     try:
-        return ask()
+        yield
     except errors.GatedRepoError:
         hint = f"agree to its terms on its page, then hf auth login; or choose another than {name}"
-        raise StudykitError(f"{name} is given to those only who ask", hint=hint) from None
+        raise StudykitError(f"{name} is given only to those who ask", hint=hint) from None
     except errors.RepositoryNotFoundError:
         what = f"the hub has no model {name}, or keeps it private"
         raise UsageError(what, hint="names are like org/model") from None
     except errors.RevisionNotFoundError:
         raise UsageError(f"{name} has no such revision") from None
     except errors.HFValidationError:
-        raise UsageError(
-            f"{name!r} is no name on the hub", hint="they are like org/model"
-        ) from None
+        what = f"{name!r} is no name on the hub"
+        raise UsageError(what, hint="names are like org/model") from None
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError):
         raise _unreachable("HF_HUB_OFFLINE may be set") from None
     except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined] # of its client
@@ -124,12 +127,12 @@ def _from_hub(name: str, ask: Any) -> Any:
 
 def _unreachable(why: str) -> StudykitError:
     hint = "is there a network? Pulled again, it goes on where it stopped"
-    return StudykitError(f"the hub does not answer: {clean(why)}", hint=hint)
+    return StudykitError(f"the hub does not answer: {why}", hint=hint)
 
 
 def _licence(info: ModelInfo) -> str:
     tags = [tag for tag in info.tags or () if tag.startswith("license:")]
-    return ", ".join(clean(tag.removeprefix("license:")) for tag in tags) or "not stated"
+    return ", ".join(tag.removeprefix("license:") for tag in tags) or "not stated"
 
 
 def _is_intact(path: Path, file: RepoSibling) -> bool:
