@@ -27,26 +27,23 @@ def describe_pictures(seed: SeedResult) -> Iterator[str]:
 def describe_map(heat_map: HeatMap) -> str:
     """Its columns with the highest means, and its largest cells: where it is brightest."""
     cells = [
-        (value, row, column)
+        (value, row, n)
         for row, values in zip(heat_map.rows, heat_map.values, strict=True)
-        for column, value in zip(heat_map.columns, values, strict=True)
+        for n, value in enumerate(values)
         if value is not None and math.isfinite(value)
     ]
     title = _name(heat_map.title)
     if not cells:
         return f"{title}: nothing to be named."
-    means = []
-    for n, column in enumerate(heat_map.columns):
-        found = [row[n] for row in heat_map.values]
-        finite = [value for value in found if value is not None and math.isfinite(value)]
-        if finite:
-            means.append((fmean(finite), n, column))
-    means.sort(key=lambda each: (-each[0], each[1]))
-    cells.sort(key=lambda each: -each[0])
-    columns = ", ".join(f"{_name(name)} {format_value(mean)}" for mean, _, name in means[:N_NAMED])
+    names = [_name(column) for column in heat_map.columns]
+    by_column: dict[int, list[float]] = {}
+    for value, _, n in cells:
+        by_column.setdefault(n, []).append(value)
+    means = sorted((-fmean(values), n) for n, values in by_column.items())
+    cells.sort(key=lambda cell: -cell[0])
+    columns = ", ".join(f"{names[n]} {format_value(-mean)}" for mean, n in means[:N_NAMED])
     largest = ", ".join(
-        f"{_name(row)} to {_name(column)} {format_value(value)}"
-        for value, row, column in cells[:N_NAMED]
+        f"{_name(row)} to {names[n]} {format_value(value)}" for value, row, n in cells[:N_NAMED]
     )
     unit = f" ({clean(heat_map.unit)})" if heat_map.unit else ""
     return f"{title}{unit}. Columns by their mean: {columns}. Largest: {largest}."

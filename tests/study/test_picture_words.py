@@ -28,6 +28,12 @@ def test_masked_and_diverged_cells_are_left_out() -> None:
     assert describe_map(HeatMap("m", (), (), ())) == "m: nothing to be named."
 
 
+def test_columns_of_one_word_stay_apart() -> None:
+    shown = HeatMap("m", ("a",), ("the", "cat", "the"), ((0.2, 0.6, 0.6),))
+
+    assert "mean: cat 0.600, the 0.600, the 0.200. Largest: a to cat" in describe_map(shown)
+
+
 def test_a_table_is_read_row_by_row_up_to_a_bound() -> None:
     few = Table("Ranks", ("word", "rank"), (("Par\x1bis", 1), ("Rome\nagain", 12.5)))
     many = Table("Ranks", ("rank",), tuple((n,) for n in range(20)))
