@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import sys
 import zipfile
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from studykit.course.models import models_path
 from tests.commands.dice_course import edit, lab_file
 from tests.commands.runner import Run
-from tests.course.test_models import TINY
+from tests.course.test_models import TINY, write
 
 WEIGHTS = b"one two three"
 PACKAGE = "studykit-test-weights"
@@ -58,10 +56,6 @@ def entry(wheel: Path, **changes: Any) -> dict[str, Any]:
         "files": {"weights": weights},
         **changes,
     }
-
-
-def write(course: Path, **models: Any) -> None:
-    models_path(course).write_text(json.dumps({"format": 1, "models": models}))
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ import pytest
 from textual.pilot import Pilot
 
 from studykit.course.labs import load_lab_header
-from studykit.course.models import models_path
 from studykit.lab.trust import remember
 from studykit.study.overview import build_overview
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.lab import LabScreen
 from tests.commands.dice_course import edit
-from tests.course.test_models import TINY
+from tests.course.test_models import TINY, write
 from tests.tui.coin_course import build_services
 from tests.tui.conftest import open_home, text_of, until
 
@@ -47,9 +46,7 @@ def write_models(services: Services, **changes: Any) -> None:
     """What the course says of its model; the package json is always there."""
     # A file that is there, of a size that does not change while the tests run.
     model = {**TINY, "files": {"weights": weights_in_json()}, **changes}
-    path = models_path(services.course.root)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"format": 1, "models": {"tiny": model}}))
+    write(services.course.root, tiny=model)
 
 
 def weights_in_json() -> dict[str, Any]:
