@@ -25,7 +25,7 @@ class Preloaded:
     """What the waiting process has loaded."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._is_exposed = False
         self._names: set[str] = set()
         self._sources: dict[str, tuple[int, int]] = {}
         """File of an imported module of the course -> its time and size when it was imported."""
@@ -37,7 +37,7 @@ class Preloaded:
 
         The run meets the same error, and reports it.
         """
-        if self._folder is not None and self._is_outdated():
+        if self._is_outdated():
             self._forget()
         models = request["models"]
         names = [name for name in models if models[name] and name not in self._names]
@@ -54,9 +54,9 @@ class Preloaded:
             sys.modules["torch"].set_num_threads(self._n_threads)
 
     def _load(self, folder: Path, names: Iterable[str]) -> None:
-        if self._folder is None:
+        if not self._is_exposed:
             expose_labs(folder)
-            self._folder = folder
+            self._is_exposed = True
         module = importlib.import_module(MODULE)
         if (torch := sys.modules.get("torch")) and not self._n_threads:
             # OpenMP's threads do not survive a fork: a run would wait for them for ever.
