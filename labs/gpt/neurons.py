@@ -46,7 +46,7 @@ CLAIMS = {
     "costly": "Without its first thirty neurons at least five of the six answers are wrong; "
     "without thirty random ones all are right.",
     "no_entry": "Without the first thirty neurons of one fact at least a quarter of the other "
-    "capitals are answered wrongly too, in the mean.",
+    "capitals are answered wrongly too, but not nine tenths, in the mean.",
     "own_entry": "Without the first thirty neurons of one fact at least nine tenths of the other "
     "capitals are still right, in the mean.",
     "wrecked": "Without the first thirty neurons of one fact at most a tenth of the other capitals "
