@@ -44,7 +44,7 @@ CLAIMS = {
     "moves": "Up to the input of layer 23 the country's token decides the answer (at least 80 %) "
     "and the last token does not (at most 10 %); from the input of layer 24 it is the reverse.",
     "fades": "The share of answers that the country's token decides is between 20 % and 80 % in "
-    "front of layer 12 or of layer 22: it fades by degrees.",
+    "front of layer 12 or of layer 22, and below 80 % in front of layer 23: it fades by degrees.",
     "early": "In front of layer 12 the country's token decides less than 20 % of the answers.",
     "one_layer": "Without the attention of layer 23 at most 10 % of the answers are right, while "
     "the loss on docstrings rises by less than 0.3 nats.",
@@ -53,7 +53,7 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "moves": "min(country_0, country_23, end_24) >= 0.8 and max(end_0, end_23, country_24) <= 0.1",
-    "fades": "0.2 <= country_12 <= 0.8 or 0.2 <= country_22 <= 0.8",
+    "fades": "country_23 < 0.8 and (0.2 <= country_12 <= 0.8 or 0.2 <= country_22 <= 0.8)",
     "early": "country_12 < 0.2",
     "one_layer": "right_without_23 <= 0.1 and cost_without_23 < 0.3",
     "others_spared": "min(right_without_20, right_without_22, right_without_24, right_without_26)"
