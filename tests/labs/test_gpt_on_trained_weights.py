@@ -10,7 +10,8 @@ import torch
 from labs.gpt import facts, in_context, leak, neurons, sampling
 from labs.models import LanguageModel, load_language_model
 from labs.tasks.capitals import LAST, Capitals, ask_capitals
-from labs.transformer.interventions import unmasked
+from labs.transformer.interventions import skipped, unmasked
+from labs.transformer.model import Block
 from studykit.lab.events import Event, Measurement, Table
 
 pytestmark = pytest.mark.weights("smollm2")
@@ -70,6 +71,28 @@ def test_a_patched_fact_moves_from_the_country_to_the_end(
     m = measurements(facts.patching(language.model, stream, known.answers))
     assert (m["country_22"], m["end_22"]) == (1, 0)
     assert (m["country_24"], m["end_24"]) == (0, 1)
+
+
+def test_without_the_attention_of_one_layer_the_answers_are_lost(
+    language: LanguageModel, known: Capitals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = language.model
+    monkeypatch.setattr(facts, "LEFT_OUT", (20, 23))
+    stream = model.residual_stream(known.prompts)
+    m = measurements(facts.leaving_out(model, stream, known.answers, known.prompts))
+    assert (m["right_without_20"], m["right_without_23"]) == (1, 0)
+    intact = facts.loss(model(known.prompts), known.prompts)
+    block = model.blocks[23]
+    assert isinstance(block, Block)
+    with skipped(block, "attention"):
+        cost = facts.loss(model(known.prompts), known.prompts) - intact
+    assert m["cost_without_23"] == pytest.approx(cost, abs=1e-4)
+
+
+def test_shares_count_what_is_added_for_an_answer_only() -> None:
+    added = torch.tensor([[1.0, -5.0, 4.0, 3.0, 2.0], [0.0, 0.0, -1.0, 0.0, 6.0]])
+    m = measurements(neurons.shares(added))
+    assert m == {"first_1": pytest.approx((0.4 + 1) / 2), "first_3": pytest.approx((0.9 + 1) / 2)}
 
 
 def test_neurons_add_up_to_what_the_feed_forward_networks_write(

@@ -7,14 +7,15 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from labs.kit.reading import mean_loss
+from labs.kit.reading import losses, mean_loss
 from labs.llama import gated_units, grouped_queries, rms_norm, rope, rope_length
 from labs.llama.grouped_queries import HeadMean, as_rows, cache_sizes
-from labs.llama.rope import identity, loss_turned
+from labs.llama.rope import identity, loss_turned, turned_otherwise
 from labs.llama.rope_length import loss_over
 from labs.models import LanguageModel, load_language_model
 from labs.models.byte_pair import BytePairTokenizer
 from labs.transformer import Transformer, TransformerConfig
+from labs.transformer.interventions import module_swapped, self_attentions
 from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.positions import angles
 from studykit.lab.events import Event, Measurement
@@ -92,9 +93,36 @@ def test_the_angles_given_are_those_used(model: Transformer) -> None:
     assert loss_turned(model, TOKENS, 2 * theta) != pytest.approx(intact, abs=1e-3)
 
 
+def test_pairs_are_stopped_and_angles_rounded_as_the_labels_say(
+    monkeypatch: pytest.MonkeyPatch, randomise: Randomise
+) -> None:
+    wide = Transformer(replace(CONFIG, d_model=64, n_heads=1, n_kv_heads=1), Generator())
+    randomise(wide)
+    monkeypatch.setattr(rope, "N_TOKENS", TOKENS.shape[1])
+    thetas: list[torch.Tensor] = []
+
+    def keep(model: Transformer, texts: torch.Tensor, theta: torch.Tensor) -> float:
+        thetas.append(theta)
+        return 0.0
+
+    monkeypatch.setattr(rope, "loss_turned", keep)
+
+    with torch.no_grad():
+        values = measured(list(turned_otherwise(wide, TOKENS, 4000)))
+
+    assert abs(values["cost_shifted"]) < 1e-3 < abs(values["cost_stretched"])
+    fast, slow, rounded = thetas  # (seq_len, 32) each
+    exact = angles(torch.arange(9.0), 32, CONFIG.rope_base)
+    assert (fast[:, :4] == 0).all() and fast[:, 4:].equal(exact[:, 4:])
+    assert (slow[:, 12:] == 0).all() and slow[:, :12].equal(exact[:, :12])
+    assert rounded[:, 0].tolist() == [4000] * 9  # the fastest pair: places come in steps of 16
+
+
 def test_a_gap_moves_the_second_half_and_squeezing_brings_it_back(model: Transformer) -> None:
     at_rest = loss_over(model, TOKENS, 0)
 
+    # A token to begin with and twice four: the second four, less the first of them.
+    assert at_rest == pytest.approx(float(losses(model(TOKENS), TOKENS)[:, 5:].mean()))
     assert loss_over(model, TOKENS, 7) != pytest.approx(at_rest, abs=1e-4)
     assert loss_over(model, TOKENS, 0, longest=100) == at_rest
     assert loss_over(model, TOKENS, 7, longest=5) != loss_over(model, TOKENS, 7)
@@ -109,6 +137,18 @@ def test_each_activation_differs_from_silu_on_one_side_only() -> None:
     assert no_dip.equal(torch.cat((relu[:2], silu[2:])))
     assert straight.equal(torch.cat((silu[:2], relu[2:])))
     assert gated_units.Ungated()(x).equal(torch.ones(4))
+
+
+def test_a_third_of_the_layers_is_swapped(model: Transformer) -> None:
+    intact = mean_loss(model(TOKENS), TOKENS)
+
+    values = measured(list(gated_units.swaps(model, TOKENS, "middle third")))
+
+    network = model.blocks[1].get_submodule("feedforward")
+    with module_swapped(network, "activation", nn.ReLU()):
+        assert values["cost_relu"] == pytest.approx(mean_loss(model(TOKENS), TOKENS) - intact)
+    with module_swapped(network, "activation", gated_units.Ungated()):
+        assert values["loss_ungated"] == pytest.approx(mean_loss(model(TOKENS), TOKENS))
 
 
 def test_gates_below_zero_are_counted_layer_by_layer(model: Transformer) -> None:
@@ -146,6 +186,18 @@ def test_merged_heads_are_the_mean_of_all() -> None:
     projection = nn.Identity()
     x = torch.tensor([[[1.0, 2.0, 3.0, 6.0]]])
     assert HeadMean(projection, 2)(x).tolist() == [[[2.0, 4.0, 2.0, 4.0]]]
+
+
+def test_keys_and_values_are_merged_apart(model: Transformer) -> None:
+    for attention in self_attentions(model):
+        weight = attention.key.weight  # (2 heads · 4, d_model)
+        weight[4:] = weight[:4]
+
+    values = measured(list(grouped_queries.merged(model, TOKENS)))
+
+    assert values["cost_keys"] == pytest.approx(0, abs=1e-5)
+    assert values["cost_merged"] == pytest.approx(values["cost_values"], abs=1e-5)
+    assert len({0.0, values["cost_values"], values["cost_one"]}) == 3
 
 
 @pytest.mark.weights("smollm2")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from labs.bert.next_sentence import draw, far_from, overlap, sentences_of, told
+from labs.bert import next_sentence
+from labs.bert.next_sentence import PER_TEXT, draw, far_from, overlap, sentences_of, told
 
 
 def test_pairs_told_is_the_share_of_true_ones_above_false_ones() -> None:
@@ -37,11 +38,26 @@ def test_a_false_partner_stands_away_from_both_of_a_pair() -> None:
     assert 0 not in far_from(8, sentences, 2)
 
 
-def test_partners_of_other_texts_come_from_other_texts() -> None:
-    pairs = draw(3, 2, 12)
-    for first, following, other, same in zip(
-        pairs.first, pairs.following, pairs.other, pairs.same, strict=True
-    ):
-        assert len({first, following, same}) == 3
-        assert other not in (first, following, same)
-    assert sorted(pairs.other) == sorted(pairs.following)
+def test_partners_come_from_the_texts_that_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = ["zero", "one", "two", "three", "four", "five", "six", "seven"]
+    texts = [
+        " ".join(f"This is text {text}, sentence {number}." for number in numbers)
+        for text in numbers
+    ]
+    monkeypatch.setattr(next_sentence, "passages", lambda seed, min_characters: iter(texts))
+
+    pairs = draw(3, 2, 3 * PER_TEXT)
+
+    def places(sentences: list[str]) -> list[tuple[int, int]]:
+        named = [sentence.rstrip(".").replace(",", "").split() for sentence in sentences]
+        return [(numbers.index(words[3]), numbers.index(words[5])) for words in named]
+
+    first, following, other, same = map(
+        places, (pairs.first, pairs.following, pairs.other, pairs.same)
+    )
+    assert following == [(text, number + 1) for text, number in first]
+    assert all(a[0] != b[0] for a, b in zip(first, other, strict=True))
+    assert sorted(other) == sorted(following)
+    for (text, number), (its_text, its_number) in zip(first, same, strict=True):
+        assert text == its_text
+        assert min(abs(its_number - number), abs(its_number - number - 1)) >= 2

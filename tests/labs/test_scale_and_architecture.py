@@ -31,5 +31,6 @@ def test_gains_and_leads_are_differences_of_the_losses_in_the_table() -> None:
 
     for number in range(4):
         assert measured[f"gain_{number + 1}"] == pytest.approx(plain[number] - changed[number])
+        assert plain[number] != changed[number]
     for number in range(3):
         assert measured[f"lead_{number + 1}"] == pytest.approx(changed[number] - plain[number + 1])

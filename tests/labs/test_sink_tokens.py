@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from labs.bert import sink_tokens
-from labs.bert.sink_tokens import changed, unseen, values_zeroed
+from labs.bert.sink_tokens import changed, shares, unseen, values_zeroed
 from labs.kit.budget import generator
 from labs.models import SentenceEncoder, load_encoder
 from labs.models.word_piece import SPECIAL, WordPieceTokenizer
@@ -43,6 +43,24 @@ def test_a_hidden_place_matters_to_no_other() -> None:
     kept = [0, 1, 3, 4, 5]
     torch.testing.assert_close(plain[:, kept], moved[:, kept])
     assert not torch.allclose(plain[:, 2], moved[:, 2])
+
+
+@torch.no_grad()
+def test_shares_are_those_of_a_place_or_of_marked_tokens() -> None:
+    by_place = [shares(ENCODER, TOKENS, ALL, place) for place in range(6)]
+    assert [sum(layer) for layer in zip(*by_place, strict=True)] == pytest.approx([1.0, 1.0])
+    marked = torch.zeros_like(ALL)
+    marked[:, [1, 4]] = True
+    both = [a + b for a, b in zip(by_place[1], by_place[4], strict=True)]
+    assert shares(ENCODER, TOKENS, ALL, marked) == pytest.approx(both)
+    # A row that is padded to the right counts as far as it goes.
+    short = ALL.clone()
+    short[1, 3:] = False
+    alone = [
+        shares(ENCODER, TOKENS[row : row + 1, :n], ALL[:1, :n], 0) for row, n in ((0, 6), (1, 3))
+    ]
+    expected = [(6 * a + 3 * b) / 9 for a, b in zip(*alone, strict=True)]
+    assert shares(ENCODER, TOKENS, short, 0) == pytest.approx(expected)
 
 
 @pytest.mark.weights("minilm")
