@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -117,16 +119,27 @@ class Block(nn.Module):
         return resid_mid
 
 
+class Padding(TypedDict, total=False):
+    """Which tokens are there, and which only pad their batch; by default all are there."""
+
+    visible: Tensor | None
+    """(batch, seq_len): False where one of the stack's own tokens only pads. No one looks there.
+
+    Learned or sinusoidal positions count from the first visible token.
+    """
+    encoded_visible: Tensor | None
+    """(batch, source_len): the same for `encoded`."""
+
+
 class Stack(nn.Module):
     """Embeddings, then layer upon layer: tokens in, one vector for each of them out.
 
     What a call may know besides its `tokens`, (batch, seq_len):
 
     - `segments`, (batch, seq_len): the kind of text of each token, below n_segments; else all 0
-    - `visible`, (batch, seq_len): False where a token only pads the batch. No one looks there,
-      and learned or sinusoidal positions count from the first visible token
     - `encoded`, (batch, source_len, d_model), the output of an encoder, which the decoder of an
-      encoder-decoder needs, and `encoded_visible`, (batch, source_len)
+      encoder-decoder needs
+    - `visible` and `encoded_visible`, the `Padding` of the two
     - `cache`, which holds what a decoder has read before and keeps what it reads now
     """
 
@@ -153,13 +166,13 @@ class Stack(nn.Module):
         encoded: Tensor | None = None,
         *,
         segments: Tensor | None = None,
-        visible: Tensor | None = None,
-        encoded_visible: Tensor | None = None,
         cache: Cache | None = None,
+        **padding: Unpack[Padding],
     ) -> Tensor:
         """What `read` makes of the stream after the last layer."""
-        known = {"visible": visible, "encoded_visible": encoded_visible}
-        return self.read(self.last_stream(tokens, encoded, segments=segments, cache=cache, **known))
+        return self.read(
+            self.last_stream(tokens, encoded, segments=segments, cache=cache, **padding)
+        )
 
     def last_stream(
         self,
@@ -167,24 +180,20 @@ class Stack(nn.Module):
         encoded: Tensor | None = None,
         *,
         segments: Tensor | None = None,
-        visible: Tensor | None = None,
-        encoded_visible: Tensor | None = None,
         cache: Cache | None = None,
+        **padding: Unpack[Padding],
     ) -> Tensor:
         """The stream after the last layer, (batch, seq_len, d_model), not yet normed.
 
         Whoever needs the logits of some tokens only reads these, and saves the rest.
         """
         start = 0 if cache is None else cache.length
-        resid = self.embedded(tokens, segments=segments, visible=visible, start=start)
+        resid = self.embedded(
+            tokens, segments=segments, visible=padding.get("visible"), start=start
+        )
         for number, block in enumerate(self.blocks):
-            resid = block(
-                resid,
-                encoded,
-                visible=visible,
-                encoded_visible=encoded_visible,
-                cache=None if cache is None else cache.layers[number],
-            )
+            layer_cache = None if cache is None else cache.layers[number]
+            resid = block(resid, encoded, cache=layer_cache, **padding)
         if cache is not None:
             cache.length += tokens.shape[-1]
         return resid
@@ -227,16 +236,14 @@ class Stack(nn.Module):
         resid: Tensor,
         layer: int,
         encoded: Tensor | None = None,
-        *,
-        visible: Tensor | None = None,
-        encoded_visible: Tensor | None = None,
+        **padding: Unpack[Padding],
     ) -> Tensor:
         """Run on from the stream before `layer` to the end: what the whole model would give.
 
         Layers are counted from 0. An experiment on one layer need not repeat those below it.
         """
         for block in self.blocks[layer:]:
-            resid = block(resid, encoded, visible=visible, encoded_visible=encoded_visible)
+            resid = block(resid, encoded, **padding)
         return self.read(resid)
 
     def residual_stream(
@@ -245,15 +252,12 @@ class Stack(nn.Module):
         encoded: Tensor | None = None,
         *,
         segments: Tensor | None = None,
-        visible: Tensor | None = None,
-        encoded_visible: Tensor | None = None,
+        **padding: Unpack[Padding],
     ) -> list[Tensor]:
         """The stream before the first layer and after each layer: n_layers + 1 tensors."""
-        stream = [self.embedded(tokens, segments=segments, visible=visible)]
+        stream = [self.embedded(tokens, segments=segments, visible=padding.get("visible"))]
         for block in self.blocks:
-            stream.append(
-                block(stream[-1], encoded, visible=visible, encoded_visible=encoded_visible)
-            )
+            stream.append(block(stream[-1], encoded, **padding))
         return stream
 
     def read(self, resid: Tensor) -> Tensor:

@@ -176,6 +176,20 @@ def test_resuming_gives_what_the_whole_model_gives(randomise: Randomise) -> None
         torch.testing.assert_close(resumed, whole, atol=0, rtol=0)
 
 
+def test_a_decoder_resumes_with_its_encoder(randomise: Randomise) -> None:
+    model = EncoderDecoder(replace(BASE, kind="encoder-decoder"), Generator().manual_seed(0))
+    randomise(model)
+    source, target = random_tokens(2, 5), random_tokens(2, 4)
+    visible = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    encoded = model.encoder(source, visible=visible)
+    whole = model.decoder(target, encoded, encoded_visible=visible)
+    stream = model.decoder.residual_stream(target, encoded, encoded_visible=visible)
+    for layer, resid in enumerate(stream):
+        resumed = model.decoder.resume(resid, layer, encoded, encoded_visible=visible)
+        torch.testing.assert_close(resumed, whole, atol=0, rtol=0)
+    assert (model.decoder(target, encoded) - whole).abs().max() > 1e-3
+
+
 def test_a_long_mask_is_made_anew() -> None:
     mask, n = CausalMask(8192), KEPT_MASK + 44
     assert mask.mask.numel() == KEPT_MASK**2
