@@ -11,18 +11,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Generator, Tensor
 
 from labs.models.errors import ModelError, quote
-from labs.models.filling import LONGEST_TEXT, Stored, fill
+from labs.models.filling import LONGEST_TEXT, AnyModel, Stored, fill
 from labs.models.folders import LARGEST_CONFIG, read_json
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Activation
 from labs.transformer.model import Stack
 
+T = TypeVar("T")
 Parameters = Iterator[tuple[str, Tensor]]
 LARGEST = 2**31
 """No size of a model is larger; a file may say any number."""
@@ -58,13 +59,17 @@ class Facts:
             raise ModelError(f"{self.path}: {name} is {quote(value)}; give a number")
         return float(value)
 
+    def choice(self, name: str, offered: Mapping[str, T], default: str | None = None) -> T:
+        """What is `offered` under a field's value; without a default the field must be there."""
+        value = self.fields.get(name, default)
+        if not isinstance(value, str) or value not in offered:
+            names = ", ".join(offered)
+            raise ModelError(f"{self.path}: {name} is {quote(value)}; offered are {names}")
+        return offered[value]
+
     def activation(self, name: str) -> Activation:
         """One of our activations, by its name there."""
-        value = self.fields.get(name)
-        if not isinstance(value, str) or value not in ACTIVATIONS:
-            offered = ", ".join(ACTIVATIONS)
-            raise ModelError(f"{self.path}: {name} is {quote(value)}; offered are {offered}")
-        return ACTIVATIONS[value]
+        return self.choice(name, ACTIVATIONS)
 
     def require(self, name: str, *offered: object) -> None:
         """`ModelError` if a field is there and is none of `offered`."""
@@ -90,15 +95,21 @@ def build(facts: Facts, stored: Stored, *, with_output: bool = True) -> Stack:
     Raises `ModelError` for a family or a variant that is not offered, and for tensors that are
     missing, left over, or of another shape than the config says.
     """
-    family = facts.fields.get("model_type")
-    if not isinstance(family, str) or family not in FAMILIES:
-        raise ModelError(
-            f"{facts.path}: model_type is {quote(family)}; offered are {', '.join(FAMILIES)}"
-        )
     if not with_output:
         stored.ignore(r"(cls\.predictions|lm_head)\..*")
+    return build_one_of(FAMILIES, facts, stored)
+
+
+def build_one_of(
+    families: Mapping[str, Callable[[Facts, Stored], AnyModel]], facts: Facts, stored: Stored
+) -> AnyModel:
+    """The model that the checkpoint's family makes of all its tensors; `build` says what it raises.
+
+    `families` are those that are offered, by the `model_type` of their config.json.
+    """
+    family = facts.choice("model_type", families)
     try:
-        model = FAMILIES[family](facts, stored)
+        model = family(facts, stored)
     except ValueError as error:
         raise ModelError(f"{facts.path}: {error}") from None
     stored.require_empty()

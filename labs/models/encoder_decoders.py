@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from labs.models.checkpoints import Facts, Parameters
-from labs.models.errors import ModelError, quote
+from labs.models.checkpoints import Facts, Parameters, build_one_of
 from labs.models.filling import LONGEST_TEXT, Stored, fill
 from labs.transformer import EncoderDecoder, TransformerConfig
 from labs.transformer.config import Activation, FeedForwardKind
@@ -29,28 +28,12 @@ def build_pair(facts: Facts, stored: Stored) -> EncoderDecoder:
     Raises `ModelError` for a family or a variant that is not offered, and for tensors that are
     missing, left over, or of another shape than the config says.
     """
-    family = facts.fields.get("model_type")
-    if not isinstance(family, str) or family not in PAIRS:
-        raise ModelError(
-            f"{facts.path}: model_type is {quote(family)}; offered are {', '.join(PAIRS)}"
-        )
-    try:
-        model = PAIRS[family](facts, stored)
-    except ValueError as error:
-        raise (
-            error if isinstance(error, ModelError) else ModelError(f"{facts.path}: {error}")
-        ) from None
-    stored.require_empty()
-    return model
+    return build_one_of(PAIRS, facts, stored)
 
 
 def _t5(facts: Facts, stored: Stored) -> EncoderDecoder:
     """T5 (Raffel et al. 2020), in its first form and in version 1.1, which has gates."""
-    form = facts.fields.get("feed_forward_proj", "relu")
-    if not isinstance(form, str) or form not in FORMS:
-        offered = ", ".join(FORMS)
-        raise ModelError(f"{facts.path}: feed_forward_proj is {quote(form)}; offered are {offered}")
-    feedforward, activation = FORMS[form]
+    feedforward, activation = facts.choice("feed_forward_proj", FORMS, "relu")
     # Version 1.1 has an unembedding of its own. The first form's is the embeddings, and what it
     # reads is scaled; later versions of transformers say so in a field.
     ties = facts.fields.get("tie_word_embeddings") is not False
