@@ -14,6 +14,7 @@ from labs.models.byte_pair import BytePairTokenizer
 from labs.models.checkpoints import build, read_config
 from labs.models.errors import ModelError
 from labs.models.folders import find_folder, open_files, open_weights
+from labs.models.padding import padded
 from labs.models.shelf import catalogue, locate
 from labs.models.tokenizer_files import read_byte_pair, read_tokens, read_word_piece
 from labs.models.word_piece import WordPieceTokenizer
@@ -51,11 +52,7 @@ class SentenceEncoder:
         """
         cut = min(LONGEST, self.model.config.seq_len) - 2
         rows = [[self.begin, *self.tokenizer.encode(text)[:cut], self.end] for text in sentences]
-        width = max(map(len, rows))
-        tokens = torch.tensor([row + [self.pad] * (width - len(row)) for row in rows])
-        visible = torch.arange(width) < torch.tensor([[len(row)] for row in rows])
-        device = self.model.embed.weight.device
-        return tokens.to(device), visible.to(device)
+        return padded(rows, self.pad, self.model.embed.weight.device)
 
     @torch.no_grad()
     def embed(self, sentences: Sequence[str]) -> Tensor:

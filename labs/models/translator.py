@@ -20,6 +20,7 @@ from labs.models.errors import ModelError
 from labs.models.folders import find_folder, open_weights
 from labs.models.marian_file import MarianFile
 from labs.models.marian_pair import build_marian
+from labs.models.padding import padded
 from labs.models.shelf import locate
 from labs.models.tokenizer_files import read_byte_pair
 from labs.models.unigram import UnigramTokenizer, read_unigram
@@ -89,7 +90,7 @@ class Translator:
         Both are (batch, source_len), on the model's device; the second is of bool.
         """
         rows = [self._ids(sentence) for sentence in sentences]
-        return self._padded(rows, self.end), self._padded([[1] * len(r) for r in rows]) > 0
+        return padded(rows, self.end, self._device)
 
     @torch.no_grad()
     def translate(self, sentences: Sequence[str]) -> list[str]:
@@ -114,8 +115,9 @@ class Translator:
         """The tensors for reading translations that exist already."""
         source, visible = self.encode(sentences)
         rows = [self._ids(translation) for translation in translations]
-        target = self._padded([[self.begin, *ids[:-1]] for ids in rows], self.end)
-        return Pairs(source, visible, target, self._padded(rows, UNCOUNTED))
+        target, _ = padded([[self.begin, *ids[:-1]] for ids in rows], self.end, self._device)
+        expected, _ = padded(rows, UNCOUNTED, self._device)
+        return Pairs(source, visible, target, expected)
 
     @torch.no_grad()
     def losses(self, pairs: Pairs, encoded: Tensor | None = None) -> Tensor:
@@ -148,10 +150,9 @@ class Translator:
         cut = LONGEST - len(self.opening) - 1
         return [*self.opening, *self.tokenizer.encode(sentence)[:cut], self.end]
 
-    def _padded(self, rows: Sequence[Sequence[int]], padding: int = 0) -> Tensor:
-        width = max(map(len, rows), default=0)
-        padded = [[*row, *[padding] * (width - len(row))] for row in rows]
-        return torch.tensor(padded, device=self.model.decoder.embed.weight.device)
+    @property
+    def _device(self) -> torch.device:
+        return self.model.decoder.embed.weight.device
 
 
 @lru_cache(maxsize=2)  # a lab that runs next in the same process finds the weights loaded
