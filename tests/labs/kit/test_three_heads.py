@@ -52,6 +52,34 @@ class KnowsAll(Heads):
         return self.answers
 
 
+def right_answers(given: Examples) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits that leave no doubt about any of the tasks."""
+    row = torch.arange(len(given.kind))
+    pointers = torch.zeros(*given.tags.shape, 2)
+    pointers[row, given.last - 1, 0] = pointers[row, given.last, 1] = 1
+    tags = torch.nn.functional.one_hot(given.tags.clamp(min=0), 3)
+    return 50 * torch.eye(2)[given.kind], 50 * tags.float(), 50 * pointers
+
+
+def test_every_task_has_its_part_in_the_loss() -> None:
+    given = build()
+    heads = KnowsAll(4, generator(0, "weights"))
+    kinds, tags, pointers = heads.answers = right_answers(given)
+    assert float(heads.loss(torch.zeros(1), given)) == pytest.approx(0, abs=1e-6)
+
+    first_wrong, last_wrong = pointers.clone(), pointers.clone()
+    first_wrong[0, :, 0] = pointers[0, :, 0].roll(1)
+    last_wrong[0, :, 1] = pointers[0, :, 1].roll(1)
+    for wrong in (
+        (kinds.flip(1), tags, pointers),
+        (kinds, tags.roll(1, dims=2), pointers),
+        (kinds, tags, first_wrong),
+        (kinds, tags, last_wrong),
+    ):
+        heads.answers = wrong
+        assert heads.loss(torch.zeros(1), given) > 1
+
+
 def test_right_answers_are_counted_task_by_task() -> None:
     given = build()
     heads = KnowsAll(4, generator(0, "weights"))

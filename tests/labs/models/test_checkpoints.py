@@ -161,7 +161,7 @@ def test_nothing_asks_for_gradients(tmp_path: Path) -> None:
         ("llama", {"hidden_size": 10**4000}, "hidden_size is 1000"),
         ("llama", {"rms_norm_eps": 10**400}, "rms_norm_eps is 1000"),
         ("llama", {"rms_norm_eps": float("nan")}, "norm_eps is nan"),
-        ("llama", {"num_attention_heads": 5}, "."),
+        ("llama", {"num_attention_heads": 5}, "n_heads is 5 and n_kv_heads is 6"),
         ("llama", {"num_key_value_heads": 4}, "multiple"),
         ("llama", {"num_hidden_layers": 3}, "lacks tensor 'model.layers.2"),
         ("llama", {"num_hidden_layers": 1}, "no place"),

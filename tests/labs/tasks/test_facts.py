@@ -8,7 +8,7 @@ from labs.tasks.facts import N_ANSWERS, N_NAMES, Facts
 from labs.transformer.train import UNCOUNTED
 
 
-def test_every_fact_is_another_question_with_an_answer_of_its_own() -> None:
+def test_no_question_comes_twice_and_every_answer_comes() -> None:
     facts = Facts(500, "zipf", Generator().manual_seed(0))
     assert len(set(map(tuple, facts.questions.tolist()))) == 500
     assert facts.questions.max() < N_NAMES
