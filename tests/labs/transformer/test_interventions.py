@@ -84,6 +84,30 @@ def test_a_skipped_layer_is_not_there(randomise: Randomise) -> None:
         torch.testing.assert_close(model.residual_stream(TOKENS)[2], stream[1])
 
 
+def test_cross_attention_is_skipped_cut_and_silenced_too(randomise: Randomise) -> None:
+    config = replace(BASE, kind="encoder-decoder", n_layers=1)
+    decoder = built(config, randomise)
+    block = block_of(decoder, 0)
+    assert block.cross_attention is not None
+    encoded = torch.randn(2, 5, 16, generator=Generator().manual_seed(2))
+    resid = decoder.embedded(TOKENS)
+    attended = resid + block.attention(block.attention_pre_norm(resid))
+    crossing = block.cross_attention(block.cross_pre_norm(attended), encoded)
+
+    def after(mid: Tensor) -> Tensor:
+        stream: Tensor = mid + block.feedforward(block.feedforward_pre_norm(mid))
+        return stream
+
+    torch.testing.assert_close(block(resid, encoded), after(attended + crossing))
+    with skipped(block, "cross"):
+        torch.testing.assert_close(block(resid, encoded), after(attended))
+    with residual_cut(block, "cross"):
+        torch.testing.assert_close(block(resid, encoded), after(crossing))
+    with silenced_heads(decoder, [(0, head) for head in range(4)], cross=True):
+        bias = block.cross_attention.out.bias
+        torch.testing.assert_close(block(resid, encoded), after(attended + bias))
+
+
 def test_layers_run_in_the_order_that_is_given(randomise: Randomise) -> None:
     model = built(BASE, randomise)
     resid = model.embedded(TOKENS)
