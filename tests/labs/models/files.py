@@ -4,9 +4,37 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from labs.models.errors import ModelError
+
+
+def check_cut_anywhere(path: Path, read: Callable[[Path], object]) -> None:
+    """The file is read, and what is left of it is refused wherever it is cut off."""
+    read(path)
+    whole = path.read_bytes()
+    part = path.with_name("part")
+    for length in range(len(whole)):
+        part.write_bytes(whole[:length])
+        with pytest.raises(ModelError):
+            read(part)
+
+
+def check_memory_of_refusal(path: Path, read: Callable[[Path], object]) -> None:
+    """The file is refused before eight times its size are taken."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError):
+            read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * path.stat().st_size
 
 
 def write_safetensors(path: Path, table: object, data: bytes = b"") -> Path:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,14 @@ import torch
 
 from labs.models.errors import ModelError
 from labs.models.gguf_file import GgufFile
-from tests.labs.models.files import fact, row, string, write_gguf
+from tests.labs.models.files import (
+    check_cut_anywhere,
+    check_memory_of_refusal,
+    fact,
+    row,
+    string,
+    write_gguf,
+)
 
 SIX = struct.pack("<6f", *range(6)) + bytes(8)
 
@@ -86,11 +92,7 @@ def test_a_damaged_file_is_refused_in_one_line(
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     facts = [fact("a", ["one", "two"]), fact("b", [1, 2])]
     path = write_gguf(tmp_path / "a", facts, [row("a", (6,), 0)], SIX[:24])
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ModelError):
-            GgufFile(path)
+    check_cut_anywhere(path, GgufFile)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +112,4 @@ def test_no_file_takes_more_than_eight_times_its_size(
     facts: list[bytes], rows: list[bytes], tmp_path: Path
 ) -> None:
     path = write_gguf(tmp_path / "a", facts, rows, SIX)
-    tracemalloc.start()
-    try:
-        with pytest.raises(ModelError):
-            GgufFile(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 * path.stat().st_size
+    check_memory_of_refusal(path, GgufFile)

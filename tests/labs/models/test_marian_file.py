@@ -8,6 +8,7 @@ import torch
 
 from labs.models.errors import ModelError
 from labs.models.marian_file import FLOAT32, INT8, QUANTISED, MarianFile
+from tests.labs.models.files import check_cut_anywhere
 
 SETTINGS = (
     "special:model.yml",
@@ -100,12 +101,8 @@ def test_what_is_no_marian_file_is_refused(content: bytes, says: str, tmp_path: 
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
-    whole = write(tmp_path / "a", ("a", FLOAT32, (2,), bytes(8)), SETTINGS).read_bytes()
-    MarianFile(tmp_path / "a")
-    for length in range(len(whole)):
-        (tmp_path / "b").write_bytes(whole[:length])
-        with pytest.raises(ModelError):
-            MarianFile(tmp_path / "b")
+    path = write(tmp_path / "a", ("a", FLOAT32, (2,), bytes(8)), SETTINGS)
+    check_cut_anywhere(path, MarianFile)
 
 
 def test_a_gap_beyond_the_end_is_refused(tmp_path: Path) -> None:

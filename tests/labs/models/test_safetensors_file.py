@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,12 @@ import torch
 
 from labs.models.errors import ModelError
 from labs.models.safetensors_file import SafetensorsFile
-from tests.labs.models.files import entry, write_safetensors
+from tests.labs.models.files import (
+    check_cut_anywhere,
+    check_memory_of_refusal,
+    entry,
+    write_safetensors,
+)
 
 FOUR = struct.pack("<4f", 1, 2, 3, 4)
 
@@ -99,11 +103,7 @@ def test_a_damaged_table_is_refused_in_one_line(table: Any, says: str, tmp_path:
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     path = write_safetensors(tmp_path / "a", {"a": entry(0, 16, 4)}, FOUR)
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ModelError):
-            SafetensorsFile(path)
+    check_cut_anywhere(path, SafetensorsFile)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -128,11 +128,4 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_no_table_takes_more_than_eight_times_the_file(table: bytes, tmp_path: Path) -> None:
     path = write_safetensors(tmp_path / "a", table, FOUR + bytes(20_000))
-    tracemalloc.start()
-    try:
-        with pytest.raises(ModelError):
-            SafetensorsFile(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 * path.stat().st_size
+    check_memory_of_refusal(path, SafetensorsFile)
