@@ -11,9 +11,11 @@ import pytest
 from labs.models.errors import ModelError
 from labs.models.gguf_file import GgufFile
 from labs.models.gguf_llama import build_llama, build_tokenizer
+from labs.models.marian_file import FLOAT32, QUANTISED, MarianFile
 from labs.models.safetensors_file import SafetensorsFile
-from tests.labs.models import test_gguf_llama
-from tests.labs.models.files import entry, write_safetensors
+from labs.models.unigram import read_unigram
+from tests.labs.models import test_gguf_llama, test_marian_file
+from tests.labs.models.files import entry, piece, write_safetensors
 
 N_FILES = 150
 
@@ -56,10 +58,32 @@ def write_tensors(path: Path) -> Path:
     return write_safetensors(path, table, bytes(32))
 
 
+def read_marian(path: Path) -> None:
+    file = MarianFile(path)
+    for name in file.items:
+        file.tensor(name)
+
+
+def write_items(path: Path) -> Path:
+    items = [("a", FLOAT32, (1, 2), bytes(8)), ("W", QUANTISED, (2, 3), bytes(range(10)))]
+    return test_marian_file.write(path, test_marian_file.SETTINGS, *items)
+
+
+def write_pieces(path: Path) -> Path:
+    control = piece("</s>", 0.0, 3) + piece("<unk>", 0.0, 2)
+    path.write_bytes(control + b"".join(piece(f"▁{letter}", -1.0) for letter in "abcd"))
+    return path
+
+
 @pytest.mark.parametrize(
     ("write", "read"),
-    [(test_gguf_llama.write, read_llama), (write_tensors, read_safetensors)],
-    ids=["gguf", "safetensors"],
+    [
+        (test_gguf_llama.write, read_llama),
+        (write_tensors, read_safetensors),
+        (write_items, read_marian),
+        (write_pieces, lambda path: read_unigram(path).encode("ab 12")),
+    ],
+    ids=["gguf", "safetensors", "marian", "sentencepiece"],
 )
 def test_a_changed_file_is_read_or_refused(
     write: Callable[[Path], Path], read: Callable[[Path], None], tmp_path: Path
