@@ -9,8 +9,8 @@
 #
 # What happens: an embedding draws its starting values with `normal_`, which on a meta tensor is
 # carried out by a decomposition in Python, and the first one imports `torch._dynamo` and with it
-# SymPy: over eight hundred modules, a second of processor time and more than 100 MB. A linear layer
-# draws with `uniform_`, which has a kernel of its own there and imports nothing.
+# SymPy: over eight hundred modules. A linear layer draws with `uniform_`, which has a kernel of its
+# own there and imports nothing.
 #
 # What helps: draw nothing on the meta device. Give an Embedding subclass a `reset_parameters` that
 # returns where `self.weight.is_meta`, or build with `torch.nn.Embedding.from_pretrained(

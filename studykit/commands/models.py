@@ -40,7 +40,7 @@ def list_models(
 ) -> None:
     """List the trained models that labs measure, or get them.
 
-    Of each whether it is installed, its size, its licences, and which labs need it.
+    The list says whether each is installed, its size, its licences, and which labs need it.
     """
     from studykit.course.models import load_models
     from studykit.lab.shelf import install_command, state_of
