@@ -159,6 +159,7 @@ def test_in_hand_is_what_is_not_over_or_not_seen(make_run: MakeRun) -> None:
     labs.add(first)
     assert labs.has_same(make_run(0.1))
     assert not labs.has_same(make_run(0.1, budget=0.25))
+    assert not labs.has_same(make_run(0.1, n_seeds=1))
     edited = make_run(0.1)
     edited.header = replace(edited.header, code_hash="edited")
     assert not labs.has_same(edited)

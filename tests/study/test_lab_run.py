@@ -14,7 +14,7 @@ from studykit.lab.events import Curve, Event, Measurement, Progress
 from studykit.lab.process import Finished, LabMessage, SeedEvent, SeedJudged, Started
 from studykit.lab.protocol import event_to_document
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status
-from studykit.study.lab_run import LabRun
+from studykit.study.lab_run import LabRun, has_quick_look
 from studykit.study.prediction import FAILS, HOLDS, score
 from studykit.study.services import Services
 from tests.tui.coin_course import build_services
@@ -37,6 +37,17 @@ def tell(run: LabRun, seed: SeedSoFar, event: Event) -> None:
     """Let the run hear of an event of the seed, as its runner does."""
     seed.add(event)
     run.take(SeedEvent(seed, event))
+
+
+def test_a_quick_look_needs_something_that_a_run_has_more_of(services: Services) -> None:
+    """Training, or a second seed of what is shown of a text; which model it is, is no text."""
+    trains = services.course.labs["coins/toss"]
+    exact = replace(trains, takes_budget=False)
+    of_texts = replace(exact, text_knobs=("sentence",))
+
+    assert has_quick_look(trains) and has_quick_look(of_texts)
+    for header in (exact, replace(of_texts, seeds=1), replace(exact, text_knobs=("model",))):
+        assert not has_quick_look(header)
 
 
 def test_a_run_tells_how_far_it_is(run: LabRun) -> None:
