@@ -39,6 +39,19 @@ def test_the_margin_is_that_of_the_whole_model(
 
 @pytest.mark.weights("smollm2")
 @torch.no_grad()
+def test_attention_is_that_of_the_place_before_the_verb(
+    language: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = torch.zeros(30, len(WORDS), 9, 6, 6)
+    maps[27, :, 8, -1, 2] = torch.tensor([0.75, 0.25])  # begin, The, keys
+    maps[27, :, 8, -1, 5] = 0.125  # cabinet
+    monkeypatch.setattr(agreement, "attention_maps", lambda model, tokens: list(maps))
+
+    assert Sentences(language, WORDS, "cpu").attention((27, 8)) == (0.5, 0.125)
+
+
+@pytest.mark.weights("smollm2")
+@torch.no_grad()
 def test_every_word_is_one_token_and_no_noun_serves_twice(
     language: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,31 @@ def test_only_a_complete_answer_counts(language: LanguageModel) -> None:
     assert in_context.share_right(language, prompt, [("rich ->", " poor\n")]) == 1
 
 
+def test_no_word_is_asked_for_that_the_examples_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def keep(language: LanguageModel, prompt: str, questions: list[tuple[str, str]]) -> float:
+        asked.append((prompt, questions))
+        return 0.0
+
+    monkeypatch.setattr(in_context, "share_right", keep)
+    m = measurements(in_context.run(n_asked=4, seed=0, device="cpu", model="smollm2"))
+
+    assert len(m) == len(asked) == 2 * 4 + 1
+    for prompt, questions in asked:
+        assert len(questions) == 4
+        words = {line.split(" -> ")[0] for line in prompt.splitlines()}
+        assert not words & {question.removesuffix(" ->") for question, _ in questions}
+    of_a_task = [prompt.splitlines() for prompt, _ in asked[:4]]
+    assert [len(lines) for lines in of_a_task] == [0, 2, 8, 8]
+    right, wrong = of_a_task[2:]
+    assert not set(right) & set(wrong)
+    for side in (0, 1):  # the same words, in other pairs
+        assert {line.split(" -> ")[side] for line in right} == {
+            line.split(" -> ")[side] for line in wrong
+        }
+
+
 def test_a_beginning_of_ones_own_is_continued_beside_the_docstrings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Generator
@@ -48,6 +51,33 @@ def test_reading_after_the_last_layer_is_what_the_model_predicts(randomise: Rand
 
     assert reading.early(4) == pytest.approx(reading.intact)
     assert reading.early(2) != pytest.approx(reading.intact, abs=1e-2)
+
+
+def test_the_orders_that_are_tried_are_those_of_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Transformer(replace(CONFIG, n_layers=30), Generator().manual_seed(0))
+    texts = torch.randint(0, 11, (1, 3), generator=Generator().manual_seed(1))
+    tried: list[list[int]] = []
+
+    def numbered(reading: Reading, order: Sequence[int]) -> float:
+        tried.append(list(order))
+        return float(len(tried) - 1)
+
+    monkeypatch.setattr(Reading, "cost", numbered)
+    with torch.no_grad():
+        events = list(layer_order.orders(Reading(model, texts)))
+
+    measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    of = {name: tried[int(measured[name])] for name in ("swap_first", "swap_last", "twice_first")}
+    assert of["swap_first"] == exchanged(30, 0)
+    assert of["swap_last"] == exchanged(30, 28)
+    assert of["twice_first"] == doubled(30, 0)
+    reversed_, left_out = (
+        tried[int(measured[name])] for name in ("cost_reversed", "cost_left_out")
+    )
+    span = [layer for layer in range(30) if layer not in left_out]
+    assert span == list(range(12, 22))
+    assert left_out == sorted(left_out)
+    assert reversed_ == [*range(12), *reversed(span), *range(22, 30)]
 
 
 @pytest.mark.weights("smollm2")

@@ -15,7 +15,7 @@ from labs.llama.rope_length import loss_over
 from labs.models import LanguageModel, load_language_model
 from labs.models.byte_pair import BytePairTokenizer
 from labs.transformer import Transformer, TransformerConfig
-from labs.transformer.interventions import module_swapped, self_attentions
+from labs.transformer.interventions import module_swapped, modules_swapped, self_attentions
 from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.positions import angles
 from studykit.lab.events import Event, Measurement
@@ -60,6 +60,23 @@ def test_norms_are_found_and_become_layer_norms(model: Transformer) -> None:
 
     assert rms_norm.LayerNormed(norm)(x).allclose(reference(x), atol=1e-6)
     assert not rms_norm.LayerNormed(norm)(x).allclose(norm(x), atol=0.1)
+
+
+def test_one_middle_layer_or_all_are_left_without_division(model: Transformer) -> None:
+    intact = mean_loss(model(TOKENS), TOKENS)
+
+    values = measured(list(rms_norm.changed(model, TOKENS)))
+
+    def loss_with(kind: type[nn.Module], within: nn.Module) -> float:
+        parts = [part for part in rms_norm.norms(model) if part[0] is within or within is model]
+        with modules_swapped([(parent, name, kind(norm)) for parent, name, norm in parts]):
+            return mean_loss(model(TOKENS), TOKENS)
+
+    centred = loss_with(rms_norm.LayerNormed, model) - intact
+    assert values["cost_centred"] == pytest.approx(centred, abs=1e-4)
+    one = loss_with(rms_norm.GainOnly, model.blocks[1]) - intact
+    assert values["cost_one"] == pytest.approx(one, abs=1e-4)
+    assert values["loss_bare"] == pytest.approx(loss_with(rms_norm.GainOnly, model), abs=1e-4)
 
 
 def test_the_norms_that_are_timed_compute_what_pytorch_does() -> None:

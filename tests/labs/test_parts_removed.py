@@ -50,12 +50,14 @@ def test_every_norm_after_a_sublayer_is_replaced_and_put_back() -> None:
 
 
 @pytest.mark.weights("minilm")
-def test_every_part_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_removed, "N_TEXTS", 4)
+def test_parts_are_worth_something_and_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_removed, "N_TEXTS", 8)
     encoder = load_encoder()
     before = encoder.embed(["A sentence of no importance."])
     events = list(parts_removed.run(n_tokens=12, model="minilm", seed=0, device="cpu"))
 
     m = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    assert m["found_rms"] == pytest.approx(m["found_base"], abs=0.1)
+    assert max(m["found_no_norms"], m["found_no_residuals"]) < m["found_base"] - 0.1
     assert m["swapped_base"] < 0.999 < m["swapped_no_positions"]
     assert torch.equal(before, encoder.embed(["A sentence of no importance."]))

@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from labs.kit.budget import generator
 from labs.patterns import position_encodings
-from labs.patterns.position_encodings import KINDS, SEQ_LEN, drawn, reordered, windows
+from labs.patterns.position_encodings import (
+    KINDS,
+    SEQ_LEN,
+    VOCAB_SIZE,
+    drawn,
+    reordered,
+    right_share,
+    windows,
+)
 from labs.transformer.train import UNCOUNTED
 from studykit.lab.events import Measurement
 
@@ -27,6 +36,21 @@ def test_a_stretch_is_asked_for_its_end() -> None:
     assert (ends[:, :-1] == UNCOUNTED).all()
     assert ends[:, -1].equal(stretches[:, -2])
     assert ends[: 2 * SEQ_LEN, -1].equal(targets[0, 2 * SEQ_LEN :])
+
+
+def test_right_answers_are_counted_in_the_second_half() -> None:
+    tokens, targets = drawn(5, SEQ_LEN, 1, generator(0, "probe"), "cpu")
+    answers = targets.clamp(min=0)
+
+    def right_from(place: int) -> float:
+        """The share of a model that is right from a place on and nowhere before."""
+        late = torch.arange(SEQ_LEN) >= place
+        answered = torch.where(late, answers, (answers + 1) % VOCAB_SIZE)
+        logits = one_hot(answered, VOCAB_SIZE).float()
+        return right_share(lambda tokens: logits, (tokens, targets))  # type: ignore[arg-type]
+
+    assert right_from(SEQ_LEN // 2) == 1
+    assert right_from(SEQ_LEN // 2 + 2) == 0.75
 
 
 def test_only_the_encoder_takes_its_tokens_as_a_bag() -> None:
