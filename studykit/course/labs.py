@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,9 +110,7 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
     claims = attempt(_parse_claims, None)
     text_knobs: tuple[str, ...] = attempt(_parse_text_knobs, ())
     knobs = attempt(lambda lab: _parse_knobs(lab, text_knobs), None)
-    needs: tuple[str, ...] = attempt(_parse_needs, ())
     takes: frozenset[str] = attempt(lambda lab: _parse_run(lab, knobs), frozenset())
-    model = attempt(lambda lab: _parse_model(lab, needs), "") if MODEL_KNOB in takes else ""
     header = LabHeader(
         id=attempt(lambda lab: _parse_id(lab, root), ""),
         path=path,
@@ -121,20 +120,19 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         points=attempt(_parse_points, ()),
         claims=claims or {},
         holds_if=attempt(lambda lab: _parse_tests(lab, claims), {}),
-        knobs={**(knobs or {}), **({MODEL_KNOB: (model,)} if model else {})},
-        text_knobs=(*text_knobs, *([MODEL_KNOB] if model else [])),
-        knob_help={
-            **attempt(lambda lab: _parse_knob_help(lab, knobs), {}),
-            **({MODEL_KNOB: MODEL_HELP} if model else {}),
-        },
+        knobs=knobs or {},
+        text_knobs=text_knobs,
+        knob_help=attempt(lambda lab: _parse_knob_help(lab, knobs), {}),
         seeds=attempt(_parse_seeds, 1),
         deterministic=attempt(_parse_deterministic, False),
         seconds=attempt(_parse_seconds, {}),
-        needs=needs,
+        needs=attempt(_parse_needs, ()),
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
         takes_budget="budget" in takes,
         code_hash=_hash_code(lab),
     )
+    if MODEL_KNOB in takes:
+        header = attempt(lambda lab: _with_model(lab, header), header)
     return (None, in_order(errors)) if errors else (header, [])
 
 
@@ -352,13 +350,17 @@ def _parse_run(lab: LabFile, knobs: Mapping[str, object] | None) -> frozenset[st
     return frozenset(taken) & {"budget", MODEL_KNOB}
 
 
-def _parse_model(lab: LabFile, needs: tuple[str, ...]) -> str:
-    """The model that a lab measures which takes one: the first that it needs."""
-    models = [need.removeprefix(MODEL_NEED) for need in needs if need.startswith(MODEL_NEED)]
-    if not models:
+def _with_model(lab: LabFile, header: LabHeader) -> LabHeader:
+    """The header with the knob of a lab that takes a model: by default the first that it needs."""
+    if not header.models:
         hint = f'NEEDS = ("{MODEL_NEED}smollm2",) says which is the default'
         raise lab.fail(lab.functions["run"], "run takes a model, but the lab needs none", hint)
-    return models[0]
+    return replace(
+        header,
+        knobs={**header.knobs, MODEL_KNOB: header.models[:1]},
+        text_knobs=(*header.text_knobs, MODEL_KNOB),
+        knob_help={**header.knob_help, MODEL_KNOB: MODEL_HELP},
+    )
 
 
 def _check_name(lab: LabFile, node: ast.expr, name: str) -> None:
