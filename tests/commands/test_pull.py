@@ -75,13 +75,15 @@ def test_a_download_that_was_broken_off_goes_on(hub: Hub, tmp_path: Path) -> Non
     assert whole == hub.files["model.safetensors"]
 
 
-def test_a_file_that_is_not_the_hub_s_is_refused(hub: Hub, tmp_path: Path) -> None:
-    hub.lies = {"model.safetensors"}
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_that_is_not_the_hub_s_is_refused(hub: Hub, tmp_path: Path, name: str) -> None:
+    """Large files have another hash on the hub than small ones."""
+    hub.lies = {name}
 
     outcome = pull(hub, tmp_path, NAME, "--yes")
 
     assert outcome.code == 1
-    assert "model.safetensors is not the file that the hub has" in outcome.err
+    assert f"{name} is not the file that the hub has" in outcome.err
 
 
 def test_a_gguf_file_is_asked_for_by_its_name(hub: Hub, tmp_path: Path) -> None:
