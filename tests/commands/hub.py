@@ -21,6 +21,8 @@ class Hub:
         self.files: dict[str, bytes] = {}
         self.lies: set[str] = set()
         """Files of which it sends another content than it promises."""
+        self.is_gated = False
+        """It gives the model only to those who have agreed to its terms."""
         self.breaks_after: int | None = None
         """Bytes of a file after which the next connection is cut, once."""
         self.asked: list[str] = []
@@ -73,15 +75,19 @@ class Hub:
 
             def _answer(self, *, with_content: bool) -> None:
                 path = self.path.partition("?")[0]
-                if path in (f"/api/models/{NAME}", f"/api/models/{NAME}/revision/main"):
+                if hub.is_gated:
+                    self._refuse(403, "GatedRepo")
+                elif path in (f"/api/models/{NAME}", f"/api/models/{NAME}/revision/main"):
                     self._send(json.dumps(hub._info()).encode(), {}, with_content=with_content)
                 elif (name := path.removeprefix(f"/{NAME}/resolve/{COMMIT}/")) in hub.files:
                     self._send_file(name, with_content=with_content)
+                elif path.startswith(f"/api/models/{NAME}/revision/"):
+                    self._refuse(404, "RevisionNotFound")
                 else:
-                    self.send_response(404)
-                    self.send_header("X-Error-Code", "RepoNotFound")
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self._refuse(404, "RepoNotFound")
+
+            def _refuse(self, status: int, code: str) -> None:
+                self._send(b"", {"X-Error-Code": code}, status=status, with_content=False)
 
             def _send_file(self, name: str, *, with_content: bool) -> None:
                 content = hub.files[name]

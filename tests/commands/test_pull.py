@@ -107,6 +107,17 @@ def test_a_name_that_the_hub_does_not_know_is_one_line(hub: Hub, tmp_path: Path)
     assert "'a//b' is no name on the hub" in malformed.complaint
 
 
+def test_a_model_that_is_not_given_is_one_line(hub: Hub, tmp_path: Path) -> None:
+    """No such revision, or terms that nobody has agreed to."""
+    unknown = pull(hub, tmp_path, NAME, "--revision", "v9", "--yes")
+    hub.is_gated = True
+    gated = pull(hub, tmp_path, NAME, "--yes")
+
+    assert (unknown.code, unknown.complaint) == (2, f"{NAME} has no such revision")
+    assert gated.code == 1
+    assert gated.complaint.startswith(f"{NAME} is given only to those who ask")
+
+
 def test_without_a_network_there_is_one_clear_line(hub: Hub, tmp_path: Path) -> None:
     nobody = pull(hub, tmp_path, NAME, "--yes", HF_ENDPOINT="http://127.0.0.1:9")
     offline = pull(hub, tmp_path, NAME, "--yes", HF_HUB_OFFLINE="1")
