@@ -294,6 +294,17 @@ async def test_the_labels_of_a_sentence_are_read_in_full() -> None:
         assert "[CLS]" in text_of(app).splitlines()[2]
 
 
+async def test_a_map_of_few_rows_has_all_the_lines_that_its_labels_take() -> None:
+    """It is low because it has no more rows, not because the screen has none."""
+    app = MapApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        few = heat_map([[0.5] * len(TOKENS)] * 2, ["layer 1", "layer 2"], TOKENS)
+        app.query_one(HeatMapView).show(HeatMapFigure(few))
+        await pilot.pause()
+        head = text_of(app).splitlines()[1:3]
+        assert [line.split() for line in head] == [TOKENS[::2], TOKENS[1::2]]
+
+
 async def test_without_colours_cells_have_shades_and_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

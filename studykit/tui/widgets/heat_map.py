@@ -32,7 +32,7 @@ from studykit.tui.widgets.heat_scale import (
 _TITLE = 1
 """Rows above the labels of the columns."""
 _LOW = 14
-"""A map of fewer rows has no more than one for the labels of its columns."""
+"""A view of fewer rows, in which not all of the map fits, has one for the labels of its columns."""
 _FOOT = 3
 """Rows below the cells: a blank, the cursor's cell in words, the scale."""
 _BAR = 12
@@ -154,7 +154,9 @@ class HeatMapView(Widget):
     @property
     def _n_head(self) -> int:
         """Rows above the cells: title, labels of the columns."""
-        return _TITLE + (1 if self.content_size.height < _LOW else self._laid_out.n_lines)
+        n_lines, height = self._laid_out.n_lines, self.content_size.height
+        needed = _TITLE + n_lines + len(self._heat_map_figure.heat_map.rows) + _FOOT
+        return _TITLE + (1 if height < min(needed, _LOW) else n_lines)
 
     @property
     def _n_rows(self) -> int:
