@@ -116,7 +116,7 @@ def _model(name: str, fields: Any) -> ShelfModel:
         module=_line(fields, "module", where, _MODULE),
         wheel_sha256=_hashes(fields, where),
         download_bytes=_size(fields, "download_bytes", where),
-        licences=_line(fields, "licences", where),
+        licences=_line(fields, "licences", where, longest=LONGEST_TEXT),
         files={role: _file(entry, f"{where}file {role[:40]}: ") for role, entry in files.items()},
     )
 
@@ -132,12 +132,17 @@ def _file(fields: Any, where: str) -> ModelFile:
 
 
 def _line(
-    fields: Mapping[str, Any], key: str, where: str, pattern: re.Pattern[str] | None = None
+    fields: Mapping[str, Any],
+    key: str,
+    where: str,
+    pattern: re.Pattern[str] | None = None,
+    *,
+    longest: int = _LONGEST_LINE,
 ) -> str:
     value = fields.get(key)
     if not isinstance(value, str) or not is_plain_line(value):
         raise ValueError(f"{where}{key} must be a text of one line")
-    if len(value) > (LONGEST_TEXT if key == "licences" else _LONGEST_LINE):
+    if len(value) > longest:
         raise ValueError(f"{where}{key} has {len(value)} characters")
     if pattern is not None and not pattern.fullmatch(value):
         raise ValueError(f"{where}{key} is not of the right form")

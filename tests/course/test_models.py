@@ -71,6 +71,7 @@ def test_a_package_may_have_a_wheel_for_each_platform(tmp_path: Path) -> None:
         ("title", "a\x1b[2J", "title must be a text of one line"),
         ("title", "", "title must be a text of one line"),
         ("title", "x" * 300, "title has 300 characters"),
+        ("licences", "x" * 2001, "licences has 2001 characters"),
         ("files", {}, "files must name"),
         ("files", {"weights": {"path": "/etc/passwd", "bytes": 1, "sha256": HASH}}, "path must"),
         ("files", {"weights": {"path": "a/../../b", "bytes": 1, "sha256": HASH}}, "path must lead"),
