@@ -6,6 +6,7 @@ from torch import Generator
 
 from labs.core import attention_sink
 from labs.core.attention_sink import Window, received, values_zeroed, without_number
+from labs.kit.reading import mean_loss
 from labs.models import load_language_model
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.interventions import self_attentions
@@ -51,6 +52,28 @@ def test_only_looks_at_the_first_token_lose_its_values(randomise: Randomise) -> 
         assert model(tokens).equal(without)
 
 
+@torch.no_grad()
+def test_numbers_and_values_are_taken_where_the_labels_say(randomise: Randomise) -> None:
+    model = Transformer(CONFIG, Generator().manual_seed(0))
+    randomise(model)
+    texts = torch.randint(0, 11, (2, 9), generator=Generator().manual_seed(1))
+    intact = mean_loss(model(texts), texts)
+
+    events = attention_sink.costs(model, texts, window=2)
+
+    m = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    for name, layer in (("middle", 1), ("last", 2)):
+        with values_zeroed(model, [layer]):
+            cost = mean_loss(model(texts), texts) - intact
+        assert m[f"cost_values_{name}"] == pytest.approx(cost, abs=1e-4)
+    resid = model.residual_stream(texts)[1]
+    largest = resid[:, 0].abs().mean(dim=0).argmax()
+    changed = without_number(int(largest))(resid)
+    cost = mean_loss(model.resume(changed, 1), texts) - intact
+    assert m["cost_largest"] == pytest.approx(cost, abs=1e-4)
+    assert m["cost_second_largest"] != pytest.approx(cost, abs=1e-4)
+
+
 @pytest.mark.weights("smollm2")
 @torch.no_grad()
 def test_a_text_of_ones_own_shows_its_first_token_as_the_sink() -> None:
@@ -79,6 +102,7 @@ def test_the_model_is_left_as_it_was_and_the_window_is_that_of_the_knob(
         )
         measured = {e.name: e.value for e in events if isinstance(e, Measurement)}
         costs[window] = measured["cost_window"]
+        assert min(measured["share_first"], measured["share_bare"]) > 2 * measured["share_even"]
 
     assert language.model(tokens).equal(before)
     assert costs[2] > 1

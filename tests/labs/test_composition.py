@@ -78,4 +78,5 @@ def test_the_real_model_is_left_as_it_was() -> None:
 
     assert language.model(tokens).equal(before)
     measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    assert measured["share_keys"] == pytest.approx(measured["share_silenced"], abs=0.05)
     assert measured["share_keys"] < measured["share"] / 2 < measured["share_values"]

@@ -70,3 +70,4 @@ def test_the_model_is_left_as_it_was_and_the_text_is_read_twice() -> None:
     assert [row[0] for row in table.rows] == ["red", "·red", "·blue"]
     measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
     assert measured["loss_second"] < measured["loss_first"]
+    assert measured["cost_others"] < 1 < min(measured["cost_ten"], measured["cost_previous"])

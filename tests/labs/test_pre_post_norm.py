@@ -57,3 +57,5 @@ def test_a_run_measures_what_theory_says_of_untrained_models() -> None:
     m = {event.name: event.value for event in events if isinstance(event, Measurement)}
     assert m["gradient_pre"] < 0.5 < m["gradient_post"]  # 1/√16 = 0.25 in theory
     assert abs(m["left_post"]) < 0.1 < m["left_pre"]
+    losses = {name: value for name, value in m.items() if name.startswith("loss_p")}
+    assert len(set(losses.values())) == len(losses) == 8  # each setting is one of its own

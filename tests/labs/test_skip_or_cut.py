@@ -5,7 +5,7 @@ import torch
 from torch import Generator
 
 from labs.core import skip_or_cut
-from labs.core.skip_or_cut import Residuals, middle, one_layer
+from labs.core.skip_or_cut import Residuals, directions, middle, one_layer
 from labs.kit.reading import mean_loss
 from labs.models import load_language_model
 from labs.transformer import Transformer, TransformerConfig
@@ -35,6 +35,20 @@ def test_a_layer_is_skipped_or_cut_alone(randomise: Randomise) -> None:
     with residual_cut(block):
         cut = mean_loss(model(texts), texts) - intact
     assert costs["connections cut", 7] == pytest.approx(cut, abs=1e-4)
+
+
+def test_directions_are_compared_with_the_layer_before_and_the_embedding() -> None:
+    places = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]
+    # The first token, which is left out, never turns.
+    stream = [torch.tensor([[[1.0, 0.0], place]]) for place in places]
+
+    events = list(directions(stream))
+
+    curves = {event.name: event.ys for event in events if isinstance(event, Curve)}
+    assert curves["the stream before it"] == pytest.approx([0, 0.8])
+    assert curves["the embedding"] == pytest.approx([0, 0.6])
+    m = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    assert m["embedding_cosine"] == pytest.approx(0.6)
 
 
 def test_the_middle_leaves_out_both_ends() -> None:
