@@ -22,7 +22,8 @@ AnyModel = TypeVar("AnyModel", bound=nn.Module)
 class Stored:
     """The tensors of one checkpoint, each of which is taken once.
 
-    `sizes` says how many numbers each has, and `read` gives it as float32 in memory of its own.
+    `sizes` says how many numbers each has, and `read` gives it: as float32 in memory of its own, or
+    as it is stored where a model is built packed.
     """
 
     def __init__(self, path: Path, sizes: Mapping[str, int], read: Callable[[str], Tensor]) -> None:

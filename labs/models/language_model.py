@@ -50,8 +50,8 @@ def load_language_model(
     the Hugging Face hub.
 
     With `packed` the matrices of a GGUF file stay in 4 or 8 bits until they are used: SmolLM2 takes
-    less than half the memory, a tenth more time for 1,024 tokens at once, a third more for 512, and
-    many times as long for one. (`python -m benchmarks.models` measures it.)
+    less than half the memory, a tenth more time for 512 or 1,024 tokens at once, two thirds more
+    for 64 (`python -m benchmarks.models` measures it), and the most where tokens come one by one.
 
     Raises `ModelError` if it is not installed, damaged, or of a kind that is not offered.
     """
