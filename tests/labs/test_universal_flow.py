@@ -54,6 +54,12 @@ def test_shapes_are_those_of_the_model(reader: Reader) -> None:
 
 
 @torch.no_grad()
+def test_a_sublayer_of_another_width_is_counted(reader: Reader) -> None:
+    with module_swapped(reader.stack.blocks[1], "feedforward", nn.Linear(CONFIG.d_model, 1)):
+        assert watched_shapes(reader)[1] == 1
+
+
+@torch.no_grad()
 def test_attention_mixes_and_the_feed_forward_network_does_not(reader: Reader) -> None:
     assert set(numbers(reader).values()) == {0}
     block = reader.stack.blocks[0]
