@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from labs.models.checkpoints import build, read_config
 from labs.models.errors import ModelError
+from labs.models.filling import LONGEST_TEXT
 from labs.models.folders import open_weights
 from labs.transformer import Transformer
 from labs.transformer.model import Stack
@@ -194,6 +195,12 @@ def test_a_variant_is_refused_in_one_line(
     with pytest.raises(ModelError, match=says) as raised:
         load(tmp_path)
     assert str(raised.value).isprintable()
+
+
+def test_no_tables_are_made_for_as_many_places_as_a_file_may_say(tmp_path: Path) -> None:
+    kind, options = MODELS["llama"]
+    write(tmp_path, kind, {**options, "max_position_embeddings": LONGEST_TEXT + 1})
+    assert load(tmp_path).config.seq_len == LONGEST_TEXT
 
 
 @pytest.mark.parametrize(

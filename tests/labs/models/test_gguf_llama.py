@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from labs.models import ModelError, load_language_model
 from labs.models.byte_pair import byte_alphabet
+from labs.models.filling import LONGEST_TEXT
 from labs.models.gguf_file import GgufFile
 from labs.models.gguf_llama import build_llama, half_split
 from labs.models.packed import PackedLinear
@@ -102,6 +103,11 @@ def test_packed_it_gives_the_same_numbers(path: Path) -> None:
     matrix = packed.get_submodule(name)
     assert isinstance(matrix, PackedLinear)
     assert torch.equal(matrix.weight, whole.get_parameter(f"{name}.weight"))
+
+
+def test_no_tables_are_made_for_as_many_places_as_a_file_may_say(tmp_path: Path) -> None:
+    file = GgufFile(write(tmp_path / "long.gguf", {"llama.context_length": LONGEST_TEXT + 1}))
+    assert build_llama(file).config.seq_len == LONGEST_TEXT
 
 
 def test_pairs_that_turn_together_are_half_a_head_apart() -> None:
