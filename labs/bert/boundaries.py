@@ -68,7 +68,7 @@ LITERATURE = {
     "all that divides its inputs.",
 }
 
-BUDGET = Budget(n_steps=140, batch_size=32, n_held_out=1024, n_evaluations=14)
+BUDGET = Budget(n_steps=140, batch_size=32, n_held_out=512, n_evaluations=10)
 LEARNING_RATE = 0.01
 ORDINARY = 4
 """Place of the ordinary token that is read instead of [CLS]."""

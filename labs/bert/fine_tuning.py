@@ -69,7 +69,7 @@ KNOBS = {
 }
 TEXT_KNOBS = ("sentence",)
 KNOB_HELP = {"sentence": "read by the three heads once they are trained; not measured"}
-SEEDS = 3
+SEEDS = 2
 SECONDS = {"cpu": 19}
 LITERATURE = {
     "frozen_short": "Named entities with BERT-base, F1: fine-tuned 96.4, frozen with a two-layer "

@@ -92,9 +92,9 @@ LONGEST_SENTENCE = 20
 
 @one_thread
 @torch.no_grad()
-def run(*, sentence: str, seed: int, device: str) -> Iterator[Event]:
+def run(*, sentence: str, model: str, seed: int, device: str) -> Iterator[Event]:
     """Translate with the encoder as it is and with a causal one, and compare its vectors."""
-    translator = load_translator("enpt", device)
+    translator = load_translator(model, device)
     encoder = translator.model.encoder
     yield from your_sentence(translator, sentence)
     yield Progress(1, 3, "translating ambiguous nouns")

@@ -35,7 +35,7 @@ from torch import Tensor
 from labs.kit.budget import one_thread
 from labs.models import Translator, load_translator
 from labs.models.translator import Alignment
-from studykit.lab.events import Event, HeatMap, Measurement, Progress, Table
+from studykit.lab.events import Event, HeatMap, Measurement, Progress, Table, UnmetNeedError
 
 QUESTION = "How does a real translator find the word that it has to translate next?"
 POINTS = ("1.3.2", "1.3.4")
@@ -96,9 +96,12 @@ class Word(NamedTuple):
 
 @one_thread
 @torch.no_grad()
-def run(*, sentence: str, head: int, seed: int, device: str) -> Iterator[Event]:
+def run(*, sentence: str, head: int, model: str, seed: int, device: str) -> Iterator[Event]:
     """Look up where each head points, and hide the words that are translated."""
-    translator = load_translator("enpt", device)
+    translator = load_translator(model, device)
+    n_heads = translator.model.config.n_heads
+    if head > n_heads:
+        raise UnmetNeedError(f"head is {head}, and this model has {n_heads}: give one of these")
     yield from your_sentence(translator, sentence, head)
     yield Progress(1, 2, "following the heads")
     draw = Random(seed)
@@ -127,6 +130,11 @@ def run(*, sentence: str, head: int, seed: int, device: str) -> Iterator[Event]:
             if words[1].written < words[0].written:
                 crossed.append(float(adjective[ALIGNER] * noun[ALIGNER]))
         costs += costs_of_hiding(translator, texts, known)
+    if not right:
+        raise UnmetNeedError(
+            f"{model} wrote none of the Portuguese words that this lab looks for: "
+            "give a translator from English to Portuguese"
+        )
     yield from results(torch.stack(right), same_place, crossed, costs)
 
 

@@ -84,9 +84,9 @@ LABELS = {
 
 @one_thread
 @torch.no_grad()
-def run(*, sentence: str, seed: int, device: str) -> Iterator[Event]:
+def run(*, sentence: str, model: str, seed: int, device: str) -> Iterator[Event]:
     """The loss of the same translations over each bridge, and what is written over it."""
-    translator = load_translator("enpt", device)
+    translator = load_translator(model, device)
     uniform = math.log(translator.model.config.vocab_size)
     yield Measurement("uniform_entropy", uniform, "nats", "uniform guess", yardstick=True)
     lines = (text.split("\n")[0].split()[:MOST_WORDS] for text in passages(seed))

@@ -43,7 +43,11 @@ def test_hiding_a_word_is_felt_where_it_is_translated() -> None:
 def test_the_map_is_that_of_the_sentence_and_head_asked_for() -> None:
     maps = {}
     for head in (1, 4):
-        events = list(alignment.run(sentence="A cat sleeps.", head=head, seed=0, device="cpu"))
+        events = list(
+            alignment.run(
+                sentence="A cat sleeps.", head=head, model="translator", seed=0, device="cpu"
+            )
+        )
         maps[head] = next(e for e in events if isinstance(e, HeatMap))
         measured = {e.name: e.value for e in events if isinstance(e, Measurement)}
         assert measured["n_crossed"] >= 8

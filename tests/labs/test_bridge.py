@@ -44,7 +44,7 @@ def test_each_bridge_hands_over_what_it_says() -> None:
 
 @pytest.mark.weights("translator")
 def test_a_sentence_of_ones_own_is_translated_over_every_bridge() -> None:
-    events = list(bridge.run(sentence="The cat sleeps.", seed=0, device="cpu"))
+    events = list(bridge.run(sentence="The cat sleeps.", model="translator", seed=0, device="cpu"))
 
     (table,) = (event for event in events if isinstance(event, Table))
     assert [row[0] for row in table.rows] == list(LABELS.values())
