@@ -62,13 +62,13 @@ HOLDS_IF = {
 KNOBS = {"n_tokens": (14, 8, 24)}
 KNOB_HELP = {"n_tokens": "tokens of an input, without [CLS]"}
 SEEDS = 3
-SECONDS = {"cpu": 17}
+SECONDS = {"cpu": 11}
 LITERATURE = {
     "either": "RoBERTa's configuration has one segment type (type_vocab_size 1): separators are "
     "all that divides its inputs.",
 }
 
-BUDGET = Budget(n_steps=140, batch_size=32, n_held_out=512, n_evaluations=10)
+BUDGET = Budget(n_steps=140, batch_size=32, n_held_out=1024, n_evaluations=10)
 LEARNING_RATE = 0.01
 ORDINARY = 4
 """Place of the ordinary token that is read instead of [CLS]."""
