@@ -67,6 +67,7 @@ KNOB_HELP = {
 }
 SEEDS = 3
 SECONDS = {"cpu": 4}
+ALONE = True
 LITERATURE = {
     "growing_advantage": "FlashAttention's authors report 10 times less memory at 2,048 tokens and "
     "20 times less at 4,096 (official README).",

@@ -63,6 +63,7 @@ KNOBS = {"head_dim": (128, 64)}
 KNOB_HELP = {"head_dim": "width of queries, keys and values"}
 SEEDS = 3
 SECONDS = {"cpu": 9}
+ALONE = True
 LITERATURE = {
     "gain_follows_ridge": "On an A100, where naive attention lies far below the ridge, "
     "FlashAttention took 7.3 ms instead of 41.7 (Dao et al. 2022, Fig. 2; attention of GPT-2 "

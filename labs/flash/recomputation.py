@@ -63,6 +63,7 @@ KNOB_HELP = {
 }
 SEEDS = 3
 SECONDS = {"cpu": 6}
+ALONE = True
 LITERATURE = {
     "recomputing_no_slower": "13 % more arithmetic, 75.2 instead of 66.6 GFLOPs, took 5.7 times "
     "less time, as 9 times fewer bytes were moved (Dao et al. 2022, Fig. 2; forward and backward, "

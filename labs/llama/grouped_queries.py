@@ -62,6 +62,7 @@ KNOBS = {"context": (8192, 2048, 512)}
 KNOB_HELP = {"context": "tokens in the cache, for the times"}
 SEEDS = 3
 SECONDS = {"cpu": 6}
+ALONE = True
 LITERATURE = {
     "time": "T5-XXL took 1.51 s a sample with MHA, 0.28 s with GQA of 8 heads and 0.24 s with MQA, "
     "at mean scores of 47.2, 47.1 and 46.6 (Ainslie et al. 2023, Table 1; TPUs).",

@@ -57,6 +57,7 @@ KNOBS = {"n_vectors": (256, 1, 2048)}
 KNOB_HELP = {"n_vectors": "vectors that are normalised at once, for the times"}
 SEEDS = 3
 SECONDS = {"cpu": 6}
+ALONE = True
 LITERATURE = {
     "fewer": "A Transformer for translation trained 6.9 % faster with RMSNorm, recurrent networks "
     "up to 41 % (Zhang and Sennrich 2019, as reported).",

@@ -136,6 +136,8 @@ def show_lab(ctx: typer.Context, lab: LabArgument, json: JsonOption = False) -> 
     say(f"needs     {', '.join(needs) or 'nothing special'}")
     say(f"seeds     {'one: it is deterministic' if header.deterministic else header.seeds}")
     say(f"seconds   {_seconds(header)}")
+    if header.runs_alone:
+        say("alone     nothing else may run beside it: it times something")
     say(f"budget    {'may be multiplied' if header.takes_budget else 'none: it trains nothing'}")
     for name, values in header.knobs.items():
         meaning = f": {header.knob_help[name]}" if name in header.knob_help else ""
@@ -302,6 +304,7 @@ def _header_document(header: LabHeader) -> dict[str, Any]:
         "seconds": dict(header.seconds),
         "needs": list(header.needs),
         "takes_budget": header.takes_budget,
+        "runs_alone": header.runs_alone,
         "literature": dict(header.literature),
         "code_hash": header.code_hash,
     }

@@ -204,6 +204,8 @@ class LabHeader:
     """True: the seed changes nothing, so one seed is all there is."""
     takes_budget: bool = False
     """True: ``run`` takes a multiplier of its training steps."""
+    runs_alone: bool = False
+    """True: its claims rest on how long something takes, so nothing else may run beside it."""
     text_knobs: tuple[str, ...] = ()
     """Knobs that take any text, `MODEL_KNOB` too; the values that they are offered with are
     examples."""

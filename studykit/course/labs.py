@@ -50,7 +50,11 @@ MODEL_HELP = "whose weights: a name of `studykit models`, a folder or a file"
 """What the knob is that no lab has to explain."""
 LONGEST_TITLE = 200
 LONGEST_ABOUT = 10_000
-_WORDING = ("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE")
+_WORDING = (
+    *("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE"),
+    "ALONE",
+)
+"""What does not change what a run measures."""
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
 
 
@@ -129,6 +133,7 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         needs=attempt(_parse_needs, ()),
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
         takes_budget="budget" in takes,
+        runs_alone=attempt(lambda lab: _parse_switch(lab, "ALONE", "it times something"), False),
         code_hash=_hash_code(lab),
     )
     if MODEL_KNOB in takes:
@@ -276,14 +281,21 @@ def _parse_seeds(lab: LabFile) -> int:
 
 
 def _parse_deterministic(lab: LabFile) -> bool:
-    if "DETERMINISTIC" not in lab.assigned:
+    value = _parse_switch(lab, "DETERMINISTIC", "seeds change nothing")
+    if value and _parse_seeds(lab) != 1:
+        node = lab.assigned["DETERMINISTIC"]
+        raise lab.fail(node, "a deterministic lab has one seed", "SEEDS = 1")
+    return value
+
+
+def _parse_switch(lab: LabFile, name: str, meaning: str) -> bool:
+    """What the header says of `name`; False where it says nothing."""
+    if name not in lab.assigned:
         return False
-    node = lab.assigned["DETERMINISTIC"]
+    node = lab.assigned[name]
     value = lab.literal(node)
     if not isinstance(value, bool):
-        raise lab.fail(node, "DETERMINISTIC must be True or False", "True: seeds change nothing")
-    if value and _parse_seeds(lab) != 1:
-        raise lab.fail(node, "a deterministic lab has one seed", "SEEDS = 1")
+        raise lab.fail(node, f"{name} must be True or False", f"True: {meaning}")
     return value
 
 

@@ -76,6 +76,15 @@ def test_a_lab_may_be_deterministic_and_take_a_budget(mini: MiniCourse) -> None:
     assert (header.deterministic, header.takes_budget) == (True, True)
 
 
+def test_a_lab_may_have_to_run_alone(mini: MiniCourse) -> None:
+    """To say so changes nothing of what it measures: what is recorded stays as it is."""
+    before = load_lab_header(mini.lab, mini.root)
+    mini.change(mini.lab, "SEEDS = 2", "SEEDS = 2\nALONE = True")
+    after = load_lab_header(mini.lab, mini.root)
+    assert (before.runs_alone, after.runs_alone) == (False, True)
+    assert before.code_hash == after.code_hash
+
+
 def test_a_knob_may_take_texts(mini: MiniCourse) -> None:
     """The texts that it is offered with are examples, and may be as long as one's own."""
     mini.change(mini.lab, '("pre", "post")', f'("{"x" * 200}", "post")')
@@ -226,6 +235,7 @@ BROKEN = [
     ("SEEDS = 2", "SEEDS = @@(0, 1)", "SEEDS must be a whole number from 1"),
     ("SEEDS = 2", "SEEDS = 2\nDETERMINISTIC = @@True", "a deterministic lab has one seed"),
     ("SEEDS = 2", "SEEDS = 1\nDETERMINISTIC = @@1", "DETERMINISTIC must be True or False"),
+    ("SEEDS = 2", "SEEDS = 2\nALONE = @@'yes'", "ALONE must be True or False"),
     ('{"cpu": 12.5', '{@@"gpu": 12.5', "no device is called 'gpu'"),
     ('{"cpu": 12.5', '{"cpu": @@0', "must be seconds above 0"),
     ('{"cpu": 12.5', '{"cpu": @@"fast"', "must be seconds above 0"),

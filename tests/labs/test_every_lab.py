@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,20 @@ def test_the_header_asks_and_claims_in_sentences(path: Path) -> None:
     assert header.seconds["cpu"] > 0
     named = header.knobs.keys() - header.text_knobs
     assert all(len(header.knobs[name]) >= 2 for name in named)
+
+
+@every_lab
+def test_a_lab_that_times_something_runs_alone(path: Path) -> None:
+    """What runs beside it would be in its figures."""
+    imported = [
+        f"{node.module}.{name.name}" if isinstance(node, ast.ImportFrom) else name.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    ]
+    clocks = {"labs.machine.stopwatch.fastest", "time", "timeit"}
+    has_clock = any(name in clocks or name.startswith("time.") for name in imported)
+    assert load_lab_header(path, ROOT).runs_alone == has_clock
 
 
 @every_lab
