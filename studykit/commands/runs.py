@@ -69,6 +69,12 @@ def parse_knobs(header: LabHeader, settings: Sequence[str]) -> dict[str, KnobVal
             knobs[name] = parse_knob(header, name, text)
         except ValueError as error:
             raise UsageError(f"{name} cannot be {text!r}", hint=f"it may be {error}") from None
+    if header.parts:
+        try:
+            header.models_of(knobs)
+        except ValueError as error:
+            what, _, hint = str(error).partition(": ")
+            raise UsageError(f"{header.id}: {what}", hint=hint) from None
     return knobs
 
 

@@ -11,6 +11,15 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from studykit.course.names import NAME
+from studykit.course.parts import (
+    BASE_KNOB,
+    CHANGE_KNOB,
+    FAMILY_KNOB,
+    SETTING_KNOBS,
+    Parts,
+    Settings,
+    parse_settings,
+)
 from studykit.errors import Place
 
 Kind: TypeAlias = Literal["recall", "choice", "cloze", "order", "match", "numeric", "predict"]
@@ -211,6 +220,15 @@ class LabHeader:
     examples."""
     literature: Mapping[str, str] = field(default_factory=dict)
     """Claim -> a published figure with its source, shown beside the verdict."""
+    parts: Parts = field(default_factory=dict)
+    """Part of the models that the lab compares -> its values; empty: it compares no such models."""
+    families: Mapping[str, Settings] = field(default_factory=dict)
+    """What both models can start from -> the value of each part that it has, in the order of
+    `parts`; a part that it does not have cannot be set."""
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """``part=value`` -> what people call it, for whoever asks in plain words."""
+    differences: tuple[str, ...] = ()
+    """Measurements of the changed model less the base, paired by seed."""
     code_hash: str = ""
     """Of the lab's own file less the words of its header; a stored run with another hash was
     measured with other code."""
@@ -252,6 +270,21 @@ class LabHeader:
             return self.models
         other = str(knobs[MODEL_KNOB])
         return (*([other] if NAME.fullmatch(other) else []), *self.models[1:])
+
+    @property
+    def setting_knobs(self) -> tuple[str, ...]:
+        """The knobs that hold settings of its parts."""
+        return SETTING_KNOBS if self.parts else ()
+
+    def models_of(self, knobs: Knobs) -> tuple[dict[str, str], dict[str, str]]:
+        """Part -> value, of the base and of the changed model that `knobs` ask for.
+
+        Raises `ValueError`, with what to write instead, for settings that these models cannot have.
+        """
+        full = {**self.defaults, **knobs}
+        start = dict(self.families[str(full[FAMILY_KNOB])])
+        base = start | parse_settings(str(full[BASE_KNOB]), self.parts, start)
+        return base, base | parse_settings(str(full[CHANGE_KNOB]), self.parts, base)
 
     @property
     def defaults(self) -> dict[str, KnobValue]:

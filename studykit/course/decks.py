@@ -11,10 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studykit.course.card_schema import parse_card
-from studykit.course.cards import MODEL_KNOB, Card, Course, Deck, LabHeader, OutlineTopic, Topic
+from studykit.course.cards import (
+    MODEL_KNOB,
+    Card,
+    Course,
+    Deck,
+    KnobValue,
+    LabHeader,
+    OutlineTopic,
+    Topic,
+)
 from studykit.course.labs import LONGEST_OWN_TEXT, find_labs, read_lab_header
 from studykit.course.names import ID, ID_HINT, POINT, TOPIC_NUMBER, TOPIC_NUMBER_HINT
 from studykit.course.nodes import Node, distinct, shown
+from studykit.course.parts import BASE_KNOB, FAMILY_KNOB, parse_settings, settings_text
 from studykit.course.source import (
     MOST_DECK_BYTES,
     MOST_RESULT_BYTES,
@@ -192,6 +202,8 @@ def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]
             yield card_error(card, f"lab {lab.id} has no knob {name}", f"it has {known}")
         elif name == MODEL_KNOB:
             yield card_error(card, "a card sets no model", "it speaks of the lab's own")
+        elif name in lab.setting_knobs:
+            yield from _settings_errors(card, lab, name, value)
         elif name in lab.text_knobs:
             text = value if isinstance(value, str) else ""
             if not is_plain_line(text) or len(text) > LONGEST_OWN_TEXT:
@@ -200,6 +212,24 @@ def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]
         elif not any(value == offer and type(value) is type(offer) for offer in lab.knobs[name]):
             offers = ", ".join(repr(offer) for offer in lab.knobs[name])
             yield card_error(card, f"knob {name} cannot be {value!r}", f"it takes {offers}")
+
+
+def _settings_errors(
+    card: Card, lab: LabHeader, name: str, value: KnobValue
+) -> Iterator[CourseError]:
+    """What is wrong with the settings of parts that a card asks for."""
+    knobs = {knob: card.knobs[knob] for knob in (FAMILY_KNOB, BASE_KNOB) if knob in card.knobs}
+    if knobs.get(FAMILY_KNOB, "") not in lab.families:
+        knobs.pop(FAMILY_KNOB, None)  # reported as another knob's error
+    try:
+        settings = parse_settings(str(value), lab.parts)
+        lab.models_of({**knobs, name: str(value)})
+    except ValueError as error:
+        yield card_error(card, f"knob {name} cannot be {shown(str(value))}", str(error))
+    else:
+        if value != settings_text(settings):
+            hint = f"write {settings_text(settings)!r}"
+            yield card_error(card, f"knob {name} is not as it is kept", hint)
 
 
 _ADD_DECK = "add the file or take it from the list"

@@ -18,6 +18,16 @@ from studykit.course.cards import MODEL_KNOB, MODEL_NEED, KnobValue, LabHeader
 from studykit.course.holds import ClaimTestError, names_in, parse_test
 from studykit.course.lab_file import LONGEST_NAME, LabFile
 from studykit.course.names import LAB_ID, NAME, NAME_HINT, POINT, POINT_HINT
+from studykit.course.parts import (
+    FAMILY_KNOB,
+    SETTING_KNOBS,
+    VALUE,
+    VALUE_HINT,
+    Parts,
+    Settings,
+    parse_settings,
+    settings_text,
+)
 from studykit.course.source import (
     MOST_LAB_BYTES,
     MOST_PYTHON_BYTES,
@@ -50,9 +60,11 @@ MODEL_HELP = "whose weights: a name of `studykit models`, a folder or a file"
 """What the knob is that no lab has to explain."""
 LONGEST_TITLE = 200
 LONGEST_ABOUT = 10_000
+MOST_WORDS = 200
+"""Values of parts that a lab has words for."""
 _WORDING = (
     *("QUESTION", "POINTS", "CLAIMS", "HOLDS_IF", "KNOB_HELP", "SECONDS", "LITERATURE"),
-    "ALONE",
+    *("ALONE", "WORDS", "DIFFERENCES"),
 )
 """What does not change what a run measures."""
 _ASSIGNS_QUESTION = re.compile(r"^QUESTION\s*[:=]", re.MULTILINE)
@@ -113,7 +125,8 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
     title, _, about = lab.docstring.partition("\n")
     claims = attempt(_parse_claims, None)
     text_knobs: tuple[str, ...] = attempt(_parse_text_knobs, ())
-    knobs = attempt(lambda lab: _parse_knobs(lab, text_knobs), None)
+    parts: Parts = attempt(lambda lab: _parse_parts(lab, text_knobs), {})
+    knobs = attempt(lambda lab: _parse_knobs(lab, text_knobs, parts), None)
     takes: frozenset[str] = attempt(lambda lab: _parse_run(lab, knobs), frozenset())
     header = LabHeader(
         id=attempt(lambda lab: _parse_id(lab, root), ""),
@@ -134,6 +147,10 @@ def read_lab_header(path: Path, root: Path) -> tuple[LabHeader | None, list[Cour
         literature=attempt(lambda lab: _parse_literature(lab, claims), {}),
         takes_budget="budget" in takes,
         runs_alone=attempt(lambda lab: _parse_switch(lab, "ALONE", "it times something"), False),
+        parts=parts,
+        families=attempt(lambda lab: _parse_families(lab, parts, knobs), {}),
+        words=attempt(lambda lab: _parse_words(lab, parts), {}),
+        differences=attempt(lambda lab: _parse_differences(lab, parts), ()),
         code_hash=_hash_code(lab),
     )
     if MODEL_KNOB in takes:
@@ -228,7 +245,9 @@ def _parse_text_knobs(lab: LabFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _parse_knobs(lab: LabFile, text_knobs: tuple[str, ...]) -> Mapping[str, tuple[KnobValue, ...]]:
+def _parse_knobs(
+    lab: LabFile, text_knobs: tuple[str, ...], parts: Parts
+) -> Mapping[str, tuple[KnobValue, ...]]:
     knobs = {}
     for name, (key, node) in lab.mapping("KNOBS").items():
         _check_name(lab, key, name)
@@ -249,7 +268,10 @@ def _parse_knobs(lab: LabFile, text_knobs: tuple[str, ...]) -> Mapping[str, tupl
             if isinstance(value, str) and len(value) > longest:
                 what = f"knob {name} has a value of {len(value)} characters"
                 raise lab.fail(item, what, f"at most {longest}")
-            if isinstance(value, str) and not is_plain_line(value):
+            if name in SETTING_KNOBS and "PARTS" in lab.assigned:
+                if parts:  # else what is wrong with them is told
+                    _check_settings(lab, item, str(value), parts)
+            elif isinstance(value, str) and not is_plain_line(value):
                 raise lab.fail(item, f"knob {name} has a value that cannot be shown", _VALUE_HINT)
             if values and type(value) is not type(values[0]):
                 raise lab.fail(item, f"knob {name} mixes types", "make all of one type: 1.0, 2.0")
@@ -258,6 +280,103 @@ def _parse_knobs(lab: LabFile, text_knobs: tuple[str, ...]) -> Mapping[str, tupl
             values.append(value)
         knobs[name] = tuple(values)
     return knobs
+
+
+def _check_settings(lab: LabFile, node: ast.expr, text: str, parts: Parts) -> None:
+    try:
+        settings = parse_settings(text, parts)
+    except ValueError as error:
+        what, _, hint = str(error).partition(": ")
+        raise lab.fail(node, what, hint) from None
+    if settings_text(settings) != text:
+        raise lab.fail(node, f"{text!r} is not as it is kept", f'"{settings_text(settings)}"')
+
+
+def _parse_parts(lab: LabFile, text_knobs: tuple[str, ...]) -> Parts:
+    """Part -> its values, and the three knobs that set them are there."""
+    if "PARTS" not in lab.assigned:
+        for name in ("FAMILIES", "WORDS", "DIFFERENCES"):
+            if name in lab.assigned:
+                raise lab.fail(lab.assigned[name], f"{name} without PARTS", "name the parts")
+        return {}
+    parts = {}
+    for name, (key, node) in lab.mapping("PARTS").items():
+        _check_name(lab, key, name)
+        values: list[str] = []
+        for item in lab.sequence(node, f"part {name}", MOST_VALUES):
+            values.append(lab.text(item))
+            if not VALUE.fullmatch(values[-1]):
+                raise lab.fail(item, f"part {name} cannot be {values[-1]!r}", VALUE_HINT)
+            if values[-1] in values[:-1]:
+                raise lab.fail(item, f"part {name} has {values[-1]!r} twice", "keep one")
+        if len(values) < 2:
+            raise lab.fail(node, f"part {name} has one value", "leave out what cannot be changed")
+        parts[name] = tuple(values)
+    if not parts:
+        raise lab.fail(lab.assigned["PARTS"], "PARTS is empty", 'like {"residual": ("on", "off")}')
+    knobs = lab.mapping("KNOBS")
+    for name in (FAMILY_KNOB, *SETTING_KNOBS):
+        if name not in knobs:
+            hint = "a lab with PARTS has the knobs family, base and change"
+            raise lab.fail(lab.assigned["PARTS"], f"there is no knob {name}", hint)
+        if (name in text_knobs) != (name in SETTING_KNOBS):
+            hint = "base and change stand in TEXT_KNOBS, family does not"
+            raise lab.fail(knobs[name][0], f"knob {name} is of the wrong kind", hint)
+    return parts
+
+
+def _parse_families(
+    lab: LabFile, parts: Parts, knobs: Mapping[str, tuple[KnobValue, ...]] | None
+) -> Mapping[str, Settings]:
+    """Start -> its value of each part that it has, for exactly the values of the knob."""
+    if not parts:
+        return {}
+    families: dict[str, Settings] = {}
+    for name, (key, node) in lab.mapping("FAMILIES").items():
+        if knobs is not None and name not in knobs[FAMILY_KNOB]:
+            raise lab.fail(key, f"knob family does not offer {name!r}", "offer it, or drop it")
+        if not isinstance(node, ast.Dict):
+            raise lab.fail(node, f"family {name} must be a dict", 'like {"residual": "on"}')
+        settings: dict[str, str] = {}
+        for part, value in zip(node.keys, node.values, strict=True):
+            if part is None:
+                raise lab.fail(value, f"family {name} must be a literal", "write its parts out")
+            own = lab.text(part)
+            _check_settings(lab, value, f"{own}={lab.text(value)}", parts)
+            settings[own] = lab.text(value)
+        families[name] = {part: settings[part] for part in parts if part in settings}
+    for offered in (knobs or {}).get(FAMILY_KNOB, ()):
+        if offered not in families:
+            what = f"family {offered!r} has no parts"
+            raise lab.fail(lab.assigned["FAMILIES"], what, "say what it is made of")
+    return families
+
+
+def _parse_words(lab: LabFile, parts: Parts) -> Mapping[str, tuple[str, ...]]:
+    """``part=value`` -> how people say it; every part has words for at least one value."""
+    if not parts:
+        return {}
+    words = {}
+    for name, (key, node) in lab.mapping("WORDS", MOST_WORDS).items():
+        _check_settings(lab, key, name, parts)
+        items = lab.sequence(node, f"words for {name}", MOST_VALUES)
+        words[name] = tuple(lab.text(item, LONGEST_NAME) for item in items)
+    for part in parts:
+        if not any(name.startswith(f"{part}=") for name in words):
+            what = f"WORDS has none for {part}"
+            raise lab.fail(lab.assigned["WORDS"], what, "say how people ask for it")
+    return words
+
+
+def _parse_differences(lab: LabFile, parts: Parts) -> tuple[str, ...]:
+    if not parts:
+        return ()
+    node = lab.assigned_value("DIFFERENCES")
+    names = []
+    for item in lab.sequence(node, "DIFFERENCES", MOST_VALUES):
+        names.append(lab.text(item, LONGEST_NAME))
+        _check_name(lab, item, names[-1])
+    return tuple(dict.fromkeys(names))
 
 
 def _parse_knob_help(lab: LabFile, knobs: Mapping[str, object] | None) -> Mapping[str, str]:

@@ -173,7 +173,8 @@ def _pack_lab(lab: LabHeader) -> dict[str, Any]:
 
 def _unpack_lab(data: Any, root: Path) -> LabHeader:
     named = dict(data)
-    for name in ("points", "needs", "text_knobs"):
+    for name in ("points", "needs", "text_knobs", "differences"):
         named[name] = tuple(named[name])
-    named["knobs"] = {name: tuple(values) for name, values in named["knobs"].items()}
+    for name in ("knobs", "parts", "words"):
+        named[name] = {key: tuple(values) for key, values in named[name].items()}
     return LabHeader(path=root / "labs" / f"{named['id']}.py", **named)

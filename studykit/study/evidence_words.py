@@ -49,10 +49,10 @@ def render_seed(seed: int, n: int, n_seeds: int) -> str:
 
 
 def format_knob(value: KnobValue) -> str:
-    """One value of a knob; switches are on or off."""
+    """One value of a knob; switches are on or off, and settings may be none."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value)
+    return str(value) or "none"
 
 
 def render_seconds(header: LabHeader, device: str = "") -> str:

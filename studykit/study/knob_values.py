@@ -9,6 +9,7 @@ from pathlib import Path
 from studykit.course.cards import MODEL_KNOB, KnobValue, LabHeader
 from studykit.course.labs import LONGEST_OWN_TEXT
 from studykit.course.names import NAME
+from studykit.course.parts import parse_settings, settings_text
 from studykit.text import is_plain_line
 
 LARGEST = 1e9
@@ -32,6 +33,11 @@ def parse_knob(header: LabHeader, name: str, text: str) -> KnobValue:
     Raises `ValueError`, with what the knob may be, if it can be none of that.
     """
     choices, text = header.knobs[name], text.strip()
+    if name in header.setting_knobs:
+        try:
+            return settings_text(parse_settings(text, header.parts))
+        except ValueError as error:
+            raise ValueError(f"{describe(header, name)}; {error}") from None
     if name in header.text_knobs:
         is_path = name == MODEL_KNOB and 0 < len(text) <= LONGEST_OWN_TEXT
         text = _full_path(text) if is_path else text
@@ -58,6 +64,8 @@ def parse_knob(header: LabHeader, name: str, text: str) -> KnobValue:
 def describe(header: LabHeader, name: str) -> str:
     """What a knob may be: ``a whole number above 0``, ``xavier or small``."""
     choices = header.knobs[name]
+    if name in header.setting_knobs:
+        return "settings of parts, like norm=none, with a comma between two"
     if name in header.text_knobs:
         what = "the name or the path of a model" if name == MODEL_KNOB else "a text of one line"
         return f"{what}, at most {LONGEST_OWN_TEXT} characters"

@@ -152,6 +152,90 @@ def test_labs_are_found_by_their_question(mini: MiniCourse) -> None:
     assert find_labs(mini.root) == [other, mini.lab]
 
 
+PARTS = """
+KNOBS = {"family": ("gpt2", "bert"), "base": ("",), "change": ("residual=off", "norm=post")}
+TEXT_KNOBS = ("base", "change")
+PARTS = {"residual": ("on", "off"), "norm": ("pre", "post", "none"), "theta": ("10000", "100")}
+FAMILIES = {
+    "bert": {"norm": "post", "residual": "on"},
+    "gpt2": {"residual": "on", "norm": "pre", "theta": "100"},
+}
+WORDS = {"residual=off": ("no skip connections",), "norm=none": ("no norm",), "theta=100": ("θ",)}
+DIFFERENCES = ("loss_change",)
+"""
+PARTS_LAB = LAB.replace("n_layers, norm, rate, tied, ", "family, base, change, ").replace(
+    'KNOB_HELP = {"rate": "learning rate"}\n', ""
+)
+
+
+@pytest.fixture
+def of_parts(mini: MiniCourse) -> MiniCourse:
+    """The mini course, whose lab compares two models of parts."""
+    before, _, after = PARTS_LAB.partition("KNOBS = ")
+    mini.lab.write_text(before + PARTS + after.partition("\n")[2])
+    return mini
+
+
+def test_a_lab_may_compare_two_models_of_parts(of_parts: MiniCourse) -> None:
+    header = load_lab_header(of_parts.lab, of_parts.root)
+
+    assert header.parts["norm"] == ("pre", "post", "none")
+    assert list(header.families["bert"].items()) == [("residual", "on"), ("norm", "post")]
+    assert header.words["residual=off"] == ("no skip connections",)
+    assert header.differences == ("loss_change",)
+    assert header.setting_knobs == ("base", "change")
+    base = {"residual": "on", "norm": "pre", "theta": "100"}
+    assert header.models_of({}) == (base, base | {"residual": "off"})
+    knobs = {"family": "bert", "base": "residual=off", "change": "residual=on, norm=none"}
+    assert header.models_of(knobs) == (
+        {"residual": "off", "norm": "post"},
+        {"residual": "on", "norm": "none"},
+    )
+    with pytest.raises(ValueError, match="this model has no theta: change one of residual, norm"):
+        header.models_of({"family": "bert", "change": "theta=100"})
+
+
+def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
+    before = load_lab_header(of_parts.lab, of_parts.root).code_hash
+    of_parts.change(of_parts.lab, "no skip connections", "plain stack")
+    reworded = load_lab_header(of_parts.lab, of_parts.root).code_hash
+    of_parts.change(of_parts.lab, '"theta": "100"', '"theta": "10000"')
+
+    assert reworded == before != load_lab_header(of_parts.lab, of_parts.root).code_hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gist"),
+    [
+        ('"residual": ("on", "off")', '"residual": @@("on",)', "part residual has one value"),
+        ('"off"), "norm"', '@@"on"), "norm"', "part residual has 'on' twice"),
+        ('"off"), "norm"', '@@"a=b"), "norm"', "part residual cannot be 'a=b'"),
+        ('{"residual": ("on"', '{@@"Skip": ("on"', "'Skip' is not of the right form"),
+        ('"base": ("",), ', "", "there is no knob base"),
+        ('("base", "change")', '("change",)', "knob base is of the wrong kind"),
+        ('("residual=off", "n', '(@@"residual=of", "n', "residual cannot be 'of' (one of on, off"),
+        ('("residual=off", "n', '(@@"skip=off", "n', "there is no part 'skip' (one of residual,"),
+        ('("residual=off", "n', '(@@"residual", "n', "'residual' is no setting"),
+        ('("residual=off", "n', '(@@"residual = off", "n', "is not as it is kept"),
+        ('"bert": {', '@@"t5": {', "knob family does not offer 't5'"),
+        ('"bert": {"norm"', '"bert": {"skip"', "there is no part 'skip'"),
+        ('    "bert": {"norm": "post", "residual": "on"},\n', "", "family 'bert' has no parts"),
+        ('{"residual=off": (', '{@@"residual=none": (', "residual cannot be 'none'"),
+        ('"theta=100": ("θ",)', "", "WORDS has none for theta"),
+        ('("loss_change",)', '(@@"Loss",)', "'Loss' is not of the right form"),
+        ("DIFFERENCES = ", "DIFFERENCE = ", "has no DIFFERENCES"),
+        ("PARTS = ", "PART = ", "without PARTS"),
+    ],
+)
+def test_broken_parts_are_reported(of_parts: MiniCourse, old: str, new: str, gist: str) -> None:
+    place = of_parts.change(of_parts.lab, old, new)
+
+    _, errors = read_lab_header(of_parts.lab, of_parts.root)
+
+    (error,) = (str(error) for error in errors if gist in str(error))
+    assert error.startswith(f"{place}: " if "@@" in new else str(of_parts.lab))
+
+
 # Headers that break a rule: @@ marks where the error is expected
 
 KNOBS_LINE = next(line for line in LAB.split("\n") if line.startswith("KNOBS"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,24 @@ def test_a_knob_of_texts_takes_any_text_as_it_stands() -> None:
 def test_a_text_that_cannot_be_shown_in_a_line_is_refused_and_told_why(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=rf"^a text of one line, at most 200 characters; .*{why}"):
         parse_knob(lab(("One.",), takes_text=True), "k", text)
+
+
+def test_a_knob_of_settings_keeps_them_in_one_form() -> None:
+    of_parts = replace(
+        lab(("",), name="change", takes_text=True),
+        parts={"residual": ("on", "off"), "norm": ("pre", "none")},
+    )
+
+    assert parse_knob(of_parts, "change", " NORM = none,residual=off,") == "residual=off, norm=none"
+    assert parse_knob(of_parts, "change", "") == ""
+    for text, why in (
+        ("norm", "'norm' is no setting"),
+        ("skip=off", "there is no part 'skip': one of residual, norm"),
+        ("norm=post", "norm cannot be 'post': one of pre, none"),
+        ("norm=pre, norm=none", "norm is set to both"),
+    ):
+        with pytest.raises(ValueError, match=f"^settings of parts.*; {why}"):
+            parse_knob(of_parts, "change", text)
 
 
 def test_no_model_is_not_the_folder_that_one_stands_in() -> None:
