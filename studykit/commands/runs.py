@@ -101,14 +101,14 @@ def used_settings(course: Course, header: LabHeader) -> list[dict[str, KnobValue
     return settings
 
 
-def build_runner(environment: Environment, preload: Sequence[str]) -> LabRunner:
-    """Runs labs of the course as the settings want it."""
+def build_runner(environment: Environment, preload: Sequence[str], threads: int = 0) -> LabRunner:
+    """Runs labs of the course as the settings want it, with `threads` if they name no number."""
     from studykit.lab.process import LabRunner
 
     lab = environment.settings.lab
     return LabRunner(
         environment.root,
-        threads=lab.threads,
+        threads=lab.threads or threads,
         time_limit_s=lab.time_limit_seconds,
         clock=environment.clock,
         preload=preload,
@@ -146,24 +146,40 @@ def run_with_progress(
     return asyncio.run(run())
 
 
-class ProgressLine:
-    """One line on stderr that is written over; nothing where stderr is no terminal.
+class StatusLine:
+    """One line on stderr that is written over; nothing where stderr is no terminal."""
 
-    Of `n_seeds` seeds `n_before` were measured before.
-    """
-
-    def __init__(self, label: str, n_seeds: int, n_before: int = 0) -> None:
-        self._label = label
-        self._n_seeds = n_seeds
-        self._n_judged = n_before
+    def __init__(self) -> None:
         self._shown = ""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, for what is printed for good."""
         if self._shown:
-            self._write("")
+            self.write("")
+
+    def write(self, text: str) -> None:
+        """Show `text` in place of what stands there."""
+        text = cut(clean(text).replace("\n", " "), terminal_width() - 1)
+        if text != self._shown and sys.stderr.isatty():
+            self._shown = text
+            # Back to the first column and clear to the end of the line.
+            typer.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
+class ProgressLine(StatusLine):
+    """How far one run is. Of `n_seeds` seeds `n_before` were measured before."""
+
+    def __init__(self, label: str, n_seeds: int, n_before: int = 0) -> None:
+        super().__init__()
+        self._label = label
+        self._n_seeds = n_seeds
+        self._n_judged = n_before
 
     def show(self, message: LabMessage) -> None:
         """Write what `message` tells of the run's progress."""
@@ -177,20 +193,13 @@ class ProgressLine:
         else:
             where = plural(self._n_seeds, "seed")
         if isinstance(message, Started):
-            self._write(f"{self._label}  {where}  on {message.device}")
+            self.write(f"{self._label}  {where}  on {message.device}")
         elif isinstance(message, SeedJudged):
             self._n_judged += 1
         elif isinstance(message, SeedEvent) and isinstance(message.event, Progress):
             progress = message.event
             percent = 100 * progress.done / progress.total if progress.total > 0 else 0.0
-            self._write(f"{self._label}  {where}  {percent:3.0f} %  {progress.note}")
-
-    def _write(self, text: str) -> None:
-        text = cut(clean(text).replace("\n", " "), terminal_width() - 1)
-        if text != self._shown and sys.stderr.isatty():
-            self._shown = text
-            # Back to the first column and clear to the end of the line.
-            typer.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            self.write(f"{self._label}  {where}  {percent:3.0f} %  {progress.note}")
 
 
 def say_run(header: LabHeader, result: RunResult) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studykit.commands import runs
+from studykit.commands.crews import JobsOption, build_pool, run_crew
 from studykit.commands.environment import environment
 from studykit.commands.labs import TrustOption, complete_lab
-from studykit.commands.runs import ProgressLine, build_runner, find_lab
-from studykit.commands.terminal import say, say_json
+from studykit.commands.runs import find_lab
+from studykit.commands.terminal import say, say_json, say_table, warn
 from studykit.course.cards import Card, Course, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
 from studykit.lab.verdicts import judge_again
@@ -22,8 +21,9 @@ from studykit.text import format_value, plural
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
-    from studykit.lab.process import LabRunner
+    from studykit.lab.pool import Job
     from studykit.lab.results import RunResult
+    from studykit.lab.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,14 @@ class Trial:
     knobs: dict[str, KnobValue]
     predictions: dict[str, Predict]
     """Predict card -> what it asks."""
+
+    @property
+    def name(self) -> str:
+        """The lab, and the knobs that are not at their defaults."""
+        from studykit.study.evidence_words import render_knobs
+        from studykit.study.run_history import changed_knobs
+
+        return f"{self.header.id}  {render_knobs(changed_knobs(self.header, self.knobs))}".strip()
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,17 @@ class Outcome:
     """Predict card -> what the run confirms: the texts of options, or the measured values."""
     problems: list[str]
     """Why the course does not hold here; empty for a lab that this machine must skip."""
+    is_kept: bool = False
+    """It was run earlier, by a command that was stopped."""
+
+    def agreement(self, claim: str) -> str:
+        """Whether the verdict of a claim is the recorded one, in a word or two."""
+        if self.result.status == "skipped":
+            return "skipped"
+        if self.recorded is None:
+            return "not recorded"
+        is_same = self.result.verdicts.get(claim) == self.recorded.verdicts.get(claim)
+        return "agrees" if is_same else "differs"
 
 
 def verify(
@@ -65,20 +84,30 @@ def verify(
             help="Only the labs behind this deck's cards; may be repeated.",
         ),
     ] = None,
+    jobs: JobsOption = None,
+    afresh: Annotated[
+        bool,
+        typer.Option("--afresh", help="Do not go on with a verify that was stopped: run all."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")] = False,
     trust: TrustOption = False,
 ) -> None:
     """Run the labs as the cards use them and compare.
 
     Each verdict is set beside the recorded one, each predict card beside its answer. Exit code 1
-    if a lab fails, a verdict differs or a predict card has not exactly one right answer.
+    if a lab fails, a verdict differs or a predict card has not exactly one right answer. Stopped,
+    the same command goes on where it was.
     """
     env = environment(ctx)
     trials = plan(env.course, decks or [], None if lab is None else find_lab(env, lab))
     env.require_trust(trusted=trust)
+    unfinished = _unfinished(env, trials)
+    if afresh:
+        unfinished.discard()
     started = time.monotonic()
-    outcomes = _run_all(env, trials, (lambda _: None) if json else _say_outcome)
+    outcomes = _run_all(env, trials, unfinished, jobs, (lambda _: None) if json else _say_outcome)
     seconds = time.monotonic() - started
+    unfinished.discard()
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     if json:
         say_json(
@@ -90,60 +119,87 @@ def verify(
             }
         )
     else:
+        _say_claims(outcomes)
         found = plural(len(problems), "problem")
         say(f"{plural(len(outcomes), 'run')} in {seconds:.0f} s: {found}")
     if problems:
         raise typer.Exit(1)
 
 
+def _unfinished(env: Environment, trials: Sequence[Trial]) -> Unfinished:
+    """The runs of a command that asked for the same and was stopped, by the code of now."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from studykit.lab.trust import course_hash
+    from studykit.lab.unfinished import Unfinished
+
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = ""
+    conditions = {
+        "course": str(env.root.resolve()),
+        "labs": course_hash(env.root),
+        "runs": repr([(trial.header.id, trial.knobs) for trial in trials]),
+        "device": env.settings.lab.device,
+        "python": platform.python_version(),
+        "torch": torch,
+    }
+    return Unfinished(env.paths.data_dir / "unfinished", conditions)
+
+
 def _run_all(
-    env: Environment, trials: Sequence[Trial], tell: Callable[[Outcome], object]
+    env: Environment,
+    trials: Sequence[Trial],
+    unfinished: Unfinished,
+    n_at_once: int | None,
+    tell: Callable[[Outcome], object],
 ) -> list[Outcome]:
     """The outcome of each trial; `tell` gets it as soon as it is there.
 
-    Labs that train run side by side, two at a time; all others alone, because they may time
-    something. Raises `KeyboardInterrupt` if a run was cancelled.
+    What is `unfinished` is not run again, and what is run is kept there. Raises
+    `KeyboardInterrupt` if it was stopped.
     """
-    import asyncio
-
-    from studykit.lab.process import follow, interruptible
+    from studykit.lab.pool import Job
     from studykit.lab.recorded import load_recorded
 
+    kept = unfinished.load()
     outcomes: dict[int, Outcome] = {}
-    # The longest first, so that the last two end at about the same time.
-    numbered = sorted(enumerate(trials), key=lambda each: -each[1].header.seconds.get("cpu", 0))
-    training = deque(each for each in numbered if each[1].header.takes_budget)
-    others = deque(each for each in numbered if not each[1].header.takes_budget)
+    waiting: dict[Job, int] = {}
+    for number, trial in enumerate(trials):
+        known = (run for run in kept if (run.lab, run.knobs) == (trial.header.id, trial.knobs))
+        if (run := next(known, None)) is not None:
+            recorded = load_recorded(env.root, trial.header.id)
+            run = judge_again(run, trial.header)
+            outcomes[number] = judge_trial(trial, run, recorded, is_kept=True)
+        else:
+            waiting[Job(trial.header, trial.knobs, range(trial.header.seeds))] = number
+    if outcomes:
+        began = min(outcome.result.started_at for outcome in outcomes.values())
+        since = f"{began.astimezone(env.clock.now().tzinfo):%d %b %H:%M}"
+        warn(
+            f"going on with what was stopped: {len(outcomes)} of {plural(len(trials), 'run')} "
+            f"{'is' if len(outcomes) == 1 else 'are'} there, since {since} (--afresh runs all)"
+        )
+        for outcome in outcomes.values():
+            tell(outcome)
 
-    async def work(runner: LabRunner, waiting: deque[tuple[int, Trial]]) -> None:
-        while waiting:
-            number, trial = waiting.popleft()
-            header = trial.header
-            with ProgressLine(header.id, header.seeds) as line:
-                result = await follow(
-                    runner,
-                    header,
-                    knobs=trial.knobs,
-                    seeds=range(header.seeds),
-                    device=env.settings.lab.device,
-                    on_message=line.show,
-                )
-            if result.status == "cancelled":
-                training.clear()
-                others.clear()
-                return
-            outcomes[number] = judge_trial(trial, result, load_recorded(env.root, header.id))
-            tell(outcomes[number])
+    def take(job: Job, result: RunResult) -> None:
+        if result.status == "cancelled":
+            return
+        trial = trials[waiting[job]]
+        if result.status == "done":
+            unfinished.add(result)
+        outcome = judge_trial(trial, result, load_recorded(env.root, trial.header.id))
+        outcomes[waiting[job]] = outcome
+        tell(outcome)
 
-    async def run() -> None:
-        first, second = (build_runner(env, runs.PRELOAD) for _ in range(2))
-        async with interruptible(first, second):
-            await asyncio.gather(work(first, training), work(second, training))
-            await second.close()
-            await work(first, others)
-
-    asyncio.run(run())
+    pool = build_pool(env, n_at_once)
+    run_crew(pool, [*waiting], env.settings.lab.device, take, n_before=len(outcomes))
     if len(outcomes) < len(trials):
+        n = plural(len(outcomes), "run")
+        warn(f"stopped: {n} of {len(trials)} kept, and the same command goes on")
         raise KeyboardInterrupt
     return [outcomes[number] for number in range(len(trials))]
 
@@ -180,7 +236,9 @@ def _trials(header: LabHeader, cards: Sequence[Card]) -> list[Trial]:
     return trials
 
 
-def judge_trial(trial: Trial, result: RunResult, recorded: Sequence[RunResult]) -> Outcome:
+def judge_trial(
+    trial: Trial, result: RunResult, recorded: Sequence[RunResult], *, is_kept: bool = False
+) -> Outcome:
     """`result` beside the recorded run with the same knobs, on the same device if there is one.
 
     Both are judged by the lab's tests of today.
@@ -189,9 +247,10 @@ def judge_trial(trial: Trial, result: RunResult, recorded: Sequence[RunResult]) 
     base = max(same, key=lambda run: run.device == result.device, default=None)
     where = " ".join([trial.header.id, *(f"{k}={v}" for k, v in trial.knobs.items())])
     if result.status == "skipped":
-        return Outcome(trial, result, base, {}, [])
+        return Outcome(trial, result, base, {}, [], is_kept)
     if result.status != "done":
-        return Outcome(trial, result, base, {}, [f"{where}: {result.status}: {result.message}"])
+        failure = f"{where}: {result.status}: {result.message}"
+        return Outcome(trial, result, base, {}, [failure], is_kept)
     answers = {card_id: _answers(body, result) for card_id, body in trial.predictions.items()}
     problems = [] if base is None else _differences(trial, result, base)
     for card_id, body in trial.predictions.items():
@@ -200,7 +259,8 @@ def judge_trial(trial: Trial, result: RunResult, recorded: Sequence[RunResult]) 
             problems.append(f"{card_id} has {n_right} right options, it needs one")
         if body.measurement and n_right == 0:
             problems.append(f"{card_id} asks for {body.measurement}, not measured")
-    return Outcome(trial, result, base, answers, [f"{where}: {problem}" for problem in problems])
+    told = [f"{where}: {problem}" for problem in problems]
+    return Outcome(trial, result, base, answers, told, is_kept)
 
 
 def _differences(trial: Trial, result: RunResult, base: RunResult) -> list[str]:
@@ -226,21 +286,35 @@ def _answers(body: Predict, result: RunResult) -> list[str]:
 
 
 def _say_outcome(outcome: Outcome) -> None:
-    from studykit.lab.results import VERDICT_MARKS
-
+    """One line as soon as a run is over, and what is wrong with it."""
     result = outcome.result
-    knobs = " ".join(f"{name}={value}" for name, value in outcome.trial.knobs.items())
-    say(f"{result.lab}  {knobs}  {result.status} on {result.device}, {result.seconds:.1f} s")
+    mark = "✗" if outcome.problems else "–" if result.status == "skipped" else "✓"
+    how = f"{result.status} on {result.device}, {result.seconds:.1f} s"
+    say(f"{mark} {outcome.trial.name}  {how}{' (earlier)' if outcome.is_kept else ''}")
     if result.message:
         say(f"  {result.message}")
-    recorded = outcome.recorded.verdicts if outcome.recorded else {}
-    for claim, verdict in result.verdicts.items():
-        was = recorded.get(claim, "never")
-        say(f"  {VERDICT_MARKS[verdict]} {claim}: {verdict} (recorded: {was})")
     for card_id, answers in outcome.answers.items():
         say(f"  → {card_id}: {' · '.join(answers) or 'no answer'}")
     for problem in outcome.problems:
         say(f"  problem: {problem}")
+
+
+def _say_claims(outcomes: Iterable[Outcome]) -> None:
+    """Every claim of every run: the verdict here, the recorded one, whether they agree."""
+    from studykit.lab.results import VERDICT_MARKS
+
+    rows = []
+    for outcome in outcomes:
+        name = outcome.trial.name
+        recorded = outcome.recorded.verdicts if outcome.recorded else {}
+        for claim, verdict in outcome.result.verdicts.items():
+            here = f"{VERDICT_MARKS[verdict]} {verdict}"
+            rows.append([name, claim, here, recorded.get(claim, "–"), outcome.agreement(claim)])
+            name = ""
+    if rows:
+        say()
+        say_table(["lab", "claim", "here", "recorded", ""], rows, numbers=0, wrapped=0)
+        say()
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
@@ -255,6 +329,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(result.seconds, 1),
         "verdicts": dict(result.verdicts),
         "recorded": dict(recorded) if outcome.recorded else None,
+        "is_kept": outcome.is_kept,
         "cards": outcome.answers,
         "problems": outcome.problems,
     }

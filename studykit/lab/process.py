@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from studykit.clock import Clock, SystemClock
 from studykit.course.cards import MODEL_NEED, Knobs, LabHeader
@@ -251,7 +252,7 @@ async def follow(
     knobs: Knobs,
     seeds: Sequence[int],
     device: str,
-    on_message: Callable[[LabMessage], None],
+    on_message: Callable[[LabMessage], object],
     budget: float = 1.0,
 ) -> RunResult:
     """Run a lab to its end, give every message to `on_message`, return the result."""
@@ -264,22 +265,25 @@ async def follow(
     raise AssertionError("a run ends with Finished")
 
 
-@contextlib.asynccontextmanager
-async def interruptible(*runners: LabRunner) -> AsyncGenerator[None, None]:
-    """Let Ctrl-C cancel what `runners` run, and end their children at the end."""
+class Stoppable(Protocol):
+    """What runs labs and can be told to stop."""
 
-    def cancel() -> None:
-        for runner in runners:
-            runner.cancel()
+    def cancel(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def interruptible(runner: Stoppable) -> AsyncGenerator[None, None]:
+    """Let Ctrl-C cancel what `runner` runs, and end its children at the end."""
 
     # Only a main thread hears signals; elsewhere Ctrl-C does not come.
     with contextlib.suppress(RuntimeError, ValueError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancel)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.cancel)
     try:
         yield
     finally:
-        for runner in runners:
-            await runner.close()
+        await runner.close()
 
 
 def run_lab(
@@ -288,7 +292,7 @@ def run_lab(
     knobs: Knobs,
     seeds: Sequence[int],
     device: str,
-    on_message: Callable[[LabMessage], None],
+    on_message: Callable[[LabMessage], object],
     *,
     budget: float = 1.0,
     threads: int = 0,

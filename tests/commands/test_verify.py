@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from studykit.lab.recorded import load_recorded
 from tests.commands.dice_course import LAB, edit, lab_file
-from tests.commands.runner import Run
+from tests.commands.runner import PROGRAM, Run, wait_for
 
 
 def test_verify_compares_every_setting_that_a_card_uses(run: Run) -> None:
     """The defaults and each card's knobs, the verdicts, the answers of predict cards."""
     outcome = run("verify", "--trust")
     assert outcome.code == 0
-    assert "sides=20 weight=1.0 fair=True  done on cpu" in outcome.out
-    assert "sides=6 weight=1.0 fair=True  done on cpu" in outcome.out
-    assert "✓ rare: confirmed (recorded: confirmed)" in outcome.out
+    assert "✓ dice/rolls  done on cpu" in outcome.out
+    assert "✓ dice/rolls  sides 6  done on cpu" in outcome.out
     assert "→ dice-highest: Rarer than once in ten" in outcome.out
     assert outcome.out.splitlines()[-1].startswith("2 runs in ")
+
+
+def test_every_claim_stands_in_a_table(run: Run, course: Path) -> None:
+    """Here, recorded, and whether they agree; what was never recorded says so."""
+    text = lab_file(course).read_text(encoding="utf-8")
+    lab_file(course).with_name("other.py").write_text(text, encoding="utf-8")
+    rows = [line.split() for line in run("verify", "--trust").out.splitlines()]
+    table = rows[rows.index(["lab", "claim", "here", "recorded"]) :]
+    assert ["dice/rolls", "sides", "6", "rare", "✗", "refuted", "refuted", "agrees"] in table
+    assert ["common", "✗", "refuted", "refuted", "agrees"] in table
+    assert ["dice/other", "rare", "✓", "confirmed", "–", "not", "recorded"] in table
 
 
 def test_verify_of_one_lab(run: Run, course: Path) -> None:
@@ -34,26 +49,81 @@ def test_verify_of_one_lab(run: Run, course: Path) -> None:
     assert outcome.complaint == "there is no lab 'dice/roll' (did you mean dice/rolls?)"
 
 
-def test_only_labs_that_train_run_side_by_side(run: Run, course: Path, tmp_path: Path) -> None:
-    """Two at a time; a lab that may time something has the machine to itself."""
-    log = tmp_path / "log"
+def noting_lab(course: Path, log: Path, seconds: float) -> None:
+    """The lab notes in `log` when a run of it begins and ends, so much later."""
     noted = f"""
     import time
     with open({str(log)!r}, "a") as file:
         file.write("(")
-    time.sleep(0.3)
+    time.sleep({seconds})
     with open({str(log)!r}, "a") as file:
         file.write(")")
 """
     edit(lab_file(course), "    hits = 0", noted + "    hits = 0")
     edit(lab_file(course), "SEEDS = 2", "SEEDS = 1")
-    run("verify", "--trust")
+
+
+def test_labs_run_side_by_side(run: Run, course: Path, tmp_path: Path) -> None:
+    """As many as are asked for; a lab that times something has the machine to itself."""
+    log = tmp_path / "log"
+    noting_lab(course, log, 0.5)
+    run("verify", "--trust", "--jobs", "2")
     assert log.read_text() == "(())"
     log.unlink()
-    edit(lab_file(course), "device, budget)", "device)")
-    edit(lab_file(course), "4000 * budget", "4000")
-    run("verify", "--trust")
+    run("verify", "--trust", "--jobs", "1")
     assert log.read_text() == "()()"
+    log.unlink()
+    edit(lab_file(course), "SEEDS = 1", "SEEDS = 1\nALONE = True")
+    run("verify", "--trust", "--jobs", "2")
+    assert log.read_text() == "()()"
+
+
+def test_a_verify_that_was_stopped_goes_on(
+    run: Run, course: Path, home: Path, tmp_path: Path
+) -> None:
+    """What it has run is not run again, unless that is wanted or the labs have changed."""
+    log, flag = tmp_path / "log", tmp_path / "flag"
+    noting_lab(course, log, 0)
+    wait = f"    import os\n    while sides == 6 and not os.path.exists({str(flag)!r}): pass\n"
+    edit(lab_file(course), "    hits = 0", wait + "    hits = 0")
+    asked = ["verify", "--trust", "--jobs=1"]
+    process = subprocess.Popen(
+        [*PROGRAM, "--course", str(course), *asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_for(lambda: log.exists() and log.read_text() == "()()")
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"stopped: 1 run of 2 kept, and the same command goes on" in err
+    assert b"Traceback" not in err
+
+    flag.touch()
+    outcome = run(*asked)
+    assert log.read_text() == "()()()"
+    assert "going on with what was stopped: 1 of 2 runs is there" in outcome.err
+    assert outcome.out.splitlines()[-1].startswith("2 runs in ")
+    assert [one["is_kept"] for one in run(*asked, "--json").document["runs"]] == [False, False]
+    assert log.read_text() == "()()()()()"
+    assert not [*(home / "unfinished").iterdir()]
+
+
+@pytest.mark.parametrize("what", ["nothing", "--afresh", "a helper", "the decks"])
+def test_it_goes_on_only_where_the_same_was_asked_of_the_same_labs(
+    what: str, run: Run, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_after_one(_: object, jobs: Any, __: str, take: Any, **___: int) -> None:
+        take(jobs[0], load_recorded(course, LAB)[-1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("studykit.commands.verify.run_crew", stop_after_one)
+        assert run("verify", "--trust").code == 130
+    if what == "a helper":
+        (course / "labs" / "dice" / "helper.py").write_text("N = 1\n")
+    if what == "the decks":
+        edit(course / "decks" / "1-dice.yaml", "knobs: {sides: 6}", "knobs: {fair: false}")
+    outcome = run("verify", "--trust", *([what] if what == "--afresh" else []))
+    assert ("going on" in outcome.err) == (what == "nothing")
+    assert outcome.out.splitlines()[-1].startswith("2 runs in ")
 
 
 def test_verify_says_which_verdict_differs(run: Run, course: Path) -> None:
@@ -70,7 +140,8 @@ def test_a_new_test_of_a_claim_judges_the_recorded_run_too(run: Run, course: Pat
     """Only what is measured may differ, not what was thought of it when it was recorded."""
     edit(lab_file(course), '"share < 0.1"', '"share < 0.001"')
     outcome = run("verify", "--trust")
-    assert "rare: refuted (recorded: refuted)" in outcome.out
+    rows = [line.split() for line in outcome.out.splitlines()]
+    assert ["dice/rolls", "rare", "✗", "refuted", "refuted", "agrees"] in rows
     assert "recorded as" not in outcome.out
 
 
