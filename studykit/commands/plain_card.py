@@ -36,7 +36,7 @@ def takes_words(shown: Shown) -> bool:
 
 def question_lines(shown: Shown) -> Iterator[str]:
     """The question and everything that can be chosen."""
-    yield from unmarked(shown.card.question.replace(HOLE, "(gap)")).split("\n")
+    yield from unmarked(shown.question.replace(HOLE, "(gap)")).split("\n")
     for letter, option in zip(LETTERS, shown.options, strict=False):
         yield f"{letter}: {unmarked(option.text)}"
     for letter, step in zip(LETTERS, shown.steps, strict=False):

@@ -117,7 +117,7 @@ class ReviewVoice(Voice):
         for miss in closing.misses:
             right = right_answer(miss.card, self._services.evidence(miss.card))
             say_wrapped(
-                f"Wrong: {flat(miss.card.question)}",
+                f"Wrong: {flat(miss.card.headline)}",
                 *([f"Right: {flat(right)}"] if right else []),
                 f"Its lab: studykit lab run {miss.card.lab}",
             )

@@ -8,12 +8,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from studykit.course.cards import (
+    GROUP_HOLE,
     HOLE,
     KINDS,
     Body,
     Card,
     Choice,
     Cloze,
+    Exercise,
+    Form,
     Kind,
     Knobs,
     Match,
@@ -53,6 +56,7 @@ _KIND_KEYS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "match": (("pairs", "claim"), ("spare",)),
     "numeric": (("answer", "unit", "tolerance", "claim"), ()),
     "predict": (("options",), ()),
+    "exercise": (("exercise", "claim"), ()),
 }
 """Kind -> the keys that it needs and those that it may have, beside the common ones."""
 _MEASURED_KEYS = (("measurement", "unit", "tolerance", "claim"), ())
@@ -207,6 +211,65 @@ def _measured(fields: Fields) -> Predict:
     )
 
 
+_FORM_KEYS: Mapping[Form, tuple[tuple[str, ...], tuple[str, ...], int, int]] = {
+    "rank": ((), ("apart",), 3, 8),
+    "pick": (("choose",), ("apart",), 3, 7),
+    "place": ((), (), 2, 8),
+    "signs": (("words",), ("apart",), 2, 8),
+}
+"""Form -> the keys that it needs and may have beside the common ones; fewest and most rows."""
+
+
+def _exercise(fields: Fields) -> Exercise:
+    node = fields["exercise"]
+    form = _parse_form(node)
+    own, may, least, most = _FORM_KEYS[form]
+    required = ("form", "table", "item", "value", "draw", *own)
+    keys = node.fields(required, ("group", "right_from", *may))
+    draw = keys["draw"].whole()
+    if not least <= draw <= most:
+        raise keys["draw"].fail(f"{form} cannot ask {draw} rows", f"{least} to {most}")
+    choose = keys["choose"].whole() if "choose" in keys else 0
+    if choose >= draw:
+        raise keys["choose"].fail(f"{choose} of {draw} leaves nothing to choose", "choose fewer")
+    apart = keys["apart"].number() if "apart" in keys else 0.0
+    if apart < 0:
+        raise keys["apart"].fail("is below 0", "a distance in the unit of the values")
+    right_from = keys["right_from"].number() if "right_from" in keys else 0.8
+    if not 0 < right_from <= 1:
+        raise keys["right_from"].fail("is out of range", "above 0, at most 1")
+    has_hole, has_group = GROUP_HOLE in fields["question"].prose(), "group" in keys
+    if has_hole != has_group:
+        what = f"has {'a' if has_hole else 'no'} {GROUP_HOLE} and the exercise"
+        what += f" {'a' if has_group else 'no'} group"
+        raise fields["question"].fail(what, "the learner must see which group is asked")
+    words = keys["words"].items(3, 3) if "words" in keys else []
+    return Exercise(
+        form=form,
+        table=keys["table"].prose(),
+        item=keys["item"].prose(),
+        value=keys["value"].prose(),
+        draw=draw,
+        group=keys["group"].prose() if has_group else "",
+        choose=choose,
+        apart=apart,
+        words=distinct(words, "a word", of_prose=True),
+        right_from=right_from,
+    )
+
+
+def _parse_form(node: Node) -> Form:
+    entries = node.entries()
+    known = ", ".join(_FORM_KEYS)
+    if "form" not in entries:
+        raise node.fail("has no form", f"add form: with one of {known}")
+    text = entries["form"].text()
+    for form in _FORM_KEYS:
+        if form == text:
+            return form
+    raise entries["form"].fail(f"no form is called {shown(text)}", f"one of {known}")
+
+
 def _parse_unit(node: Node) -> str:
     """A short text; ``""`` in quotes for a ratio or a count."""
     return "" if node.value == "" and not node.plain else node.text(longest=20)
@@ -236,4 +299,5 @@ _PARSERS: Mapping[Kind, Callable[[Fields], Body]] = {
     "match": _match,
     "numeric": _numeric,
     "predict": _predict,
+    "exercise": _exercise,
 }

@@ -22,8 +22,12 @@ from studykit.course.parts import (
 )
 from studykit.errors import Place
 
-Kind: TypeAlias = Literal["recall", "choice", "cloze", "order", "match", "numeric", "predict"]
-KINDS: tuple[Kind, ...] = ("recall", "choice", "cloze", "order", "match", "numeric", "predict")
+Kind: TypeAlias = Literal[
+    "recall", "choice", "cloze", "order", "match", "numeric", "predict", "exercise"
+]
+KINDS: tuple[Kind, ...] = (
+    *("recall", "choice", "cloze", "order", "match", "numeric", "predict", "exercise"),
+)
 
 KnobValue: TypeAlias = int | float | str | bool
 Knobs: TypeAlias = Mapping[str, KnobValue]
@@ -31,6 +35,10 @@ Knobs: TypeAlias = Mapping[str, KnobValue]
 
 HOLE = "___"
 """Marks the one hole of a cloze question."""
+GROUP_HOLE = "{group}"
+"""Stands in an exercise's question for the group that is drawn."""
+MOST_PLACES = 9
+"""Of an exercise: what an item can be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,41 @@ class Predict:
     """True: `tolerance` is a fraction of the measured value; False: absolute, in `unit`."""
 
 
-Body: TypeAlias = Recall | Choice | Cloze | Order | Match | Numeric | Predict
+Form: TypeAlias = Literal["rank", "pick", "place", "signs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """Predict a column of a table that the lab measured; which rows, is drawn for each asking.
+
+    ``rank``: the rows by their value, the largest first; ``pick``: those with the largest values;
+    ``place``: of each row the text of its value; ``signs``: of each whether its value is above,
+    about or below 0.
+    """
+
+    form: Form
+    table: str
+    """Title of the table."""
+    item: str
+    """The column that is shown."""
+    value: str
+    """The column that is asked for."""
+    draw: int
+    """Rows that are asked at a time."""
+    group: str = ""
+    """The column of which one value is drawn, where only rows with it are asked; or empty."""
+    choose: int = 0
+    """``pick``: how many."""
+    apart: float = 0.0
+    """``rank``, ``pick``: the least difference between two of the values asked; ``signs``: the
+    largest distance from 0 that is no difference."""
+    words: tuple[str, ...] = ()
+    """``signs``: what is said of a value above, about and below 0."""
+    right_from: float = 0.8
+    """The score from which an answer is right."""
+
+
+Body: TypeAlias = Recall | Choice | Cloze | Order | Match | Numeric | Predict | Exercise
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +182,13 @@ class Card:
     """Of everything the learner sees: tells only "edited since"."""
     is_only_related: bool = False
     """The claim does not measure the answer itself: it shows what the answer is about at work."""
+
+    @property
+    def headline(self) -> str:
+        """The question where nothing is drawn: of an exercise with what its groups are."""
+        if isinstance(self.body, Exercise):
+            return self.question.replace(GROUP_HOLE, self.body.group)
+        return self.question
 
     @property
     def claims(self) -> tuple[str, ...]:

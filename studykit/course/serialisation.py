@@ -13,6 +13,7 @@ from studykit.course.cards import (
     Cloze,
     Course,
     Deck,
+    Exercise,
     Kind,
     LabHeader,
     Match,
@@ -159,6 +160,9 @@ def _unpack_body(kind: Kind, data: Any) -> Body:
             return Numeric(first, *rest)
         case "recall":
             return Recall(first)
+        case "exercise":
+            *front, words, right_from = data
+            return Exercise(*front, words=tuple(words), right_from=right_from)
 
 
 def _options(data: Any) -> tuple[Option, ...]:

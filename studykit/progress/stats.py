@@ -250,7 +250,7 @@ def topic_progress(
 def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
     """The cards with most lapses, hardest first; at equal lapses the one with fewer reviews."""
     forgotten = [
-        HardCard(card.id, topic.number, card.question, memory.lapses, memory.reps, is_leech(memory))
+        HardCard(card.id, topic.number, card.headline, memory.lapses, memory.reps, is_leech(memory))
         for deck in course.decks
         for topic in deck.topics
         for card in topic.cards

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from studykit.clock import Clock, from_ms, offset_minutes, to_ms
-from studykit.course.cards import Card
+from studykit.course.cards import Card, Exercise
 from studykit.lab.results import RunResult
 from studykit.review.grading import (
     AnswerError,
@@ -34,6 +34,15 @@ class MarkJournal(Protocol):
     def unmark(self, card_id: str, mark: Mark) -> None: ...
 
 
+RunsOf: TypeAlias = Callable[[Card], Iterable[RunResult]]
+"""A card -> the runs that an exercise may be drawn from, the one to be preferred first."""
+
+
+def no_runs(card: Card) -> Iterable[RunResult]:
+    """Nothing is measured."""
+    return ()
+
+
 class Asking(ABC):
     """What a sitting and a practice have in common: one card of `cards`, and its answer."""
 
@@ -44,6 +53,7 @@ class Asking(ABC):
         journal: MarkJournal,
         study_day: Callable[[datetime], date],
         clock: Clock,
+        runs_of: RunsOf = no_runs,
     ) -> None:
         self.cards = cards
         self.marks = marks
@@ -55,6 +65,7 @@ class Asking(ABC):
         self._marks_journal = journal
         self._study_day = study_day
         self._clock = clock
+        self._runs_of = runs_of
         self._given: Given = None
         self._confidence: int | None = None
         self._shown_at = self._now()
@@ -141,10 +152,13 @@ class Asking(ABC):
         it is asked again.
         """
         before, was_revealed = self._asked(), self.revealed
-        self.shown, self.grade = present(card, draw), None
+        self.shown, self.grade = self._present(card, draw), None
         if was_revealed and _shape(self.shown) == _shape(before):
             with suppress(AnswerError):
                 self.grade = grade(self.shown, self._given, evidence)
+
+    def _present(self, card: Card, draw: int) -> Shown:
+        return present(card, draw, self._runs_of(card) if isinstance(card.body, Exercise) else ())
 
     def _now(self) -> datetime:
         """The time as the log keeps it, so that a memory is the same before and after storing."""
@@ -171,6 +185,7 @@ class Asking(ABC):
         self.shown = self.grade = None
 
 
-def _shape(shown: Shown) -> tuple[str, int, int, int]:
+def _shape(shown: Shown) -> tuple[Hashable, ...]:
     """What an answer's places refer to."""
-    return shown.card.kind, len(shown.options), len(shown.steps), len(shown.rights)
+    n_shown = len(shown.options), len(shown.steps), len(shown.rights)
+    return shown.card.kind, *n_shown, shown.task

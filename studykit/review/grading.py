@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
@@ -16,9 +16,11 @@ from statistics import median
 from typing import TypeAlias
 
 from studykit.course.cards import (
+    GROUP_HOLE,
     Card,
     Choice,
     Cloze,
+    Exercise,
     Match,
     Numeric,
     Option,
@@ -29,8 +31,9 @@ from studykit.course.cards import (
 from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
 from studykit.review.arithmetic import evaluate, first_other_digit, is_literal, spell_out
+from studykit.review.exercises import Task, draw_task, score
 from studykit.review.schedule import Rating
-from studykit.text import clean, format_value
+from studykit.text import clean, format_value, percent
 
 
 class Confidence(IntEnum):
@@ -50,7 +53,8 @@ def is_confident_error(correct: bool | None, percent: int | None) -> bool:
 Given: TypeAlias = int | str | tuple[int, ...] | None
 """An answer, in places of what is shown: the index of an option; text (cloze, numeric, predict
 with a measurement); the indices of the steps in the chosen order; the index of a right side for
-each left side; None: none was given (`recall`, or the learner gave up)."""
+each left side; the indices of the options that were picked (`exercise`); None: none was given
+(`recall`, or the learner gave up)."""
 
 
 class AnswerError(StudykitError):
@@ -63,12 +67,22 @@ class Shown:
 
     card: Card
     options: tuple[Option, ...] = ()
-    """`choice`, and `predict` with options."""
+    """`choice`, `predict` with options, and `exercise` where some are picked."""
     steps: tuple[str, ...] = ()
-    """`order`: never in the right order."""
+    """`order`, and `exercise` where rows are ranked: never in the right order."""
     lefts: tuple[str, ...] = ()
     rights: tuple[str, ...] = ()
-    """`match`: the left sides in the deck's order, the right sides with the spare ones among."""
+    """`match`: the left sides in the deck's order, the right sides with the spare ones among.
+    `exercise` where rows are placed: a right side may belong to several left sides, or to none."""
+    task: Task | None = None
+    """`exercise`: what was drawn; None if nothing is measured that could serve."""
+
+    @property
+    def question(self) -> str:
+        """The question, with the group that an exercise asks about."""
+        if self.task is None:
+            return self.card.headline
+        return self.card.question.replace(GROUP_HOLE, self.task.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +102,19 @@ class Grade:
     """`order`: which places are right; `match`: which left sides are."""
     tolerance: str = ""
     """How far from the right number an answer may be, ``± 0.1 nats``; empty if not at all."""
+    score: str = ""
+    """`exercise`: how good the answer was, ``rank correlation 0.9, right from 0.8``."""
 
 
-def present(card: Card, reps: int) -> Shown:
-    """The card as it is shown at its review number `reps`: shuffled anew for each."""
+def present(card: Card, reps: int, runs: Iterable[RunResult] = ()) -> Shown:
+    """The card as it is shown at its review number `reps`: shuffled anew for each.
+
+    An exercise is drawn from the first of `runs` that can serve it.
+    """
     random = Random(f"{card.id}:{reps}")
     match card.body:
+        case Exercise() as body:
+            return _present_task(card, draw_task(body, runs, f"{card.id}:{reps}"), body)
         case Choice(options=options) | Predict(options=options):
             return Shown(card, options=tuple(random.sample(options, len(options))))
         case Order(steps=steps):
@@ -107,12 +128,26 @@ def present(card: Card, reps: int) -> Shown:
             return Shown(card)
 
 
+def _present_task(card: Card, task: Task | None, body: Exercise) -> Shown:
+    if task is None:
+        return Shown(card)
+    match body.form:
+        case "rank":
+            return Shown(card, steps=task.items, task=task)
+        case "pick":
+            return Shown(card, options=tuple(map(Option, task.items)), task=task)
+        case _:
+            return Shown(card, lefts=task.items, rights=task.places, task=task)
+
+
 def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
     """How `given` fares; what a `predict` card's answer is, only `evidence` tells.
 
     Raises `AnswerError` if it cannot be read as an answer to this card.
     """
     card = shown.card
+    if isinstance(card.body, Exercise):
+        return _grade_task(card.body, shown.task, given)
     answer, tolerance = right_answer(card, evidence), _tolerance(card, evidence)
     if given is None:
         if isinstance(card.body, Recall):
@@ -159,9 +194,65 @@ def grade(shown: Shown, given: Given, evidence: RunResult | None) -> Grade:
     return Grade(correct, suggested, answer, clean(told), misconception, detail, allowance)
 
 
+def _grade_task(body: Exercise, task: Task | None, given: Given) -> Grade:
+    """By what was measured of the rows when they were drawn, whatever was run since."""
+    if task is None:
+        if given is not None:
+            raise AnswerError("the lab has not measured it yet", hint="run the lab")
+        return Grade(None, Rating.AGAIN, "")
+    answer = _told(body, task, task.right, with_values=True)
+    if given is None:
+        return Grade(False, Rating.AGAIN, answer)
+    n_shown = len(task.places if body.form in ("place", "signs") else task.items)
+    places = _places(given, len(task.right), n_shown)
+    if body.form in ("rank", "pick") and len(set(places)) < len(places):
+        raise AnswerError("one stands twice", hint="use each once")
+    reached = score(body, task, places)
+    correct = reached >= body.right_from - 1e-9
+    if not correct:
+        suggested = Rating.AGAIN
+    else:
+        suggested = Rating.GOOD if math.isclose(reached, 1) else Rating.HARD
+    told = _told(body, task, places)
+    return Grade(correct, suggested, answer, told, score=_scored(body, task, reached))
+
+
+def _told(body: Exercise, task: Task, places: Sequence[int], *, with_values: bool = False) -> str:
+    """An answer to an exercise in one line, with the group that it is about."""
+
+    def name(at: int) -> str:
+        value = task.values[at]
+        is_told = with_values and not isinstance(value, str)
+        return f"{task.items[at]} ({format_value(float(value))})" if is_told else task.items[at]
+
+    match body.form:
+        case "rank":
+            told = " → ".join(map(name, places))
+        case "pick":
+            told = ", ".join(map(name, places))
+        case _:
+            told = _join_pairs(map(name, range(len(places))), (task.places[at] for at in places))
+    return f"{task.group}: {told}" if task.group else told
+
+
+def _scored(body: Exercise, task: Task, reached: float) -> str:
+    if body.form == "rank":
+        told, least = f"rank correlation {reached:.2f}", f"{body.right_from:.2g}"
+    else:
+        n = len(task.right)
+        told, least = f"{round(reached * n)} of {n} right", percent(body.right_from)
+    return told if math.isclose(reached, 1) else f"{told}; enough from {least}"
+
+
 def right_answer(card: Card, evidence: RunResult | None) -> str:
-    """The right answer in one line; empty for a `predict` card that `evidence` does not answer."""
+    """The right answer in one line; empty for what `evidence` does not answer.
+
+    That is a `predict` card of which nothing was measured, and an exercise, whose answer is that
+    of the rows that were drawn.
+    """
     match card.body:
+        case Exercise():
+            return ""
         case Recall(answer=answer) | Cloze(answer=answer):
             return answer
         case Numeric(answer=number, unit=unit):

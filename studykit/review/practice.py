@@ -16,8 +16,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from studykit.clock import Clock
 from studykit.course.cards import Card, Kind
 from studykit.lab.results import RunResult
-from studykit.review.asking import Asking, MarkJournal
-from studykit.review.grading import present
+from studykit.review.asking import Asking, MarkJournal, RunsOf, no_runs
 from studykit.review.marks import Marks
 from studykit.review.schedule import NEW_MEMORY, Memory
 
@@ -76,8 +75,9 @@ class Practice(Asking):
         clock: Clock,
         seed: int,
         title: str = "",
+        runs_of: RunsOf = no_runs,
     ) -> None:
-        super().__init__(cards, marks, journal, study_day, clock)
+        super().__init__(cards, marks, journal, study_day, clock, runs_of)
         self.mode = mode
         self.title = title
         """What was chosen to practise."""
@@ -184,7 +184,7 @@ class Practice(Asking):
         self._leave()
         if self._queue:
             card = self.cards[self._queue[0]]
-            self.shown = present(card, self._draw(card.id))
+            self.shown = self._present(card, self._draw(card.id))
             self._shown_at = self._now()
 
     def _draw(self, card_id: str) -> int:

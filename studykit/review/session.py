@@ -15,8 +15,8 @@ from studykit.clock import Clock
 from studykit.course.cards import Card, Kind
 from studykit.errors import StudykitError
 from studykit.lab.results import RunResult
-from studykit.review.asking import Asking, MarkJournal
-from studykit.review.grading import is_confident_error, present
+from studykit.review.asking import Asking, MarkJournal, RunsOf, no_runs
+from studykit.review.grading import is_confident_error
 from studykit.review.marks import Marking, Marks
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_due
 from studykit.review.study_queue import (
@@ -150,8 +150,9 @@ class Session(Asking):
         clock: Clock,
         n_more_new: int = 0,
         part: Part | None = None,
+        runs_of: RunsOf = no_runs,
     ) -> None:
-        super().__init__(cards, Marks(), journal, scheduler.study_day, clock)
+        super().__init__(cards, Marks(), journal, scheduler.study_day, clock, runs_of)
         self.memories: dict[str, Memory] = {}
         """Card id -> memory, of the cards that were reviewed at least once."""
         self.done = Done()
@@ -533,7 +534,7 @@ class Session(Asking):
         for group in (self._rest, self._learning):
             if card.id in group:
                 group.remove(card.id)
-        self.shown = present(card, self._memory(card.id).reps)
+        self.shown = self._present(card, self._memory(card.id).reps)
         self._shown_at = at
 
     def _put_back(self) -> None:

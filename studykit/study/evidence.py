@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
-from studykit.course.cards import Card, Course, Knobs, LabHeader, Predict
+from studykit.course.cards import Card, Course, Exercise, Knobs, LabHeader, Predict
 from studykit.course.holds import parse_test
 from studykit.course.lab_file import LabFile
 from studykit.course.source import card_error
@@ -20,10 +20,12 @@ from studykit.lab.stability import (
     stability_path,
 )
 from studykit.lab.verdicts import judge_again
+from studykit.review.exercises import trouble_with
 
 
 def evidence_errors(course: Course) -> Iterator[CourseError]:
-    """Labs without a recorded default run, tests that none can judge, predictions not settled."""
+    """Labs without a recorded default run, tests that none can judge, predictions not settled,
+    exercises that it cannot serve."""
     for lab in course.labs.values():
         try:
             recorded = load_recorded(course.root, lab.id)
@@ -41,9 +43,19 @@ def evidence_errors(course: Course) -> Iterator[CourseError]:
             yield CourseError(what, place=place, hint=f"studykit lab run {lab.id} --record")
         yield from _unmeasured_names(lab, runs)
         for card in course.cards.values():
-            if card.lab == lab.id and isinstance(card.body, Predict):
+            if card.lab == lab.id and isinstance(card.body, Predict | Exercise):
                 knobs = lab.defaults | dict(card.knobs)
-                yield from _prediction_errors(card, card.body, _with_knobs(runs, knobs), knobs)
+                there = _with_knobs(runs, knobs)
+                if not there:
+                    settings = ", ".join(f"{name}={value}" for name, value in knobs.items())
+                    yield card_error(card, f"no recorded run with {settings}", "record one")
+                elif isinstance(card.body, Predict):
+                    yield from _prediction_errors(card, card.body, there)
+                else:
+                    troubles = (trouble_with(card.body, run) for run in there)
+                    for what, hint in filter(None, troubles):
+                        yield card_error(card, what, hint)
+                        break
 
 
 def evidence_notes(course: Course) -> Iterator[CourseError]:
@@ -84,12 +96,8 @@ def _unmeasured_names(lab: LabHeader, runs: Sequence[RunResult]) -> Iterator[Cou
 
 
 def _prediction_errors(
-    card: Card, body: Predict, runs: Sequence[RunResult], knobs: Knobs
+    card: Card, body: Predict, runs: Sequence[RunResult]
 ) -> Iterator[CourseError]:
-    if not runs:
-        settings = ", ".join(f"{name}={value}" for name, value in knobs.items())
-        yield card_error(card, f"no recorded run with {settings}", "record one")
-        return
     if body.measurement:
         names = [seed.measurements.keys() for run in runs for seed in run.seeds]
         if any(body.measurement not in measured for measured in names):

@@ -45,7 +45,7 @@ def build_entries(
             deck,
             topic,
             memories.get(card.id, NEW_MEMORY),
-            f"{card.id}\n{card.question}\n{topic.number} {topic.title}".casefold(),
+            f"{card.id}\n{card.headline}\n{topic.number} {topic.title}".casefold(),
             card.id in held,
         )
         for deck in course.decks

@@ -44,7 +44,7 @@ def build_bets(
 def build_question(header: LabHeader, card: Card | None, *, is_answered: bool = True) -> str:
     """What the bets answer; without bets, what the run will answer."""
     if card is not None and (present(card, 0).options or not is_answered):
-        return card.question
+        return card.headline
     return header.claims.get(main_claim(header, card), "")
 
 

@@ -5,7 +5,7 @@ Built before the first paint, so SQLModel, FSRS and YAML are imported where they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -203,7 +203,14 @@ class Services:
         from studykit.review.session import Session
 
         return Session(
-            self.cards, self.progress, self.scheduler, self.limits, self.clock, n_more_new, part
+            self.cards,
+            self.progress,
+            self.scheduler,
+            self.limits,
+            self.clock,
+            n_more_new,
+            part,
+            self.runs_of,
         )
 
     def open_practice(self, mode: Mode, ids: Sequence[str], title: str) -> Practice:
@@ -222,6 +229,7 @@ class Services:
             self.clock,
             to_ms(self.clock.now()),
             title,
+            self.runs_of,
         )
 
     @cached_property
@@ -264,6 +272,20 @@ class Services:
         if header.id not in self._samples:
             self._samples[header.id] = samples_or_none(self.course.root, header.id)
         return with_patience(found, header, self._samples[header.id])
+
+    def runs_of(self, card: Card) -> Iterator[RunResult]:
+        """What an exercise is drawn from: the card's evidence, then the recorded run."""
+        from studykit.lab.recorded import find_evidence
+
+        if (header := self.lab_of(card)) is None:
+            return
+        found = self.evidence(card)
+        if found is not None:
+            yield found
+        if found is None or not found.recorded:
+            shipped = find_evidence(header, card.knobs, None, self.recorded(header.id))
+            if shipped is not None:
+                yield shipped
 
     def recorded(self, lab_id: str) -> tuple[RunResult, ...]:
         """The runs that ship with the course, read once."""

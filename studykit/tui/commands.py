@@ -153,7 +153,7 @@ class CourseCommands(Provider):
         for card in self._services.cards.values():
             yield Command(
                 f"card {clean(card.id)}",
-                clean(" ".join(card.question.split())),
+                clean(" ".join(card.headline.split())),
                 partial(self._read, card),
             )
 

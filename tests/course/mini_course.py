@@ -94,6 +94,21 @@ topics:
         explain: One for each branch.
         lab: core/depth
         claim: scales
+      - id: weigh
+        kind: exercise
+        points: [1.1.2]
+        question: "{group}: which parts cost most when they are taken out?"
+        exercise:
+          form: rank
+          table: Cost of each part
+          group: model
+          item: part
+          value: cost
+          draw: 3
+          apart: 0.2
+        explain: The later parts lean on them.
+        lab: core/depth
+        claim: slower
       - id: bet
         kind: predict
         points: [1.1.1]
@@ -152,6 +167,18 @@ def run(*, n_layers, norm, rate, tied, seed, device):
 '''
 
 
+COSTS: dict[str, Any] = {
+    "title": "Cost of each part",
+    "columns": ["model", "part", "kind", "cost"],
+    "rows": [
+        [model, f"part {n}", ("sum", "product")[n % 2], (n - 2) * 0.25]
+        for model in ("small", "large")
+        for n in range(5)
+    ],
+}
+"""A table to draw exercises from."""
+
+
 def recorded_run(*, loss_without: float = 2.5, **changes: Any) -> dict[str, Any]:
     """A recorded run of the mini lab with default knobs, as JSON."""
     losses = {"loss_without": loss_without, "loss_with": 1.5}
@@ -178,7 +205,7 @@ def recorded_run(*, loss_without: float = 2.5, **changes: Any) -> dict[str, Any]
                 },
                 "curves": [],
                 "heat_maps": [],
-                "tables": [],
+                "tables": [COSTS],
             }
             for seed in (0, 1)
         ],

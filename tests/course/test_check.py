@@ -27,7 +27,7 @@ def test_a_whole_course_has_no_problems(mini: MiniCourse) -> None:
     report = check_course(mini.root)
 
     assert report.problems == ()
-    assert (report.n_decks, report.n_cards, report.n_labs, report.n_claims) == (1, 8, 1, 3)
+    assert (report.n_decks, report.n_cards, report.n_labs, report.n_claims) == (1, 9, 1, 3)
 
 
 def test_an_unusable_manifest_is_the_only_problem(mini: MiniCourse) -> None:
@@ -77,7 +77,7 @@ def test_a_card_s_lab_must_measure_one_of_its_points(mini: MiniCourse) -> None:
 
     problems = problems_of(mini)
 
-    assert len(problems) == 3
+    assert len(problems) == 4
     assert all("measures none of its points (it measures 1.1.1)" in line for line in problems)
 
 
@@ -367,6 +367,28 @@ def test_a_measurement_must_have_been_measured(mini: MiniCourse) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "gist"),
+    [
+        (
+            "table: Cost of",
+            "table: Gain of",
+            "no table is called Gain of each part (there are Cost",
+        ),
+        ("item: part", "item: name", "table Cost of each part has no column name (it has model, "),
+        ("value: cost", "value: kind", "column kind holds no numbers"),
+        ("apart: 0.2", "apart: 0.6", "no seed has 3 rows of model small that are 0.6 apart"),
+        ("apart: 0.2", "apart: 0.5", "of 20 draws only 2 differ, so it can be learned by heart"),
+    ],
+)
+def test_an_exercise_needs_a_recorded_table_that_can_serve_it(
+    mini: MiniCourse, old: str, new: str, gist: str
+) -> None:
+    mini.change(mini.deck, old, new)
+
+    assert f"card weigh: {gist}" in the_problem_of(mini)
+
+
 HALF_READ = {"format": 1, "lab": "core/depth", "runs": [recorded_run()]}
 """A run that a laxer reader would take."""
 HALF_READ["runs"][0]["seeds"][1]["measurements"]["loss_with"]["value"] = "1.5"  # type: ignore[index]
@@ -407,7 +429,7 @@ def test_coverage_counts_the_cards_of_each_point(mini: MiniCourse) -> None:
     depth, width = coverage(load_course(mini.root))
 
     assert (depth.number, depth.title, depth.n_points) == ("1.1", "Depth", 2)
-    assert depth.points == {"1.1.1": 5, "1.1.2": 4}
+    assert depth.points == {"1.1.1": 5, "1.1.2": 5}
     assert (width.number, width.n_points) == ("1.2", 3)
     assert width.points == {"1.2.1": 0, "1.2.2": 0, "1.2.3": 0}
 

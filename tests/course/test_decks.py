@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from studykit.course import yaml_reader
-from studykit.course.cards import KINDS, Cloze, Match, Numeric, Order, Predict, Recall
+from studykit.course.cards import KINDS, Cloze, Exercise, Match, Numeric, Order, Predict, Recall
 from studykit.course.decks import load_course, load_deck
 from studykit.course.nodes import meaning_to_yaml
 from studykit.course.source import LARGEST_FILE_BYTES, stamp_decks
@@ -46,6 +46,9 @@ def test_every_kind_of_card_is_read(mini: MiniCourse) -> None:
         (("Residual", "A sum"), ("Norm", "A quotient")), ("A product",)
     )
     assert cards["count"].body == Numeric(2.0, "norms", 0.2)
+    assert cards["weigh"].body == Exercise(
+        "rank", "Cost of each part", "part", "cost", 3, group="model", apart=0.2
+    )
     assert cards["bet"].knobs == {"n_layers": 8, "norm": "pre"}
     assert cards["bet"].claims == ("stuck", "slower")
     assert cards["guess"].body == Predict(measurement="loss_without", unit="nats", tolerance=0.1)
@@ -80,7 +83,7 @@ def test_a_number_may_have_an_exponent(mini: MiniCourse) -> None:
 def test_a_knob_keeps_the_type_that_it_plainly_has(mini: MiniCourse) -> None:
     mini.change(mini.deck, "{n_layers: 8,", "{n_layers: 8, rate: 1e-3, tied: true, text: '8',")
 
-    knobs = load_deck(mini.deck).cards[6].knobs
+    knobs = load_deck(mini.deck).cards[7].knobs
 
     expected = {"n_layers": 8, "rate": 0.001, "tied": True, "text": "8", "norm": "pre"}
     assert knobs == expected
@@ -403,6 +406,19 @@ BROKEN = [
     (BET, "misconception: x}", "has no claim"),
     ("        knobs: {n_layers", "        @@claim: stuck\n        knobs: {n_layers", "unknown key"),
     ("measurement: loss_without", "measurement: @@Loss", "`Loss` is not of the right form"),
+    # exercise
+    ("form: rank", "form: @@sort", "`form`: no form is called `sort`"),
+    ("          form: rank\n", "", "`exercise`: has no form (add form: with one of rank, pick"),
+    ("form: rank", "form: pick", "`exercise`: has no choose"),
+    ("form: rank", "form: pick\n          choose: @@3", "`choose`: 3 of 3 leaves nothing"),
+    ("form: rank", "form: signs\n          words: @@[up, down]", "is 2 (it takes 3 to 3)"),
+    ("form: rank", "form: rank\n          @@choose: 2", "unknown key `choose`"),
+    ("draw: 3", "draw: @@2", "`draw`: rank cannot ask 2 rows (3 to 8)"),
+    ("apart: 0.2", "apart: @@-0.2", "`apart`: is below 0"),
+    ("apart: 0.2", "right_from: @@0", "`right_from`: is out of range"),
+    ("apart: 0.2", "right_from: @@1.5", "`right_from`: is out of range"),
+    ("          group: model\n", "", "`question`: has a {group} and the exercise no group"),
+    ('"{group}: which', '@@"Which', "`question`: has no {group} and the exercise a group"),
     # the deck around the cards
     ("format: 1", "format: @@2", "format 2 is not known"),
     ("format: 1", "format: @@one", "`one` is not a number"),
@@ -470,7 +486,7 @@ def test_a_course_is_loaded_whole(mini: MiniCourse) -> None:
     assert [deck.id for deck in course.decks] == ["core"]
     assert list(course.labs) == ["core/depth"]
     assert [(topic.number, topic.n_points) for topic in course.outline] == [("1.1", 2), ("1.2", 3)]
-    assert len(course.cards) == 8
+    assert len(course.cards) == 9
     assert course.problems == ()
 
 
@@ -479,7 +495,7 @@ def add_second_deck(mini: MiniCourse, **changes: str) -> Path:
     text = DECK
     for old, new in ({"deck: core": "deck: more", "id: depth": "id: width", "1.1": "1.2"}).items():
         text = text.replace(old, new)
-    for word in ("say", "pick", "fill", "sort", "pair", "count", "bet", "guess"):
+    for word in ("say", "pick", "fill", "sort", "pair", "count", "weigh", "bet", "guess"):
         text = text.replace(f"- id: {word}\n", f"- id: {word}-2\n")
     for old, new in changes.items():
         text = text.replace(old, new)
@@ -532,7 +548,7 @@ def test_a_listed_deck_that_is_missing_is_a_problem(mini: MiniCourse) -> None:
 
     course = load_course(mini.root)
 
-    assert len(course.cards) == 8
+    assert len(course.cards) == 9
     assert course.problems == (
         f"{place}: 2-more.yaml does not exist (add the file or take it from the list)",
     )
@@ -544,7 +560,7 @@ def test_cards_of_a_broken_lab_stay_out(mini: MiniCourse) -> None:
     course = load_course(mini.root)
 
     assert (dict(course.labs), course.cards) == ({}, {})
-    assert len(course.problems) == 1 + 8
+    assert len(course.problems) == 1 + 9
     assert any(line.startswith(f"{place}: SEEDS") for line in course.problems)
     assert "card say: there is no usable lab core/depth" in course.problems[0]
 
@@ -569,7 +585,7 @@ def test_a_card_that_does_not_fit_its_lab_stays_out(
 
     course = load_course(mini.root)
 
-    assert len(course.cards) == 7
+    assert len(course.cards) == 8
     assert len(course.problems) == 1
     assert course.problems[0].startswith(f"{mini.deck}:")
     assert gist in course.problems[0]

@@ -12,6 +12,7 @@ from studykit.course.cards import (
     Card,
     Choice,
     Cloze,
+    Exercise,
     Kind,
     Match,
     Numeric,
@@ -39,6 +40,7 @@ _KINDS: dict[type, Kind] = {
     Match: "match",
     Numeric: "numeric",
     Predict: "predict",
+    Exercise: "exercise",
 }
 
 

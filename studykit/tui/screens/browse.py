@@ -168,7 +168,7 @@ class BrowseScreen(StudyScreen):
         head = Content.styled(clean(card.id), "bold $text-accent")
         parts = [head, Content.styled(place, "$text-muted"), known, Content("")]
         rows = [row for part in parts for row in part.wrap(width) or [part]]
-        rows.append(fit_text(card.question)(width))
+        rows.append(fit_text(card.headline)(width))
         if self._shows_answer:
             answer = answer_text(card, self.services.evidence(card))
             for text in (answer, card.explain):

@@ -122,7 +122,7 @@ class CardList(Widget, can_focus=True):
             "▸" if place == self.cursor else " ",
             ("*", "bold $text-accent") if id_ in self.marks.flagged else " ",
             *((_fit(id_, _ID), " " * _GAP) if width >= WITH_ID else ()),
-            _fit(" ".join(entry.card.question.split()), question),
+            _fit(" ".join(entry.card.headline.split()), question),
             *(f"{'':{_GAP}}{cell:<{size}}" for cell, (_, size) in zip(cells, COLUMNS, strict=True)),
         )
         if id_ in self.marks.hidden:

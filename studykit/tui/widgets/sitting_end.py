@@ -136,7 +136,7 @@ class SittingEnd(Static):
             Content.assemble(
                 ("✗ ", "bold $text-error"),
                 (f"{sure}: " if sure else "", "$text-error"),
-                flat(card.question),
+                flat(card.headline),
             ),
             Content.assemble(
                 f"  right: {flat(right)}   " if right else "  ",
