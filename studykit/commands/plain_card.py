@@ -7,11 +7,12 @@ from datetime import datetime
 from string import ascii_lowercase as LETTERS
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import HOLE, Cloze, Numeric, Predict, Recall
+from studykit.course.cards import HOLE, Cloze, Exercise, Numeric, Predict, Recall
 from studykit.review.grading import AnswerError
 from studykit.study.evidence_words import (
     ONLY_RELATED,
     claims_of,
+    origin_of_task,
     render_origin,
     render_seconds,
     telling_numbers,
@@ -52,6 +53,8 @@ def prompt(shown: Shown) -> str:
     match shown.card.body:
         case Recall():
             return "Say it to yourself, then press Enter for the answer: "
+        case Exercise() if shown.task is None:
+            return "Nothing is measured yet that it could be drawn from; x runs the lab: "
         case Cloze():
             return "The missing words, or Enter if you don't know: "
         case Numeric(unit=unit):
@@ -64,11 +67,17 @@ def prompt(shown: Shown) -> str:
 
 
 def _form(shown: Shown) -> str:
+    body = shown.card.body
     letters = f"a to {LETTERS[max(0, len(shown.options or shown.steps or shown.rights) - 1)]}"
+    if isinstance(body, Exercise) and body.form == "rank":
+        return f"all letters {letters}, the one with the largest value first"
+    if isinstance(body, Exercise) and body.form == "pick":
+        return f"{body.choose} letters {letters}, those with the largest values"
     if shown.steps:
         return f"all letters {letters} in the right order"
     if shown.lefts:
-        return f"one letter {letters} for each number from 1 to {len(shown.lefts)}"
+        several = ", several may have the same" if isinstance(body, Exercise) else ""
+        return f"one letter {letters} for each number from 1 to {len(shown.lefts)}{several}"
     return f"one letter {letters}"
 
 
@@ -85,13 +94,17 @@ def read_answer(shown: Shown, line: str) -> Given:
         return None
     if takes_words(shown):
         return line or None
+    is_exercise = isinstance(shown.card.body, Exercise)
+    if is_exercise and shown.task is None:
+        return None
+    is_one = bool(shown.options) and not is_exercise
     n_shown = len(shown.options or shown.steps or shown.rights)
     places = [LETTERS.find(letter) for letter in line.casefold() if letter not in " ,;.-"]
     is_known = all(0 <= place < n_shown for place in places)
-    if not is_known or not places or (shown.options and len(places) > 1):
+    if not is_known or not places or (is_one and len(places) > 1):
         what = f"{line[:40]!r} is no answer" if line else "nothing was typed"
         raise AnswerError(what, hint=f"{_form(shown)}, or n if you don't know")
-    return places[0] if shown.options else tuple(places)
+    return places[0] if is_one else tuple(places)
 
 
 def answer_lines(shown: Shown, given: Given, grade: Grade) -> Iterator[str]:
@@ -104,6 +117,8 @@ def answer_lines(shown: Shown, given: Given, grade: Grade) -> Iterator[str]:
     if grade.answer:
         allowed = f", {grade.tolerance} is right" if grade.tolerance else ""
         yield f"Answer: {unmarked(grade.answer)}{allowed}"
+    if told := origin_of_task(shown):
+        yield f"That is {told}."
     if grade.misconception:
         yield from unmarked(grade.misconception).split("\n")
     yield from unmarked(card.explain).split("\n")
@@ -113,9 +128,11 @@ def _outcome(given: Given, grade: Grade) -> str:
     if grade.correct is None:
         return "Not judged: the lab has not measured it yet."
     if grade.correct:
-        return "Right."
+        return f"Right: {grade.score}." if grade.score else "Right."
     if given is None:
         return "Not answered."
+    if grade.score:
+        return f"Wrong: {grade.score}."
     if grade.detail:
         return f"Wrong: {sum(grade.detail)} of {len(grade.detail)} right."
     return "Wrong."

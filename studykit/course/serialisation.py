@@ -162,7 +162,7 @@ def _unpack_body(kind: Kind, data: Any) -> Body:
             return Recall(first)
         case "exercise":
             *front, words, right_from = data
-            return Exercise(*front, words=tuple(words), right_from=right_from)
+            return Exercise(*[*front, tuple(words), right_from])
 
 
 def _options(data: Any) -> tuple[Option, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from studykit.course.cards import Card, KnobValue, LabHeader, Predict
+from studykit.course.cards import Card, Exercise, KnobValue, LabHeader, Predict
 from studykit.course.holds import parse_test, render_test
 from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
+from studykit.review.grading import Shown
 from studykit.study.numbers import Summary, ladder, summarise
 from studykit.text import clean, plural
 
@@ -111,6 +112,15 @@ def telling_numbers(header: LabHeader, card: Card | None, result: RunResult) -> 
     if card is not None and isinstance(card.body, Predict):
         names.add(card.body.measurement)
     return ladder([row for row in summarise(result.seeds) if row.name in names])
+
+
+def origin_of_task(shown: Shown) -> str:
+    """``cost, measured with seed 3 of the recorded run``; empty for what is no drawn exercise."""
+    task, body = shown.task, shown.card.body
+    if task is None or not isinstance(body, Exercise):
+        return ""
+    whose = "the recorded run" if task.is_recorded else "your last run"
+    return f"{body.value}, measured with seed {task.seed} of {whose}"
 
 
 def render_claim_test(header: LabHeader, claim: str) -> str:

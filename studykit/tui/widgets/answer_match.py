@@ -1,27 +1,28 @@
-"""Answering a `match` card: a right side for each left side."""
+"""Answering a `match` card, or placing rows: a right side for each left side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from studykit.course.cards import Match
 from studykit.review.grading import Given, Grade, Shown
 from studykit.tui.messages import Answered, AnswerUnclear
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.rows import WIDEST_FIRST, Row, Rows, in_columns
 
 LETTERS = "abcdefgim"
 """Neither keys that move (h j k l) nor keys of the screen (n, x, …)."""
-WIDEST_LEFT = 40
-"""Columns of a left side up to which the arrows are aligned."""
 
 
 class MatchAnswer(Rows):
-    """The left sides with what they were given, and below them the right sides to choose from."""
+    """The left sides with what they were given, and below them the right sides to choose from.
+
+    A right side `is_shared` if it may be given to several left sides.
+    """
 
     BINDING_GROUP_TITLE = "Pairs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,10 +50,20 @@ class MatchAnswer(Rows):
         ),
     ]
 
-    def __init__(self, shown: Shown, body: Match) -> None:
+    def __init__(
+        self,
+        shown: Shown,
+        answers: Sequence[str],
+        values: Sequence[str] = (),
+        *,
+        is_shared: bool = False,
+    ) -> None:
+        """`answers`: the right side of each left side; `values`: what was measured of each."""
         super().__init__()
         self._shown = shown
-        self._pairs = body.pairs
+        self._answers = answers
+        self._values = values
+        self._is_shared = is_shared
         self._given: list[int | None] = [None] * len(shown.lefts)
         self.set_reactive(Rows.rows, self._live_rows())
 
@@ -67,12 +78,15 @@ class MatchAnswer(Rows):
             ),
             Row(" ", Content("")),
             *(
-                Row(letter, parse_inline(right), "$text-muted" if place in self._given else "")
+                Row(letter, parse_inline(right), "" if self._is_free(place) else "$text-muted")
                 for place, (letter, right) in enumerate(
                     zip(LETTERS, self._shown.rights, strict=False)
                 )
             ),
         )
+
+    def _is_free(self, right: int) -> bool:
+        return self._is_shared or right not in self._given
 
     def _chosen(self, place: int) -> Content:
         right = self._given[place]
@@ -83,7 +97,7 @@ class MatchAnswer(Rows):
     def _before(self, place: int) -> Content:
         """A left side and its arrow; all arrows stand in one column, if no left side is long."""
         lefts = [parse_inline(left) for left in self._shown.lefts]
-        width = min(WIDEST_LEFT, max(left.cell_length for left in lefts))
+        width = min(WIDEST_FIRST, max(left.cell_length for left in lefts))
         return lefts[place].pad_right(max(0, width - lefts[place].cell_length)) + Content("  →  ")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -96,7 +110,7 @@ class MatchAnswer(Rows):
         """Give the right side to the left side at the cursor, and go on to the next open one."""
         if right >= len(self._shown.rights):
             return
-        if right in self._given:
+        if not self._is_free(right):
             self._given[self._given.index(right)] = None
         self._given[self.cursor] = right
         n = len(self._given)
@@ -112,7 +126,7 @@ class MatchAnswer(Rows):
         free = [
             place
             for place in range(len(self._shown.rights))
-            if place == own or place not in self._given
+            if place == own or self._is_free(place)
         ]
         if free:
             start = free.index(own) if own is not None else (-1 if step > 0 else 0)
@@ -148,11 +162,13 @@ class MatchAnswer(Rows):
         told = [rights[place] for place in given] if isinstance(given, tuple) else []
         self.rows = tuple(
             self._judged_row(place, right, told[place] if told else "")
-            for place, (_, right) in enumerate(self._pairs)
+            for place, right in enumerate(self._answers)
         )
 
     def _judged_row(self, place: int, right: str, told: str) -> Row:
         text, before = parse_inline(right), self._before(place)
+        if self._values:
+            text = in_columns(self._answers, self._values)[place]
         if not told:
             return Row(" ", text, before=before)
         if told == right:

@@ -13,7 +13,7 @@ from studykit.course.cards import Option
 from studykit.review.grading import Given, Grade
 from studykit.tui.messages import Answered
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.rows import Row, Rows, in_columns
 
 _Judge: TypeAlias = Callable[[int, Option], tuple[str, str, str] | None]
 """Place and option -> mark, style and word, or None where there is nothing to say."""
@@ -22,8 +22,40 @@ LETTERS = "abcdefg"
 """Not h: with j, k and l it moves, everywhere."""
 
 
-class OptionsAnswer(Rows):
-    """The options in shown order, a letter before each."""
+class OptionRows(Rows):
+    """The options in shown order, a letter before each; `values`: what was measured of each."""
+
+    def __init__(self, options: Sequence[Option], values: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._options = options
+        self._values = values
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A letter without an option is left to the screen."""
+        has_option = not any(isinstance(p, int) and p >= len(self.rows) for p in parameters)
+        return self.is_live and (action not in ("choose", "pick") or has_option)
+
+    def _show(self, judge: _Judge) -> None:
+        self.is_live = False
+        self.rows = tuple(
+            self._judged_row(letter, self._told(place), judge(place, option))
+            for place, (letter, option) in enumerate(zip(LETTERS, self._options, strict=False))
+        )
+
+    def _told(self, place: int) -> Content:
+        if not self._values:
+            return parse_inline(self._options[place].text)
+        return in_columns([option.text for option in self._options], self._values)[place]
+
+    def _judged_row(self, letter: str, told: Content, verdict: tuple[str, str, str] | None) -> Row:
+        if verdict is None:
+            return Row(f"  {letter}", told, "$text-muted")
+        mark, style, word = verdict
+        return Row(f"{mark} {letter}", told + Content.styled(f"  ← {word}", "italic"), style)
+
+
+class OptionsAnswer(OptionRows):
+    """One of the options is chosen."""
 
     BINDING_GROUP_TITLE = "Options"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,8 +75,7 @@ class OptionsAnswer(Rows):
     ]
 
     def __init__(self, options: Sequence[Option]) -> None:
-        super().__init__()
-        self._options = options
+        super().__init__(options)
         self.set_reactive(Rows.rows, self._live_rows())
 
     def _live_rows(self) -> tuple[Row, ...]:
@@ -52,11 +83,6 @@ class OptionsAnswer(Rows):
             Row(letter, parse_inline(option.text))
             for letter, option in zip(LETTERS, self._options, strict=False)
         )
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A letter without an option is left to the screen."""
-        has_option = not any(isinstance(p, int) and p >= len(self.rows) for p in parameters)
-        return self.is_live and (action != "choose" or has_option)
 
     def action_choose(self, place: int | None = None) -> None:
         chosen = self.cursor if place is None else place
@@ -90,17 +116,3 @@ class OptionsAnswer(Rows):
             return ("●", "bold", "yours") if is_given else None
 
         self._show(judge)
-
-    def _show(self, judge: _Judge) -> None:
-        self.is_live = False
-        self.rows = tuple(
-            self._judged_row(letter, option, judge(place, option))
-            for place, (letter, option) in enumerate(zip(LETTERS, self._options, strict=False))
-        )
-
-    def _judged_row(self, letter: str, option: Option, verdict: tuple[str, str, str] | None) -> Row:
-        if verdict is None:
-            return Row(f"  {letter}", parse_inline(option.text), "$text-muted")
-        mark, style, word = verdict
-        text = parse_inline(option.text) + Content.styled(f"  ← {word}", "italic")
-        return Row(f"{mark} {letter}", text, style)

@@ -1,4 +1,4 @@
-"""Answering an `order` card: steps that can be moved up and down."""
+"""Answering an `order` card, or ranking rows: steps that can be moved up and down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.content import Content
 from studykit.review.grading import Given, Grade
 from studykit.tui.messages import Answered
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.rows import Row, Rows
+from studykit.tui.widgets.rows import Row, Rows, in_columns
 
 
 class OrderAnswer(Rows):
@@ -31,10 +31,14 @@ class OrderAnswer(Rows):
         Binding("K,shift+up", "shift(-1)", "move step up", show=False, id="step-up"),
     ]
 
-    def __init__(self, shown: Sequence[str], right: Sequence[str]) -> None:
+    def __init__(
+        self, shown: Sequence[str], right: Sequence[str], values: Sequence[str] = ()
+    ) -> None:
+        """`values`: what was measured of each step of `right`, told with it."""
         super().__init__()
         self._shown = shown
         self._right = right
+        self._values = values
         self._order = list(range(len(shown)))
         self.set_reactive(Rows.rows, self._live_rows())
 
@@ -74,6 +78,8 @@ class OrderAnswer(Rows):
 
     def _judged_row(self, place: int, step: str, told: list[str]) -> Row:
         text = parse_inline(step)
+        if self._values:
+            text = in_columns(self._right, self._values)[place]
         if not told:
             return Row(f"  {place + 1}", text)
         if told[place] == step:

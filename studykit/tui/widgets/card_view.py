@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import TypeAlias
@@ -15,6 +15,8 @@ from studykit.course.cards import (
     HOLE,
     Card,
     Cloze,
+    Exercise,
+    Form,
     LabHeader,
     Match,
     Numeric,
@@ -25,9 +27,12 @@ from studykit.course.cards import (
 from studykit.lab.results import RunResult
 from studykit.review.grading import Confidence, Given, Grade, Shown
 from studykit.review.schedule import Memory, is_leech
+from studykit.study.evidence_words import origin_of_task
+from studykit.text import format_value
 from studykit.tui.widgets.answer_match import MatchAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer
+from studykit.tui.widgets.answer_pick import PickAnswer
 from studykit.tui.widgets.answer_text import AnswerInput, TextAnswer
 from studykit.tui.widgets.card_text import Fitted, fit_text, wrap
 from studykit.tui.widgets.confidence_bar import WORDS
@@ -35,7 +40,7 @@ from studykit.tui.widgets.evidence import render_evidence
 from studykit.tui.widgets.rows import Rows
 from studykit.tui.widgets.safe import Static
 
-Answer: TypeAlias = OptionsAnswer | OrderAnswer | MatchAnswer | TextAnswer
+Answer: TypeAlias = OptionsAnswer | OrderAnswer | MatchAnswer | PickAnswer | TextAnswer
 Evidence: TypeAlias = Callable[[int], Content]
 """The MEASURED block, laid out to a width."""
 
@@ -50,6 +55,14 @@ TASKS = {
     "match": "Give each its counterpart",
     "numeric": "Give a number",
     "predict": "Predict what the lab measures",
+    "exercise": "Not measured yet: x runs the lab, and the exercise is drawn from its result",
+}
+"""Kind -> what the learner is to do; an exercise says it by its form once it is drawn."""
+FORM_TASKS: Mapping[Form, str] = {
+    "rank": "Put them in order, the largest first",
+    "pick": "Find those with the largest values",
+    "place": "Give each its place; several may have the same",
+    "signs": "Give each its sign; several may have the same",
 }
 
 
@@ -67,8 +80,8 @@ class CardView(VerticalScroll, can_focus=False):
         return self._shown.card
 
     def compose(self) -> ComposeResult:
-        yield Static(TASKS[self.card.kind], classes="task")
-        yield Fitted(fit_text(self.card.question), classes="question")
+        yield Static(task_of(self._shown), classes="task")
+        yield Fitted(fit_text(self._shown.question), classes="question")
         # Groups of their own: what comes and goes in one does not have the others drawn again.
         with VerticalGroup(id="answer"):
             if self._answer is not None:
@@ -82,9 +95,9 @@ class CardView(VerticalScroll, can_focus=False):
         gone = [after.remove_children(), slot.remove_children()]
         self._shown, self._answer = shown, build_answer(shown)
         task = self.query_one(".task", Static)
-        task.update(TASKS[self.card.kind])
+        task.update(task_of(shown))
         task.display = True
-        self.query_one(".question", Fitted).show(fit_text(self.card.question))
+        self.query_one(".question", Fitted).show(fit_text(shown.question))
         for removal in gone:
             await removal
         if self._answer is not None:
@@ -138,7 +151,7 @@ class CardView(VerticalScroll, can_focus=False):
         else:
             parts = [
                 Fitted(
-                    _fit_verdict(card, given, grade, error, comes_back=comes_back),
+                    _fit_verdict(self._shown, given, grade, error, comes_back=comes_back),
                     classes="verdict",
                 )
             ]
@@ -167,7 +180,7 @@ class CardView(VerticalScroll, can_focus=False):
     def as_text(self, grade: Grade | None) -> str:
         """The card as plain text, for the clipboard; with its answer once it is graded."""
         card = self.card
-        lines = [card.question]
+        lines = [self._shown.question]
         lines += [f"- {option.text}" for option in self._shown.options]
         if grade is not None:
             lines += ["", grade.answer, "", card.explain]
@@ -181,8 +194,10 @@ def build_answer(shown: Shown) -> Answer | None:
             return None
         case Order(steps=steps):
             return OrderAnswer(shown.steps, steps)
-        case Match() as body:
-            return MatchAnswer(shown, body)
+        case Match(pairs=pairs):
+            return MatchAnswer(shown, [right for _, right in pairs])
+        case Exercise(form=form):
+            return _build_for_task(shown, form)
         case Numeric(unit=unit):
             return TextAnswer(unit, is_number=True)
         case Predict(measurement=name, unit=unit) if name:
@@ -191,6 +206,28 @@ def build_answer(shown: Shown) -> Answer | None:
             return OptionsAnswer(shown.options)
         case _:
             return TextAnswer()
+
+
+def _build_for_task(shown: Shown, form: Form) -> Answer | None:
+    if (task := shown.task) is None:
+        return None
+    values = [value if isinstance(value, str) else format_value(value) for value in task.values]
+    if form == "rank":
+        right = [(task.items[place], values[place]) for place in task.right]
+        return OrderAnswer(shown.steps, *zip(*right, strict=True))
+    if form == "pick":
+        return PickAnswer(shown.options, task.right, values)
+    answers = [task.places[place] for place in task.right]
+    return MatchAnswer(shown, answers, values if form == "signs" else (), is_shared=True)
+
+
+def task_of(shown: Shown) -> str:
+    """What the learner is to do."""
+    body = shown.card.body
+    if isinstance(body, Exercise) and shown.task is not None:
+        n = f": {body.choose} of {body.draw}" if body.form == "pick" else ""
+        return f"{FORM_TASKS[body.form]}{n}"
+    return TASKS[shown.card.kind]
 
 
 def build_offer(cost: str, evidence: RunResult | None) -> Content:
@@ -241,15 +278,18 @@ def fit_evidence(
 
 
 def _fit_verdict(
-    card: Card, given: Given, grade: Grade, error: Confidence | None, *, comes_back: bool
+    shown: Shown, given: Given, grade: Grade, error: Confidence | None, *, comes_back: bool
 ) -> Callable[[int], Content]:
     """Right or wrong in a mark and a word, and the right answer where nothing else shows it."""
+    card = shown.card
     if grade.correct is None:
         head = Content.styled("● Not judged: the lab has not measured it yet", "bold")
     elif grade.correct:
         head = Content.styled("✓ Right", "bold $text-success")
     elif given is None:
         head = Content.styled("– Not answered", "bold $text-warning")
+    elif grade.score:
+        head = Content.styled("✗ Not enough", "bold $text-error")
     elif grade.detail:
         head = Content.styled(
             f"✗ {sum(grade.detail)} of {len(grade.detail)} right", "bold $text-error"
@@ -258,6 +298,8 @@ def _fit_verdict(
         head = Content.styled("✗ Wrong", "bold $text-error")
     if error is not None:
         head += Content.styled(f", and you were {WORDS[error]}", "bold $text-error")
+    if grade.score:
+        head += Content.styled(f"   {grade.score}", "$text-muted")
     is_written = isinstance(card.body, Cloze | Numeric) or (
         isinstance(card.body, Predict) and bool(card.body.measurement)
     )
@@ -265,6 +307,8 @@ def _fit_verdict(
         head += Content.assemble(("   answer  ", "$text-muted"), (grade.answer, "bold"))
         if grade.tolerance:
             head += Content.styled(f"  {grade.tolerance}", "$text-muted")
+    if told := origin_of_task(shown):
+        head += Content.styled(f"\n{told}", "$text-muted")
     if error is not None and comes_back:
         head += Content.styled(f"\n{COMES_BACK}", "$text-muted")
     return lambda width: Content("\n").join(wrap(head, width))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
@@ -16,6 +18,8 @@ from textual.widget import Widget
 
 from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
 
+WIDEST_FIRST = 40
+"""Columns of a text up to which what stands behind it is aligned."""
 NARROWEST_TEXT = 20
 """Columns that a text has at least beside what stands before it; else it goes on below that."""
 
@@ -139,3 +143,18 @@ class LongRows(Rows):
 def row(lead: str, text: str, style: str = "") -> Row:
     """A row of a card's text."""
     return Row(lead, parse_inline(text), style)
+
+
+def in_columns(texts: Sequence[str], values: Sequence[str]) -> list[Content]:
+    """Texts of a card, each with its value behind it; the values end in one column."""
+    parsed = [parse_inline(text) for text in texts]
+    width = min(WIDEST_FIRST, max(text.cell_length for text in parsed))
+    value_width = max(map(cell_len, values))
+    return [
+        Content.assemble(
+            text.pad_right(max(0, width - text.cell_length)),
+            "  ",
+            (" " * (value_width - cell_len(value)) + value, "bold"),
+        )
+        for text, value in zip(parsed, values, strict=True)
+    ]
