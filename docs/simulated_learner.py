@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from studykit.clock import FixedClock
-from studykit.course.cards import Choice, Match, Numeric, Order, Predict, Recall
+from studykit.course.cards import Choice, Exercise, Match, Numeric, Order, Predict, Recall
 from studykit.progress.store import Store
 from studykit.review.grading import Confidence, Given, Shown, right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Rating
@@ -93,6 +93,8 @@ def _right(shown: Shown, services: Services) -> Given:
         case Choice(options=options) | Predict(options=options) if options:
             right = right_option(card, evidence)
             return None if right is None else shown.options.index(options[right])
+        case Exercise():
+            return shown.task.right if shown.task else None
         case Recall():
             return None
         case _:
@@ -101,6 +103,6 @@ def _right(shown: Shown, services: Services) -> Given:
 
 def _wrong(shown: Shown, services: Services) -> Given:
     """Another option, where there are options; else nothing is given."""
-    if not shown.options:
+    if not shown.options or shown.task is not None:
         return None
     return 1 if _right(shown, services) == 0 else 0

@@ -240,12 +240,14 @@ class Reading(ABC):
             return
         from studykit.commands.plain_lab import run_card_lab
 
-        was_revealed = sitting.phase == "revealed"
+        was_revealed, shown = sitting.phase == "revealed", sitting.shown
         run_card_lab(self._services, header, card, sitting.prediction)
         sitting.lab_was_open()
         has_news = sitting.refresh_evidence()
         is_judged = not was_revealed or (has_news and card.kind == "predict")
-        if sitting.phase == "revealed" and is_judged:
+        if sitting.shown is not shown:
+            self.voice.say_place()
+        elif sitting.phase == "revealed" and is_judged:
             self.voice.say_answer()
         elif has_news and was_revealed:
             self.voice.say_evidence(card)

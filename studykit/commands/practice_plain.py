@@ -26,7 +26,11 @@ def practise_line_by_line(services: Services, wish: Wish) -> int:
 class _Practice(Reading):
     """Keeps whether the learner had it; a pretest is marked by the grade alone."""
 
-    HELP_WORDS: ClassVar = {"rated": "answered", "rating": "answer", "more": ""}
+    HELP_WORDS: ClassVar = {
+        "rated": "answered",
+        "rating": "answer",
+        "more": "another: ask for other rows of an exercise; after the answer n does so, too\n",
+    }
     NOTHING_LEFT = "Nothing answered in this practice is left to take back."
     sitting: Sitting[Practice]
 
@@ -59,6 +63,20 @@ class _Practice(Reading):
             say(f"Not kept: {error}")
             return
         self.say_place()
+
+    def has_done(self, command: str) -> bool:
+        is_wished = command == "another" or (command == "n" and self.sitting.phase == "revealed")
+        if not is_wished or not self.sitting.asking.can_draw_another:
+            return False
+        try:
+            is_other = self.sitting.asking.draw_another()
+        except StudykitError as error:
+            say(f"Not kept: {error}")
+            return True
+        if not is_other:
+            say("There are no other rows; these are asked again.")
+        self.say_place()
+        return True
 
     def ask_at_end(self) -> None:
         if self.ask("Enter or q quits: ") is not None:

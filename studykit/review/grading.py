@@ -106,6 +106,10 @@ class Grade:
     """`exercise`: how good the answer was, ``rank correlation 0.9, right from 0.8``."""
 
 
+EXAMPLE = -1
+"""The number of an example, by which neither a review nor a practice asks."""
+
+
 def present(card: Card, reps: int, runs: Iterable[RunResult] = ()) -> Shown:
     """The card as it is shown at its review number `reps`: shuffled anew for each.
 

@@ -7,6 +7,7 @@ asks each card once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,6 +23,10 @@ from studykit.review.schedule import NEW_MEMORY, Memory
 
 Mode: TypeAlias = Literal["ahead", "cram", "pretest"]
 """Known cards before they are due; known cards of a choice; new cards before they are learned."""
+
+
+MOST_DRAWS = 50
+"""After so many that are alike there is no other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class _Step(NamedTuple):
     number: int
     queue: tuple[str, ...]
     """Before the answer."""
+    n_passed: int
+    """Draws of the card that were passed over before the one that was answered."""
 
 
 class Practice(Asking):
@@ -87,6 +94,7 @@ class Practice(Asking):
         ids = [id_ for id_ in ids if id_ in cards]
         self._queue = tuple(ids if self.is_pretest else Random(seed).sample(ids, len(ids)))
         self._steps: list[_Step] = []
+        self._n_passed: Counter[str] = Counter()
         self._show()
 
     @property
@@ -125,6 +133,12 @@ class Practice(Asking):
 
         Whatever the journal raises comes through, and nothing has changed.
         """
+        card = self._asked().card
+        comes_again = not self.is_pretest and not is_right
+        return self._keep(is_right, self._queue[1:] + ((card.id,) if comes_again else ()))
+
+    def _keep(self, is_right: bool | None, queue: tuple[str, ...]) -> Practised:
+        """The recorded answer; the first of `queue` is current."""
         shown, grade = self._judged()
         card, at = shown.card, self._now()
         practised = Practised(
@@ -139,9 +153,8 @@ class Practice(Asking):
             taken_ms=self._taken_ms(at),
         )
         number = self._journal.record_practised(practised)
-        self._steps.append(_Step(practised, number, self._queue))
-        comes_again = not self.is_pretest and not is_right
-        self._queue = self._queue[1:] + ((card.id,) if comes_again else ())
+        self._steps.append(_Step(practised, number, self._queue, self._n_passed[card.id]))
+        self._queue = queue
         self._show()
         return practised
 
@@ -149,6 +162,30 @@ class Practice(Asking):
         """As `mark`, by the grade alone: how a pretest is marked."""
         _, grade = self._judged()
         return self.mark(grade.correct)
+
+    @property
+    def can_draw_another(self) -> bool:
+        """True if other rows of the current exercise may be asked, as in no pretest."""
+        return not self.is_pretest and self.shown is not None and self.shown.task is not None
+
+    def draw_another(self) -> bool:
+        """Other rows of the current exercise in place of these; False if no others can be drawn.
+
+        An answer that is revealed is kept as it was graded. Whatever the journal raises comes
+        through, and nothing has changed.
+        """
+        shown = self._asked()
+        if not self.can_draw_another:
+            raise RuntimeError("the card has no other draw")
+        before = shown.task
+        if self.grade is not None:
+            self._keep(self.grade.correct, self._queue)
+        for _ in range(MOST_DRAWS):
+            if self.shown is not None and self.shown.task != before:
+                return True
+            self._n_passed[shown.card.id] += 1
+            self._show()
+        return False
 
     def undo(self) -> Card | None:
         """The card that was last answered here, asked again; None if there is none.
@@ -161,6 +198,7 @@ class Practice(Asking):
         self._journal.take_back_practised(step.number)
         self._steps.pop()
         self._queue = tuple(id_ for id_ in step.queue if id_ in self.cards)
+        self._n_passed[step.practised.card_id] = step.n_passed
         self._show()
         return self.current
 
@@ -190,4 +228,4 @@ class Practice(Asking):
     def _draw(self, card_id: str) -> int:
         """Shuffles the card's parts anew each time, and never as one of its reviews does."""
         n_asked = sum(practised.card_id == card_id for practised in self.answers)
-        return -1 - self._seed - n_asked
+        return -1 - self._seed - n_asked - self._n_passed[card_id]

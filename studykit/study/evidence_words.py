@@ -11,7 +11,7 @@ from studykit.lab.results import RunResult
 from studykit.lab.verdicts import deciding_names
 from studykit.review.grading import Shown
 from studykit.study.numbers import Summary, ladder, summarise
-from studykit.text import clean, plural
+from studykit.text import clean, format_value, plural
 
 LONGEST_QUOTED = 40
 """Characters of a text that a knob has, where knobs stand in one line."""
@@ -121,6 +121,25 @@ def origin_of_task(shown: Shown) -> str:
         return ""
     whose = "the recorded run" if task.is_recorded else "your last run"
     return f"{body.value}, measured with seed {task.seed} of {whose}"
+
+
+def task_lines(shown: Shown) -> list[str]:
+    """The rows of a drawn exercise with what was measured of each, as a card's text."""
+    task, body = shown.task, shown.card.body
+    if task is None or not isinstance(body, Exercise):
+        return []
+    told = [
+        item if isinstance(value, str) else f"{item}: {format_value(value)}"
+        for item, value in zip(task.items, task.values, strict=True)
+    ]
+    match body.form:
+        case "rank":
+            return [f"{n}. {told[place]}" for n, place in enumerate(task.right, 1)]
+        case "pick":
+            return [f"{'✓' if n in task.right else '✗'} {text}" for n, text in enumerate(told)]
+        case _:
+            places = (task.places[place] for place in task.right)
+            return [f"- {text} → {place}" for text, place in zip(told, places, strict=True)]
 
 
 def render_claim_test(header: LabHeader, claim: str) -> str:

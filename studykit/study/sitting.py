@@ -193,7 +193,7 @@ class Sitting(Generic[AskingT]):
         """Take up a run that has ended meanwhile; True if the card is judged by another one now.
 
         A revealed card is judged again. A held prediction is revealed: the learner has bet and
-        has seen the outcome.
+        has seen the outcome. An exercise that could not be asked is drawn.
         """
         hand, card = self._hand, self.card
         new = self._services.runs[hand.n_runs :]
@@ -204,7 +204,10 @@ class Sitting(Generic[AskingT]):
         if found is None or all(found.started_at != run.started_at for run in new):
             return False
         hand.evidence, hand.has_evidence = found, True
-        if self.phase == "revealed":
+        if card.kind == "exercise" and self.shown is not None and self.shown.task is None:
+            # There was nothing to draw it from.
+            self.asking.change_cards(self._services.cards, found)
+        elif self.phase == "revealed":
             self.asking.judge_again(found)
         elif self.phase == "predicted":
             self.show_result()

@@ -75,6 +75,26 @@ def test_ahead_and_new(practise: Practise, home: Path) -> None:
     assert "2 cards today: 2 new" in practise("--new 5", "q").out
 
 
+def test_another_draw_of_an_exercise(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+) -> None:
+    """Before the answer nothing is kept; after it the answer is, and other rows are asked."""
+    root = write_course(tmp_path / "course", "signs")
+    study(home, "stacks-signs", AT - timedelta(days=2))
+    lines = "another\nn\nn\n?\nq\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    assert main(["--course", str(root), "review", "--plain", "--cram", "core"]) == 0
+    out = capsys.readouterr().out
+
+    asked = [part.split("Your answer")[0] for part in out.split("layers: is the model")[1:]]
+    assert len(set(asked)) == 3
+    assert "another: ask for other rows of an exercise" in out
+    assert [each.correct for each in practised(home)] == [False]
+
+
 def test_only_a_deck_or_a_topic(practise: Practise, home: Path) -> None:
     """Its cards are rated like all others; which part is done, the end says."""
     for part in ("core", "core/residuals-and-norm"):

@@ -18,6 +18,7 @@ from studykit.cli import main
 from studykit.course.cards import Choice, Match, Order
 from studykit.course.decks import load_course
 from studykit.errors import StoreError
+from studykit.lab.recorded import recorded_runs
 from studykit.lab.trust import remember
 from studykit.progress.runs import StoredRun
 from studykit.progress.store import Store
@@ -26,7 +27,7 @@ from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review
 from tests.commands.dice_course import edit, open_store, study
 from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
-from tests.tui.screen_course import LAB_ID, write_course
+from tests.tui.screen_course import EXERCISES, LAB_ID, write_course
 
 Sit: TypeAlias = Callable[..., Outcome]
 """Holds a sitting on a course of these cards, typing these lines."""
@@ -100,6 +101,47 @@ def test_every_kind_of_card_is_asked_graded_and_saved(
     assert review.rating is Rating.EASY
     assert review.correct is (None if name == "recall" else True)
     assert review.confidence == (75 if sure else None)
+
+
+@pytest.mark.parametrize("form", EXERCISES)
+def test_every_form_of_exercise_is_asked_graded_and_saved(
+    form: str, sit: Sit, home: Path, tmp_path: Path
+) -> None:
+    """The rows by letters; afterwards their values, and the rating that the score suggests."""
+    root = write_course(tmp_path / "course", form)
+    card = load_course(root).cards[f"stacks-{form}"]
+    task = present(card, 0, recorded_runs(root, LAB_ID)).task
+    assert task is not None
+    line = "".join(ascii_lowercase[place] for place in task.right)
+    outcome = sit(form, line, "", "", "q")
+
+    assert outcome.code == 0
+    assert f"{task.group}, 8 layers: " in outcome.out and "{group}" not in outcome.out
+    assert all(item in outcome.out for item in task.items)
+    told = "rank correlation 1.00" if form == "rank" else f"{len(task.right)} of {len(task.right)}"
+    assert f"Right: {told}" in outcome.out
+    assert f"measured with seed {task.seed} of the recorded run." in outcome.out
+    assert "Enter for good" in outcome.out
+    (review,) = reviews(home)
+    assert (review.kind, review.correct, review.rating) == ("exercise", True, Rating.GOOD)
+
+
+def test_what_answers_no_exercise_is_asked_for_again(sit: Sit, home: Path) -> None:
+    outcome = sit("pick", "a", "z", "ab c", "n", "q")
+    assert outcome.out.count("2 letters a to e, those with the largest values") >= 4
+    assert "'z' is no answer" in outcome.out
+    assert "choose 2 of the 5 shown" in outcome.out
+    assert "Not answered.\nAnswer: p" in outcome.out
+    assert reviews(home) == []
+
+
+def test_an_exercise_without_a_table_asks_for_its_lab(sit: Sit, tmp_path: Path) -> None:
+    write_course(tmp_path / "course", "rank")
+    for path in (tmp_path / "course" / "data").rglob("*.json"):
+        path.unlink()
+    outcome = sit("rank", "", "q")
+    assert "Nothing is measured yet that it could be drawn from; x runs the lab" in outcome.out
+    assert "Not judged: the lab has not measured it yet." in outcome.out
 
 
 def test_the_answer_to_a_predicted_number_may_be_unknown(sit: Sit, home: Path) -> None:

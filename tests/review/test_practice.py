@@ -19,6 +19,7 @@ from studykit.review.marks import Marks
 from studykit.review.practice import Mode, Practice, Practised
 from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings
 from tests.review.helpers import MONDAY, MemoryJournal, make_card, make_cards, make_options
+from tests.review.test_exercises import RANK, RUN
 
 SCHEDULER = Scheduler(ScheduleSettings())
 
@@ -270,3 +271,69 @@ def test_ids_that_the_course_has_not_are_left_out() -> None:
         1,
     )
     assert practice.n_left == 1
+
+
+def practise_exercise(mode: Mode = "cram", book: PracticeBook | None = None) -> Practice:
+    return Practice(
+        mode,
+        ["a", "b"],
+        {id_: make_card(id_, RANK) for id_ in "ab"},
+        {},
+        Marks(),
+        book or PracticeBook(),
+        SCHEDULER.study_day,
+        FixedClock(MONDAY),
+        1,
+        runs_of=lambda _: [RUN],
+    )
+
+
+def test_another_draw_of_an_exercise_keeps_no_answer_before_there_is_one() -> None:
+    practice = practise_exercise()
+    card, first = practice.current, practice.shown
+    assert practice.draw_another()
+    assert practice.current is card and practice.shown != first
+    assert (practice.answers, practice.n_left) == ((), 2)
+
+
+def test_another_draw_after_the_answer_keeps_it_and_undo_brings_it_back() -> None:
+    book = PracticeBook()
+    practice = practise_exercise(book=book)
+    practice.draw_another()
+    shown = practice.shown
+    assert shown is not None and shown.task is not None
+    practice.answer(shown.task.right, None)
+    assert practice.draw_another()
+
+    assert practice.current is shown.card and practice.shown != shown and not practice.revealed
+    assert [each.correct for each in book.practised.values()] == [True]
+    assert practice.n_left == 2
+    practice.draw_another()
+    assert practice.undo() is shown.card
+    assert practice.shown == shown
+    assert book.practised == {}
+
+
+def test_another_draw_needs_the_answer_to_be_kept() -> None:
+    book = PracticeBook()
+    practice = practise_exercise(book=book)
+    practice.reveal()
+    before, book.is_broken = picture(practice), True
+    with pytest.raises(StoreError):
+        practice.draw_another()
+    assert picture(practice) == before
+
+
+def test_a_pretest_asks_each_exercise_once() -> None:
+    practice = practise_exercise("pretest")
+    assert not practice.can_draw_another
+    with pytest.raises(RuntimeError):
+        practice.draw_another()
+
+
+def test_another_draw_ends_where_there_is_no_other() -> None:
+    practice = practise_exercise()
+    shown = practice.shown
+    practice._present = lambda card, draw: shown  # type: ignore[method-assign, assignment, return-value]
+    assert not practice.draw_another()
+    assert practice.shown is shown

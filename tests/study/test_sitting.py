@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from studykit.lab.events import Event
 from studykit.lab.results import Prediction
 from studykit.review.grading import AnswerError, Confidence
 from studykit.review.schedule import Rating
@@ -15,7 +17,7 @@ from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.study.sitting import Sitting
 from tests.tui.conftest import NOW, build_idle_services
-from tests.tui.screen_course import build_result
+from tests.tui.screen_course import build_costs, build_result
 
 
 def sit(services: Services) -> Sitting[Session]:
@@ -24,11 +26,14 @@ def sit(services: Services) -> Sitting[Session]:
     return Sitting(services, services.open_session())
 
 
-def run_lab(services: Services, *, n_layers: int, minutes: int = 1) -> None:
-    """Store a run of the learner's, some minutes from now."""
+def run_lab(
+    services: Services, *, n_layers: int, minutes: int = 1, events: tuple[Event, ...] = ()
+) -> None:
+    """Store a run of the learner's, some minutes from now; each seed yielded `events`."""
     at = NOW + timedelta(minutes=minutes)
     result = build_result(services.course.root, n_layers=n_layers, at=at)
-    services.record_run(result, None, None)
+    seeds = tuple(replace(seed, events=events) for seed in result.seeds)
+    services.record_run(replace(result, seeds=seeds), None, None)
 
 
 def test_an_answer_is_held_until_it_is_said_how_sure_it_is(tmp_path: Path) -> None:
@@ -149,3 +154,32 @@ def test_a_run_that_cannot_be_read_leaves_the_recorded_one(tmp_path: Path) -> No
     services.paths.database.rename(tmp_path / "elsewhere")
     evidence = services.evidence(services.cards["stacks-predict"])
     assert evidence is not None and evidence.recorded
+
+
+def test_an_exercise_is_graded_by_the_rows_that_were_drawn(tmp_path: Path) -> None:
+    """Whatever was run since; the next asking draws from the learner's run if that can serve."""
+    services = build_idle_services(tmp_path, "rank")
+    sitting = sit(services)
+    shown = sitting.shown
+    assert shown is not None and shown.task is not None and shown.task.is_recorded
+    run_lab(services, n_layers=8)
+    assert sitting.refresh_evidence()
+    assert sitting.shown is shown
+    sitting.take(shown.task.right)
+    sitting.show_result()
+    assert sitting.grade is not None and sitting.grade.correct
+
+
+def test_an_exercise_that_could_not_be_drawn_is_drawn_from_a_run(tmp_path: Path) -> None:
+    """Before: nothing to answer, and giving up is not wrong."""
+    services = build_idle_services(tmp_path, "rank")
+    for path in (tmp_path / "course" / "data").rglob("*.json"):
+        path.unlink()
+    sitting = sit(services)
+    assert sitting.shown is not None and sitting.shown.task is None
+    sitting.take(None)
+    assert sitting.grade is not None and sitting.grade.correct is None
+    run_lab(services, n_layers=8, events=(build_costs(0),))
+    assert sitting.refresh_evidence()
+    assert sitting.is_asked and sitting.shown.task is not None
+    assert not sitting.shown.task.is_recorded

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from studykit.course.decks import load_course
-from studykit.lab.events import Measurement
+from studykit.lab.events import Measurement, Table
 from studykit.lab.recorded import record_run
 from studykit.lab.results import RunResult, SeedResult
 from tests.files import write_files
@@ -155,6 +156,52 @@ CARDS = {
 }
 """Name -> a card's YAML; all are kinds, but "guess": a `predict` card that asks for a number."""
 
+_EXERCISE = """\
+      - id: stacks-{form}
+        kind: exercise
+        points: [1.4.2]
+        question: "{{group}}, 8 layers: {ask}"
+        exercise:
+          form: {form}
+          table: Cost of each part
+          group: norm
+          item: part
+          {keys}
+        lab: core/stacks
+        claim: stuck
+        explain: What feeds all later layers costs most.
+"""
+EXERCISES = {
+    form: _EXERCISE.format(form=form, ask=ask, keys="\n          ".join(keys))
+    for form, ask, *keys in (
+        ("rank", "rank these parts by their cost.", "value: cost", "draw: 4", "apart: 0.1"),
+        ("pick", "which two cost most?", "value: cost", "draw: 5", "choose: 2"),
+        ("place", "where does each part stand?", "value: place", "draw: 4"),
+        (
+            "signs",
+            "is the model worse without it?",
+            "value: cost",
+            "draw: 4",
+            "apart: 0.05",
+            "words: [worse, no difference, better]",
+        ),
+    )
+}
+"""Form -> the YAML of an exercise of it; its table is recorded where one of them is asked for."""
+
+PARTS = ("attention", "feed-forward", "residuals", "positions", "final norm", "bias", "dropout")
+
+
+def build_costs(seed: int) -> Table:
+    """A table that the exercises can be drawn from."""
+    rows = [
+        (norm, part, "in the block" if n < 3 else "outside", (5 - n + seed / 4) * 0.3)
+        for norm in ("pre-norm", "post-norm")
+        for n, part in enumerate(PARTS)
+    ]
+    return Table("Cost of each part", ("norm", "part", "place", "cost"), rows)
+
+
 LAB = '''\
 """Residual connections keep tokens apart in deep stacks.
 
@@ -199,8 +246,12 @@ def run(*, n_layers, norm, seed, device):
 
 
 def write_course(root: Path, *names: str, extra: str = "") -> Path:
-    """The course below `root` with the cards of these names, or all, and `extra` cards."""
-    cards = [CARDS[name] for name in names] if names else [*CARDS.values()]
+    """The course below `root` with the cards of these names, and `extra` cards.
+
+    Without names it has all of `CARDS`, and no exercise.
+    """
+    known = CARDS | EXERCISES
+    cards = [known[name] for name in names] if names else [*CARDS.values()]
     files = {
         "decks/course.yaml": MANIFEST,
         "decks/1-core.yaml": HEAD + "".join(cards) + extra,
@@ -209,7 +260,11 @@ def write_course(root: Path, *names: str, extra: str = "") -> Path:
         "labs/core/stacks.py": LAB,
     }
     write_files(root, files)
-    record_run(root, build_result(root, n_layers=8))
+    result = build_result(root, n_layers=8)
+    if not EXERCISES.keys().isdisjoint(names):
+        seeds = (replace(seed, events=(build_costs(seed.seed),)) for seed in result.seeds)
+        result = replace(result, seeds=tuple(seeds))
+    record_run(root, result)
     return root
 
 

@@ -469,8 +469,12 @@ class AskingScreen(BesideScreen):
         self.refresh_bindings()
 
     async def _refresh_evidence(self) -> None:
-        before, card = self._sitting.phase, self._sitting.card
+        before, card, shown = self._sitting.phase, self._sitting.card, self._sitting.shown
         if card is None or not self._sitting.refresh_evidence():
+            return
+        if self._sitting.shown is not shown:
+            await self.show_card()
+            self.say("Drawn from your run")
             return
         if self._sitting.phase in ("asked", "answered"):
             self.say(f"Your run of {card.lab} is kept; it stands with the answer")

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from studykit.errors import StudykitError
+from studykit.review.grading import EXAMPLE, present
 from studykit.review.marks import Mark, Marking
 from studykit.review.schedule import State
 from studykit.study.day import read_day
@@ -168,9 +169,10 @@ class BrowseScreen(StudyScreen):
         head = Content.styled(clean(card.id), "bold $text-accent")
         parts = [head, Content.styled(place, "$text-muted"), known, Content("")]
         rows = [row for part in parts for row in part.wrap(width) or [part]]
-        rows.append(fit_text(card.headline)(width))
+        shown = present(card, EXAMPLE, self.services.runs_of(card))
+        rows.append(fit_text(shown.question)(width))
         if self._shows_answer:
-            answer = answer_text(card, self.services.evidence(card))
+            answer = answer_text(shown, self.services.evidence(card))
             for text in (answer, card.explain):
                 rows += [Content(""), fit_text(text)(width)]
         return Content("\n").join(rows)

@@ -12,10 +12,11 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 
-from studykit.course.cards import Card, Cloze, Match, Order
+from studykit.course.cards import Card, Cloze, Exercise, Match, Order
 from studykit.lab.results import RunResult
-from studykit.review.grading import right_answer, right_option
+from studykit.review.grading import EXAMPLE, Shown, present, right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
+from studykit.study.evidence_words import origin_of_task, task_lines
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, TESTS
@@ -56,7 +57,8 @@ class CardScreen(BesideScreen):
         yield Static(title, id="title")
         with Container(classes="frame"):
             with VerticalScroll(id="body", can_focus=False):
-                yield Fitted(fit_text(card.question), classes="question")
+                example = present(card, EXAMPLE, self.services.runs_of(card))
+                yield Fitted(fit_text(example.question), classes="question")
                 yield Container(*self._answer(), id="answer")
             yield EvidencePane()
 
@@ -66,7 +68,8 @@ class CardScreen(BesideScreen):
     def _answer(self) -> Iterator[Widget]:
         card = self._card
         evidence = self.services.evidence(card)
-        yield Fitted(fit_text(answer_text(card, evidence)), classes="answer")
+        example = present(card, EXAMPLE, self.services.runs_of(card))
+        yield Fitted(fit_text(answer_text(example, evidence)), classes="answer")
         yield Fitted(fit_text(card.explain), classes="explain")
         yield Fitted(self.fit_evidence(card, evidence), classes="evidence")
         if card.source:
@@ -102,10 +105,14 @@ class CardScreen(BesideScreen):
         self.dismiss()
 
 
-def answer_text(card: Card, evidence: RunResult | None) -> str:
+def answer_text(shown: Shown, evidence: RunResult | None) -> str:
     """The right answer as a card's text: one line, or a list where there are several parts."""
+    card = shown.card
     body = card.body
     match body:
+        case Exercise() if shown.task is not None:
+            told = f"For example, {origin_of_task(shown)}; each time other rows are asked:"
+            return "\n".join([told, *task_lines(shown)])
         case Order(steps=steps):
             return "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))
         case Match(pairs=pairs):

@@ -25,7 +25,11 @@ class PracticeScreen(AskingScreen):
     BINDING_GROUP_TITLE = "Practice"
     BINDINGS = PRACTICE_KEYS
     # In a pretest nothing is rated.
-    LIVE_IN: ClassVar = {**AskingScreen.LIVE_IN, "next": ("revealed in a pretest",)}
+    LIVE_IN: ClassVar = {
+        **AskingScreen.LIVE_IN,
+        "next": ("revealed in a pretest",),
+        "another": ("asked", "revealed"),
+    }
     NAMES = PRACTICE_NAMES
     NOTHING_LEFT: ClassVar = "Nothing answered in this practice is left to take back"
     _sitting: Sitting[Practice]
@@ -55,13 +59,15 @@ class PracticeScreen(AskingScreen):
             comes_back=False,
         )
         bar = self.query_one(RatingBar)
-        bar.offer({}, grade.suggested)
+        bar.offer({}, Rating.AGAIN if grade.suggested is Rating.AGAIN else Rating.GOOD)
         bar.display = not sitting.asking.is_pretest
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("accept", "rate", "next"):
             is_next = action == "next"
             return self._sitting.phase == "revealed" and is_next == self._sitting.asking.is_pretest
+        if action == "another" and not self._sitting.asking.can_draw_another:
+            return False
         return super().check_action(action, parameters)
 
     async def action_rate(self, value: int) -> None:
@@ -71,6 +77,18 @@ class PracticeScreen(AskingScreen):
     async def action_next(self) -> None:
         """On in a pretest: the answer counts as it was graded."""
         await self._keep(None)
+
+    async def action_another(self) -> None:
+        """Other rows of the exercise; an answer that is shown counts as it was graded."""
+        was_revealed = self._sitting.phase == "revealed"
+        try:
+            is_other = self._sitting.asking.draw_another()
+        except StudykitError as error:
+            self.warn(f"not kept: {error}")
+            return
+        await self.show_card()
+        told = "Drawn anew" if is_other else "There are no other rows: these are asked again"
+        self.say(self.undoable(f"{told}, and your answer is kept") if was_revealed else told)
 
     async def _keep(self, is_right: bool | None) -> None:
         practice = self._sitting.asking

@@ -33,6 +33,7 @@ ANSWERING = _OF_FIELDS | {
     "accept",
     "rate",
     "next",
+    "another",
     "suspend",
     "bury",
     "flag",
@@ -117,6 +118,8 @@ PRACTICE_KEYS: list[BindingType] = [
     _ACCEPT,
     *_rates(PRACTICE_NAMES),
     _key("enter,space", "next", "next", "next-card", "In a pretest: the next card", "Enter"),
+    # `n` before the answer is "don't know"; after it, it goes on, as to the next one of its kind.
+    _key("N,n", "another", "another", "another", "Of an exercise: draw other rows", "N"),
     _key("u", "undo", "undo", "undo", "Take back the held answer, or the last one"),
     *_BESIDES,
 ]
