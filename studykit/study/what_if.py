@@ -1,0 +1,143 @@
+"""What-if questions: the benches of a course, and words that find the setting that is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from studykit.course.cards import Course, Knobs, KnobValue, LabHeader
+from studykit.course.designs import DESIGN, phrase_of, render_change
+from studykit.course.parts import BASE_KNOB, CHANGE_KNOB, FAMILY_KNOB, settings_text
+from studykit.study.evidence_words import render_knobs
+
+
+def benches(course: Course) -> tuple[LabHeader, ...]:
+    """The labs of the course on which what-if questions are asked, in the course's order."""
+    return tuple(lab for lab in course.labs.values() if is_bench(lab))
+
+
+def is_bench(header: LabHeader) -> bool:
+    """Whether the lab runs two models that are set up part by part."""
+    return bool(header.parts)
+
+
+def render_setup(header: LabHeader, knobs: Knobs) -> str:
+    """The knobs of a run in one line; on a bench the question in words before the others."""
+    if not header.parts:
+        return render_knobs(knobs)
+    others = {name: value for name, value in knobs.items() if name not in DESIGN}
+    return ", ".join(filter(None, [render_change(header, knobs), render_knobs(others)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A change that can be asked for: of which lab, in which family, which setting."""
+
+    header: LabHeader
+    family: str
+    part: str
+    value: str
+    share: float = 1.0
+    """How much of what was asked the words of the setting answer, 0 to 1."""
+
+    @property
+    def knobs(self) -> dict[str, KnobValue]:
+        """All knobs of the lab: at their defaults, but for the family and the change."""
+        design = {
+            FAMILY_KNOB: self.family,
+            BASE_KNOB: "",
+            CHANGE_KNOB: settings_text({self.part: self.value}),
+        }
+        return {**self.header.defaults, **design}
+
+    @property
+    def phrase(self) -> str:
+        """The change in plain words."""
+        return phrase_of(self.header, self.part, self.value)
+
+
+def questions(labs: Iterable[LabHeader]) -> Iterator[Question]:
+    """Every change of one part, in every family in which it makes a difference."""
+    for header in labs:
+        first = header.defaults[FAMILY_KNOB]
+        families = sorted(header.families, key=lambda family: family != first)
+        for family in families:
+            for part, own in header.families[family].items():
+                for value in header.parts[part]:
+                    if value != own:
+                        yield Question(header, family, part, value)
+
+
+def find_questions(labs: Sequence[LabHeader], asked: str) -> list[Question]:
+    """The questions that `asked` may mean, the likeliest first; none if no word fits.
+
+    Only those that have every word of it, if there are such.
+    """
+    wanted = _meanings(asked)
+    found = []
+    for question in questions(labs):
+        share, fit = _score(question, wanted)
+        if share > 0:
+            found.append((share, fit, question))
+    best = max((share for share, _, _ in found), default=0.0)
+    kept = [each for each in found if each[0] == best]
+    kept.sort(key=lambda each: -each[1])  # stable: a lab's first family comes first
+    return [
+        Question(each.header, each.family, each.part, each.value, share) for share, _, each in kept
+    ]
+
+
+def _score(question: Question, wanted: Sequence[str]) -> tuple[float, float]:
+    """The share of the words that the question has, and how closely its best phrase fits them."""
+    if not wanted:
+        return 0.0, 0.0
+    header = question.header
+    phrases = header.words.get(f"{question.part}={question.value}", ())
+    always = _meanings(f"{question.family} {question.part} {question.value} {header.id}")
+    best = (0.0, 0.0)
+    for phrase in phrases or ("",):
+        own = _meanings(phrase)
+        n_found = sum(_has([*own, *always], word) for word in wanted)
+        if n_found == 0 or not any(_has([*own, *_meanings(question.part)], w) for w in wanted):
+            continue  # a family's or a value's name alone asks nothing
+        n_fitting = sum(_has(wanted, word) for word in own)
+        best = max(best, (n_found / len(wanted), n_fitting / max(1, len(own))))
+    return best
+
+
+def _has(words: Sequence[str], word: str) -> bool:
+    """Whether one of `words` is the word, begins it or is begun by it."""
+    least = 3  # letters that a beginning has, so that "no" does not mean "norm"
+    return any(
+        word == each
+        or (len(word) >= least and each.startswith(word))
+        or (len(each) >= least and word.startswith(each))
+        for each in words
+    )
+
+
+_WORD = re.compile(r"[a-z0-9]+")
+_SILENT_WORDS = """
+a all an and any are at by do does from happens how i if in into is it its my of on the their them
+then this to up use using was we what when which with would you your
+"""
+_SILENT = frozenset(_SILENT_WORDS.split())
+_MEANINGS = {
+    "remove": "removed removing without no drop dropping dropped delete out off disable skip cut",
+    "fewer": "less reduce smaller small lower",
+    "more": "larger increase greater bigger",
+    "swap": "replace replacing change instead switch",
+}
+_MEANING_OF = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
+
+
+def _meanings(text: str) -> list[str]:
+    """The words of a question that say something, each by one of those that mean the same."""
+    folded = text.casefold().replace("ization", "isation").replace("-", " ")
+    words = [word for word in _WORD.findall(folded) if word not in _SILENT]
+    return [_MEANING_OF.get(word, _singular(word)) for word in words]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
