@@ -28,9 +28,10 @@ MISSED_DAYS = 7
 
 
 class Wish(NamedTuple):
-    """What the command line asks for, as the fields of an `Offer`; ``deck``: today's of a part."""
+    """What the command line asks for, as the fields of an `Offer`; ``deck``: today's of a part;
+    ``whatif``: the bench."""
 
-    kind: OfferKind | Literal["deck"]
+    kind: OfferKind | Literal["deck", "whatif"]
     what: str
 
 

@@ -30,11 +30,16 @@ def build_bets(
 ) -> tuple[Bet, ...]:
     """The options of a card as they are shown at `reps`, else whether the claim holds.
 
+    On a bench without a card: which of its claims holds.
+
     The claim behind a card is its answer, so it is offered only where the answer was shown; before
     that a card without options has nothing to bet on.
     """
     if card is not None and (options := present(card, reps).options):
         return tuple(Bet(option.text, option.claim or card.claim) for option in options)
+    if header.parts and card is None:
+        # Of a bench the claims exclude one another: each is a sign and a size.
+        return tuple(Bet(text, claim) for claim, text in header.claims.items())
     claim = main_claim(header, card)
     if not claim or (card is not None and not is_answered):
         return ()
@@ -45,6 +50,8 @@ def build_question(header: LabHeader, card: Card | None, *, is_answered: bool = 
     """What the bets answer; without bets, what the run will answer."""
     if card is not None and (present(card, 0).options or not is_answered):
         return card.headline
+    if header.parts and card is None:
+        return "What does the change do?"
     return header.claims.get(main_claim(header, card), "")
 
 

@@ -91,7 +91,15 @@ class StudykitApp(App[None]):
             tooltip="Commands, cards, labs, decks",
         ),
         Binding(
-            "w", "show_labs", "lab", id="labs-in-hand", tooltip="The labs that run, wait or ended"
+            "w",
+            "what_if",
+            "what if",
+            show=False,
+            id="whatif",
+            tooltip="What if a part were missing: two models side by side",
+        ),
+        Binding(
+            "W", "show_labs", "lab", id="labs-in-hand", tooltip="The labs that run, wait or ended"
         ),
         Binding(
             "ctrl+z",
@@ -278,6 +286,21 @@ class StudykitApp(App[None]):
         elif runs and not isinstance(self.screen, LabsInHandScreen):
             self.push_screen(LabsInHandScreen())
 
+    def action_what_if(self) -> None:
+        """The first bench of the course; from a bench, the next one."""
+        from studykit.study.what_if import benches
+        from studykit.tui.screens.lab import LabScreen
+
+        screen = self.screen
+        if not isinstance(screen, StudyScreen):
+            return
+        labs = benches(self.services.course)
+        shown = screen.header_id if isinstance(screen, LabScreen) else ""
+        at = next((n + 1 for n, lab in enumerate(labs) if lab.id == shown), 0)
+        if labs and (at == 0 or len(labs) > 1):
+            lab = labs[at % len(labs)]
+            self.post_message(OpenLab(screen, lab, lab.defaults, is_instead=at > 0))
+
     @on(OpenCard)
     def _open_card(self, event: OpenCard) -> None:
         from studykit.tui.screens.card import CardScreen
@@ -356,7 +379,11 @@ class StudykitApp(App[None]):
             line.say(f"Theme {name}, {kept}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are labs to show while the screen does not show them all."""
+        """There are labs to show while the screen does not show them all, and benches."""
+        if action == "what_if":
+            from studykit.study.what_if import benches
+
+            return isinstance(self.screen, StudyScreen) and bool(benches(self.services.course))
         if action != "show_labs":
             return True
         return isinstance(self.screen, StudyScreen) and bool(self.screen.runs_beside)

@@ -98,13 +98,16 @@ class ScreenCommands(Provider):
 
 
 class CourseCommands(Provider):
-    """Decks, topics, models, labs and cards that have every word of the search."""
+    """What-if questions, decks, topics, models, labs and cards that have every word of a search."""
 
     async def search(self, query: str) -> Hits:
         """At most `MOST_FOUND` of a kind, whole decks first."""
         words = query.casefold().split()
         if not words:
             return
+        for n, each in enumerate(islice(self._questions(query), MOST_FOUND)):
+            # Before all others, the likeliest first.
+            yield Hit(1 - n / 1000, Content(each.name), each.run, help=each.shown_help)
         kinds = (self._parts(), self._models(), self._labs(), self._cards())
         for score, found in zip((0.9, 0.85, 0.8, 0.7), kinds, strict=True):
             for each in islice(filter(partial(_has, words), found), MOST_FOUND):
@@ -117,6 +120,18 @@ class CourseCommands(Provider):
     @property
     def _below(self) -> Screen[None]:
         return cast("Screen[None]", self.screen)
+
+    def _questions(self, query: str) -> Iterator[Command]:
+        """Changes of a bench that answer every word of the search."""
+        from studykit.study.what_if import benches, find_questions
+
+        for found in find_questions(benches(self._services.course), query):
+            if found.share == 1:
+                yield Command(
+                    f"what if, {found.family}: {found.phrase}",
+                    f"{found.part}={found.value} on {clean(found.header.id)}",
+                    partial(self.app.post_message, OpenLab(self._below, found.header, found.knobs)),
+                )
 
     def _parts(self) -> Iterator[Command]:
         for deck in self._services.course.decks:

@@ -55,9 +55,9 @@ async def test_a_lab_runs_while_cards_go_on(services: Services) -> None:
         run = services.labs.latest
         assert run is not None
         await until(pilot, lambda: run.is_over)
-        await until(pilot, lambda: "w ✓ lab done" in footer(pilot))
-        assert "✓ coins/toss done: refuted — w shows it" in text_of(app)
-        await pilot.press("w")
+        await until(pilot, lambda: "W ✓ lab done" in footer(pilot))
+        assert "✓ coins/toss done: refuted — W shows it" in text_of(app)
+        await pilot.press("W")
         await until(pilot, lambda: "✗ refuted" in text_of(app))
         assert isinstance(app.screen, LabScreen)
         await pilot.press("q")
@@ -111,17 +111,17 @@ async def test_the_mark_is_seen_everywhere(services: Services, size: tuple[int, 
         assert "lab" not in footer(pilot).replace("labs", "")
         await start_slow(pilot, services, "coins/toss")
         await until(pilot, lambda: "share" in text_of(app))
-        assert "w lab" not in footer(pilot)
+        assert "W lab" not in footer(pilot)
         await pilot.press("q")
         for key, screen in (("x", LabsScreen), ("question_mark", HelpScreen)):
             await pilot.press(key)
             assert isinstance(app.screen, screen)
-            assert "w lab 50 %" in footer(pilot)
+            assert "W lab 50 %" in footer(pilot)
         await pilot.press("q", "q")
-        await until(pilot, lambda: "w lab 50 %" in footer(pilot))
+        await until(pilot, lambda: "W lab 50 %" in footer(pilot))
         await open_card(pilot, "Which share shows heads?")
         assert " lab 50 %" in footer(pilot)
-        assert "w lab" not in footer(pilot)  # w is a letter here
+        assert "W lab" not in footer(pilot)  # w is a letter here
         services.cancel_lab(services.labs.in_hand[0])
 
 
@@ -133,7 +133,7 @@ async def test_the_way_out_is_named_beside_the_mark(services: Services) -> None:
         await start_slow(pilot, services, "coins/toss")
         await pilot.press("q")
         await open_card(pilot, "Which share of 400 tosses")
-        await until(pilot, lambda: "w lab" in footer(pilot))
+        await until(pilot, lambda: "W lab" in footer(pilot))
         assert "q home" in footer(pilot) and "? help" in footer(pilot)
         services.cancel_lab(services.labs.in_hand[0])
 
@@ -147,7 +147,7 @@ async def test_several_labs_in_hand_are_chosen_from(services: Services) -> None:
             await start_slow(pilot, services, lab)
             await pilot.press("q")
         await until(pilot, lambda: "+1" in footer(pilot))
-        await pilot.press("w")
+        await pilot.press("W")
         assert isinstance(app.screen, LabsInHandScreen)
         text = text_of(app)
         assert "coins/toss · mood slow" in text
@@ -176,7 +176,7 @@ async def test_an_end_below_another_screen_is_not_taken_for_seen(services: Servi
         await pilot.press("o")
         services.cancel_lab(run)
         await until(pilot, lambda: "! lab ended" in footer(pilot))
-        assert "! coins/toss was cancelled — w shows it" in text_of(app)
+        assert "! coins/toss was cancelled — W shows it" in text_of(app)
         assert not run.is_seen
         await pilot.press("q")
         await pilot.pause()

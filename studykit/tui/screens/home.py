@@ -182,6 +182,9 @@ class HomeScreen(StudyScreen):
         if wish.kind == "deck":
             self.app.post_message(OpenPart(self, wish.what))
             return
+        if wish.kind == "whatif":
+            self.run_worker(self.app.run_action("what_if"), exit_on_error=False)
+            return
         try:
             offer = find_offer(self.services, wish)
             if offer.ids:

@@ -17,12 +17,14 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from studykit.course.cards import Card, Knobs, LabHeader
+from studykit.course.designs import replay_command
 from studykit.course.source import read_source
 from studykit.errors import StudykitError
 from studykit.lab.results import Prediction
-from studykit.study.evidence_words import render_budget, render_knobs
+from studykit.study.evidence_words import render_budget
 from studykit.study.lab_run import QUICK_LOOK, LabRun, has_quick_look
 from studykit.study.run_words import render_log
+from studykit.study.what_if import render_setup
 from studykit.text import clean
 from studykit.tui.messages import AnswerUnclear, OpenLab, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
@@ -96,17 +98,31 @@ class LabScreen(StagedScreen):
         # The child imports torch while the learner thinks.
         self.app.run_worker(self.services.runner.warm(), group="lab-warm", exit_on_error=False)
 
+    @property
+    def header_id(self) -> str:
+        """The id of its lab."""
+        return self._header.id
+
+    @property
+    def _has_answer(self) -> bool:
+        """Its run has ended as it should and is in the progress."""
+        run = self._lab_run
+        return run is not None and run.stored is not None and run.stored.status == "done"
+
     def _is_wanted(self, run: LabRun) -> bool:
         """Whether a run in hand is what the learner comes for: not one of another card's knobs."""
         card = self._card
+        is_alike = run.knobs == self._setup.knobs
+        if self._header.parts and self._setup.knobs != self._header.defaults:
+            return is_alike  # a question was asked, and it may be another
         is_same = card is None or run.card is None or run.card.id == card.id
-        return is_same or run.knobs == self._setup.knobs
+        return is_same or is_alike
 
     def _origin(self) -> Content:
         """The lab, what it measures or is run with, and the card behind."""
         parts = [self._header.id]
         if self._lab_run is not None:
-            parts.append(render_knobs(self._lab_run.knobs))
+            parts.append(render_setup(self._header, self._lab_run.knobs))
             parts.append(render_budget(self._lab_run.budget))
         elif self._header.points and self._card is None:
             parts.append(f"measures {', '.join(self._header.points)}")
@@ -147,8 +163,12 @@ class LabScreen(StagedScreen):
             return bool(self._setup.lacking)
         if action == "log":
             return self._lab_run is not None and self._lab_run.has_log
-        if action == "change" and self.phase == "knobs":
-            return True
+        if action == "change" and self._lab_run is None:
+            return self.phase == "knobs" or self._setup.asks_sure
+        if action == "other_model":
+            return self._setup.turns_models
+        if action == "copy_command":
+            return bool(self._header.parts) and self._has_answer
         return super().check_action(action, parameters)
 
     # Before the run.
@@ -157,7 +177,10 @@ class LabScreen(StagedScreen):
         self._lab_run = None
         self.phase = "predict" if self._setup.is_predicting else "knobs"
         if self.phase == "predict":
-            self.say("j k or a letter: mark what you predict")
+            sure = ", h l: how sure you are" if self._setup.asks_sure else ""
+            self.say(f"j k or a letter: mark what you predict{sure}")
+        elif self._setup.turns_models:
+            self.say("j k move · h l turn a part · Tab turns the other model · w the other bench")
         elif self._header.knobs:
             self.say("j k move · h l turn a knob · PgDn and PgUp scroll")
         else:
@@ -182,6 +205,9 @@ class LabScreen(StagedScreen):
             self._setup.change(step)
         else:
             super().action_change(step)
+
+    def action_other_model(self) -> None:
+        self._setup.turn_other_model()
 
     def action_own_value(self) -> None:
         self._setup.ask_value()
@@ -228,6 +254,7 @@ class LabScreen(StagedScreen):
     def _start(
         self, prediction: Prediction | None, budget: float = 1.0, *, n_seeds: int | None = None
     ) -> None:
+        n_seeds = self._setup.n_seeds if n_seeds is None and budget == 1 else n_seeds
         knobs = self._setup.knobs
         run = LabRun(self._header, knobs, self._card, prediction, budget=budget, n_seeds=n_seeds)
         self.app.post_message(StartLab(self, run))
@@ -336,6 +363,13 @@ class LabScreen(StagedScreen):
 
     def _log_text(self) -> str:
         return render_log(self._lab_run) if self._lab_run is not None else ""
+
+    def action_copy_command(self) -> None:
+        run = self._lab_run
+        if run is not None and run.result is not None:
+            command = replay_command(self._header, run.knobs, len(run.result.seeds))
+            self.app.copy_to_clipboard(command)
+            self.say(f"Copied: {command}")
 
     def action_log(self) -> None:
         from studykit.tui.screens.lab_source import LabLogScreen

@@ -31,7 +31,7 @@ class LabsInHandScreen(StudyScreen):
         Binding("enter", "open", "open", id="open-lab", tooltip="Open the marked lab"),
         Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the marked run"),
         NO_UNDO,
-        Binding("q,escape,w", "app.pop_screen", "back", key_display="q", id="back", tooltip="Back"),
+        Binding("q,escape,W", "app.pop_screen", "back", key_display="q", id="back", tooltip="Back"),
     ]
 
     def __init__(self) -> None:

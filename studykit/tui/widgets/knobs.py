@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from textual import events
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.study.evidence_words import format_knob
-from studykit.study.knob_values import in_order
+from studykit.study.knob_values import describe, in_order, parse_knob, takes_own
 from studykit.text import clean
 from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
 
@@ -54,9 +55,9 @@ class KnobRows(Widget):
 
     def change(self, index: int, step: int) -> None:
         """Give a knob the next or the previous of its values, no further."""
-        name = self.name_of(index)
+        name = self.names[index]
         choices = self._choices(name)
-        at = max(0, min(choices.index(self.values[name]) + step, len(choices) - 1))
+        at = max(0, min(choices.index(self.value_of(name)) + step, len(choices) - 1))
         self.set_value(name, choices[at])
 
     def set_value(self, name: str, value: KnobValue) -> None:
@@ -65,13 +66,57 @@ class KnobRows(Widget):
             self._own[name] = value
         self.values = {**self.values, name: value}
 
-    def name_of(self, index: int) -> str:
-        """The knob of a row."""
-        return [*self._header.knobs][index]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each row sets."""
+        return tuple(self._header.knobs)
 
-    def _choices(self, name: str) -> tuple[KnobValue, ...]:
+    @property
+    def first(self) -> int:
+        """The row to begin at."""
+        return 0
+
+    def value_of(self, name: str) -> KnobValue:
+        """What a row is set to."""
+        return self.values[name]
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds a run has."""
+        return self._header.seeds
+
+    def reset(self) -> None:
+        """Turn everything to where the lab has it."""
+        self.values = self._header.defaults
+
+    def takes_own(self, index: int) -> bool:
+        """Whether a row may be given a value that it does not offer."""
+        return takes_own(self._header, self.names[index])
+
+    def describe(self, index: int) -> str:
+        """What a row may be given."""
+        return describe(self._header, self.names[index])
+
+    def set_own(self, index: int, text: str) -> None:
+        """Give a row the value that a person means who types `text`.
+
+        Raises `ValueError`, with what it may be, if it can be none of that.
+        """
+        name = self.names[index]
+        self.set_value(name, parse_knob(self._header, name, text))
+
+    def _choices(self, name: str) -> Sequence[KnobValue]:
         own = [self._own[name]] if name in self._own else []
         return in_order(self._header.knobs[name], *own, self.values[name])
+
+    _n_above = 0
+    """Lines before the first row."""
+
+    def place_of(self, index: int) -> Region:
+        """Where a row stands in the widget."""
+        blocks = self._blocks(max(1, self.content_size.width))
+        top = self._n_above + sum(map(len, blocks[:index]))
+        return Region(0, top, max(1, self.size.width), len(blocks[index]))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, sum(map(len, self._blocks(width))))
@@ -126,7 +171,7 @@ class KnobRows(Widget):
             return Content.styled(f"[{_show(self.values[name])}]", "bold $text-accent")
         parts = [
             (f"[{_show(value)}]", "bold $text-accent")
-            if value == self.values[name]
+            if value == self.value_of(name)
             else (f" {_show(value)} ", "$text-muted")
             for value in self._choices(name)
         ]
@@ -134,7 +179,7 @@ class KnobRows(Widget):
 
     def on_click(self, event: events.Click) -> None:
         """Find the knob below the mouse."""
-        bottom = 0
+        bottom = self._n_above
         for index, block in enumerate(self._blocks(max(1, self.content_size.width))):
             bottom += len(block)
             if event.y < bottom:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,8 +15,8 @@ from textual.widgets import Input
 from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
 from studykit.course.models import ShelfModel
 from studykit.lab.results import Prediction
+from studykit.review.grading import Confidence
 from studykit.study.evidence_words import about_before, render_knobs
-from studykit.study.knob_values import describe, parse_knob, takes_own
 from studykit.study.prediction import build_bets, build_question
 from studykit.text import plural, size_in_words
 from studykit.tui.messages import AnswerUnclear
@@ -25,6 +25,7 @@ from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
 from studykit.tui.widgets.evidence import ROOMY, hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_about, render_prediction
+from studykit.tui.widgets.part_rows import PartRows, build_rows
 from studykit.tui.widgets.rows import Rows, row
 from studykit.tui.widgets.safe import Static
 
@@ -118,7 +119,9 @@ class LabSetup(VerticalScroll, can_focus=False):
         # While the card waits for its answer, what the lab is about may be that answer.
         tells = card is None or is_answered or prediction is not None
         self._about = about_before(header) if tells else []
-        self._knobs = KnobRows(header, self._opening_knobs)
+        self._knobs = build_rows(header, self._opening_knobs)
+        self._is_bench = bool(header.parts)
+        self._confidence: Confidence | None = None
         self._bets = _Bets()
         self._bets.rows = tuple(
             row(chr(ord("a") + n), bet.text) for n, bet in enumerate(self._choices)
@@ -131,6 +134,7 @@ class LabSetup(VerticalScroll, can_focus=False):
                 yield _OwnValue()
                 yield Fitted(self._render_ask, id="ask")
                 yield self._bets
+                yield Fitted(self._render_sure, id="sure")
                 yield Fitted(self._render_cost, id="cost")
             yield Fitted(lambda width: render_about(self._about, width), id="about")
 
@@ -167,7 +171,28 @@ class LabSetup(VerticalScroll, can_focus=False):
         """The prediction under the cursor; None while none is marked."""
         if not self.is_predicting or self._bets.cursor < 0:
             return None
-        return self._choices[self._bets.cursor].prediction
+        prediction = self._choices[self._bets.cursor].prediction
+        return replace(prediction, confidence=self._confidence)
+
+    @property
+    def asks_sure(self) -> bool:
+        """It may be said how sure the marked prediction is: of what-if questions."""
+        return self._is_bench and self.pointed_prediction is not None
+
+    @property
+    def turns_models(self) -> bool:
+        """The parts of two models are set, of which the keys turn one."""
+        return self._is_bench
+
+    def turn_other_model(self) -> None:
+        """Let the keys turn the other of the two models."""
+        if isinstance(self._knobs, PartRows):
+            self._knobs.in_base = not self._knobs.in_base
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds a run has."""
+        return self._knobs.n_seeds
 
     def predict(self) -> None:
         """Go from the knobs to the predictions, of which none is marked yet."""
@@ -181,7 +206,7 @@ class LabSetup(VerticalScroll, can_focus=False):
 
     def move(self, step: int) -> None:
         """Move the cursor over the knobs and on to the predictions."""
-        n_knobs = len(self._header.knobs)
+        n_knobs = len(self._knobs.names)
         at = n_knobs + self._bets.cursor if self.is_predicting else self._knobs.cursor
         # From "none marked" the first step down is to the first prediction, up to the last knob.
         if self.is_predicting and self._bets.cursor < 0 and step < 0:
@@ -191,40 +216,49 @@ class LabSetup(VerticalScroll, can_focus=False):
         self._point(knob=at if at < n_knobs else -1, bet=at - n_knobs)
 
     def change(self, step: int) -> None:
-        """Turn the knob under the cursor."""
-        if self._knobs.cursor >= 0:
+        """Turn the knob under the cursor; on a prediction, how sure it is."""
+        if self.asks_sure:
+            self._turn_confidence(step)
+        elif self._knobs.cursor >= 0:
             self._knobs.change(self._knobs.cursor, step)
             self._refresh()
+
+    def _turn_confidence(self, step: int) -> None:
+        ladder = [None, *Confidence]
+        at = ladder.index(self._confidence) + step
+        self._confidence = ladder[max(0, min(at, len(ladder) - 1))]
+        self.query_one("#sure", Fitted).show(self._render_sure)
 
     @property
     def can_set(self) -> bool:
         """The knob under the cursor may be given a value of one's own."""
         at = self._knobs.cursor
-        return at >= 0 and takes_own(self._header, self._knobs.name_of(at))
+        return at >= 0 and self._knobs.takes_own(at)
 
     def ask_value(self) -> None:
         """Let the knob under the cursor be given a value of one's own."""
-        name = self._knobs.name_of(self._knobs.cursor)
+        at = self._knobs.cursor
+        name = self._knobs.names[at]
         if name in self._header.text_knobs:  # as wide as the screen, with no room for a hint
             self.query_one(_OwnValue).ask(name, str(self.knobs[name]), "")
         else:
-            self.query_one(_OwnValue).ask(name, "", f"  {describe(self._header, name)}")
+            self.query_one(_OwnValue).ask(name, "", f"  {self._knobs.describe(at)}")
 
     @on(Input.Submitted)
     def _set_value(self, event: Input.Submitted) -> None:
         event.stop()
-        name = self._knobs.name_of(self._knobs.cursor)
+        at = self._knobs.cursor
         try:
-            self._knobs.set_value(name, parse_knob(self._header, name, event.value))
+            self._knobs.set_own(at, event.value)
         except ValueError as error:
-            self.post_message(AnswerUnclear(f"{name} must be {error}"))
+            self.post_message(AnswerUnclear(f"{self._knobs.names[at]} must be {error}"))
             return
         self.screen.set_focus(None)
         self._refresh()
 
     def set_defaults(self) -> None:
         """Turn every knob to where the lab has it."""
-        self._knobs.values = self._header.defaults
+        self._knobs.reset()
         self._refresh()
 
     def ask_again(self, *, is_known: bool) -> None:
@@ -239,15 +273,22 @@ class LabSetup(VerticalScroll, can_focus=False):
         return self.knobs in self._seen
 
     def _begin(self) -> None:
-        has_knobs = bool(self._header.knobs)
-        self._point(knob=0 if has_knobs else -1, bet=-1)
+        self._point(knob=self._knobs.first if self._knobs.names else -1, bet=-1)
 
     def _point(self, *, knob: int, bet: int) -> None:
         """Put the cursor on a knob, or if that is -1 on a prediction, of which -1 is none."""
         self._knobs.cursor = knob
+        if knob >= 0:
+            self.call_after_refresh(self._show_row, knob)
         self._bets.is_live = knob < 0 and self.needs_prediction
         self._bets.cursor = bet
         self._refresh()
+
+    def _show_row(self, index: int) -> None:
+        """Keep the chosen row in view, as far as the rows are longer than the screen."""
+        if self.max_scroll_y and index < len(self._knobs.names):
+            offset = self._knobs.region.offset - self.region.offset + self.scroll_offset
+            self.scroll_to_region(self._knobs.place_of(index).translate(offset), animate=False)
 
     def look_for_models(self) -> None:
         """See what the lab lacks: something may have been installed."""
@@ -256,6 +297,7 @@ class LabSetup(VerticalScroll, can_focus=False):
 
     def _refresh(self) -> None:
         self._bets.display = self.needs_prediction
+        self.query_one("#sure", Fitted).display = self.asks_sure
         self.query_one("#ask", Fitted).show(self._render_ask)
         self.look_for_models()
         self.post_message(self.Changed())
@@ -290,12 +332,24 @@ class LabSetup(VerticalScroll, can_focus=False):
             rows.append(hang(lead, text, width))
         return Content("\n").join(rows)
 
+    def _render_sure(self, width: int) -> Content:
+        """How sure: four words, of which one is marked once it was said."""
+        words = [
+            (f"[{confidence.name.lower()}]", "bold $text-accent")
+            if confidence is self._confidence
+            else (f" {confidence.name.lower()} ", "$text-muted")
+            for confidence in Confidence
+        ]
+        lead = Content.styled("HOW SURE  ", "bold $text-accent")
+        more = ("  h l say it", "$text-muted")
+        return hang(lead, Content.assemble(*words, more), width)
+
     def _render_cost(self, width: int) -> Content:
         header = self._header
         if self.lacking:
             told = _render_lack(self.lacking)
             return hang(Content(""), Content.styled(told, "$text-warning"), width)
-        cost = f"A run takes {plural(header.seeds, 'seed')}"
+        cost = f"A run takes {plural(self.n_seeds, 'seed')}"
         default, here = self._cost_of(header.defaults), self._cost_of(self.knobs)
         if self.knobs != header.defaults and here != default:
             cost += f"; with these knobs {here}"

@@ -25,10 +25,9 @@ from studykit.tui.widgets.figures import (
 from studykit.tui.widgets.gauges import render_meter
 from studykit.tui.widgets.heat_map import HeatMapView
 from studykit.tui.widgets.outcome import (
-    render_numbers,
     render_outcome,
     render_prediction,
-    render_printed,
+    render_so_far,
     render_votes,
 )
 from studykit.tui.widgets.safe import Static
@@ -252,5 +251,4 @@ class LabStage(Vertical):
             return Content("")
         if run.is_over:
             return render_outcome(run, self._known, width, with_tests=self._with_tests)
-        parts = (render_printed(run.seeds, width), render_numbers(run.seeds, width))
-        return Content("\n\n").join(part for part in parts if part.plain)
+        return render_so_far(run.header, run.seeds, width)

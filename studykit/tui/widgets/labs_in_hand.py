@@ -33,5 +33,5 @@ def render_lab_news(run: LabRun, *, tells_outcome: bool = True) -> Content:
     mark = ("✓ ", "$text-success") if is_done else ("! ", "$text-warning")
     end = render_end(run, tells_outcome=tells_outcome)
     return Content.assemble(
-        mark, f"{run.header.id} {end} — ", ("w", "bold $text-primary"), " shows it"
+        mark, f"{run.header.id} {end} — ", ("W", "bold $text-primary"), " shows it"
     )

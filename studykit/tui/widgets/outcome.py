@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from studykit.course.cards import LabHeader
+from studykit.course.designs import replay_command
+from studykit.lab.differences import differences_of
 from studykit.lab.events import Printed
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
 from studykit.study.evidence_words import claims_of, render_budget, render_origin, render_seed
@@ -16,6 +18,7 @@ from studykit.study.numbers import ladder, summarise
 from studykit.study.prediction import FAILS, HOLDS
 from studykit.text import clean
 from studykit.tui.widgets.card_text import parse_inline, wrap
+from studykit.tui.widgets.differences import render_differences
 from studykit.tui.widgets.evidence import hang, render_claims
 from studykit.tui.widgets.measurements import render_measurements, render_tables
 
@@ -62,6 +65,11 @@ def render_outcome(
     numbers = render_numbers(seeds, width)
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
+    if (told := render_differences(differences_of(run.header, seeds), width)).plain:
+        blocks += [Content(""), told]
+        command = replay_command(run.header, shown.knobs, len(seeds))
+        lead = Content.styled("AGAIN  ", "bold $text-accent")
+        blocks.append(hang(lead, Content.styled(clean(command), "$text-muted"), width))
     own = claims_of(run.header, run.card)
     others = [claim for claim in run.header.claims if claim not in own]
     for title, claims in (("", own), ("ALSO MEASURED", others)):
@@ -74,6 +82,16 @@ def render_outcome(
     # Not before the run: it tells what comes out.
     about = run.header.about.split("\n\n") if run.header.about else []
     return Content("\n").join([*blocks, Content(""), render_about(about, width)])
+
+
+def render_so_far(header: LabHeader, seeds: Sequence[SeedResult], width: int) -> Content:
+    """What is known while the run goes on: prints, differences, numbers."""
+    parts = (
+        render_printed(seeds, width),
+        render_differences(differences_of(header, seeds), width),
+        render_numbers(seeds, width),
+    )
+    return Content("\n\n").join(part for part in parts if part.plain)
 
 
 def render_numbers(seeds: Sequence[SeedResult], width: int) -> Content:
@@ -107,7 +125,8 @@ def render_prediction(
     is_bet = prediction.text in (HOLDS, FAILS)
     claim = f"  {header.claims.get(prediction.claim, '')}" if is_bet else ""
     said = parse_inline(clean(prediction.text))
-    text = Content.assemble("“", said, "”", came_true, (claim, "$text-muted"))
+    sure = "" if prediction.confidence is None else f", {prediction.confidence} % sure"
+    text = Content.assemble("“", said, "”", sure, came_true, (claim, "$text-muted"))
     return hang(Content.styled("YOU SAID  ", "bold $text-accent"), text, width)
 
 

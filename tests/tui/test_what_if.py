@@ -1,0 +1,136 @@
+"""The what-if bench: two models set up, a prediction, a run before one's eyes, an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from studykit.clock import FixedClock
+from studykit.lab.results import Prediction
+from studykit.study.services import Services
+from studykit.tui.app import StudykitApp
+from studykit.tui.screens.lab import LabScreen
+from tests.study.what_if_course import BENCH, OTHER, build_services
+from tests.tui.conftest import NOW, open_home, text_of, until
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return build_services(tmp_path, FixedClock(NOW))
+
+
+@asynccontextmanager
+async def opened(
+    services: Services, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[Pilot[None]]:
+    """The app with the bench on the screen, as the key on Home opens it."""
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        await open_home(pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, LabScreen))
+        yield pilot
+
+
+def screen_of(pilot: Pilot[None]) -> LabScreen:
+    screen = pilot.app.screen
+    assert isinstance(screen, LabScreen)
+    return screen
+
+
+async def finished(pilot: Pilot[None]) -> str:
+    await until(pilot, lambda: screen_of(pilot).phase == "outcome")
+    return text_of(pilot.app)
+
+
+def row_of(pilot: Pilot[None], name: str) -> str:
+    """The row of the screen that sets `name`."""
+    lines = text_of(pilot.app).splitlines()
+    return " ".join(next(line for line in lines if line.lstrip("▸ ").startswith(name)).split())
+
+
+async def test_from_the_question_to_the_outcome_in_the_progress(services: Services) -> None:
+    """The whole way, with the keys that the screen names."""
+    async with opened(services) as pilot:
+        assert row_of(pilot, "damper") == "▸ damper on off ≠ on [off]"
+        await pilot.press("enter")
+        assert "What does the change do?" in text_of(pilot.app)
+        await pilot.press("a", "l", "l", "l")
+        assert "[sure]" in text_of(pilot.app)
+        await pilot.press("enter")
+        text = await finished(pilot)
+
+        assert "YOU SAID  “The changed spring swings more than 0.05 farther.”" in text
+        assert "75 % sure ✓ right" in " ".join(text.split())
+        assert "CHANGED LESS BASE" in text
+        assert "95 % interval +0.9" in text and "separable with 3 seeds" in text
+        assert f"studykit whatif --lab {BENCH} --family car damper=off" in text
+        (stored,) = services.progress.runs(BENCH)
+        assert stored.prediction == Prediction(
+            "The changed spring swings more than 0.05 farther.",
+            "worse",
+            confidence=75,
+            correct=True,
+        )
+        assert stored.result.knobs["change"] == "damper=off"
+
+
+async def test_parts_are_turned_in_either_model(services: Services) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("h")
+        assert row_of(pilot, "damper") == "▸ damper on on [on] off"
+        await pilot.press("j", "l")
+        assert row_of(pilot, "coil") == "▸ coil wide narrow ≠ wide [narrow] none"
+        assert "no difference" not in text_of(pilot.app)
+        await pilot.press("tab", "l")
+        assert row_of(pilot, "coil") == "▸ coil narrow narrow wide [narrow] none"
+        await pilot.press("l")  # what both have is turned in both
+        assert row_of(pilot, "coil") == "▸ coil none none wide narrow [none]"
+        await pilot.press("k", "k")
+        assert row_of(pilot, "family") == "▸ family [car] bed"
+        await pilot.press("l")
+        assert "hook" not in text_of(pilot.app)
+        await pilot.press("d")
+        assert row_of(pilot, "damper") == "damper on off ≠ remove the damper"
+
+
+async def test_the_number_of_seeds_is_chosen(services: Services) -> None:
+    async with opened(services) as pilot:
+        while "▸ seeds" not in text_of(pilot.app):
+            await pilot.press("j")
+        await pilot.press("l")
+        assert "A run takes 5 seeds" in text_of(pilot.app)
+        await pilot.press("equals_sign", *"200", "enter")
+        assert "seeds must be a whole number from 1 to 100" in text_of(pilot.app)
+        await pilot.press("ctrl+u", *"4", "enter", "s")
+        text = await finished(pilot)
+
+        assert "--seeds 4" in text
+        (stored,) = services.progress.runs(BENCH)
+        assert stored.result.seed_numbers == (0, 1, 2, 3)
+
+
+async def test_the_key_leads_from_one_bench_to_the_next(services: Services) -> None:
+    async with opened(services) as pilot:
+        assert BENCH in text_of(pilot.app)
+        await pilot.press("w")
+        await until(pilot, lambda: OTHER in text_of(pilot.app))
+        await pilot.press("w")
+        await until(pilot, lambda: BENCH in text_of(pilot.app))
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, LabScreen))
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40), (200, 50)])
+async def test_every_row_can_be_reached_at_every_size(
+    services: Services, size: tuple[int, int]
+) -> None:
+    async with opened(services, size) as pilot:
+        await pilot.press(*"kkk")
+        for name in ("family", "damper", "coil", "hook", "n_steps", "seeds"):
+            assert f"▸ {name}" in text_of(pilot.app)
+            await pilot.press("j")
