@@ -21,6 +21,7 @@ from studykit.commands import (
     review,
     stability,
     verify,
+    whatif,
 )
 from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
@@ -44,6 +45,9 @@ app.command("review", epilog="Example: studykit review --plain --cram flagged")(
 app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
 app.command("new", epilog="Example: studykit new my-course")(new.new)
 app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
+app.command("whatif", epilog='Example: studykit whatif "remove the residual connections"')(
+    whatif.what_if
+)
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
     report.report
 )

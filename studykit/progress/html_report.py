@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from studykit.course.designs import DESIGN
+from studykit.lab.differences import describe_mean, describe_verdict
 from studykit.lab.results import VERDICT_MARKS, Prediction
 from studykit.progress.charts import (
     calendar_chart,
@@ -208,7 +210,8 @@ def _labs(runs: Sequence[RunSummary]) -> str:
 
 
 def _run(run: RunSummary) -> str:
-    knobs = ", ".join(f"{name} = {value}" for name, value in run.changed_knobs.items())
+    told = {k: v for k, v in run.changed_knobs.items() if not (run.question and k in DESIGN)}
+    knobs = ", ".join(f"{name} = {value}" for name, value in told.items())
     how = [
         f"{run.at:%Y-%m-%d %H:%M}",
         run.status,
@@ -230,10 +233,21 @@ def _run(run: RunSummary) -> str:
     return (
         f'<div class="run"><h3>{text_of(title)}</h3>'
         f'<div class="muted">{text_of(run.lab)} · {text_of(" · ".join(how))}</div>'
-        f"{_prediction(run.prediction)}"
+        f"{_differences(run)}{_prediction(run.prediction)}"
         + (f'<ul class="verdicts">{verdicts}</ul>' if verdicts else "")
         + "</div>"
     )
+
+
+def _differences(run: RunSummary) -> str:
+    """What was changed on a bench, and what that did."""
+    rows = [
+        f"{text_of(row.label)} <strong>{text_of(describe_mean(row))}</strong>;"
+        f" {describe_verdict(row)}"
+        for row in run.differences
+    ]
+    told = [f"What if, {text_of(run.question)}"] if run.question else []
+    return "".join(f'<p class="said">{each}</p>' for each in [*told, *rows])
 
 
 def _prediction(prediction: Prediction | None) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from studykit.course.designs import DESIGN
+from studykit.lab.differences import describe_mean, describe_verdict, difference_document
 from studykit.lab.protocol import encode
 from studykit.lab.results import Prediction
 from studykit.progress.markdown import duration, escape, shorten, table
@@ -39,8 +41,9 @@ def render_json(stats: PeriodStats) -> str:
     seconds}], the last four of the period;
     ``forecast`` {overdue, next_7_days, next_30_days, days: [{day, due}]};
     ``labs`` {predictions, judged, right, runs: [{lab, title, at, day, status, device, machine,
-    seconds, knobs, changed_knobs, verdicts, outdated, card, prediction}]}, where a prediction is
-    null or {text, claim, value, confidence, correct};
+    seconds, knobs, changed_knobs, verdicts, outdated, card, prediction, question, differences}]},
+    where a prediction is null or {text, claim, value, confidence, correct}, and the last two are
+    those of `design_document`;
     ``hardest`` [{card, topic, question, lapses, reviews, leech}];
     ``practice`` {answers, pretests: [{topic, title, day, judged, right, judged_since,
     right_since}]}.
@@ -248,19 +251,26 @@ def _labs(stats: PeriodStats) -> list[str]:
 
 
 def _run(run: RunSummary) -> str:
-    knobs = ", ".join(f"{escape(k)} = {escape(str(v))}" for k, v in run.changed_knobs.items())
+    told = {k: v for k, v in run.changed_knobs.items() if not (run.question and k in DESIGN)}
+    knobs = ", ".join(f"{escape(k)} = {escape(str(v))}" for k, v in told.items())
     lines = [
         f"- {escape(run.title)}" if run.title else "- a lab that this course does not have",
         f"- {run.status} on {escape(run.device)} ({escape(run.machine)}) after"
         f" {duration(run.seconds)}, {knobs or 'default knobs'}"
         + (f", {run.budget:g} × the training" if run.budget != 1 else ""),
     ]
+    if run.question:
+        lines.append(f"- what if, {escape(run.question)}")
     if run.is_outdated and run.title:
         lines.append("- the lab has been changed since")
     if (prediction := run.prediction) is not None:
         sure = "" if prediction.confidence is None else f" ({prediction.confidence} % sure)"
         outcome = {True: "right", False: "wrong", None: "not judged"}[prediction.correct]
         lines.append(f"- predicted “{escape(prediction.text)}”{sure}: **{outcome}**")
+    lines += [
+        f"- {escape(row.label)}: **{describe_mean(row)}**; {describe_verdict(row)}"
+        for row in run.differences
+    ]
     lines += [
         f"- {verdict}: {escape(run.claims.get(claim, claim))}"
         for claim, verdict in run.verdicts.items()
@@ -320,6 +330,8 @@ def _run_document(run: RunSummary) -> dict[str, Any]:
         "outdated": run.is_outdated,
         "card": run.card_id,
         "prediction": None if run.prediction is None else asdict(run.prediction),
+        "question": run.question,
+        "differences": [difference_document(row) for row in run.differences],
     }
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import OWN_PREFIX, Course, KnobValue
+from studykit.course.cards import OWN_PREFIX, Course, KnobValue, LabHeader
+from studykit.course.designs import render_change
+from studykit.lab.differences import Difference, differences_of
 from studykit.lab.results import Prediction, Status, Verdict
 from studykit.lab.verdicts import judge_again
 from studykit.progress.stats import (
@@ -67,6 +69,10 @@ class RunSummary:
     """True: the lab's code has changed since, or the course has it no longer."""
     card_id: str | None
     prediction: Prediction | None
+    question: str = ""
+    """Of a bench: what was changed, in words."""
+    differences: tuple[Difference, ...] = ()
+    """Of a bench: changed less base."""
 
     @property
     def is_complete(self) -> bool:
@@ -206,6 +212,7 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
     header = course.labs.get(result.lab.removeprefix(OWN_PREFIX))
     is_own = result.lab.startswith(OWN_PREFIX)
     title = header.title if header else ""
+    is_bench = header is not None and _is_design(header, result.knobs)
     defaults = header.defaults if header else {}
     return RunSummary(
         lab=result.lab,
@@ -227,7 +234,17 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
         is_outdated=header is None or (not is_own and header.code_hash != result.code_hash),
         card_id=run.card_id,
         prediction=run.prediction,
+        question=render_change(header, result.knobs) if header and is_bench else "",
+        differences=differences_of(header, result.seeds) if header and is_bench else (),
     )
+
+
+def _is_design(header: LabHeader, knobs: Mapping[str, KnobValue]) -> bool:
+    """Whether the knobs of a stored run still set up two models of the lab as it is now."""
+    try:
+        return bool(header.parts) and bool(header.models_of(knobs))
+    except (KeyError, ValueError):
+        return False
 
 
 def build_trends(reviews: Sequence[Review], stats: PeriodStats, desired_retention: float) -> Trends:

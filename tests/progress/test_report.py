@@ -109,6 +109,8 @@ def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
             "confidence": 70,
             "correct": True,
         },
+        "question": "",
+        "differences": [],
     }
     assert [card["card"] for card in report["hardest"]] == ["a"]
 
