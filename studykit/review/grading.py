@@ -103,7 +103,7 @@ class Grade:
     tolerance: str = ""
     """How far from the right number an answer may be, ``± 0.1 nats``; empty if not at all."""
     score: str = ""
-    """`exercise`: how good the answer was, ``rank correlation 0.9, right from 0.8``."""
+    """`exercise`: how good the answer was, ``rank correlation 0.90, 0.8 needed``."""
 
 
 EXAMPLE = -1
@@ -245,7 +245,7 @@ def _scored(body: Exercise, task: Task, reached: float) -> str:
     else:
         n = len(task.right)
         told, least = f"{round(reached * n)} of {n} right", percent(body.right_from)
-    return told if math.isclose(reached, 1) else f"{told}; enough from {least}"
+    return told if math.isclose(reached, 1) else f"{told}, {least} needed"
 
 
 def right_answer(card: Card, evidence: RunResult | None) -> str:

@@ -307,10 +307,10 @@ def test_the_rating_follows_the_score() -> None:
     assert grade(shown, shown.task.right, None).score == "rank correlation 1.00"
     nearly = grade(shown, (second, first, *rest), None)
     assert (nearly.correct, nearly.suggested) == (True, Rating.HARD)
-    assert nearly.score == "rank correlation 0.90; enough from 0.8"
+    assert nearly.score == "rank correlation 0.90, 0.8 needed"
     wrong = grade(shown, tuple(reversed(shown.task.right)), None)
     assert (wrong.correct, wrong.suggested) == (False, Rating.AGAIN)
-    assert wrong.score == "rank correlation -1.00; enough from 0.8"
+    assert wrong.score == "rank correlation -1.00, 0.8 needed"
     assert grade(shown, None, None).suggested is Rating.AGAIN
 
 
@@ -323,7 +323,7 @@ def test_what_is_enough_is_the_card_s_to_say() -> None:
     graded = grade(shown, ((first + 1) % 3, *rest), None)
 
     assert (graded.correct, graded.suggested) == (True, Rating.HARD)
-    assert graded.score == "2 of 3 right; enough from 60 %"
+    assert graded.score == "2 of 3 right, 60 % needed"
 
 
 def test_the_answer_tells_what_was_measured() -> None:

@@ -69,7 +69,9 @@ async def test_an_exercise_is_answered_and_its_values_shown(
         if form != "place":
             for item, value in zip(task.items, task.values, strict=True):
                 rows = [line for line in screen.splitlines() if item in line]
-                assert any(format_value(float(value)) in row for row in rows)
+                told = sum(row.count(format_value(float(value))) for row in rows)
+                # Beside a wide card its table stands, too, as the same seed measured it.
+                assert told >= (1 if size[0] < 120 else 2)
         assert "▸ 3 Good ◂" in screen
         await pilot.press("enter")
         (review,) = services.progress.reviews()
@@ -91,8 +93,8 @@ async def test_a_wrong_answer_suggests_again(make_services: MakeServices, form: 
         await answer(pilot, form, wrong)
         await pilot.press("enter")
         screen = text_of(pilot.app)
-        assert "✗ Not enough" in screen and "yours" in screen and "▸ 1 Again ◂" in screen
-        told = "rank correlation -1.00; enough from 0.8" if form == "rank" else "0 of "
+        assert "✗ Wrong" in screen and "yours" in screen and "▸ 1 Again ◂" in screen
+        told = "rank correlation -1.00, 0.8 needed" if form == "rank" else "0 of "
         assert told in screen
 
 

@@ -184,12 +184,12 @@ class AskingScreen(BesideScreen):
     async def show_answer(self) -> None:
         """Put the graded answer on the screen, and what comes after it."""
         sitting, grade = self._sitting, self._sitting.grade
-        if sitting.card is None or grade is None:
+        if sitting.card is None or sitting.shown is None or grade is None:
             return
         with self._painting():
             now = self.services.clock.now()
             await self.show_grade(grade, self.fit_evidence(sitting.card, sitting.evidence), now)
-            await self.show_beside(sitting.card, sitting.evidence)
+            await self.show_beside(sitting.card, sitting.evidence, sitting.shown.task)
             self.query_one(ConfidenceBar).display = False
             self.set_focus(None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studykit.course.cards import Card
 from studykit.lab.results import RunResult
+from studykit.review.exercises import Task
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.card_view import Evidence, fit_evidence
@@ -35,10 +36,12 @@ class BesideScreen(StudyScreen):
             with_curves=not is_beside,
         )
 
-    async def show_beside(self, card: Card, result: RunResult | None) -> None:
-        """Show what was measured for `card` beside it."""
+    async def show_beside(
+        self, card: Card, result: RunResult | None, task: Task | None = None
+    ) -> None:
+        """Show what was measured for `card` beside it, and for an exercise's `task`."""
         text = self.fit_evidence(card, result, is_beside=True)
-        await self.pane.show(card, self.services.lab_of(card), result, text)
+        await self.pane.show(card, self.services.lab_of(card), result, text, task)
         self.refresh_bindings()
 
     def reword_evidence(self, card: Card, result: RunResult | None) -> None:

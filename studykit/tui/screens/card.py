@@ -57,19 +57,24 @@ class CardScreen(BesideScreen):
         yield Static(title, id="title")
         with Container(classes="frame"):
             with VerticalScroll(id="body", can_focus=False):
-                example = present(card, EXAMPLE, self.services.runs_of(card))
-                yield Fitted(fit_text(example.question), classes="question")
+                yield Fitted(fit_text(self._example().question), classes="question")
                 yield Container(*self._answer(), id="answer")
             yield EvidencePane()
 
     async def on_mount(self) -> None:
-        await self.show_beside(self._card, self.services.evidence(self._card))
+        await self._show_beside()
+
+    def _example(self) -> Shown:
+        return present(self._card, EXAMPLE, self.services.runs_of(self._card))
+
+    async def _show_beside(self) -> None:
+        evidence = self.services.evidence(self._card)
+        await self.show_beside(self._card, evidence, self._example().task)
 
     def _answer(self) -> Iterator[Widget]:
         card = self._card
         evidence = self.services.evidence(card)
-        example = present(card, EXAMPLE, self.services.runs_of(card))
-        yield Fitted(fit_text(answer_text(example, evidence)), classes="answer")
+        yield Fitted(fit_text(answer_text(self._example(), evidence)), classes="answer")
         yield Fitted(fit_text(card.explain), classes="explain")
         yield Fitted(self.fit_evidence(card, evidence), classes="evidence")
         if card.source:
@@ -99,7 +104,7 @@ class CardScreen(BesideScreen):
             answer = self.query_one("#answer", Container)
             await answer.remove_children()
             await answer.mount(*self._answer())
-            await self.show_beside(self._card, self.services.evidence(self._card))
+            await self._show_beside()
 
     def action_back(self) -> None:
         self.dismiss()

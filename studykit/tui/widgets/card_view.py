@@ -288,8 +288,6 @@ def _fit_verdict(
         head = Content.styled("✓ Right", "bold $text-success")
     elif given is None:
         head = Content.styled("– Not answered", "bold $text-warning")
-    elif grade.score:
-        head = Content.styled("✗ Not enough", "bold $text-error")
     elif grade.detail:
         head = Content.styled(
             f"✗ {sum(grade.detail)} of {len(grade.detail)} right", "bold $text-error"

@@ -18,6 +18,9 @@ from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.safe import Static
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from studykit.review.exercises import Task
     from studykit.tui.widgets.card_view import Evidence
     from studykit.tui.widgets.figures import Figure, Kind
     from studykit.tui.widgets.walk_view import WalkView
@@ -58,6 +61,7 @@ class EvidencePane(Vertical):
         self._card: Card | None = None
         self._header: LabHeader | None = None
         self._result: RunResult | None = None
+        self._drawn: Task | None = None
         self._figures: tuple[Figure, ...] = ()
         self._at = 0
         self._is_drawn = True
@@ -90,12 +94,21 @@ class EvidencePane(Vertical):
     def clear(self) -> None:
         """The next card is asked: nothing of its evidence shows."""
         self.remove_class("-shown", "-pictured")
-        self._card, self._result, self._figures = None, None, ()
+        self._card, self._result, self._drawn, self._figures = None, None, None, ()
 
     async def show(
-        self, card: Card, header: LabHeader | None, result: RunResult | None, text: Evidence
+        self,
+        card: Card,
+        header: LabHeader | None,
+        result: RunResult | None,
+        text: Evidence,
+        task: Task | None = None,
     ) -> None:
-        """Show what was measured for `card`; the picture that tells most of it first."""
+        """Show what was measured for `card`; the picture that tells most of it first.
+
+        Tables are those of the seed that an exercise's `task` was drawn from.
+        """
+        self._drawn = task
         self.add_class("-shown")
         self.query_one("#evidence-text").scroll_home(animate=False)
         if card is not self._card or result is not self._result:
@@ -117,8 +130,14 @@ class EvidencePane(Vertical):
 
         blocks = [self._text(width)]
         if self._result is not None and self._is_drawn and not self._figures:
-            blocks += render_tables(self._result.seeds, width)
+            blocks += render_tables(self._seeds_of_tables(self._result), width)
         return Content("\n\n").join(blocks)
+
+    def _seeds_of_tables(self, result: RunResult) -> Sequence[SeedResult]:
+        task = self._drawn
+        if task is None or task.is_recorded != result.recorded:
+            return result.seeds
+        return [seed for seed in result.seeds if seed.seed == task.seed]
 
     async def turn(self, step: int) -> None:
         """Go to the next picture."""
