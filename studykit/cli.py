@@ -20,6 +20,7 @@ from studykit.commands import (
     report,
     review,
     stability,
+    sweep,
     verify,
     whatif,
 )
@@ -45,6 +46,9 @@ app.command("review", epilog="Example: studykit review --plain --cram flagged")(
 app.command("check", epilog="Example: studykit check ~/my-course --coverage")(check.check)
 app.command("new", epilog="Example: studykit new my-course")(new.new)
 app.command("verify", epilog="Example: studykit verify --deck core")(verify.verify)
+app.command(
+    "sweep", epilog="Example: studykit sweep core/residuals --set n_layers=2,4,8 --seeds 20"
+)(sweep.sweep)
 app.command("whatif", epilog='Example: studykit whatif "remove the residual connections"')(
     whatif.what_if
 )

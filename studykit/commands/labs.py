@@ -51,7 +51,8 @@ def complete_lab(ctx: typer.Context, incomplete: str) -> list[str]:
     return [lab_id for lab_id in ids if lab_id.startswith(incomplete)]
 
 
-def _complete_knob(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_knob(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Settings of the lab's knobs that begin so, for the shell."""
     from studykit.course.labs import load_lab_header
 
     root = completed_root(ctx)
@@ -83,7 +84,7 @@ SetOption = Annotated[
         "--set",
         metavar="KNOB=VALUE",
         help="Set a knob, also to a number that the lab does not list; may be repeated.",
-        autocompletion=_complete_knob,
+        autocompletion=complete_knob,
     ),
 ]
 TrustOption = Annotated[

@@ -54,13 +54,18 @@ def say_table(
     """Print a table; its last `numbers` columns are aligned to the right.
 
     Where it is wider than the terminal, the cells of column `wrapped` are broken between words.
+    A row of one cell is a heading across all columns.
     """
     cells = [[clean(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    full = [row for row in cells if len(row) > 1 or len(header) == 1]
+    widths = [max(map(columns, column)) for column in zip(*full, strict=True)]
     if wrapped is not None:
         others = sum(widths) - widths[wrapped] + 2 * (len(widths) - 1)
         widths[wrapped] = min(widths[wrapped], max(_NARROWEST, terminal_width() - others))
     for row in cells:
+        if len(row) < len(header):
+            print(row[0], flush=True)
+            continue
         lines = [[cell] for cell in row]
         if wrapped is not None:
             lines[wrapped] = wrap(row[wrapped], widths[wrapped])

@@ -305,15 +305,15 @@ def _say_claims(outcomes: Iterable[Outcome]) -> None:
 
     rows = []
     for outcome in outcomes:
-        name = outcome.trial.name
+        rows.append([outcome.trial.name])
         recorded = outcome.recorded.verdicts if outcome.recorded else {}
         for claim, verdict in outcome.result.verdicts.items():
             here = f"{VERDICT_MARKS[verdict]} {verdict}"
-            rows.append([name, claim, here, recorded.get(claim, "–"), outcome.agreement(claim)])
-            name = ""
+            told = recorded.get(claim, "–"), outcome.agreement(claim)
+            rows.append([f"  {claim}", here, *told])
     if rows:
         say()
-        say_table(["lab", "claim", "here", "recorded", ""], rows, numbers=0, wrapped=0)
+        say_table(["lab and claims", "here", "recorded", ""], rows, numbers=0, wrapped=0)
         say()
 
 

@@ -38,18 +38,26 @@ def load_recorded(root: Path, lab_id: str) -> tuple[RunResult, ...]:
 
     Raises `CourseError` for a file that cannot be read or is not what `record_run` writes.
     """
-    path = results_path(root, lab_id)
+    hint = f"record it again: studykit lab run {lab_id} --record"
+    runs = read_runs(results_path(root, lab_id), lab_id, LARGEST_BYTES, hint=hint)
+    return tuple(replace(run, recorded=True) for run in runs)
+
+
+def read_runs(path: Path, lab_id: str, most_bytes: int, *, hint: str) -> tuple[RunResult, ...]:
+    """The runs of a lab in a file as `render_runs` makes it; none if there is no file.
+
+    Raises `CourseError`, with `hint`, for one that cannot be read or is something else.
+    """
     if not os.path.lexists(path):
         return ()
-    hint = f"record it again: studykit lab run {lab_id} --record"
     parse = partial(_parse, lab_id=lab_id)
-    return read_json(path, LARGEST_BYTES, parse, hint=hint, refusal="damaged: ")
+    return read_json(path, most_bytes, parse, hint=hint, refusal="damaged: ")
 
 
 def _parse(document: object, lab_id: str) -> tuple[RunResult, ...]:
     match document:
         case {"format": 1, "lab": str(lab), "runs": list(items)} if lab == lab_id:
-            runs = tuple(replace(result_from_json(item), recorded=True) for item in items)
+            runs = tuple(map(result_from_json, items))
         case _:
             raise ValueError(f"not the recorded runs of {lab_id} in format {FORMAT}")
     if any(run.lab != lab_id for run in runs):
@@ -144,24 +152,24 @@ def record_run(root: Path, result: RunResult) -> None:
             if run.knobs.keys() == result.knobs.keys()
             and (run.knobs, run.device) != (result.knobs, result.device)
         ]
-        runs = sorted([*kept, _lighten(result)], key=_order)
-        document = {
-            "format": FORMAT,
-            "lab": result.lab,
-            "runs": [result_to_json(run) for run in runs],
-        }
-        text = render_json(document) + "\n"
+        text = render_runs(result.lab, [*kept, replace(lightened(result), recorded=True)])
         if len(text.encode()) > LARGEST_BYTES:
             what = f"{result.lab}: recorded runs of more than {LARGEST_BYTES // 1024**2} MiB"
             raise LabError(what, hint="yield smaller tables and heat maps")
         replace_file(path, text)
 
 
+def render_runs(lab_id: str, runs: Iterable[RunResult]) -> str:
+    """The file of these runs of a lab, in an order that does not depend on when they were made."""
+    documents = [result_to_json(run) for run in sorted(runs, key=_order)]
+    return render_json({"format": FORMAT, "lab": lab_id, "runs": documents}) + "\n"
+
+
 def _order(run: RunResult) -> tuple[str, str]:
     return json.dumps(dict(run.knobs), sort_keys=True), run.device
 
 
-def _lighten(run: RunResult) -> RunResult:
+def lightened(run: RunResult) -> RunResult:
     """`run` as it is recorded: few points, few digits; an event that is shown once, once."""
     known: set[tuple[str, ...]] = set()
     seeds = []
@@ -169,11 +177,11 @@ def _lighten(run: RunResult) -> RunResult:
         told = [event for event in seed.events if not isinstance(event, Printed)]
         kept = [event for event in told if event.key not in known]
         known |= {event.key for event in kept if event.is_shown_once}
-        seeds.append(replace(seed, events=tuple(map(_lightened, kept))))
-    return replace(run, seeds=tuple(seeds), seconds=round(run.seconds, 2), trace="", recorded=True)
+        seeds.append(replace(seed, events=tuple(map(_lighter, kept))))
+    return replace(run, seeds=tuple(seeds), seconds=round(run.seconds, 2), trace="")
 
 
-def _lightened(event: Event) -> Event:
+def _lighter(event: Event) -> Event:
     light: Event = _rounded(thinned(event, MAX_POINTS) if isinstance(event, Curve) else event)
     return light
 
