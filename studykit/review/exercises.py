@@ -99,10 +99,12 @@ def trouble_with(exercise: Exercise, run: RunResult) -> tuple[str, str] | None:
             if n_places > MOST_PLACES:
                 what = f"column {exercise.value} has {n_places} different texts"
                 return what, f"at most {MOST_PLACES}"
+            if exercise.form == "place" and n_places == 1:
+                continue  # nothing to tell apart: never drawn
             can = bool(_draw_rows(exercise, rows, Random(0)))
             served[group] = served.get(group, False) or can
     if not served:
-        kind = "text" if exercise.form == "place" else "numbers"
+        kind = "two texts of a group" if exercise.form == "place" else "numbers"
         return f"column {exercise.value} holds no {kind}", "name another, or record again"
     for group, can in served.items():
         if not can:
