@@ -1,0 +1,1 @@
+"""Labs of section 8: exercises, and what each part of a model is for."""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from contextlib import ExitStack
+from random import Random
+
+import pytest
+import torch
+from torch import Generator
+
+from labs.practice import component_function
+from labs.practice.component_function import Undivided, build, costs, parts_of, spearman
+from labs.transformer.norms import RMSNorm
+from studykit.lab.events import Measurement, Table
+from tests.labs.conftest import Randomise
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    tokens = torch.randint(0, 11, (3, 9), generator=Generator().manual_seed(1))
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+@torch.no_grad()
+def test_a_cost_is_what_the_whole_model_loses_with_the_part_gone(randomise: Randomise) -> None:
+    model = build(11, 0)
+    randomise(model)
+    tokens, targets = batch()
+
+    def loss() -> float:
+        logits = model(tokens).flatten(0, 1)
+        return float(torch.nn.functional.cross_entropy(logits, targets.flatten()))
+
+    whole, found = costs(model, (tokens, targets), 0.5, Random(2))
+
+    assert whole == pytest.approx(loss(), abs=1e-5)
+    for name, (label, changes, _) in parts_of(model, 0.5, Random(2)).items():
+        with ExitStack() as out:
+            for change in changes:
+                out.enter_context(change)
+            assert found[name][0] == label
+            assert found[name][1] == pytest.approx(loss() - whole, abs=1e-4), name
+    assert loss() == pytest.approx(whole, abs=1e-5)
+    assert all(abs(cost) > 1e-4 for _, cost in found.values())
+
+
+def test_the_share_of_heads_that_fall_silent_is_the_knobs(randomise: Randomise) -> None:
+    model = build(11, 0)
+    randomise(model)
+
+    none, every = (costs(model, batch(), share, Random(2))[1]["heads"][1] for share in (0, 1))
+
+    assert none == 0
+    assert every == pytest.approx(
+        costs(model, batch(), 0.5, Random(2))[1]["attention"][1], abs=1e-4
+    )
+
+
+def test_without_its_division_a_norm_keeps_its_gain() -> None:
+    norm = RMSNorm(3)
+    norm.gain.data = torch.tensor([1.0, 2.0, 3.0])
+
+    assert Undivided(norm)(torch.tensor([10.0, 1.0, 2.0])).tolist() == [10.0, 2.0, 6.0]
+
+
+def test_rank_correlation_compares_orders_only() -> None:
+    assert spearman([1.0, 2.0, 30.0], [0.1, 0.2, 0.3]) == 1
+    assert spearman([1.0, 2.0, 30.0], [3.0, 2.0, 1.0]) == -1
+    assert spearman([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 4.0, 3.0]) == pytest.approx(0.6)
+
+
+@pytest.mark.weights("smollm2")
+def test_both_models_yield_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(component_function, "N_TEXTS", 1)
+    monkeypatch.setattr(component_function, "N_TOKENS", 8)
+    run = component_function.run(silenced=0.5, seed=0, device="cpu", model="smollm2", budget=0.05)
+    events = list(run)
+
+    (table,) = (event for event in events if isinstance(event, Table))
+    of = {name: [row[1] for row in table.rows if row[0] == name] for name, *_ in table.rows}
+    assert of["SmolLM2"] == of["the small model"]
+    measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    assert measured["real_cut_layer"] > measured["real_layer"]
