@@ -52,7 +52,8 @@ def draw_task(exercise: Exercise, runs: Iterable[RunResult], key: str) -> Task |
 
     Seed and group are drawn first; of ``rank`` and ``pick`` every choice of rows that are far
     enough apart is then as likely as any other. Of ``place`` and ``signs`` the rows are spread
-    over the places, so that one word for all is never right where the group has two.
+    over the places, so that one word for all is never right where the group has two, and seldom
+    nearly right.
     """
     for run in runs:
         random = Random(key)
@@ -227,14 +228,20 @@ def _are_apart(low: float, high: float, apart: float) -> bool:
 
 
 def _spread_over(exercise: Exercise, rows: _Rows, places: Sequence[str], random: Random) -> _Rows:
-    """So many rows as are asked, of as many places as there are."""
+    """So many rows as are asked, of as many places as there are.
+
+    Each further one is of a place that is drawn first: a word that is seldom right would be asked
+    for as seldom, and the others would be a good guess.
+    """
     if len(rows) < exercise.draw or len(places) < 2:
         return []
-    mixed = random.sample(rows, len(rows))
-    by_place = {_place_of(exercise, value, places): (item, value) for item, value in mixed}
-    firsts = random.sample(list(by_place.values()), len(by_place))[: exercise.draw]
-    others = [row for row in mixed if row not in firsts]
-    return firsts + others[: exercise.draw - len(firsts)]
+    by_place: dict[int, _Rows] = {}
+    for row in random.sample(rows, len(rows)):
+        by_place.setdefault(_place_of(exercise, row[1], places), []).append(row)
+    drawn = [left.pop() for left in random.sample(list(by_place.values()), len(by_place))]
+    while len(drawn) < exercise.draw:
+        drawn.append(random.choice([left for left in by_place.values() if left]).pop())
+    return drawn[: exercise.draw]
 
 
 def _task(

@@ -215,6 +215,19 @@ def test_one_word_for_all_is_never_right_where_there_are_two(exercise: Exercise)
         assert len(set(task.right)) == 2
 
 
+@pytest.mark.parametrize("exercise", [PLACE, SIGNS])
+def test_a_rare_word_is_asked_for_as_often_as_a_common_one(exercise: Exercise) -> None:
+    """One row in four has it; of six rows drawn about half do."""
+    values = [-1.0 if n % 4 == 0 else 1.0 + n for n in range(40)]
+    rows = [(*row[:2], "rare" if row[3] == -1 else "common", row[3]) for row in rows_of(values)]
+    run, six = make_table_run(rows), replace(exercise, draw=6)
+    tasks = [drawn(six, run, f"a:{reps}") for reps in range(300)]
+
+    rare = [sum(value in ("rare", -1.0) for value in task.values) for task in tasks]
+    assert 2.7 < sum(rare) / len(rare) < 3.3
+    assert set(rare) == {1, 2, 3, 4, 5}
+
+
 def test_a_rank_is_never_shown_in_the_right_order() -> None:
     tasks = [drawn(RANK, key=f"a:{reps}") for reps in range(200)]
 

@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from studykit.tui.widgets.rows import LongRows, Row
+from studykit.tui.widgets.rows import LongRows, Row, in_columns
 from tests.tui.conftest import text_of
 
 
@@ -40,3 +40,15 @@ async def test_the_ends_and_the_pages_of_a_list() -> None:
             assert rows.cursor == place
             await pilot.pause()
             assert f"▸   entry {place}" in text_of(pilot.app)
+
+
+def test_values_stand_behind_their_texts_with_their_points_in_one_column() -> None:
+    texts, values = ["`all` parts", "one"], ["-0.005", "11.33"]
+    assert [row.plain for row in in_columns(texts, values)] == [
+        "all parts  -0.005",
+        "one        11.33 ",
+    ]
+    whole = [row.plain for row in in_columns(["a", "b"], ["2", "0.5"])]
+    assert whole == ["a  2  ", "b  0.5"]
+    long = "x" * 60
+    assert in_columns([long, "y"], ["1", "2"])[1].plain == f"{'y':42}  2"

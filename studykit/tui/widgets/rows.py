@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
@@ -18,7 +17,7 @@ from textual.widget import Widget
 
 from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
 
-WIDEST_FIRST = 40
+WIDEST_FIRST = 42
 """Columns of a text up to which what stands behind it is aligned."""
 NARROWEST_TEXT = 20
 """Columns that a text has at least beside what stands before it; else it goes on below that."""
@@ -146,15 +145,16 @@ def row(lead: str, text: str, style: str = "") -> Row:
 
 
 def in_columns(texts: Sequence[str], values: Sequence[str]) -> list[Content]:
-    """Texts of a card, each with its value behind it; the values end in one column."""
+    """Texts of a card, each with its value behind it; the values' points stand in one column."""
     parsed = [parse_inline(text) for text in texts]
     width = min(WIDEST_FIRST, max(text.cell_length for text in parsed))
-    value_width = max(map(cell_len, values))
+    wholes = [value.partition(".")[0] for value in values]
+    rests = [value.removeprefix(whole) for value, whole in zip(values, wholes, strict=True)]
+    whole_width, rest_width = max(map(len, wholes)), max(map(len, rests))
     return [
         Content.assemble(
             text.pad_right(max(0, width - text.cell_length)),
-            "  ",
-            (" " * (value_width - cell_len(value)) + value, "bold"),
+            f"  {whole:>{whole_width}}{rest:<{rest_width}}",
         )
-        for text, value in zip(parsed, values, strict=True)
+        for text, whole, rest in zip(parsed, wholes, rests, strict=True)
     ]
