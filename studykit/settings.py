@@ -86,6 +86,16 @@ class Paths:
         return self.data_dir / "bench"
 
     @property
+    def own_decks_dir(self) -> Path:
+        """The learner's own cards, a deck beside each course."""
+        return self.data_dir / "decks"
+
+    @property
+    def pins_dir(self) -> Path:
+        """What-if questions that stand beside cards, a file a course."""
+        return self.data_dir / "pins"
+
+    @property
     def backups_dir(self) -> Path:
         """Copies of the database: one a day, and one before each migration."""
         return self.data_dir / "backups"

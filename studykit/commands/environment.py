@@ -55,10 +55,12 @@ class Environment:
             warn(f"{plural(len(problems), 'problem')} in the course; studykit check lists them")
         return reader
 
-    @property
+    @cached_property
     def course(self) -> Course:
-        """All that there is to learn."""
-        return self.reader.course
+        """All that there is to learn, the learner's own cards included."""
+        from studykit.course.own import with_own_deck
+
+        return with_own_deck(self.reader.course, self.paths.own_decks_dir)
 
     @cached_property
     def services(self) -> Services:

@@ -86,6 +86,7 @@ class Voice(ABC):
         """What was measured for the card."""
         now = self._services.clock.now()
         say_wrapped(*evidence_lines(card, self.header, self._sitting.evidence, now))
+        say_wrapped(*(f"Pinned: {each}." for each in self._services.pinned(card)))
 
 
 class ReviewVoice(Voice):

@@ -75,7 +75,7 @@ def what_if(
     from studykit.study.what_if import benches, is_bench
 
     env = environment(ctx)
-    labs = benches(env.course) if lab is None else (find_lab(env, lab),)
+    labs = benches(env.course) if lab is None else (find_lab(env, lab, takes_own=True),)
     if not labs or not all(map(is_bench, labs)):
         what = f"{lab} compares no models" if lab else "this course has no bench"
         known = ", ".join(header.id for header in benches(env.course))

@@ -111,7 +111,7 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
             deck, found = None, [error]
         errors += found
         if deck:
-            decks.append(_without_orphans(deck, labs, errors))
+            decks.append(without_orphans(deck, labs, errors))
     course = Course(root, manifest.course_id, manifest.title, tuple(decks), labs, manifest.outline)
     return course, in_order(errors)
 
@@ -235,7 +235,7 @@ def _settings_errors(
 _ADD_DECK = "add the file or take it from the list"
 
 
-def _without_orphans(deck: Deck, labs: dict[str, LabHeader], errors: list[CourseError]) -> Deck:
+def without_orphans(deck: Deck, labs: dict[str, LabHeader], errors: list[CourseError]) -> Deck:
     """The deck less the cards that do not fit their labs; why goes to `errors`."""
     topics = []
     for topic in deck.topics:

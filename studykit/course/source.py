@@ -140,8 +140,13 @@ def _too_much(folder: Path, what: str) -> CourseError:
 
 def stamp_decks(root: Path) -> Hashable:
     """Differs from an earlier one if a file of the course's decks was changed since."""
+    return stamp_folder(root / "decks")
+
+
+def stamp_folder(folder: Path) -> Hashable:
+    """Differs from an earlier one if a file in `folder` was changed since."""
     try:
-        with os.scandir(root / "decks") as entries:
+        with os.scandir(folder) as entries:
             files = [
                 (entry.name, entry.stat())
                 for entry in islice(entries, MOST_ENTRIES)

@@ -5,7 +5,7 @@ Built before the first paint, so SQLModel, FSRS and YAML are imported where they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, study_day, to_ms
 from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
-from studykit.course.source import stamp_decks
+from studykit.course.source import stamp_decks, stamp_folder
 from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
 from studykit.study.lab_queue import LabQueue
@@ -75,7 +75,7 @@ class Services:
         self.warning = ""
         self.labs = LabQueue()
         self.shows_tests = False
-        self._deck_stamp = stamp_decks(course.root)
+        self._deck_stamp = self._stamp()
         self._open_store = open_store
         self._results: dict[int, RunResult | None] = {}
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
@@ -84,7 +84,10 @@ class Services:
     @cached_property
     def course(self) -> Course:
         """The whole course; a large one takes longer than the first paint may."""
-        return self._source if isinstance(self._source, Course) else self._source.course
+        from studykit.course.own import with_own_deck
+
+        course = self._source if isinstance(self._source, Course) else self._source.course
+        return with_own_deck(course, self.paths.own_decks_dir)
 
     @cached_property
     def cards(self) -> dict[str, Card]:
@@ -94,7 +97,8 @@ class Services:
     @property
     def cover(self) -> Cover:
         """What is shown of the course before all of it is there."""
-        return self.course.cover if "course" in self.__dict__ else self._source.cover
+        is_whole = "course" in self.__dict__ or any(self.paths.own_decks_dir.glob("*.yaml"))
+        return self.course.cover if is_whole else self._source.cover
 
     def reload_decks(self, deck: Path | None = None) -> None:
         """Take up the course as it is now; raises `CourseError` and leaves it if a deck broke.
@@ -103,18 +107,85 @@ class Services:
         could be read before.
         """
         from studykit.course.decks import reread_course
+        from studykit.course.own import own_deck_path, require_own_deck, with_own_deck
 
-        old = self.course
-        self._deck_stamp = stamp_decks(old.root)
-        self.course = reread_course(old, deck)
+        old, folder = self.course, self.paths.own_decks_dir
+        self._deck_stamp = self._stamp()
+        new = reread_course(old, deck)
+        if deck is None or deck == own_deck_path(folder, old.id):
+            require_own_deck(new, folder)
+        self.course = with_own_deck(new, folder)
         self.cards = self.course.cards
+
+    def _stamp(self) -> Hashable:
+        """Differs from an earlier one if a deck was changed since, the learner's own included."""
+        return stamp_decks(self._source.root), stamp_folder(self.paths.own_decks_dir)
+
+    def make_card(self, header: LabHeader, result: RunResult) -> str:
+        """Make a card of a what-if question, in the learner's own deck, and take it up; its id.
+
+        Raises `StudykitError` where none can be made of it.
+        """
+        from studykit.study.own_cards import make_card
+
+        card_id = make_card(self.course, self.paths.own_decks_dir, header, result)
+        self.reload_decks()
+        return card_id
+
+    @property
+    def _pins_file(self) -> Path:
+        return self.paths.pins_dir / f"{self.course.id}.json"
+
+    def pin(self, header: LabHeader, knobs: Knobs, card: Card) -> bool:
+        """Let the question stand beside the card's answer; False if it does already.
+
+        Raises `StudykitError` if that cannot be kept.
+        """
+        from studykit.study.pins import Pin, add_pin
+
+        return add_pin(self._pins_file, Pin(card.id, header.id, {**header.defaults, **knobs}))
+
+    def pinned(self, card: Card) -> list[str]:
+        """What the questions pinned to `card` have found, one text each, the oldest first."""
+        if not self._pins_file.exists():
+            return []
+        from studykit.study.pins import load_pins
+        from studykit.study.what_if import describe_outcome
+
+        try:
+            pins = [pin for pin in load_pins(self._pins_file) if pin.card_id == card.id]
+        except CourseError as error:
+            return [f"! {error}"]
+        told = []
+        for pin in pins:
+            header = self.course.labs.get(pin.lab)
+            if header is None:
+                told.append(f"{pin.lab} is in the course no longer")
+            else:
+                told.append(describe_outcome(header, pin.knobs, self._latest(header, pin.knobs)))
+        return told
+
+    def _latest(self, header: LabHeader, knobs: Knobs) -> RunResult | None:
+        """The learner's latest complete run at `knobs`, with however many seeds, else the recorded.
+
+        What it says of claims does not count here: that takes the lab's own seeds.
+        """
+        wanted = header.defaults | dict(knobs)
+        alike = (
+            run
+            for run in reversed(self.runs)
+            if (run.lab, dict(run.knobs), run.budget) == (header.id, wanted, 1) and run.is_complete
+        )
+        own = next(alike, None)
+        found = None if own is None else self.result_of(own)
+        return found or self.evidence_at(header, knobs)
 
     def reload_changed_decks(self) -> str:
         """What became of decks that were changed on the disk, in one line; empty if none was.
 
         A deck that broke leaves all as it was, until its file changes again.
         """
-        if stamp_decks(self.course.root) == self._deck_stamp:
+        if self._stamp() == self._deck_stamp:
             return ""
         before = self.cards
         try:

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from studykit.course.cards import Course, Knobs, KnobValue, LabHeader
-from studykit.course.designs import DESIGN, phrase_of, render_change
+from studykit.course.designs import DESIGN, phrase_of, render_change, replay_command
 from studykit.course.parts import BASE_KNOB, CHANGE_KNOB, FAMILY_KNOB, settings_text
+from studykit.lab.differences import describe_mean, differences_of
+from studykit.lab.results import RunResult
 from studykit.study.evidence_words import render_knobs
+from studykit.text import plural
 
 
 def benches(course: Course) -> tuple[LabHeader, ...]:
@@ -28,6 +31,25 @@ def render_setup(header: LabHeader, knobs: Knobs) -> str:
         return render_knobs(knobs)
     others = {name: value for name, value in knobs.items() if name not in DESIGN}
     return ", ".join(filter(None, [render_change(header, knobs), render_knobs(others)]))
+
+
+def describe_outcome(header: LabHeader, knobs: Knobs, result: RunResult | None) -> str:
+    """A question and what a run of it has found, in one text with the command that repeats it."""
+    try:
+        asked = render_setup(header, {n: v for n, v in knobs.items() if _is_told(header, n, v)})
+    except (KeyError, ValueError):
+        return f"{header.id} has these parts no longer"
+    n_seeds = header.seeds if result is None else len(result.seeds)
+    told = "not run yet"
+    if result is not None:
+        rows = differences_of(header, result.seeds)
+        told = "; ".join(f"{row.label} {describe_mean(row)}" for row in rows)
+        told += f" ({plural(n_seeds, 'seed')}, {result.started_at:%Y-%m-%d})"
+    return f"{asked}: {told} · {replay_command(header, knobs, n_seeds)}"
+
+
+def _is_told(header: LabHeader, name: str, value: KnobValue) -> bool:
+    return name in DESIGN or header.defaults.get(name) != value
 
 
 @dataclass(frozen=True, slots=True)

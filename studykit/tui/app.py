@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
+from textual.command import CommandPalette, Provider
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -27,8 +27,9 @@ from textual.widget import MountError
 from studykit.errors import StudykitError
 from studykit.study.services import Services
 from studykit.text import clean
-from studykit.tui.commands import CourseCommands, ScreenCommands
+from studykit.tui.commands import CardChoice, CourseCommands, ScreenCommands
 from studykit.tui.messages import (
+    ChooseCard,
     LabClosed,
     LabEnded,
     OpenBrowse,
@@ -300,6 +301,8 @@ class StudykitApp(App[None]):
         if labs and (at == 0 or len(labs) > 1):
             lab = labs[at % len(labs)]
             self.post_message(OpenLab(screen, lab, lab.defaults, is_instead=at > 0))
+        elif not labs:
+            screen.say("This course has no bench for what-if questions")
 
     @on(OpenCard)
     def _open_card(self, event: OpenCard) -> None:
@@ -307,6 +310,13 @@ class StudykitApp(App[None]):
 
         if event.by is self.screen:
             self.push_screen(CardScreen(event.card, event.memory))
+
+    @on(ChooseCard)
+    def _choose_card(self, event: ChooseCard) -> None:
+        if event.by is self.screen and isinstance(event.by, StudyScreen):
+            # A provider that is made already, as Textual's own `search_commands` has one.
+            choice = cast("type[Provider]", CardChoice(event.by, event.chosen))
+            self.push_screen(CommandPalette([choice], placeholder=event.asks))
 
     @on(OpenPractice)
     def _open_practice(self, event: OpenPractice) -> None:
@@ -379,11 +389,9 @@ class StudykitApp(App[None]):
             line.say(f"Theme {name}, {kept}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are labs to show while the screen does not show them all, and benches."""
-        if action == "what_if":
-            from studykit.study.what_if import benches
-
-            return isinstance(self.screen, StudyScreen) and bool(benches(self.services.course))
+        """There are labs to show while the screen does not show them all."""
+        if action == "what_if":  # whether there is a bench, only the whole course knows
+            return isinstance(self.screen, StudyScreen)
         if action != "show_labs":
             return True
         return isinstance(self.screen, StudyScreen) and bool(self.screen.runs_beside)

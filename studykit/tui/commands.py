@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -180,6 +180,34 @@ class CourseCommands(Provider):
         except StudykitError:
             memory = NEW_MEMORY
         self.app.post_message(OpenCard(self._below, card, memory))
+
+
+class CardChoice(Provider):
+    """The cards of the course, of which one is wanted for something."""
+
+    def __init__(self, screen: StudyScreen, chosen: Callable[[Card], object]) -> None:
+        super().__init__(screen)
+        self._cards = [*screen.services.cards.values()]
+        self._chosen = chosen
+
+    def __call__(self, *_: object) -> CardChoice:
+        """Itself: the palette makes its providers, but this one is made."""
+        return self
+
+    def _commands(self) -> Iterator[Command]:
+        for card in self._cards:
+            question = clean(" ".join(card.question.split()))
+            yield Command(clean(card.id), question, partial(self._chosen, card))
+
+    async def discover(self) -> Hits:
+        for each in self._commands():
+            yield DiscoveryHit(Content(each.name), each.run, help=each.shown_help)
+
+    async def search(self, query: str) -> Hits:
+        """The cards that have every word of the query in their id or question."""
+        words = query.casefold().split()
+        for each in filter(partial(_has, words), self._commands()):
+            yield Hit(0.7, Content(each.name), each.run, help=each.shown_help)
 
 
 def _has(words: list[str], command: Command) -> bool:

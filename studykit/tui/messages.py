@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,6 +156,15 @@ class OpenCard(Opening):
 
     card: Card
     memory: Memory
+
+
+@dataclass
+class ChooseCard(Opening):
+    """One card of the course is wanted; `chosen` hears of it."""
+
+    asks: str
+    """What it is wanted for."""
+    chosen: Callable[[Card], object]
 
 
 @dataclass

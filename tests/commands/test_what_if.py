@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from studykit.cli import main
+from studykit.course.decks import load_course
+from studykit.course.own import add_own_card
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.settings import user_paths
@@ -138,3 +140,25 @@ def test_a_run_of_parts_that_the_lab_has_no_longer_is_still_reported(
     (told,) = run("report", "--format", "json").document["labs"]["runs"]
     assert (told["question"], told["differences"]) == ("", [])
     assert told["outdated"] is True
+
+
+def test_cards_of_ones_own_are_counted_with_the_course(run: Run, course: Path) -> None:
+    folder = user_paths().own_decks_dir
+    add_own_card(
+        load_course(course),
+        folder,
+        stem="x",
+        question="And now?",
+        options={"worse": "It swings farther.", "better": "It swings less far."},
+        lab=BENCH,
+        knobs={},
+        explain="It does.",
+    )
+
+    document = run("due", "--json").document
+    assert [(deck["deck"], deck["new"]) for deck in document["decks"]] == [
+        ("springs", 1),
+        ("mine", 1),
+    ]
+    assert "What I asked on the bench" in run("report").out
+    assert "mine" not in run("check").out  # it is about the course alone

@@ -10,7 +10,10 @@ import pytest
 from textual.pilot import Pilot
 
 from studykit.clock import FixedClock
+from studykit.course.decks import load_course
 from studykit.lab.results import Prediction
+from studykit.progress.store import Store
+from studykit.review.grading import right_option
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.lab import LabScreen
@@ -134,3 +137,81 @@ async def test_every_row_can_be_reached_at_every_size(
         for name in ("family", "damper", "coil", "hook", "n_steps", "seeds"):
             assert f"▸ {name}" in text_of(pilot.app)
             await pilot.press("j")
+
+
+async def asked(pilot: Pilot[None], *keys: str) -> None:
+    """Run the bench as it is set up, without a prediction, and wait for the outcome."""
+    await pilot.press(*keys, "s")
+    await finished(pilot)
+
+
+async def test_the_palette_knows_a_question_in_words(services: Services) -> None:
+    app = StudykitApp(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_home(pilot)
+        await pilot.press("colon", *"remove coil bed")
+        await until(pilot, lambda: "what if, bed: remove the coil" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LabScreen))
+        assert row_of(pilot, "coil").startswith("▸ coil narrow none ≠ wide narrow [none]")
+        assert row_of(pilot, "family").startswith("family car [bed]")
+
+
+async def test_an_outcome_is_pinned_to_a_card_and_stands_beside_its_answer(
+    services: Services,
+) -> None:
+    async with opened(services, (120, 40)) as pilot:
+        app = pilot.app
+        await asked(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: "What does a damper do" in text_of(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, LabScreen))
+        await until(pilot, lambda: "pinned to springs-damper" in text_of(app))
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.screen, LabScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: "show answer" in text_of(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "PINNED" in text_of(app))
+        (told,) = services.pinned(services.cards["springs-damper"])
+        assert told.startswith("car: remove the damper: swing, changed less base +1.002 cm, 95 %")
+        assert told.endswith(f"studykit whatif --lab {BENCH} --family car damper=off")
+        assert "PINNED  car: remove the damper" in text_of(app)
+
+
+async def test_a_card_is_made_of_the_question_and_asked(services: Services) -> None:
+    async with opened(services) as pilot:
+        await asked(pilot, "j", "l", "l", "k", "h")  # the coil alone is taken out
+        await pilot.press("m")
+        assert "card mine-coil-none-1 is in your own deck" in text_of(pilot.app)
+        card = services.cards["mine-coil-none-1"]
+        assert card.question == "car: remove the coil. What does the change do?"
+        assert dict(card.knobs) == {"change": "coil=none"}
+        evidence = services.evidence(card)
+        assert evidence is not None and not evidence.recorded
+        assert right_option(card, evidence) == [*services.course.labs[BENCH].claims].index("better")
+        await pilot.press("m")
+        assert "mine-coil-none-2" in text_of(pilot.app)
+
+    again = Services(
+        load_course(services.course.root),
+        services.settings,
+        services.paths,
+        services.clock,
+        lambda: Store.open(services.paths.database, backups_dir=services.paths.backups_dir),
+    )
+    assert again.course.decks[-1].title == "My own cards"
+    assert again.cover.decks[-1].n_cards == 2
+
+
+async def test_a_run_with_fewer_seeds_makes_no_card(services: Services) -> None:
+    async with opened(services) as pilot:
+        while "▸ seeds" not in text_of(pilot.app):
+            await pilot.press("j")
+        await asked(pilot, "h")
+        await pilot.press("m")
+        assert "no card was made: a card rests on a run with the lab's own 3 seeds" in text_of(
+            pilot.app
+        )
+        assert not services.paths.own_decks_dir.exists()

@@ -34,6 +34,7 @@ class BesideScreen(StudyScreen):
             services.clock.now(),
             with_tests=services.shows_tests,
             with_curves=not is_beside,
+            pinned=services.pinned(card),
         )
 
     async def show_beside(

@@ -26,7 +26,7 @@ from studykit.study.lab_run import QUICK_LOOK, LabRun, has_quick_look
 from studykit.study.run_words import render_log
 from studykit.study.what_if import render_setup
 from studykit.text import clean
-from studykit.tui.messages import AnswerUnclear, OpenLab, StartLab
+from studykit.tui.messages import AnswerUnclear, ChooseCard, OpenLab, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -169,6 +169,8 @@ class LabScreen(StagedScreen):
             return self._setup.turns_models
         if action == "copy_command":
             return bool(self._header.parts) and self._has_answer
+        if action in ("pin", "make_card"):
+            return bool(self._header.parts) and self._has_answer and not self._header.is_own
         return super().check_action(action, parameters)
 
     # Before the run.
@@ -370,6 +372,35 @@ class LabScreen(StagedScreen):
             command = replay_command(self._header, run.knobs, len(run.result.seeds))
             self.app.copy_to_clipboard(command)
             self.say(f"Copied: {command}")
+
+    def action_pin(self) -> None:
+        """Choose the card whose answer the outcome is to stand beside."""
+        run = self._lab_run
+        if run is None:
+            return
+
+        def pin(card: Card) -> None:
+            try:
+                is_new = self.services.pin(self._header, run.knobs, card)
+            except StudykitError as error:
+                self.warn(f"not pinned: {error}")
+            else:
+                already = "" if is_new else " already"
+                self.say(f"✓ pinned to {card.id}{already}: it stands beside the answer")
+
+        self.app.post_message(ChooseCard(self, "Pin to which card …", pin))
+
+    def action_make_card(self) -> None:
+        """Ask the question from now on, with the answer that was measured."""
+        run = self._lab_run
+        if run is None or run.stored is None:
+            return
+        try:
+            card_id = self.services.make_card(self._header, run.stored)
+        except StudykitError as error:
+            self.warn(f"no card was made: {error}")
+        else:
+            self.say(f"✓ card {card_id} is in your own deck; e on it edits the deck")
 
     def action_log(self) -> None:
         from studykit.tui.screens.lab_source import LabLogScreen

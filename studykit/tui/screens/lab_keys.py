@@ -46,6 +46,14 @@ LAB_KEYS: list[BindingType] = [
     Binding("c", "cancel", "cancel", id="lab-cancel", tooltip="Stop the run (also Ctrl+C)"),
     Binding("r", "again", "run again", id="lab-again", tooltip="Back to the knobs"),
     *STAGE_KEYS,
+    Binding("n", "pin", "pin", id="whatif-pin", tooltip="What if: pin the outcome to a card"),
+    Binding(
+        "m",
+        "make_card",
+        "make card",
+        id="whatif-card",
+        tooltip="What if: make a card of it, in your own deck",
+    ),
     Binding(
         "y",
         "copy_command",
@@ -74,6 +82,8 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "install": ("knobs", "predict", "outcome"),
     "change": ("knobs", "predict", "run", "outcome"),
     "other_model": ("knobs",),
+    "pin": ("outcome",),
+    "make_card": ("outcome",),
     "copy_command": ("outcome",),
     "cancel": ("run",),
     "again": ("outcome",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import TypeAlias
@@ -36,7 +36,7 @@ from studykit.tui.widgets.answer_pick import PickAnswer
 from studykit.tui.widgets.answer_text import AnswerInput, TextAnswer
 from studykit.tui.widgets.card_text import Fitted, fit_text, wrap
 from studykit.tui.widgets.confidence_bar import WORDS
-from studykit.tui.widgets.evidence import render_evidence
+from studykit.tui.widgets.evidence import hang, render_evidence
 from studykit.tui.widgets.rows import Rows
 from studykit.tui.widgets.safe import Static
 
@@ -248,8 +248,12 @@ def fit_evidence(
     *,
     with_tests: bool,
     with_curves: bool = True,
+    pinned: Sequence[str] = (),
 ) -> Evidence:
-    """What was measured for `card`, or why nothing is known; `with_curves`, each in one row."""
+    """What was measured for `card`, or why nothing is known; `with_curves`, each in one row.
+
+    `pinned`: what the what-if questions pinned to it have found.
+    """
     if header is None:
         missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
         return lambda width: missing.truncate(width, ellipsis=True)
@@ -272,7 +276,9 @@ def fit_evidence(
     def fit(width: int) -> Content:
         text = render_evidence(card, header, result, now, width=width, with_tests=with_tests)
         lines = curves(width)
-        return Content("\n\n").join([text, lines]) if lines.plain.strip() else text
+        lead = Content.styled("PINNED  ", "bold $text-accent")
+        parts = [text, lines, *(hang(lead, Content(each), width) for each in pinned)]
+        return Content("\n\n").join(part for part in parts if part.plain.strip())
 
     return fit
 
