@@ -6,16 +6,14 @@ RoPE, RMSNorm before each sublayer and gated feed-forward networks.
 
 How to read it. A cost is the loss without the part less the loss of the whole model, on the same
 tokens. A model that knows nothing loses ln V; one that has lost a part may lose more, as it is sure
-of wrong tokens. A norm "without its division" multiplies by its gain only. The tokens of the two
-models are of unlike size, so compare the order of the costs. The table is made for ranking its rows
-before seeing them.
+of wrong tokens. A norm without its division only multiplies by its gain. Tokens of the two models
+are of unlike size, so compare the order of the costs.
 
 What the texts are. For SmolLM2 two docstrings of Python's standard library, 20 tokens each, others
 for each seed; they may have been in its training data. The small model is judged on docstrings that
 it has not read; a seed decides its weights and the order in which it reads.
 
-What the literature reports. Deleting one block of a residual network hardly matters (Veit et al.
-2016, Section 4.1; images).
+What the literature reports. One block of a residual network hardly matters (Veit et al. 2016).
 
 Out of scope: what a model that never had the part could learn (practice/reconstruction). Costs say
 what a model relies on now, and parts that can replace each other look cheap one at a time.
@@ -82,13 +80,8 @@ KNOBS = {"silenced": (0.5, 0.25, 0.75)}
 KNOB_HELP = {"silenced": "share of all heads that are silenced at once, drawn at random"}
 SEEDS = 3
 SECONDS = {"cpu": 9}
-LITERATURE = {
-    "one_head": "Removed one at a time, 8 of the 96 heads of a translation model changed BLEU "
-    "significantly, and half of the 8 raised it (Michel et al. 2019, Section 3.2).",
-}
 
-N_TEXTS = 2
-N_TOKENS = 20
+N_TEXTS, N_TOKENS = 2, 20
 SEQ_LEN = 32
 BUDGET = Budget(n_steps=120, batch_size=12, n_held_out=96, n_evaluations=6)
 LEARNING_RATE = 0.005
@@ -125,9 +118,8 @@ def run(
     text = Letters(size, seq_len=SEQ_LEN, seed=seed, device=device)
     small = build(text.vocab_size, seed).to(device)
     recipe = size.recipe(final_share=0.1)
-    for losses in train_arms(
-        {"small": [small]}, (LEARNING_RATE,), text.batches, text.held_out, recipe
-    ):
+    arm = {"small": [small]}
+    for losses in train_arms(arm, (LEARNING_RATE,), text.batches, text.held_out, recipe):
         now = [losses.of["small"][0]]
         yield Curve("Held-out loss", "the small model", [losses.step], now, "step", "nats")
         yield Progress(1 + losses.step / size.n_steps, 2, "training the small model")
@@ -164,10 +156,9 @@ def build(vocab_size: int, seed: int) -> Transformer:
 def parts_of(model: Transformer, silenced: float, dice: Random) -> dict[str, Part]:
     """What is taken out, one at a time."""
     blocks = list(model.blocks)
-    n_layers, half = len(blocks), len(blocks) // 2
-    heads = [(layer, head) for layer in range(n_layers) for head in range(model.config.n_heads)]
+    half, last, middle = len(blocks) // 2, len(blocks) - 1, blocks[len(blocks) // 2]
+    heads = [(layer, head) for layer in range(last + 1) for head in range(model.config.n_heads)]
     drawn = dice.sample(heads, round(silenced * len(heads)))
-    middle, last = blocks[half], n_layers - 1
 
     def layer(number: int) -> list[AbstractContextManager[None]]:
         return [skipped(blocks[number], "attention"), skipped(blocks[number], "feedforward")]
@@ -176,26 +167,22 @@ def parts_of(model: Transformer, silenced: float, dice: Random) -> dict[str, Par
         module_swapped(middle, name, Undivided(middle.get_submodule(name)))
         for name in ("attention_pre_norm", "feedforward_pre_norm")
     ]
-    cuts = [
-        [residual_cut(block, which) for block in blocks] for which in ("attention", "feedforward")
-    ]
-    skips = [[skipped(block, which) for block in blocks] for which in ("attention", "feedforward")]
+    cut_attention = [residual_cut(block, "attention") for block in blocks]
+    cut_feedforward = [residual_cut(block, "feedforward") for block in blocks]
+    attention = [skipped(block, "attention") for block in blocks]
+    feedforward = [skipped(block, "feedforward") for block in blocks]
     return {
-        "cut_attention": ("all residual connections around attention", cuts[0], 0),
-        "cut_feedforward": ("all residual connections around feed-forward networks", cuts[1], 0),
-        "attention": ("all attention", skips[0], 0),
-        "feedforward": ("all feed-forward networks", skips[1], 0),
+        "cut_attention": ("all residual connections around attention", cut_attention, 0),
+        "cut_feedforward": ("all residual connections around feed-forward", cut_feedforward, 0),
+        "attention": ("all attention", attention, 0),
+        "feedforward": ("all feed-forward networks", feedforward, 0),
         "positions": ("positions", [positions_replaced(model, "none")], 0),
         "heads": (f"{silenced:.0%} of the heads", [silenced_heads(model, drawn)], 0),
         "first_layer": ("the first layer", layer(0), 0),
-        "layer": ("a layer in the middle", layer(half), half),
-        "cut_layer": (
-            "the residual connections of a layer in the middle",
-            [residual_cut(middle)],
-            half,
-        ),
-        "norms": ("the division in the norms of a layer in the middle", norms, half),
-        "head": ("one head of a layer in the middle", [silenced_heads(model, [(half, 0)])], half),
+        "layer": ("a middle layer", layer(half), half),
+        "cut_layer": ("residual connections of a middle layer", [residual_cut(middle)], half),
+        "norms": ("division in the norms of a middle layer", norms, half),
+        "head": ("one head of a middle layer", [silenced_heads(model, [(half, 0)])], half),
         "last_layer": ("the last layer", layer(last), last),
     }
 
