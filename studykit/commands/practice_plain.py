@@ -67,7 +67,9 @@ class _Practice(Reading):
     def has_done(self, command: str) -> bool:
         is_wished = command == "another" or (command == "n" and self.sitting.phase == "revealed")
         if not is_wished or not self.sitting.asking.can_draw_another:
-            return False
+            if command == "another":
+                say("Other rows can be drawn of an exercise only, and in no pretest.")
+            return command == "another"
         try:
             is_other = self.sitting.asking.draw_another()
         except StudykitError as error:

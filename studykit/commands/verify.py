@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +14,10 @@ from studykit.commands.environment import environment
 from studykit.commands.labs import TrustOption, complete_lab
 from studykit.commands.runs import find_lab
 from studykit.commands.terminal import say, say_json, say_table, warn
-from studykit.course.cards import Card, Course, KnobValue, LabHeader, Predict
+from studykit.course.cards import Card, Course, Exercise, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
 from studykit.lab.verdicts import judge_again
+from studykit.review.exercises import trouble_with
 from studykit.text import format_value, plural
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Trial:
     knobs: dict[str, KnobValue]
     predictions: dict[str, Predict]
     """Predict card -> what it asks."""
+    exercises: dict[str, Exercise] = field(default_factory=dict)
+    """Exercise -> what it is drawn from."""
 
     @property
     def name(self) -> str:
@@ -95,8 +98,8 @@ def verify(
     """Run the labs as the cards use them and compare.
 
     Each verdict is set beside the recorded one, each predict card beside its answer. Exit code 1
-    if a lab fails, a verdict differs or a predict card has not exactly one right answer. Stopped,
-    the same command goes on where it was.
+    if a lab fails, a verdict differs, a predict card has not exactly one right answer or an
+    exercise cannot be drawn. Stopped, the same command goes on where it was.
     """
     env = environment(ctx)
     trials = plan(env.course, decks or [], None if lab is None else find_lab(env, lab))
@@ -233,6 +236,8 @@ def _trials(header: LabHeader, cards: Sequence[Card]) -> list[Trial]:
             trials.append(trial)
         if isinstance(card.body, Predict):
             trial.predictions[card.id] = card.body
+        if isinstance(card.body, Exercise):
+            trial.exercises[card.id] = card.body
     return trials
 
 
@@ -259,6 +264,9 @@ def judge_trial(
             problems.append(f"{card_id} has {n_right} right options, it needs one")
         if body.measurement and n_right == 0:
             problems.append(f"{card_id} asks for {body.measurement}, not measured")
+    for card_id, exercise in trial.exercises.items():
+        if trouble := trouble_with(exercise, result):
+            problems.append(f"{card_id}: {trouble[0]}")
     told = [f"{where}: {problem}" for problem in problems]
     return Outcome(trial, result, base, answers, told, is_kept)
 

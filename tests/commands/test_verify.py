@@ -163,6 +163,26 @@ def test_verify_wants_one_right_option_of_a_predict_card(
     assert expected in outcome.document["problems"]
 
 
+EXERCISE = """\
+      - id: dice-sides
+        kind: exercise
+        points: [1.1.1]
+        question: Rank these dice.
+        exercise: {form: rank, table: Dice, item: die, value: sides, draw: 3}
+        lab: dice/rolls
+        claim: rare
+        explain: Count the sides.
+"""
+
+
+def test_verify_wants_a_table_that_an_exercise_can_be_drawn_from(run: Run, course: Path) -> None:
+    deck = course / "decks" / "1-dice.yaml"
+    edit(deck, "    cards:\n", f"    cards:\n{EXERCISE}")
+    outcome = run("verify", "--trust")
+    assert outcome.code == 1
+    assert "dice-sides: no table is called Dice" in outcome.out
+
+
 def test_verify_wants_the_measurement_that_a_card_asks_for(run: Run, course: Path) -> None:
     """A renamed measurement leaves the card without an answer."""
     edit(lab_file(course), 'Measurement("share"', 'Measurement("ratio"')

@@ -51,4 +51,4 @@ def test_values_stand_behind_their_texts_with_their_points_in_one_column() -> No
     whole = [row.plain for row in in_columns(["a", "b"], ["2", "0.5"])]
     assert whole == ["a  2  ", "b  0.5"]
     long = "x" * 60
-    assert in_columns([long, "y"], ["1", "2"])[1].plain == f"{'y':42}  2"
+    assert in_columns([long, "y"], ["1", "2"])[1].plain == f"{'y':54}  2"

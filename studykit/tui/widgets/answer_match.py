@@ -12,7 +12,7 @@ from textual.content import Content
 from studykit.review.grading import Given, Grade, Shown
 from studykit.tui.messages import Answered, AnswerUnclear
 from studykit.tui.widgets.card_text import parse_inline
-from studykit.tui.widgets.rows import WIDEST_FIRST, Row, Rows, in_columns
+from studykit.tui.widgets.rows import WIDEST_LEFT, Row, Rows, in_columns
 
 LETTERS = "abcdefgim"
 """Neither keys that move (h j k l) nor keys of the screen (n, x, …)."""
@@ -97,7 +97,7 @@ class MatchAnswer(Rows):
     def _before(self, place: int) -> Content:
         """A left side and its arrow; all arrows stand in one column, if no left side is long."""
         lefts = [parse_inline(left) for left in self._shown.lefts]
-        width = min(WIDEST_FIRST, max(left.cell_length for left in lefts))
+        width = min(WIDEST_LEFT, max(left.cell_length for left in lefts))
         return lefts[place].pad_right(max(0, width - lefts[place].cell_length)) + Content("  →  ")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -17,8 +17,8 @@ from textual.widget import Widget
 
 from studykit.tui.widgets.card_text import Line, lay_out, parse_inline
 
-WIDEST_FIRST = 42
-"""Columns of a text up to which what stands behind it is aligned."""
+WIDEST_LEFT, WIDEST_VALUED = 42, 54
+"""Columns of a text up to which the side or the value behind it is aligned."""
 NARROWEST_TEXT = 20
 """Columns that a text has at least beside what stands before it; else it goes on below that."""
 
@@ -147,7 +147,7 @@ def row(lead: str, text: str, style: str = "") -> Row:
 def in_columns(texts: Sequence[str], values: Sequence[str]) -> list[Content]:
     """Texts of a card, each with its value behind it; the values' points stand in one column."""
     parsed = [parse_inline(text) for text in texts]
-    width = min(WIDEST_FIRST, max(text.cell_length for text in parsed))
+    width = min(WIDEST_VALUED, max(text.cell_length for text in parsed))
     wholes = [value.partition(".")[0] for value in values]
     rests = [value.removeprefix(whole) for value, whole in zip(values, wholes, strict=True)]
     whole_width, rest_width = max(map(len, wholes)), max(map(len, rests))
