@@ -144,7 +144,7 @@ def _groups(exercise: Exercise, run: RunResult, n: int) -> dict[str, _Rows]:
         group = _as_text(row[group_at[0]]) if group_at else ""
         value = row[value_at]
         if _is_askable(exercise, value):
-            value = clean(value) if isinstance(value, str) else float(value)
+            value = _as_text(value) if isinstance(value, str) else float(value)
             groups.setdefault(group, []).append((_as_text(row[item_at]), value))
     for group, rows in groups.items():
         times = Counter(item for item, _ in rows)
@@ -153,7 +153,8 @@ def _groups(exercise: Exercise, run: RunResult, n: int) -> dict[str, _Rows]:
 
 
 def _as_text(cell: Value) -> str:
-    return clean(cell) if isinstance(cell, str) else format_value(cell)
+    """The cell in one line."""
+    return " ".join(clean(cell).split()) if isinstance(cell, str) else format_value(cell)
 
 
 def _is_askable(exercise: Exercise, value: Value) -> bool:
@@ -197,11 +198,13 @@ def _spread_apart(rows: _Rows, n: int, apart: float, random: Random) -> _Rows:
     ordered = sorted((float(value), item) for item, value in rows)
     values = [value for value, _ in ordered]
     end = len(values)
-    follows = []
-    """The first place whose value is far enough above this one's."""
-    for at, value in enumerate(values):
-        far = (k for k in range(at + 1, end) if _are_apart(value, values[k], apart))
-        follows.append(next(far, end))
+    # follows[at]: the first place whose value is far enough above that of `at`; it only rises.
+    follows: list[int] = []
+    far = 0
+    for value in values:
+        while far < end and not _are_apart(value, values[far], apart):
+            far += 1
+        follows.append(far)
     # ways[k][at]: the number of ways to choose k of the rows from `at` on.
     ways = [[1] * (end + 1)]
     for _ in range(n):

@@ -171,6 +171,11 @@ def test_every_choice_of_rows_is_drawn_and_none_much_more_often() -> None:
     assert all(150 <= n <= 250 for n in times.values())
 
 
+def test_an_item_is_shown_in_one_line() -> None:
+    rows = [("gpt2", f"part\n  {n}", "sum", float(n)) for n in range(5)]
+    assert all("\n" not in item for item in drawn(RANK, make_table_run(rows)).items)
+
+
 def test_a_draw_takes_any_seed_and_any_group() -> None:
     exercise = replace(RANK, group="model")
     rows = [*rows_of(COSTS), *rows_of(COSTS, "llama")]
