@@ -185,10 +185,8 @@ class Card:
 
     @property
     def headline(self) -> str:
-        """The question where nothing is drawn: of an exercise with what its groups are."""
-        if isinstance(self.body, Exercise):
-            return self.question.replace(GROUP_HOLE, self.body.group)
-        return self.question
+        """The question where nothing is drawn: of an exercise with a gap for its group."""
+        return self.question.replace(GROUP_HOLE, "…") if self.kind == "exercise" else self.question
 
     @property
     def claims(self) -> tuple[str, ...]:

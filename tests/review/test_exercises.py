@@ -377,7 +377,7 @@ def test_the_group_stands_in_the_question() -> None:
     card = replace(make_card("a", replace(RANK, group="model")), question="{group}: which?")
 
     assert present(card, 0, [RUN]).question == "gpt2: which?"
-    assert present(card, 0).question == card.headline == "model: which?"
+    assert present(card, 0).question == card.headline == "…: which?"
 
 
 @pytest.mark.parametrize(
