@@ -148,8 +148,8 @@ class Pool:
                 )
                 on_result(job, result)
         finally:
-            await runner.close()
             self._runners.remove(runner)
+            await runner.close()
 
     def cancel(self) -> None:
         self._is_cancelled = True

@@ -306,12 +306,16 @@ class Services:
     @cached_property
     def runner(self) -> LabRunner:
         """Runs labs of this course, each in a child process."""
+        return self.build_runner()
+
+    def build_runner(self, threads: int = 0) -> LabRunner:
+        """One more of them; its labs compute with `threads` if the settings name no number."""
         from studykit.lab.process import LabRunner
 
         lab = self.settings.lab
         return LabRunner(
             self.course.root,
-            threads=lab.threads,
+            threads=lab.threads or threads,
             time_limit_s=lab.time_limit_seconds,
             clock=self.clock,
         )

@@ -35,10 +35,15 @@ class SweepPlan:
     header: LabHeader
     settings: tuple[dict[str, KnobValue], ...]
     """Every knob of each."""
-    varied: tuple[str, ...]
-    """The knobs in which the settings differ."""
     seeds: range
     budget: float
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The knobs in which the settings differ."""
+        return tuple(
+            name for name in self.header.knobs if len({knobs[name] for knobs in self.settings}) > 1
+        )
 
     def label(self, knobs: Knobs) -> str:
         """A setting by what is its own; the lab's id where nothing varies."""
@@ -65,8 +70,7 @@ def plan_sweep(
         header.defaults | dict(zip(chosen, combination, strict=True))
         for combination in product(*chosen.values())
     )
-    varied = tuple(name for name, offered in chosen.items() if len(offered) > 1)
-    return SweepPlan(header, settings, varied, seeds, budget)
+    return SweepPlan(header, settings, seeds, budget)
 
 
 class Sweep:
@@ -82,8 +86,6 @@ class Sweep:
         self.plan = plan
         self.failures = {}
         self.is_over = False
-        self.problem = ""
-        """Why it ended before it was through, in one line."""
         self._file = file
         self._crew = crew
         self._device = device
@@ -153,6 +155,7 @@ class Sweep:
             await running
         finally:
             saving.cancel()
+            running.cancel()  # it is not over if this task itself was cancelled
             self.is_over = True
             if news.is_set() and not saving.done():
                 self._file.save()

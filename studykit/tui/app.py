@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import events, on
@@ -38,6 +39,7 @@ from studykit.tui.messages import (
     OpenPart,
     OpenPractice,
     OpenSitting,
+    OpenSweep,
     StartLab,
 )
 from studykit.tui.pace import KeyRepeats
@@ -219,11 +221,25 @@ class StudykitApp(App[None]):
 
     @on(StartLab)
     async def _start_lab(self, event: StartLab) -> None:
-        """Put the run in line, after asking once for a course that is not our own."""
+        await self._once_trusted(event.by, partial(self._put_in_line, event.run))
+
+    @on(OpenSweep)
+    async def _open_sweep(self, event: OpenSweep) -> None:
+        from studykit.tui.screens.sweep import SweepScreen
+
+        async def show(_: StudyScreen) -> None:
+            await self.push_screen(SweepScreen(event.header, event.settings, event.n_seeds))
+
+        await self._once_trusted(event.by, show)
+
+    async def _once_trusted(
+        self, by: Screen[None], run: Callable[[StudyScreen], Awaitable[None]]
+    ) -> None:
+        """Let `run` run labs, after asking once for a course that is not our own."""
         from studykit.lab.trust import is_trusted, remember
         from studykit.tui.screens.dialogs import TrustScreen
 
-        by, root, data_dir = event.by, self.services.course.root, self.services.paths.data_dir
+        root, data_dir = self.services.course.root, self.services.paths.data_dir
         if by is not self.screen or not isinstance(by, StudyScreen):
             return
 
@@ -233,11 +249,11 @@ class StudykitApp(App[None]):
                     remember(root, data_dir, as_own=answer == "own")
                 except (StudykitError, OSError) as error:
                     by.warn(f"it will be asked again: {error}")
-                await self._put_in_line(event.run, by)
+                await run(by)
 
         try:
             if is_trusted(root, data_dir):
-                await self._put_in_line(event.run, by)
+                await run(by)
             else:
                 self.push_screen(TrustScreen(root), answered)
         except StudykitError as error:

@@ -13,7 +13,9 @@ from textual.screen import Screen
 from studykit.errors import StudykitError
 
 if TYPE_CHECKING:
-    from studykit.course.cards import Card, Knobs, LabHeader
+    from collections.abc import Sequence
+
+    from studykit.course.cards import Card, Knobs, KnobValue, LabHeader
     from studykit.lab.results import Prediction
     from studykit.review.asking import Asking
     from studykit.review.grading import Confidence, Given
@@ -148,6 +150,15 @@ class StartLab(Opening):
     """The run is to be put in line, if the learner trusts the course; the screen hears of it."""
 
     run: LabRun
+
+
+@dataclass
+class OpenSweep(Opening):
+    """The lab is to be run at each of the settings, on so many seeds, if the learner trusts it."""
+
+    header: LabHeader
+    settings: Sequence[dict[str, KnobValue]]
+    n_seeds: int
 
 
 @dataclass

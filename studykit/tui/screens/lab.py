@@ -26,7 +26,7 @@ from studykit.study.lab_run import QUICK_LOOK, LabRun, has_quick_look
 from studykit.study.run_words import render_log
 from studykit.study.what_if import render_setup
 from studykit.text import clean
-from studykit.tui.messages import AnswerUnclear, ChooseCard, OpenLab, StartLab
+from studykit.tui.messages import AnswerUnclear, ChooseCard, OpenLab, OpenSweep, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
 from studykit.tui.screens.staged import StagedScreen
 from studykit.tui.widgets.gauges import Phase, render_phases
@@ -157,6 +157,8 @@ class LabScreen(StagedScreen):
             return setup.pointed_prediction is not None or not setup.needs_prediction
         if action == "own_value":
             return self._setup.can_set
+        if action == "sweep":
+            return len(self._setup.settings) > 1
         if action == "quick_look":
             return has_quick_look(self._header)
         if action == "install":
@@ -250,6 +252,11 @@ class LabScreen(StagedScreen):
     async def action_quick_look(self) -> None:
         """Run one seed, with a quarter of the training if it trains; no prediction is judged."""
         self._start(None, QUICK_LOOK if self._header.takes_budget else 1.0, n_seeds=1)
+
+    def action_sweep(self) -> None:
+        """Run the lab at every value of the knob under the cursor."""
+        setup = self._setup
+        self.app.post_message(OpenSweep(self, self._header, setup.settings, setup.n_seeds))
 
     # The run.
 

@@ -31,6 +31,7 @@ LAB_KEYS: list[BindingType] = [
         id="whatif-other-model",
         tooltip="What if: turn the parts of the other model",
     ),
+    Binding("S", "sweep", "sweep", id="lab-sweep", tooltip="All values of the knob, side by side"),
     Binding("d", "defaults", "defaults", id="lab-defaults", tooltip="Turn every knob back"),
     *(
         Binding(
@@ -77,6 +78,7 @@ LIVE_IN: Mapping[str, tuple[Phase, ...]] = {
     "run": ("knobs", "predict"),
     "skip": ("knobs", "predict"),
     "quick_look": ("knobs", "predict"),
+    "sweep": ("knobs",),
     "defaults": ("knobs",),
     "own_value": ("knobs",),
     "install": ("knobs", "predict", "outcome"),

@@ -64,7 +64,16 @@ class KnobRows(Widget):
         """Give a knob a value, of the lab's or of one's own."""
         if value not in self._header.knobs[name]:
             self._own[name] = value
-        self.values = {**self.values, name: value}
+        self.values = self.with_value(name, value)
+
+    def with_value(self, name: str, value: KnobValue) -> dict[str, KnobValue]:
+        """Every knob, as it would be if a row had the value."""
+        return {**self.values, name: value}
+
+    def along(self, index: int) -> list[dict[str, KnobValue]]:
+        """Every knob, at each of the values that a row offers."""
+        name = self.names[index]
+        return [self.with_value(name, value) for value in self._choices(name)]
 
     @property
     def names(self) -> tuple[str, ...]:

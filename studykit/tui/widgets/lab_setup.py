@@ -235,6 +235,16 @@ class LabSetup(VerticalScroll, can_focus=False):
         at = self._knobs.cursor
         return at >= 0 and self._knobs.takes_own(at)
 
+    @property
+    def settings(self) -> list[dict[str, KnobValue]]:
+        """Every knob at each value of the one under the cursor; fewer than two: not to be swept."""
+        at = self._knobs.cursor
+        found: list[dict[str, KnobValue]] = []
+        for knobs in self._knobs.along(at) if at >= 0 else []:
+            if knobs not in found:
+                found.append(knobs)
+        return found
+
     def ask_value(self) -> None:
         """Let the knob under the cursor be given a value of one's own."""
         at = self._knobs.cursor

@@ -102,14 +102,19 @@ class PartRows(KnobRows):
     def set_value(self, name: str, value: KnobValue) -> None:
         if name == SEEDS:
             self.n_seeds = int(value)
-        elif name == FAMILY_KNOB:
-            self.values = set_family(self._header, self.values, str(value))
-        elif name in self._design.parts:
-            self.values = set_part(
-                self._header, self.values, name, str(value), in_base=self.in_base
-            )
+        elif name in (FAMILY_KNOB, *self._design.parts):
+            self.values = self.with_value(name, value)
         else:
             super().set_value(name, value)
+
+    def with_value(self, name: str, value: KnobValue) -> dict[str, KnobValue]:
+        if name == SEEDS:
+            return dict(self.values)
+        if name == FAMILY_KNOB:
+            return set_family(self._header, self.values, str(value))
+        if name in self._design.parts:
+            return set_part(self._header, self.values, name, str(value), in_base=self.in_base)
+        return super().with_value(name, value)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return self._n_above + super().get_content_height(container, viewport, width)
