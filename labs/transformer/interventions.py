@@ -139,6 +139,41 @@ def silencer(
 
 
 @contextmanager
+def weights_changed(
+    attentions: Sequence[MultiHeadAttention], change: Callable[[int, Tensor], Tensor]
+) -> Iterator[None]:
+    """Let tokens collect by other weights than the softmax of their scores.
+
+    `change` gets the place of an attention in `attentions`, from 0, and its weights, (batch,
+    n_heads, seq_len, source_len), and returns those that are used; it must not write into what it
+    gets. Raises ValueError for an attention that keeps no weights.
+    """
+    with ExitStack() as changes:
+        for number, attention in enumerate(attentions):
+            attention.require_weights()
+
+            def weights(
+                *args: Tensor,
+                number: int = number,
+                computed: Callable[..., Tensor] = attention.weights,
+            ) -> Tensor:
+                return change(number, computed(*args))
+
+            # On the object, in front of the method of its class or of what stands there already.
+            before = attention.__dict__.get("weights")
+            attention.__dict__["weights"] = weights
+            changes.callback(_put_back, attention, before)
+        yield
+
+
+def _put_back(attention: MultiHeadAttention, before: object) -> None:
+    if before is None:
+        del attention.__dict__["weights"]
+    else:
+        attention.__dict__["weights"] = before
+
+
+@contextmanager
 def patched(model: Stack, layer: int, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Change the stream before a layer, counted from 0; n_layers: after the last one.
 

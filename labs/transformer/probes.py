@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.attention import MultiHeadAttention
+from labs.transformer.interventions import weights_changed
 from labs.transformer.model import Stack, Transformer
 from labs.transformer.train import Batch
 
@@ -99,21 +100,9 @@ def watched(attentions: Sequence[MultiHeadAttention]) -> Iterator[list[Tensor]]:
     """
     caught: list[Tensor] = []
 
-    def watch(attention: MultiHeadAttention) -> None:
-        attention.require_weights()
-        computed = attention.weights
+    def keep(number: int, weights: Tensor) -> Tensor:
+        caught.append(weights)
+        return weights
 
-        def weights(*args: Tensor) -> Tensor:
-            caught.append(computed(*args))
-            return caught[-1]
-
-        # On the object, in front of the method of its class, for as long as someone watches.
-        attention.__dict__["weights"] = weights
-
-    try:
-        for attention in attentions:
-            watch(attention)
+    with weights_changed(attentions, keep):
         yield caught
-    finally:
-        for attention in attentions:
-            attention.__dict__.pop("weights", None)

@@ -18,9 +18,11 @@ from labs.transformer.interventions import (
     patched,
     positions_replaced,
     residual_cut,
+    self_attentions,
     silenced_heads,
     skipped,
     unmasked,
+    weights_changed,
 )
 from labs.transformer.model import Block
 from labs.transformer.probes import attention_maps
@@ -59,6 +61,9 @@ INTERVENTIONS: dict[str, Callable[[Transformer], AbstractContextManager[None]]] 
     "unmasked": lambda model: unmasked(model),
     "positions": lambda model: positions_replaced(model, "none"),
     "order": lambda model: layers_reordered(model, (1, 0, 2)),
+    "weights": lambda model: weights_changed(
+        self_attentions(model)[1:], lambda number, weights: weights.flip(1)
+    ),
 }
 
 
@@ -140,6 +145,23 @@ def test_silenced_heads_add_nothing_to_the_output_projection(randomise: Randomis
     with torch.no_grad():
         weight[:, [0, 1, 2, 3, 8, 9, 10, 11]] = 0
     torch.testing.assert_close(model(TOKENS), silenced)
+
+
+def test_weights_of_no_size_silence_a_head_and_may_be_watched(randomise: Randomise) -> None:
+    """Each attention gets the change for its own place, also within another change of weights."""
+    model = built(BASE, randomise)
+    with silenced_heads(model, [(1, 2)]):
+        silenced = model(TOKENS)
+
+    def without(number: int, weights: Tensor) -> Tensor:
+        changed = weights.clone()
+        changed[:, 2] *= number != 1
+        return changed
+
+    with weights_changed(self_attentions(model), without):
+        maps = attention_maps(model, TOKENS)
+        torch.testing.assert_close(model(TOKENS), silenced)
+    assert [float(weights[:, 2].sum()) for weights in maps] == pytest.approx([12, 0, 12])
 
 
 def test_the_mean_of_a_head_is_the_same_for_all_tokens(randomise: Randomise) -> None:
