@@ -92,6 +92,26 @@ def attention_maps(
     return caught
 
 
+def delivered(model: Stack, stream: Sequence[Tensor], maps: Sequence[Tensor]) -> list[Tensor]:
+    """What each token brings to each other, by head: the weight times the length of what is added.
+
+    The length is that of the key token's value after the output matrix. `stream` is what
+    `residual_stream` and `maps` what `attention_maps` give; for each layer (batch, n_heads,
+    seq_len, seq_len), not scaled to add up to anything.
+    """
+    brought = []
+    for block, resid, weights in zip(model.blocks, stream, maps, strict=False):
+        attention = block.get_submodule("attention")
+        assert isinstance(attention, MultiHeadAttention)
+        normed = block.get_submodule("attention_pre_norm")(resid)
+        values = attention.split_heads(attention.value(normed))
+        of_heads = values.repeat_interleave(attention.n_heads // attention.n_groups, dim=1)
+        out = attention.out.weight.unflatten(1, (attention.n_heads, attention.head_dim))
+        added = torch.einsum("bhsv,dhv->bhsd", of_heads, out)  # (batch, n_heads, seq_len, d_model)
+        brought.append(weights * added.norm(dim=-1)[:, :, None])
+    return brought
+
+
 @contextmanager
 def watched(attentions: Sequence[MultiHeadAttention]) -> Iterator[list[Tensor]]:
     """A list that fills with the weights of the attentions, in the order in which they run.

@@ -1,0 +1,1 @@
+"""Section 6: four mental models, held against real models."""
