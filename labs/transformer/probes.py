@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from labs.transformer.attention import MultiHeadAttention
-from labs.transformer.interventions import weights_changed
+from labs.transformer.interventions import self_attentions, weights_changed
 from labs.transformer.model import Stack, Transformer
 from labs.transformer.train import Batch
 
@@ -110,6 +110,31 @@ def delivered(model: Stack, stream: Sequence[Tensor], maps: Sequence[Tensor]) ->
         added = torch.einsum("bhsv,dhv->bhsd", of_heads, out)  # (batch, n_heads, seq_len, d_model)
         brought.append(weights * added.norm(dim=-1)[:, :, None])
     return brought
+
+
+def head_effects(model: Stack, score: Callable[[], Tensor]) -> Tensor:
+    """How much each head adds to a score, to first order: (n_layers, n_heads).
+
+    What the head puts out times the gradient of the score with respect to it: about what silencing
+    it would take away, for all heads at the price of one pass back. `score` runs the model and
+    returns a number.
+    """
+    collected: list[Tensor] = []
+
+    def collect(out: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        # (batch, seq_len, n_heads · head_dim); parameters that are frozen ask for no gradient
+        collected.append(args[0] if args[0].requires_grad else args[0].requires_grad_())
+        return (collected[-1],)
+
+    with torch.enable_grad(), ExitStack() as hooks:
+        for attention in self_attentions(model):
+            hooks.callback(attention.out.register_forward_pre_hook(collect).remove)
+        gradients = torch.autograd.grad(score(), collected)
+    effects = [
+        (out.detach() * gradient).sum(dim=(0, 1)).unflatten(0, (model.config.n_heads, -1))
+        for out, gradient in zip(collected, gradients, strict=True)
+    ]
+    return torch.stack(effects).sum(dim=-1)
 
 
 @contextmanager
