@@ -8,7 +8,7 @@ embeddings together with all that sublayers add. Untrained stacks with each plac
 what the wiring does to the size, with residual connections and without, and what happens if every
 weight matrix of the layers is doubled.
 
-How to read it. Sizes are root mean squares over all numbers but those of the first token, which are
+How to read it. Sizes are root mean squares, in the real models without the first token, which is
 unlike all others (core/attention_sink). Costs are the loss with the change less the loss without.
 What is left of the first layer is the factor by which later norms have multiplied what stood in the
 stream after it, and the size of the stream then as a share of its size at the end.
@@ -92,6 +92,8 @@ N_TEXTS, N_TOKENS = 3, 24
 ALL_SCALED = 10.0
 """Divided instead, the constant that a norm adds to the mean square would begin to matter."""
 N_SYMBOLS, N_SEQUENCES, SEQ_LEN = 64, 8, 16
+LISTED_EVERY = 4
+"""Layers after which the table has the growth."""
 
 
 @torch.no_grad()
@@ -117,12 +119,9 @@ def pre_norm(factor: float, seed: int, device: str) -> Iterator[Event]:
     label = "left of the stream after the first layer, pre-norm"
     yield Measurement("left_pre", sizes[1] / sizes[-1], "", label)
     intact, half = mean_loss(model.read(stream[-1]), texts), len(model.blocks) // 2
-    costs = {
-        "louder": (f"stream × {factor:g} in the middle", factor),
-        "quieter": (f"stream ÷ {factor:g} in the middle", 1 / factor),
-    }
     rows = []
-    for name, (label, by) in costs.items():
+    for name, sign, by in (("louder", "×", factor), ("quieter", "÷", 1 / factor)):
+        label = f"stream {sign} {factor:g} in the middle"
         cost = mean_loss(model.resume(by * stream[half], half), texts) - intact
         rows.append((label, cost))
         yield Measurement(f"cost_{name}", cost, "nats", f"cost, {label}")
@@ -177,20 +176,27 @@ def untrained(n_layers: int, seed: int, device: str) -> Iterator[Event]:
     shape = (N_SEQUENCES, SEQ_LEN)
     symbols = torch.randint(N_SYMBOLS, shape, generator=generator(seed, "probe")).to(device)
     sizes = TransformerConfig(vocab_size=N_SYMBOLS, seq_len=SEQ_LEN, d_model=64, n_layers=n_layers)
-    for norm, residual in product(get_args(Norm), get_args(Switch)):
+    rows: list[tuple[str | float, ...]] = []
+    ends: dict[tuple[str, str, int], float] = {}
+    for norm, residual, weights in product(get_args(Norm), get_args(Switch), (1, 2)):
         config = replace(sizes, norm=norm, residual=residual)
         stack = Transformer(config, generator(seed, "weights")).to(device)
+        for parameter in stack.blocks.parameters():
+            if parameter.dim() == 2:  # a matrix, neither a bias nor a gain
+                parameter.mul_(weights)
         levels = [rms(resid) for resid in stack.residual_stream(symbols)]
-        line = f"{norm}, residuals {residual}"
-        yield by_layer("Size of the stream, untrained", line, levels, "RMS")
-        growth = levels[-1] / levels[0]
-        name = "strong" if residual == "on" else "weak"
-        yield Measurement(f"{name}_{norm}", growth, "times", f"growth of the stream, {line}")
-        if residual == "on":
-            for block in stack.blocks:
-                for parameter in block.parameters():
-                    if parameter.dim() == 2:  # a matrix, neither a bias nor a gain
-                        parameter.mul_(2)
-            end = rms(stack.residual_stream(symbols)[-1]) / levels[-1]
-            label = f"times as large at the end with doubled weights, norm: {norm}"
-            yield Measurement(f"doubled_{norm}", end, "times", label)
+        ends[norm, residual, weights] = levels[-1] / levels[0]
+        line = "no norm" if norm == "none" else f"{norm}-norm"
+        line += ", no residuals" if residual == "off" else ""
+        doubled = ", weights doubled" if weights == 2 else ""
+        for layer in range(LISTED_EVERY, n_layers + 1, LISTED_EVERY):
+            rows.append((line + doubled, str(layer), levels[layer] / levels[0]))
+        if not doubled:
+            yield by_layer("Size of the stream, untrained", line, levels, "RMS")
+            name, growth = "strong" if residual == "on" else "weak", levels[-1] / levels[0]
+            yield Measurement(f"{name}_{norm}", growth, "times", f"growth of the stream, {line}")
+    for norm in get_args(Norm):
+        label = f"times as large at the end with doubled weights, norm: {norm}"
+        ratio = ends[norm, "on", 2] / ends[norm, "on", 1]
+        yield Measurement(f"doubled_{norm}", ratio, "times", label)
+    yield Table("Growth of untrained streams", ("stack", "layers", "times"), rows)
