@@ -16,9 +16,6 @@ stream after it, and the size of the stream then as a share of its size at the e
 What the texts are. Three docstrings of Python's standard library, 24 tokens each, other ones for
 each seed. The untrained stacks read random symbols.
 
-What the literature reports. With pre-norm the mean square of the stream after l layers lies between
-1 + l/2 and 1 + 3l/2 at initialisation (Xiong et al. 2020, Lemma 2).
-
 Out of scope: what the placement does to learning (core/normalisation, gpt/pre_post_norm), and a
 model without its norms (llama/rms_norm).
 """
