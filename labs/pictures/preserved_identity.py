@@ -57,6 +57,7 @@ CLAIMS = {
     "without residual connections any stack has lost nine tenths of them after four layers.",
     "not_enough": "Residual connections alone are not enough: untrained, with post-norm or without "
     "norms, less than a fifth of the tokens are found after 32 layers.",
+    "post_keeps": "With post-norm, untrained, over half of the tokens are found after 32 layers.",
     "graceful": "Four middle layers left out together cost less than half of what cutting the "
     "residual connections of a single one costs.",
 }
@@ -66,6 +67,7 @@ HOLDS_IF = {
     "cut": "cut_ten < 0.2 and mapped_ten > 0.5",
     "untrained": "untrained_pre > 0.5 and untrained_cut < 0.1",
     "not_enough": "max(untrained_post, untrained_none) < 0.2",
+    "post_keeps": "untrained_post > 0.5",
     "graceful": "cost_left_out < cost_cut / 2",
 }
 KNOBS = {"n_layers": (32, 8, 16)}

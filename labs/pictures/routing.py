@@ -46,6 +46,8 @@ NEEDS = ("model:smollm2",)
 CLAIMS = {
     "frozen": "With the mean weights of other texts in all heads, over a third of what attention "
     "is worth is lost, and over 1 nat.",
+    "some": "It loses a tenth to a third of what attention is worth.",
+    "hardly": "It loses less than a tenth of what attention is worth.",
     "frozen_layer": "In a single layer of the middle the same costs less than 0.2 nats in the "
     "median.",
     "ratios": "When a word is exchanged, a later token of the first layer divides its attention "
@@ -57,6 +59,8 @@ CLAIMS = {
 }
 HOLDS_IF = {
     "frozen": "cost_frozen > cost_none / 3 and cost_frozen > 1",
+    "some": "cost_none / 10 <= cost_frozen <= cost_none / 3",
+    "hardly": "cost_frozen < cost_none / 10",
     "frozen_layer": "cost_frozen_layer < 0.2",
     "ratios": "ratio_first < 0.0001 and ratio_higher > 0.01",
     "amounts": "delivered_first < 0.8 * weight_first",

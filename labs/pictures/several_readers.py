@@ -49,6 +49,7 @@ CLAIMS = {
     "quarter of the margin is left; without three others of their layers over four fifths.",
     "tone": "Tone loses over 30 % of its margin without its three heads, while agreement and names "
     "keep over 80 % of theirs.",
+    "tone_everywhere": "Without its three heads tone keeps over 80 % of its margin.",
     "spread": "The form of the verb hangs on no few heads: without the three that were found in "
     "the same way over 60 % of the margin is left.",
     "apart": "Agreement loses over 40 % of its margin without its own three heads, and less than "
@@ -59,6 +60,7 @@ CLAIMS = {
 HOLDS_IF = {
     "names": "left_names < 0.25 and others_left > 0.8",
     "tone": "left_tone < 0.7 and min(agreement_without_tone, names_without_tone) > 0.8",
+    "tone_everywhere": "left_tone > 0.8",
     "spread": "left_verb_form > 0.6",
     "apart": "left_agreement < 0.6 and min(agreement_without_names, names_without_agreement) > 0.8",
     "shared": "agreement_without_verb_form < left_verb_form",

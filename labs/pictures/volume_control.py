@@ -54,6 +54,7 @@ CLAIMS = {
     "than 0.01 nats. The stream alone multiplied by 4 in the middle: it rises by over 0.3.",
     "drowned": "A quarter of the stream in front of the middle layer costs more than twice as much "
     "as four times the stream.",
+    "deafened": "Four times the stream there costs more than twice as much as a quarter of it.",
     "first_layer": "Less than a third of the final stream's size is left of the stream after the "
     "first layer: with post-norm later norms multiply it down, with pre-norm it is outgrown.",
     "too_strong": "Without norms, and with residual connections, the stream of an untrained stack "
@@ -66,6 +67,7 @@ HOLDS_IF = {
     "levels": "growth_pre > 50 and 0.5 < growth_post < 2",
     "relative": "abs(cost_all_scaled) < 0.01 and cost_louder > 0.3",
     "drowned": "cost_quieter > 2 * cost_louder",
+    "deafened": "cost_louder > 2 * cost_quieter",
     "first_layer": "max(left_pre, left_post) < 1 / 3",
     "too_strong": "strong_none > 1000 and strong_pre < 20 and 0.8 < strong_post < 1.25",
     "too_weak": "weak_none < 0.001",
@@ -81,8 +83,7 @@ SEEDS = 3
 SECONDS = {"cpu": 8}
 LITERATURE = {
     "too_strong": "With pre-norm the mean square of the stream after l layers lies between 1 + l/2 "
-    "and 1 + 3l/2 at initialisation (Xiong et al. 2020, Lemma 2; one head, Xavier, query and key "
-    "weights 0).",
+    "and 1 + 3l/2 at initialisation (Xiong et al. 2020, Lemma 2; query and key weights 0).",
 }
 
 N_TEXTS, N_TOKENS = 3, 24
