@@ -52,4 +52,5 @@ class Margins:
 
     def _of(self, resid: Tensor) -> Tensor:
         last = self.model.final_norm(resid[:, -1:])[:, 0]  # (n, d_model)
-        return (last * self._direction).sum(dim=-1).mean()
+        margin: Tensor = (last * self._direction).sum(dim=-1).mean()
+        return margin

@@ -16,6 +16,8 @@ stream after it, and the size of the stream then as a share of its size at the e
 What the texts are. Three docstrings of Python's standard library, 24 tokens each, other ones for
 each seed. The untrained stacks read random symbols.
 
+What the literature reports. See the note beside the claim `too_strong`.
+
 Out of scope: what the placement does to learning (core/normalisation, gpt/pre_post_norm), and a
 model without its norms (llama/rms_norm).
 """
@@ -162,11 +164,10 @@ def post_norm(seed: int, device: str) -> Iterator[Event]:
         stream = model.residual_stream(texts)
     sizes = [rms(resid[:, 1:]) for resid in stream]
     yield by_layer("Size of the stream, trained", "MiniLM, post-norm", sizes, "RMS")
-    label = "growth of the stream, post-norm"
-    yield Measurement("growth_post", sizes[-1] / sizes[0], "times", label)
-    left = math.prod(factors) * sizes[1] / sizes[-1]
-    label = "left of the stream after the first layer, post-norm"
-    yield Measurement("left_post", left, "", label)
+    growth = sizes[-1] / sizes[0]
+    yield Measurement("growth_post", growth, "times", "growth of the stream, post-norm")
+    left, what = math.prod(factors) * sizes[1] / sizes[-1], "left of the stream after the first"
+    yield Measurement("left_post", left, "", f"{what} layer, post-norm")
 
 
 def untrained(n_layers: int, seed: int, device: str) -> Iterator[Event]:
@@ -174,8 +175,7 @@ def untrained(n_layers: int, seed: int, device: str) -> Iterator[Event]:
     shape = (N_SEQUENCES, SEQ_LEN)
     symbols = torch.randint(N_SYMBOLS, shape, generator=generator(seed, "probe")).to(device)
     sizes = TransformerConfig(vocab_size=N_SYMBOLS, seq_len=SEQ_LEN, d_model=64, n_layers=n_layers)
-    rows: list[tuple[str | float, ...]] = []
-    ends: dict[tuple[str, str, int], float] = {}
+    rows, ends = [], {}
     for norm, residual, weights in product(get_args(Norm), get_args(Switch), (1, 2)):
         config = replace(sizes, norm=norm, residual=residual)
         stack = Transformer(config, generator(seed, "weights")).to(device)

@@ -106,7 +106,7 @@ def delivered(model: Stack, stream: Sequence[Tensor], maps: Sequence[Tensor]) ->
         normed = block.get_submodule("attention_pre_norm")(resid)
         values = attention.split_heads(attention.value(normed))
         of_heads = values.repeat_interleave(attention.n_heads // attention.n_groups, dim=1)
-        out = attention.out.weight.unflatten(1, (attention.n_heads, attention.head_dim))
+        out = attention.out.weight.view(-1, attention.n_heads, attention.head_dim)
         added = torch.einsum("bhsv,dhv->bhsd", of_heads, out)  # (batch, n_heads, seq_len, d_model)
         brought.append(weights * added.norm(dim=-1)[:, :, None])
     return brought
@@ -131,7 +131,7 @@ def head_effects(model: Stack, score: Callable[[], Tensor]) -> Tensor:
             hooks.callback(attention.out.register_forward_pre_hook(collect).remove)
         gradients = torch.autograd.grad(score(), collected)
     effects = [
-        (out.detach() * gradient).sum(dim=(0, 1)).unflatten(0, (model.config.n_heads, -1))
+        (out.detach() * gradient).sum(dim=(0, 1)).view(model.config.n_heads, -1)
         for out, gradient in zip(collected, gradients, strict=True)
     ]
     return torch.stack(effects).sum(dim=-1)
