@@ -45,8 +45,8 @@ QUESTION = "Is there a head for grammar, one for names and one for tone?"
 POINTS = ("6.3.1", "6.3.2", "6.3.3", "6.3.4", "6.3.5")
 NEEDS = ("model:smollm2",)
 CLAIMS = {
-    "names": "Names hang on few heads: without three that were found on other names less than a "
-    "quarter of the margin is left; without three others of their layers over four fifths.",
+    "names": "Names hang on few heads: without three that were found on other names less than "
+    "two fifths of the margin are left; without three others of their layers over four fifths.",
     "tone": "Tone loses over 30 % of its margin without its three heads, while agreement and names "
     "keep over 80 % of theirs.",
     "tone_everywhere": "Without its three heads tone keeps over 80 % of its margin.",
@@ -54,16 +54,16 @@ CLAIMS = {
     "the same way over 60 % of the margin is left.",
     "apart": "Agreement loses over 40 % of its margin without its own three heads, and less than "
     "20 % without those of names; names lose less than 20 % without those of agreement.",
-    "shared": "Heads are shared: the three found for the form of the verb cost agreement more of "
-    "its margin than they cost the form of the verb.",
+    "shared": "Heads are shared: the three found for the form of the verb cost agreement over a "
+    "tenth of its margin, those found for names less.",
 }
 HOLDS_IF = {
-    "names": "left_names < 0.25 and others_left > 0.8",
+    "names": "left_names < 0.4 and others_left > 0.8",
     "tone": "left_tone < 0.7 and min(agreement_without_tone, names_without_tone) > 0.8",
     "tone_everywhere": "left_tone > 0.8",
     "spread": "left_verb_form > 0.6",
     "apart": "left_agreement < 0.6 and min(agreement_without_names, names_without_agreement) > 0.8",
-    "shared": "agreement_without_verb_form < left_verb_form",
+    "shared": "agreement_without_verb_form < 0.9 < agreement_without_names",
 }
 KNOBS = {
     "sentence": (
