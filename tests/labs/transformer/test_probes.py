@@ -8,15 +8,19 @@ from torch import Generator
 from torch.nn import functional as F
 
 from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
+from labs.transformer.interventions import silenced_heads
 from labs.transformer.model import Block
 from labs.transformer.probes import (
     attention_maps,
     attention_weights,
     change_by_layer,
+    delivered,
     diversity,
+    head_effects,
     layer_gradients,
     rms,
 )
+from tests.labs.conftest import Randomise
 
 BASE = TransformerConfig(vocab_size=8, seq_len=6, d_model=8, n_heads=2, d_ff=16, n_layers=3)
 
@@ -131,3 +135,43 @@ def test_a_query_that_sees_nothing_has_a_row_of_zeros() -> None:
     for weights in attention_maps(model, torch.tensor([[1, 2, 3]]), visible=visible):
         assert weights[0, 0, 0].tolist() == [0, 0, 0]
         assert weights[0, :, 1].tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+@torch.no_grad()
+def test_what_heads_deliver_is_the_length_of_what_they_add(randomise: Randomise) -> None:
+    """A head that looks at one token only adds just what that token delivers."""
+    model = Transformer(replace(BASE, n_kv_heads=1), Generator().manual_seed(0))
+    randomise(model)
+    tokens = torch.randint(8, (2, 5), generator=Generator().manual_seed(1))
+    stream, maps = model.residual_stream(tokens), attention_maps(model, tokens)
+    brought = delivered(model, stream, maps)[1]
+    assert brought.shape == (2, 2, 5, 5)
+    block = model.blocks[1]
+    attention = block.get_submodule("attention")
+    with silenced_heads(model, [(1, 0)]):
+        without = attention(block.get_submodule("attention_pre_norm")(stream[1]))
+    added = attention(block.get_submodule("attention_pre_norm")(stream[1])) - without
+    # The first token sees itself only.
+    torch.testing.assert_close(brought[:, 0, 0, 0], added[:, 0].norm(dim=-1))
+
+
+def test_effects_of_heads_add_up_to_what_a_linear_score_loses(randomise: Randomise) -> None:
+    """In the last layer, without a final norm, the first order is exact."""
+    model = Transformer(replace(BASE, norm="none", d_ff=4), Generator().manual_seed(0))
+    randomise(model)
+    for parameter in model.blocks[-1].get_submodule("feedforward").parameters():
+        parameter.data.zero_()
+    model.requires_grad_(False)
+    tokens = torch.randint(8, (2, 5), generator=Generator().manual_seed(1))
+
+    def score() -> torch.Tensor:
+        mean: torch.Tensor = model(tokens)[:, -1, 3].mean()
+        return mean
+
+    effects = head_effects(model, score)
+    assert effects.shape == (3, 2)
+    for head in range(2):
+        with silenced_heads(model, [(2, head)]):
+            lost = float(score())
+        assert float(effects[2, head]) == pytest.approx(float(score()) - lost, rel=1e-3, abs=1e-4)
+    assert not effects.requires_grad
