@@ -36,7 +36,7 @@ CLAIMS = {
     "gpt_llama": "GPT-2 and LLaMA differ in five of eight parts, and share what a token sees and "
     "where the norms stand; no two of the seven models share all eight.",
     "bert_gpt": "BERT and GPT-2 differ in three of eight parts: in what a token sees, where the "
-    "norms stand, and the kinds of text.",
+    "norms stand, and in segment embeddings.",
     "leak": "Letting the small model see later letters lowers its loss more than all other swaps "
     "together: it looks up what it should predict.",
     "rope": "RoPE in place of learned positions lowers the loss by more than 0.04 nats.",
@@ -92,7 +92,7 @@ CHOICES: Mapping[str, Callable[[TransformerConfig], str]] = {
     "output matrix": lambda config: (
         "the token embeddings" if config.unembedding == "tied" else "one of its own"
     ),
-    "kinds of text told apart": lambda config: "two" if config.n_segments > 1 else "none",
+    "segment embeddings": lambda config: "two" if config.n_segments > 1 else "none",
 }
 """What a family chooses, and how to read it from a configuration."""
 SWAPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

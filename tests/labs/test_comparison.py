@@ -20,7 +20,7 @@ def test_each_choice_is_read_from_the_part_that_it_is_named_after() -> None:
         "feed-forward network": {"feedforward": "gated"},
         "biases of the matrices": {"biases": "off"},
         "output matrix": {"unembedding": "own"},
-        "kinds of text told apart": {"n_segments": 2},
+        "segment embeddings": {"n_segments": 2},
     }
 
     assert set(changes) == set(CHOICES)
