@@ -149,8 +149,8 @@ def _understand(
         for each in reversed(found)
         if each.header is first.header and (each.part, each.value) != (first.part, first.value)
     }
-    others = [*reversed(rest.values())] if first.share < 1 else []
-    return first.header, first.family, f"{first.part}={first.value}", others[:N_OTHERS]
+    others = [*reversed(rest.values())][:N_OTHERS]
+    return first.header, first.family, f"{first.part}={first.value}", others
 
 
 def _has_parts(header: LabHeader, change: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from studykit.course.cards import Course, Knobs, KnobValue, LabHeader
 from studykit.course.designs import DESIGN, phrase_of, render_change, replay_command
@@ -16,8 +17,9 @@ from studykit.text import plural
 
 
 def benches(course: Course) -> tuple[LabHeader, ...]:
-    """The labs of the course on which what-if questions are asked, in the course's order."""
-    return tuple(lab for lab in course.labs.values() if is_bench(lab))
+    """The labs on which what-if questions are asked; those first that need nothing."""
+    found = filter(is_bench, course.labs.values())
+    return tuple(sorted(found, key=lambda lab: bool(lab.needs)))
 
 
 def is_bench(header: LabHeader) -> bool:
@@ -97,34 +99,38 @@ def find_questions(labs: Sequence[LabHeader], asked: str) -> list[Question]:
     Only those that have every word of it, if there are such.
     """
     wanted = _meanings(asked)
-    found = []
-    for question in questions(labs):
-        share, fit = _score(question, wanted)
-        if share > 0:
-            found.append((share, fit, question))
-    best = max((share for share, _, _ in found), default=0.0)
-    kept = [each for each in found if each[0] == best]
-    kept.sort(key=lambda each: -each[1])  # stable: a lab's first family comes first
-    return [
-        Question(each.header, each.family, each.part, each.value, share) for share, _, each in kept
-    ]
+    found = [(_score(question, wanted), question) for question in questions(labs)]
+    best = max((score.share for score, _ in found), default=0.0)
+    kept = [each for each in found if 0 < each[0].share == best]
+    kept.sort(key=lambda each: each[0][1:], reverse=True)  # stable: a lab's first family is first
+    return [replace(question, share=score.share) for score, question in kept]
 
 
-def _score(question: Question, wanted: Sequence[str]) -> tuple[float, float]:
-    """The share of the words that the question has, and how closely its best phrase fits them."""
-    if not wanted:
-        return 0.0, 0.0
-    header = question.header
-    phrases = header.words.get(f"{question.part}={question.value}", ())
-    always = _meanings(f"{question.family} {question.part} {question.value} {header.id}")
-    best = (0.0, 0.0)
-    for phrase in phrases or ("",):
+class _Score(NamedTuple):
+    """How well a question answers what was asked; the larger the better."""
+
+    share: float
+    """Of the words asked, those that it has."""
+    n_present: int
+    """Of the words asked, those that its family has as values: what is there can be swapped."""
+    fit: float
+    """Of the words of its best phrase, those that were asked."""
+
+
+def _score(question: Question, wanted: Sequence[str]) -> _Score:
+    header, best = question.header, _Score(0.0, 0, 0.0)
+    part = _meanings(question.part)
+    always = [*part, *_meanings(f"{question.family} {question.value} {header.id}")]
+    present = _meanings(" ".join(header.families[question.family].values()))
+    n_present = sum(_has(present, word) for word in wanted if word not in _MEANINGS)
+    for phrase in header.words.get(f"{question.part}={question.value}", ()) or ("",):
         own = _meanings(phrase)
-        n_found = sum(_has([*own, *always], word) for word in wanted)
-        if n_found == 0 or not any(_has([*own, *_meanings(question.part)], w) for w in wanted):
-            continue  # a family's or a value's name alone asks nothing
-        n_fitting = sum(_has(wanted, word) for word in own)
-        best = max(best, (n_found / len(wanted), n_fitting / max(1, len(own))))
+        # A family's name, a value, "remove" alone ask for nothing.
+        if any(_has([*own, *part], word) for word in wanted if word not in _MEANINGS):
+            n_found = sum(_has([*own, *always], word) for word in wanted)
+            n_fitting = sum(_has(wanted, word) for word in own)
+            fit = n_fitting / max(1, len(own))
+            best = max(best, _Score(n_found / len(wanted), n_present, fit))
     return best
 
 
@@ -141,12 +147,12 @@ def _has(words: Sequence[str], word: str) -> bool:
 
 _WORD = re.compile(r"[a-z0-9]+")
 _SILENT_WORDS = """
-a all an and any are at by do does from happens how i if in into is it its my of on the their them
-then this to up use using was we what when which with would you your
+a all an and any are at by do does for from happens how i if in into is it its my of on the their
+them then this to up use using was we what when which with would you your
 """
 _SILENT = frozenset(_SILENT_WORDS.split())
 _MEANINGS = {
-    "remove": "removed removing without no drop dropping dropped delete out off disable skip cut",
+    "remove": "removed removing without no drop dropping dropped delete out off disable cut",
     "fewer": "less reduce smaller small lower",
     "more": "larger increase greater bigger",
     "swap": "replace replacing change instead switch",
@@ -158,8 +164,11 @@ def _meanings(text: str) -> list[str]:
     """The words of a question that say something, each by one of those that mean the same."""
     folded = text.casefold().replace("ization", "isation").replace("-", " ")
     words = [word for word in _WORD.findall(folded) if word not in _SILENT]
-    return [_MEANING_OF.get(word, _singular(word)) for word in words]
+    return [_MEANING_OF.get(word, _stem(word)) for word in words]
 
 
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+def _stem(word: str) -> str:
+    """The word without the endings of plurals and of the likes of ``scaling``."""
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    return word[:-3] if len(word) > 5 and word.endswith("ing") else word

@@ -14,7 +14,7 @@ from studykit.course.own import add_own_card
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.settings import user_paths
-from tests.commands.runner import Outcome, Run
+from tests.commands.runner import REPOSITORY, Outcome, Run
 from tests.study.what_if_course import BENCH, OTHER, write_course
 
 
@@ -162,3 +162,12 @@ def test_cards_of_ones_own_are_counted_with_the_course(run: Run, course: Path) -
     ]
     assert "What I asked on the bench" in run("report").out
     assert "mine" not in run("check").out  # it is about the course alone
+
+
+def test_every_key_of_the_json_is_documented(run: Run) -> None:
+    document = run("whatif", "no damper", "--trust", "--expect", "same", "--json").document
+    page = (REPOSITORY / "docs" / "json.md").read_text()
+    section = page.partition("## `studykit whatif")[2].partition("\n## ")[0]
+
+    keys = {*document, *document["differences"][0], *document["prediction"]}
+    assert {key for key in keys if f"`{key}`" not in section} == set()

@@ -96,6 +96,8 @@ def test_the_question_in_words_and_the_command_that_repeats_it(header: LabHeader
         ("bed: remove the coil", "bed", "coil=none"),
         ("add a damper", "bed", "damper=on"),  # the first family has one
         ("swivel", "car", "hook=swivel"),
+        ("a narrow damper", "bed", "damper=on"),  # as far as words tell: beds are narrow
+        ("narrowing", "car", "coil=narrow"),
         ("damper=off", "car", "damper=off"),
         ("remove the damper of the engine", "car", "damper=off"),  # as much as is known
     ],
@@ -106,7 +108,7 @@ def test_words_find_the_setting(header: LabHeader, asked: str, family: str, sett
     assert (first.family, f"{first.part}={first.value}") == (family, setting)
 
 
-@pytest.mark.parametrize("asked", ["", "what if", "a rubber band", "car"])
+@pytest.mark.parametrize("asked", ["", "what if", "a rubber band", "car", "remove everything"])
 def test_words_that_ask_for_nothing_find_nothing(header: LabHeader, asked: str) -> None:
     assert find_questions([header], asked) == []
 

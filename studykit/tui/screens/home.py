@@ -80,6 +80,13 @@ class HomeScreen(StudyScreen):
         ),
         Binding("x", "labs", "labs", id="labs", tooltip="The experiments behind the cards"),
         Binding("c", "practise", "practise", id="practise", tooltip="Practise beside the schedule"),
+        Binding(
+            "w",
+            "app.what_if",
+            "what if",
+            id="whatif",
+            tooltip="What if a part were missing: two models side by side",
+        ),
         Binding("p", "progress", "progress", id="progress", tooltip="How well it stays"),
         Binding("slash", "browse", "browse", id="browse", tooltip="Search and read all cards"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take today's last rating back"),

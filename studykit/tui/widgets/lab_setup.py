@@ -290,6 +290,9 @@ class LabSetup(VerticalScroll, can_focus=False):
         self._knobs.cursor = knob
         if knob >= 0:
             self.call_after_refresh(self._show_row, knob)
+        elif bet >= 0 and self._is_bench:
+            # How sure can be said now, below the last prediction.
+            self.call_after_refresh(self.query_one("#sure").scroll_visible, animate=False)
         self._bets.is_live = knob < 0 and self.needs_prediction
         self._bets.cursor = bet
         self._refresh()
