@@ -153,3 +153,15 @@ async def test_a_held_u_does_not_take_the_day_back(make_services: MakeServices) 
         await hold(pilot, "u")
         # The press itself, and the first repeat, which no terminal tells from a second press.
         assert len(services.progress.reviews()) >= n_rated - 2
+
+
+async def test_one_letter_may_come_fast_where_sides_are_shared(make_services: MakeServices) -> None:
+    """In a match card, where each side is given once, the second one is held down."""
+    for name, n_given in (("place", 3), ("match", 1)):
+        app = StudykitApp(make_services(name))
+        async with app.run_test(size=(80, 30)) as pilot:
+            await begin(pilot, app)
+            for _ in range(3):
+                app.simulate_key("a")
+            await pilot.pause()
+            assert text_of(app).count("→  a") == n_given

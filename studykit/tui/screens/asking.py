@@ -38,7 +38,7 @@ from studykit.tui.messages import (
 )
 from studykit.tui.pace import collect_young
 from studykit.tui.screens.beside import BesideScreen
-from studykit.tui.screens.review_keys import ANSWERING, HABITUAL, LIVE_IN
+from studykit.tui.screens.review_keys import ANSWERING, HABITUAL, LIVE_IN, REPEATED
 from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_view import CardView, Evidence, build_offer
 from studykit.tui.widgets.confidence_bar import ConfidenceBar
@@ -70,7 +70,7 @@ class AskingScreen(BesideScreen):
 
     LIVE_IN: ClassVar[Mapping[str, tuple[str, ...]]] = LIVE_IN
     NEVER_BLIND = ANSWERING - HABITUAL
-    NEVER_HELD = BesideScreen.NEVER_HELD | ANSWERING
+    NEVER_HELD = BesideScreen.NEVER_HELD | (ANSWERING - REPEATED)
 
     _sitting: Sitting[Asking]
 

@@ -23,7 +23,7 @@ def _quiet(keys: str, action: str, what: str, name: str, help: str) -> Binding: 
     return Binding(keys, action, what, show=False, id=name, tooltip=help)
 
 
-_OF_FIELDS = frozenset({"choose", "submit", "check", "give"})
+_OF_FIELDS = frozenset({"choose", "submit", "check", "give", "give_again", "pick"})
 ANSWERING = _OF_FIELDS | {
     "reveal",
     "give_up",
@@ -42,6 +42,9 @@ ANSWERING = _OF_FIELDS | {
 """Actions by which something is said of the card on the screen, or it is left."""
 HABITUAL = frozenset({"confide", "skip"})
 """Those of them that ask for no look: how sure one is, is known with the answer."""
+
+REPEATED = frozenset({"give_again"})
+"""Those that are meant each time, however fast their key comes again."""
 
 _ANSWERING: list[BindingType] = [
     _key("space,enter", "reveal", "show answer", "reveal", "Show the answer", "Space"),

@@ -18,6 +18,21 @@ LETTERS = "abcdefgim"
 """Neither keys that move (h j k l) nor keys of the screen (n, x, …)."""
 
 
+def _letter_keys(action: str) -> list[BindingType]:
+    return [
+        Binding(
+            f"{letter},{place + 1}",
+            f"{action}({place})",
+            f"right side {letter}",
+            show=False,
+            key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
+            id=f"side-{letter}",
+            tooltip="" if place else "Give that right side",
+        )
+        for place, letter in enumerate(LETTERS)
+    ]
+
+
 class MatchAnswer(Rows):
     """The left sides with what they were given, and below them the right sides to choose from.
 
@@ -36,18 +51,9 @@ class MatchAnswer(Rows):
             tooltip="Another right side (h and l, too)",
         ),
         Binding("right,l", "cycle(1)", "next right side", show=False, id="next-side"),
-        *(
-            Binding(
-                f"{letter},{place + 1}",
-                f"give({place})",
-                f"right side {letter}",
-                show=False,
-                key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
-                id=f"side-{letter}",
-                tooltip="" if place else "Give that right side",
-            )
-            for place, letter in enumerate(LETTERS)
-        ),
+        *_letter_keys("give"),
+        # Where sides are shared, one letter twice in a row is no key that is held down.
+        *_letter_keys("give_again"),
     ]
 
     def __init__(
@@ -104,7 +110,9 @@ class MatchAnswer(Rows):
         """A letter without a right side is left to the screen."""
         n_rights = len(self._shown.rights)
         has_side = not any(isinstance(p, int) and p >= n_rights for p in parameters)
-        return self.is_live and (action != "give" or has_side)
+        if action in ("give", "give_again"):
+            return self.is_live and has_side and self._is_shared == (action == "give_again")
+        return self.is_live
 
     def action_give(self, right: int) -> None:
         """Give the right side to the left side at the cursor, and go on to the next open one."""
@@ -119,6 +127,9 @@ class MatchAnswer(Rows):
             (place for place in following if self._given[place] is None), self.cursor
         )
         self.rows = self._live_rows()
+
+    def action_give_again(self, right: int) -> None:
+        self.action_give(right)
 
     def action_cycle(self, step: int) -> None:
         """The next right side that no other left side has."""
