@@ -11,8 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -76,32 +74,12 @@ def measure(
         yield Figure(f"{lab}: quick look", value, "s", against, first, below=3.0)
 
 
-def measure_verify(base: Path) -> Figure:
-    """Wall time of ``studykit verify`` over the bundled course of each build, once."""
-
-    def seconds(checkout: Path) -> float:
-        with tempfile.TemporaryDirectory() as home:
-            began = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-m", "studykit", "verify", "--json"],
-                env={**os.environ, "PYTHONPATH": str(checkout), "STUDYKIT_HOME": home},
-                cwd=checkout,
-                stdout=subprocess.DEVNULL,
-                check=False,  # a verdict that differs is not what is measured here
-            )
-            return time.perf_counter() - began
-
-    before = seconds(base)
-    return Figure("studykit verify", seconds(HERE), "s", "the other build", before, ratio_below=0.5)
-
-
 def main() -> int:
     """Print the table; exit code 1 if a figure is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labs", description=__doc__)
     parser.add_argument("labs", nargs="*", metavar="LAB", help="default: every lab")
     parser.add_argument("--base", type=Path, required=True, help="checkout of the other build")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--verify", action="store_true", help="time studykit verify, too")
     parser.add_argument("--record", action="store_true", help="keep the figures in results/")
     wanted = parser.parse_args()
     base = wanted.base.resolve()
@@ -110,8 +88,6 @@ def main() -> int:
     def measure_all() -> Iterator[Figure]:
         for lab in labs:
             yield from measure(lab, base, wanted.rounds, courses=(HERE, base))
-        if wanted.verify:
-            yield measure_verify(base)
 
     return report(measure_all(), RESULTS if wanted.record else None)
 
