@@ -17,8 +17,8 @@ from studykit.study.sweep import Estimate, Strand, Sweep, count_claims
 from studykit.text import clean, format_value, plural
 
 LONGEST_LABEL = 40
-NARROWEST_PLOT = 16
-"""Columns; where there are fewer, the numbers stand alone."""
+NARROWEST_PLOT, WIDEST_PLOT = 16, 90
+"""Columns; where there are fewer, the numbers stand alone, and more tell no more."""
 _GAP = "  "
 
 
@@ -47,7 +47,7 @@ def draw(
     ]
     numbers = [_in_words(point) for point in strand.points]
     wide = [max(map(len, column), default=0) for column in (names, numbers)]
-    room = width - sum(wide) - 2 * len(_GAP)
+    room = min(WIDEST_PLOT, width - sum(wide) - 2 * len(_GAP))
     lines = [
         f"{name:<{wide[0]}}{_GAP}{number:<{wide[1]}}"
         for name, number in zip(names, numbers, strict=True)
