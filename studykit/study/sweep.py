@@ -47,7 +47,7 @@ class SweepPlan:
 
     def label(self, knobs: Knobs) -> str:
         """A setting by what is its own; the lab's id where nothing varies."""
-        own = {name: knobs[name] for name in self.varied}
+        own = {name: "–" if knobs[name] == "" else knobs[name] for name in self.varied}
         return render_knobs(own) or self.header.id
 
 

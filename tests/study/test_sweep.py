@@ -117,6 +117,8 @@ def test_every_combination_is_a_setting() -> None:
     assert plan.varied == ("rate", "name")
     assert plan.label(plan.settings[1]) == "rate 0.2, name a"
     assert plan_sweep(LAB, {}, range(2)).label(LAB.defaults) == "core/one"
+    texts = plan_sweep(replace(LAB, text_knobs=("name",)), {"name": ["", "b"]}, range(2))
+    assert texts.label(texts.settings[0]) == "name –"
 
 
 def test_a_sweep_that_would_never_end_is_refused() -> None:

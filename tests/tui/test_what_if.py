@@ -17,6 +17,7 @@ from studykit.review.grading import right_option
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from studykit.tui.screens.lab import LabScreen
+from studykit.tui.screens.sweep import SweepScreen
 from tests.study.what_if_course import BENCH, OTHER, build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
 
@@ -99,6 +100,23 @@ async def test_parts_are_turned_in_either_model(services: Services) -> None:
         assert "hook" not in text_of(pilot.app)
         await pilot.press("d")
         assert row_of(pilot, "damper") == "damper on off ≠ remove the damper"
+
+
+async def test_a_part_is_swept_over_its_values_in_the_model_that_is_turned(
+    services: Services,
+) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("j", "S")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SweepScreen))
+        screen = pilot.app.screen
+        assert isinstance(screen, SweepScreen)
+        changes = [knobs["change"] for knobs in screen._plan.settings]
+        assert changes == ["damper=off", "damper=off, coil=narrow", "damper=off, coil=none"]
+        assert screen._plan.varied == ("change",)
+        await pilot.press("q", "d", "h")
+        while "▸ seeds" not in text_of(pilot.app):
+            await pilot.press("j")
+        assert not screen_of(pilot).check_action("sweep", ())  # more seeds are no other setting
 
 
 async def test_the_number_of_seeds_is_chosen(services: Services) -> None:
