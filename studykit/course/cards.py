@@ -275,7 +275,7 @@ class LabHeader:
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``part=value`` -> what people call it, for whoever asks in plain words."""
     differences: tuple[str, ...] = ()
-    """Measurements of the changed model less the base, paired by seed."""
+    """Measurements of one model less another, paired by seed: of the changed one less the base."""
     code_hash: str = ""
     """Of the lab's own file less the words of its header; a stored run with another hash was
     measured with other code."""

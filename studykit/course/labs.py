@@ -295,7 +295,7 @@ def _check_settings(lab: LabFile, node: ast.expr, text: str, parts: Parts) -> No
 def _parse_parts(lab: LabFile, text_knobs: tuple[str, ...]) -> Parts:
     """Part -> its values, and the three knobs that set them are there."""
     if "PARTS" not in lab.assigned:
-        for name in ("FAMILIES", "WORDS", "DIFFERENCES"):
+        for name in ("FAMILIES", "WORDS"):
             if name in lab.assigned:
                 raise lab.fail(lab.assigned[name], f"{name} without PARTS", "name the parts")
         return {}
@@ -369,7 +369,8 @@ def _parse_words(lab: LabFile, parts: Parts) -> Mapping[str, tuple[str, ...]]:
 
 
 def _parse_differences(lab: LabFile, parts: Parts) -> tuple[str, ...]:
-    if not parts:
+    """Measurements of one model less another; a lab whose models have PARTS must say them."""
+    if not parts and "DIFFERENCES" not in lab.assigned:
         return ()
     node = lab.assigned_value("DIFFERENCES")
     names = []

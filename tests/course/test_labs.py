@@ -195,6 +195,16 @@ def test_a_lab_may_compare_two_models_of_parts(of_parts: MiniCourse) -> None:
         header.models_of({"family": "bert", "change": "theta=100"})
 
 
+def test_any_lab_may_name_its_differences(mini: MiniCourse) -> None:
+    with mini.lab.open("a") as file:
+        file.write('DIFFERENCES = ("loss_change",)\n')
+
+    header = load_lab_header(mini.lab, mini.root)
+
+    assert header.differences == ("loss_change",)
+    assert not header.parts
+
+
 def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
     before = load_lab_header(of_parts.lab, of_parts.root).code_hash
     of_parts.change(of_parts.lab, "no skip connections", "plain stack")
