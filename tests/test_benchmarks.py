@@ -9,9 +9,21 @@ import pytest
 import torch
 from torch import Generator
 
-from benchmarks import chart, decoding, labs, models, parsing, rating, runs, start, study_queue
+from benchmarks import (
+    chart,
+    decoding,
+    labs,
+    long_context,
+    models,
+    parsing,
+    rating,
+    runs,
+    start,
+    study_queue,
+)
 from benchmarks.figures import Figure, report
 from benchmarks.make_data import Data, make_data
+from labs.kit.reading import losses
 from labs.transformer import Transformer, TransformerConfig
 from tests.commands.dice_course import LAB, write_course
 
@@ -57,6 +69,28 @@ def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_a_long_text_is_read_whole_and_in_its_last_part() -> None:
+    config = TransformerConfig(vocab_size=7, seq_len=8, positions="rope", norm_kind="rmsnorm")
+    model = Transformer(config, Generator().manual_seed(0))
+    wide = long_context.widened(model, 24)
+    tokens = torch.randint(7, (1, 24), generator=Generator().manual_seed(1))
+
+    found = long_context.by_window(wide, tokens, 6)
+
+    whole = losses(wide(tokens), tokens)[0]  # of tokens 1 to 23
+    assert [after_all for after_all, _ in found] == pytest.approx(
+        [float(whole[n - 1 : n + 5].mean()) for n in (6, 12, 18)], abs=1e-5
+    )
+    last = torch.cat((tokens[:, :1], tokens[:, 13:]), dim=1)
+    few = float(losses(wide(last), last)[0, -6:].mean())
+    assert found[-1][1] == pytest.approx(few, abs=1e-5)
+    assert found[0][0] == pytest.approx(found[0][1], abs=1e-5)  # nothing before it is left out
+    assert found[-1][0] != pytest.approx(few, abs=1e-3)
+    (figure, *_) = long_context.figures([found, found], 6)
+    assert (figure.value, figure.baseline) == pytest.approx(found[0])
+
+
 def test_decoding_is_measured_in_three_ways_that_agree() -> None:
     """A way that gave other logits would raise."""
     config = TransformerConfig(
