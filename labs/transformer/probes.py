@@ -137,6 +137,31 @@ def head_effects(model: Stack, score: Callable[[], Tensor]) -> Tensor:
     return torch.stack(effects).sum(dim=-1)
 
 
+@torch.no_grad()
+def queries_keys(model: Stack, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries and keys of every layer's self-attention, before positions turn them.
+
+    (n_layers, batch, seq_len, n_heads, head_dim) each. Where query heads share a key, it stands
+    once for each of them.
+    """
+    queries: list[Tensor] = []
+    keys: list[Tensor] = []
+    attentions = self_attentions(model)
+    with ExitStack() as hooks:
+        for attention in attentions:
+            for part, kept in ((attention.query, queries), (attention.key, keys)):
+                hook = part.register_forward_hook(
+                    lambda part, args, out, kept=kept: kept.append(out)
+                )
+                hooks.callback(hook.remove)
+        model.residual_stream(tokens)
+    width, per_key = attentions[0].head_dim, attentions[0].n_heads // attentions[0].n_groups
+    by_head = [
+        torch.stack(found).view(len(found), *tokens.shape, -1, width) for found in (queries, keys)
+    ]
+    return by_head[0], by_head[1].repeat_interleave(per_key, dim=-2)
+
+
 @contextmanager
 def watched(attentions: Sequence[MultiHeadAttention]) -> Iterator[list[Tensor]]:
     """A list that fills with the weights of the attentions, in the order in which they run.

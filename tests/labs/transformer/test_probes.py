@@ -8,7 +8,7 @@ from torch import Generator
 from torch.nn import functional as F
 
 from labs.transformer import EncoderDecoder, Transformer, TransformerConfig
-from labs.transformer.interventions import silenced_heads
+from labs.transformer.interventions import self_attentions, silenced_heads
 from labs.transformer.model import Block
 from labs.transformer.probes import (
     attention_maps,
@@ -18,6 +18,7 @@ from labs.transformer.probes import (
     diversity,
     head_effects,
     layer_gradients,
+    queries_keys,
     rms,
 )
 from tests.labs.conftest import Randomise
@@ -175,3 +176,20 @@ def test_effects_of_heads_add_up_to_what_a_linear_score_loses(randomise: Randomi
             lost = float(score())
         assert float(effects[2, head]) == pytest.approx(float(score()) - lost, rel=1e-3, abs=1e-4)
     assert not effects.requires_grad
+
+
+def test_queries_and_keys_are_caught_before_they_are_turned() -> None:
+    config = replace(BASE, d_model=16, n_heads=4, n_kv_heads=2, positions="rope")
+    model = Transformer(config, Generator().manual_seed(0))
+    tokens = torch.randint(8, (2, 5), generator=Generator().manual_seed(1))
+
+    queries, keys = queries_keys(model, tokens)
+
+    assert queries.shape == keys.shape == (3, 2, 5, 4, 4)
+    assert keys[..., 0, :].equal(keys[..., 1, :]) and keys[..., 2, :].equal(keys[..., 3, :])
+    assert not keys[..., 1, :].equal(keys[..., 2, :])
+    # Turned and multiplied, they are the scores whose softmax the layers compute.
+    attention = self_attentions(model)[1]
+    q, k = (attention.rotation(x[1].transpose(1, 2)) for x in (queries, keys))
+    scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5).triu(1) > 0, -torch.inf)
+    torch.testing.assert_close(scores.softmax(dim=-1), attention_maps(model, tokens)[1])
