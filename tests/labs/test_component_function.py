@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from random import Random
 
@@ -40,6 +41,38 @@ def test_a_cost_is_what_the_whole_model_loses_with_the_part_gone(randomise: Rand
             assert found[name][1] == pytest.approx(loss() - whole, abs=1e-4), name
     assert loss() == pytest.approx(whole, abs=1e-5)
     assert all(abs(cost) > 1e-4 for _, cost in found.values())
+
+
+@pytest.mark.parametrize(
+    ("part", "silent", "cut", "layers"),
+    [
+        ("cut_attention", [], ["attention"], range(4)),
+        ("cut_feedforward", [], ["feedforward"], range(4)),
+        ("cut_layer", [], ["attention", "feedforward"], [2]),
+        ("attention", ["attention.out"], [], range(4)),
+        ("feedforward", ["feedforward.down"], [], range(4)),
+        ("first_layer", ["attention.out", "feedforward.down"], [], [0]),
+        ("layer", ["attention.out", "feedforward.down"], [], [2]),
+        ("last_layer", ["attention.out", "feedforward.down"], [], [3]),
+    ],
+)
+@torch.no_grad()
+def test_a_part_is_the_one_that_its_name_says(
+    part: str, silent: list[str], cut: list[str], layers: Sequence[int], randomise: Randomise
+) -> None:
+    model = build(11, 0)
+    randomise(model)
+    whole, found = costs(model, batch(), 0.5, Random(2))
+
+    for layer in layers:
+        for name in silent:  # a matrix of zeros puts out nothing
+            model.blocks[layer].get_parameter(f"{name}.weight").zero_()
+        for name in cut:
+            model.blocks[layer].get_buffer(f"{name}_skip").zero_()
+
+    assert costs(model, batch(), 0.5, Random(2))[0] - whole == pytest.approx(
+        found[part][1], abs=1e-4
+    )
 
 
 def test_the_share_of_heads_that_fall_silent_is_the_knobs(randomise: Randomise) -> None:

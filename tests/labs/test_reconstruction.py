@@ -41,6 +41,7 @@ def test_without_attention_a_letter_knows_of_no_other(name: str, randomise: Rand
 def test_with_attention_alone_nothing_of_the_stream_passes_by(randomise: Randomise) -> None:
     model = build(LADDER["attention"], WHOLE, 0)
     randomise(model)
+    assert model(TOKENS).std(dim=(0, 1)).max() > 1e-2  # the missing sublayer lets it pass
     for block in model.blocks:
         torch.nn.init.zeros_(block.get_parameter("attention.out.weight"))
 
