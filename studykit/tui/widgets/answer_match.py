@@ -33,43 +33,34 @@ def _letter_keys(action: str) -> list[BindingType]:
     ]
 
 
-class MatchAnswer(Rows):
-    """The left sides with what they were given, and below them the right sides to choose from.
+_KEYS: list[BindingType] = [
+    Binding("enter", "check", "check", id="check-match", tooltip="Check the pairs"),
+    Binding(
+        "left,h",
+        "cycle(-1)",
+        "change",
+        key_display="◂ ▸",
+        id="previous-side",
+        tooltip="Another right side (h and l, too)",
+    ),
+    Binding("right,l", "cycle(1)", "next right side", show=False, id="next-side"),
+]
 
-    A right side `is_shared` if it may be given to several left sides.
-    """
+
+class MatchAnswer(Rows):
+    """The left sides with what they were given, and below them the right sides to choose from."""
 
     BINDING_GROUP_TITLE = "Pairs"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "check", "check", id="check-match", tooltip="Check the pairs"),
-        Binding(
-            "left,h",
-            "cycle(-1)",
-            "change",
-            key_display="◂ ▸",
-            id="previous-side",
-            tooltip="Another right side (h and l, too)",
-        ),
-        Binding("right,l", "cycle(1)", "next right side", show=False, id="next-side"),
-        *_letter_keys("give"),
-        # Where sides are shared, one letter twice in a row is no key that is held down.
-        *_letter_keys("give_again"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*_KEYS, *_letter_keys("give")]
+    IS_SHARED: ClassVar[bool] = False
+    """A right side may be given to several left sides."""
 
-    def __init__(
-        self,
-        shown: Shown,
-        answers: Sequence[str],
-        values: Sequence[str] = (),
-        *,
-        is_shared: bool = False,
-    ) -> None:
+    def __init__(self, shown: Shown, answers: Sequence[str], values: Sequence[str] = ()) -> None:
         """`answers`: the right side of each left side; `values`: what was measured of each."""
         super().__init__()
         self._shown = shown
         self._answers = answers
         self._values = values
-        self._is_shared = is_shared
         self._given: list[int | None] = [None] * len(shown.lefts)
         self.set_reactive(Rows.rows, self._live_rows())
 
@@ -92,7 +83,7 @@ class MatchAnswer(Rows):
         )
 
     def _is_free(self, right: int) -> bool:
-        return self._is_shared or right not in self._given
+        return self.IS_SHARED or right not in self._given
 
     def _chosen(self, place: int) -> Content:
         right = self._given[place]
@@ -110,9 +101,7 @@ class MatchAnswer(Rows):
         """A letter without a right side is left to the screen."""
         n_rights = len(self._shown.rights)
         has_side = not any(isinstance(p, int) and p >= n_rights for p in parameters)
-        if action in ("give", "give_again"):
-            return self.is_live and has_side and self._is_shared == (action == "give_again")
-        return self.is_live
+        return self.is_live and (action not in ("give", "give_again") or has_side)
 
     def action_give(self, right: int) -> None:
         """Give the right side to the left side at the cursor, and go on to the next open one."""
@@ -127,9 +116,6 @@ class MatchAnswer(Rows):
             (place for place in following if self._given[place] is None), self.cursor
         )
         self.rows = self._live_rows()
-
-    def action_give_again(self, right: int) -> None:
-        self.action_give(right)
 
     def action_cycle(self, step: int) -> None:
         """The next right side that no other left side has."""
@@ -186,3 +172,20 @@ class MatchAnswer(Rows):
             return Row("✓", text, "$text-success", before)
         text += Content.styled(f"  ← yours: {told}", "italic")
         return Row("✗", text, "$text-error", before)
+
+
+class PlaceAnswer(MatchAnswer, inherit_bindings=False):
+    """The same where several left sides may have one right side.
+
+    A letter that comes twice in a row is then no key that is held down.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *Rows.BINDINGS,
+        *_KEYS,
+        *_letter_keys("give_again"),
+    ]
+    IS_SHARED = True
+
+    def action_give_again(self, right: int) -> None:
+        self.action_give(right)

@@ -29,7 +29,7 @@ from studykit.review.grading import Confidence, Given, Grade, Shown
 from studykit.review.schedule import Memory, is_leech
 from studykit.study.evidence_words import origin_of_task
 from studykit.text import format_value
-from studykit.tui.widgets.answer_match import MatchAnswer
+from studykit.tui.widgets.answer_match import MatchAnswer, PlaceAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
 from studykit.tui.widgets.answer_order import OrderAnswer
 from studykit.tui.widgets.answer_pick import PickAnswer
@@ -218,7 +218,7 @@ def _build_for_task(shown: Shown, form: Form) -> Answer | None:
     if form == "pick":
         return PickAnswer(shown.options, task.right, values)
     answers = [task.places[place] for place in task.right]
-    return MatchAnswer(shown, answers, values if form == "signs" else (), is_shared=True)
+    return PlaceAnswer(shown, answers, values if form == "signs" else ())
 
 
 def task_of(shown: Shown) -> str:
