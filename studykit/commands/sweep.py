@@ -92,8 +92,8 @@ def sweep(
         raise UsageError(error.what, hint=error.hint) from None
     env.require_trust(trusted=trust)
     where = env.settings.lab.device if device is None else device.value
-    crew = _crew(env, header, jobs, ray)
     file = SweepFile(env.paths.data_dir / "sweeps", header)
+    crew = _crew(env, header, jobs, ray)
     made = Sweep(plan, file, crew, where)
     if made.n_before:
         n_all = len(plan.settings) * len(plan.seeds)
