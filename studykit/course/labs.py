@@ -282,14 +282,19 @@ def _parse_knobs(
     return knobs
 
 
-def _check_settings(lab: LabFile, node: ast.expr, text: str, parts: Parts) -> None:
+def _parse_settings(lab: LabFile, node: ast.expr, text: str, parts: Parts) -> dict[str, str]:
     try:
-        settings = parse_settings(text, parts)
+        return parse_settings(text, parts)
     except ValueError as error:
         what, _, hint = str(error).partition(": ")
         raise lab.fail(node, what, hint) from None
-    if settings_text(settings) != text:
-        raise lab.fail(node, f"{text!r} is not as it is kept", f'"{settings_text(settings)}"')
+
+
+def _check_settings(lab: LabFile, node: ast.expr, text: str, parts: Parts) -> None:
+    """Raise `CourseError` unless these are settings, in the form in which a run keeps them."""
+    kept = settings_text(_parse_settings(lab, node, text, parts))
+    if kept != text:
+        raise lab.fail(node, f"{text!r} is not as it is kept", f'"{kept}"')
 
 
 def _parse_parts(lab: LabFile, text_knobs: tuple[str, ...]) -> Parts:
@@ -335,21 +340,19 @@ def _parse_families(
     for name, (key, node) in lab.mapping("FAMILIES").items():
         if knobs is not None and name not in knobs[FAMILY_KNOB]:
             raise lab.fail(key, f"knob family does not offer {name!r}", "offer it, or drop it")
-        if not isinstance(node, ast.Dict):
-            raise lab.fail(node, f"family {name} must be a dict", 'like {"residual": "on"}')
-        settings: dict[str, str] = {}
-        for part, value in zip(node.keys, node.values, strict=True):
-            if part is None:
-                raise lab.fail(value, f"family {name} must be a literal", "write its parts out")
-            own = lab.text(part)
-            _check_settings(lab, value, f"{own}={lab.text(value)}", parts)
-            settings[own] = lab.text(value)
-        families[name] = {part: settings[part] for part in parts if part in settings}
+        text = _settings_of(lab, node) if isinstance(node, ast.Dict) else lab.text(node)
+        families[name] = _parse_settings(lab, node, text, parts)
     for offered in (knobs or {}).get(FAMILY_KNOB, ()):
         if offered not in families:
             what = f"family {offered!r} has no parts"
             raise lab.fail(lab.assigned["FAMILIES"], what, "say what it is made of")
     return families
+
+
+def _settings_of(lab: LabFile, node: ast.Dict) -> str:
+    """A family that is written as a dict, as settings."""
+    pairs = zip(node.keys, node.values, strict=True)
+    return ", ".join(f"{lab.text(part or node)}={lab.text(value)}" for part, value in pairs)
 
 
 def _parse_words(lab: LabFile, parts: Parts) -> Mapping[str, tuple[str, ...]]:

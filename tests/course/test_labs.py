@@ -157,8 +157,8 @@ KNOBS = {"family": ("gpt2", "bert"), "base": ("",), "change": ("residual=off", "
 TEXT_KNOBS = ("base", "change")
 PARTS = {"residual": ("on", "off"), "norm": ("pre", "post", "none"), "theta": ("10000", "100")}
 FAMILIES = {
-    "bert": {"norm": "post", "residual": "on"},
-    "gpt2": {"residual": "on", "norm": "pre", "theta": "100"},
+    "bert": "residual=on, norm=post",
+    "gpt2": {"norm": "pre", "residual": "on", "theta": "100"},
 }
 WORDS = {"residual=off": ("no skip connections",), "norm=none": ("no norm",), "theta=100": ("θ",)}
 DIFFERENCES = ("loss_change",)
@@ -209,7 +209,7 @@ def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
     before = load_lab_header(of_parts.lab, of_parts.root).code_hash
     of_parts.change(of_parts.lab, "no skip connections", "plain stack")
     reworded = load_lab_header(of_parts.lab, of_parts.root).code_hash
-    of_parts.change(of_parts.lab, '"theta": "100"', '"theta": "10000"')
+    of_parts.change(of_parts.lab, 'theta=100",', 'theta=10000",')
 
     assert reworded == before != load_lab_header(of_parts.lab, of_parts.root).code_hash
 
@@ -227,9 +227,10 @@ def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
         ('("residual=off", "n', '(@@"skip=off", "n', "there is no part 'skip' (one of residual,"),
         ('("residual=off", "n', '(@@"residual", "n', "'residual' is no setting"),
         ('("residual=off", "n', '(@@"residual = off", "n', "is not as it is kept"),
-        ('"bert": {', '@@"t5": {', "knob family does not offer 't5'"),
-        ('"bert": {"norm"', '"bert": {"skip"', "there is no part 'skip'"),
-        ('    "bert": {"norm": "post", "residual": "on"},\n', "", "family 'bert' has no parts"),
+        ('"bert": "', '@@"t5": "', "knob family does not offer 't5'"),
+        ('"bert": "residual', '"bert": @@"skip', "there is no part 'skip'"),
+        ('"bert": "residual=on', '"bert": @@"residual=0', "residual cannot be '0'"),
+        ('    "bert": "residual=on, norm=post",\n', "", "family 'bert' has no parts"),
         ('{"residual=off": (', '{@@"residual=none": (', "residual cannot be 'none'"),
         ('"theta=100": ("θ",)', "", "WORDS has none for theta"),
         ('("loss_change",)', '(@@"Loss",)', "'Loss' is not of the right form"),
