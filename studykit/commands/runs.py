@@ -220,6 +220,8 @@ def say_run(header: LabHeader, result: RunResult) -> None:
         say(result.message)
     if not result.seeds and result.status in ("failed", "cancelled"):
         return  # no claim was judged, and a list of them would bury the reason
+    if not header.parts:  # `studykit whatif` has told them before
+        say_differences(header, result)
     say()
     say_verdicts(header.claims, result.verdicts)
     for claim, note in result.patience.items():
@@ -232,6 +234,24 @@ def say_run(header: LabHeader, result: RunResult) -> None:
             say(f"\nprinted by seed {seed.seed}:\n{printed.text.rstrip()}")
     for _, title, invitation in invitations(result.seeds):
         say(f"\n{title}: {invitation} on the lab's screen (x in studykit)")
+
+
+def say_differences(header: LabHeader, result: RunResult) -> None:
+    """Print what the lab calls its differences: each mean with its interval, and if it says more
+    than chance.
+    """
+    from studykit.lab.differences import (
+        describe_mean,
+        describe_verdict,
+        differences_of,
+        heading,
+    )
+
+    rows = differences_of(header, result.seeds)
+    if rows:
+        say(f"\n{heading(header)}")
+    for row in rows:
+        say_beside(f"{row.label}  ", f"{describe_mean(row)}; {describe_verdict(row)}")
 
 
 def say_beside_original(header: LabHeader, own: RunResult, original: RunResult) -> None:

@@ -10,7 +10,13 @@ import typer
 
 from studykit.commands.environment import environment
 from studykit.commands.labs import Device, JsonOption, SetOption, TrustOption, complete_lab
-from studykit.commands.runs import find_lab, parse_knobs, run_with_progress, say_run
+from studykit.commands.runs import (
+    find_lab,
+    parse_knobs,
+    run_with_progress,
+    say_differences,
+    say_run,
+)
 from studykit.commands.terminal import say, say_beside, say_json
 from studykit.course.parts import BASE_KNOB, CHANGE_KNOB, FAMILY_KNOB, SETTING_KNOBS
 from studykit.errors import UsageError
@@ -189,13 +195,7 @@ def _keep(env: Environment, result: RunResult, said: Prediction | None) -> None:
 def _say_outcome(
     header: LabHeader, result: RunResult, said: Prediction | None, command: str
 ) -> None:
-    from studykit.lab.differences import describe_mean, describe_verdict, differences_of
-
-    rows = differences_of(header, result.seeds)
-    if rows:
-        say("\nchanged less base")
-    for row in rows:
-        say_beside(f"{row.label}  ", f"{describe_mean(row)}; {describe_verdict(row)}")
+    say_differences(header, result)
     if said is not None:
         outcome = {True: "right", False: "wrong", None: "not decided"}[said.correct]
         sure = "" if said.confidence is None else f", {said.confidence} % sure"

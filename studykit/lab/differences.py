@@ -106,6 +106,11 @@ def differences_of(header: LabHeader, seeds: Iterable[SeedResult]) -> tuple[Diff
     return tuple(found)
 
 
+def heading(header: LabHeader) -> str:
+    """What stands above the differences of a lab: which of its models are compared."""
+    return "changed less base" if header.parts else "one model less another"
+
+
 def design_document(header: LabHeader, result: RunResult) -> dict[str, Any]:
     """The two models of a run and their differences, as strict JSON."""
     design = design_of(header, result.knobs)

@@ -71,6 +71,14 @@ def test_a_run_prints_verdicts_and_measurements(run: Run) -> None:
     assert outcome.err == ""
 
 
+def test_a_run_tells_the_labs_differences_and_their_interval(run: Run, course: Path) -> None:
+    """Of a measurement that is one model less another, also in a lab without parts."""
+    edit(lab_file(course), "SEEDS = 2\n", 'SEEDS = 2\nDIFFERENCES = ("share",)\n')
+    told = run("lab", "run", LAB, "--trust").out
+    assert "one model less another\nshare  +" in told
+    assert "95 % interval" in told and "separable with 2 seeds" in told
+
+
 def test_what_a_lab_prints_stands_at_the_end(run: Run, course: Path) -> None:
     edit(lab_file(course), "    hits = 0\n", "    hits = 0\n    print('at first', seed)\n")
     told = run("lab", "run", LAB, "--trust").out

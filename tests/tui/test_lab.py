@@ -116,6 +116,21 @@ async def test_from_the_prediction_to_the_verdicts(services: Services) -> None:
         assert services.evidence(services.cards["coin-share"]) == stored.result
 
 
+async def test_differences_are_shown_of_a_lab_that_has_no_parts(tmp_path: Path) -> None:
+    """With their interval; there is no what-if command that would ask for them again."""
+    services = build_services(tmp_path)
+    lab = services.course.root / "labs" / "coins" / "toss.py"
+    edit(lab, "SEEDS = 2\n", 'SEEDS = 2\nDIFFERENCES = ("share",)\n')
+    services.reload_decks()
+    remember(services.course.root, services.paths.data_dir)
+    async with opened(services, "") as pilot:
+        await pilot.press("enter", "s")
+        text = words(await finished(pilot))
+
+        assert "ONE MODEL LESS ANOTHER share +" in text
+        assert "95 % interval" in text and "studykit whatif" not in text
+
+
 async def test_a_quick_look_is_kept_and_is_no_evidence(services: Services) -> None:
     """One seed with a quarter of the training; a lab without a budget has no such key."""
     async with opened(services) as pilot:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from textual.content import Content
 
-from studykit.lab.differences import Difference, describe_mean, describe_verdict
+from studykit.course.cards import LabHeader
+from studykit.lab.differences import (
+    Difference,
+    describe_mean,
+    describe_verdict,
+    differences_of,
+    heading,
+)
+from studykit.lab.results import SeedResult
 from studykit.tui.widgets.evidence import hang
 
 _BAR = 33
@@ -14,14 +22,15 @@ _BAR = 33
 _INDENT = "  "
 
 
-def render_differences(rows: Sequence[Difference], width: int) -> Content:
+def render_differences(header: LabHeader, seeds: Iterable[SeedResult], width: int) -> Content:
     """A label, the mean with its interval, a drawing of it, and whether it can be told from 0.
 
-    Differences in one unit are drawn on one scale.
+    Differences in one unit are drawn on one scale. Empty for a lab that names none.
     """
+    rows = differences_of(header, seeds)
     if not rows:
         return Content("")
-    lines = [Content.styled("CHANGED LESS BASE", "bold")]
+    lines = [Content.styled(heading(header).upper(), "bold")]
     for row in rows:
         style = "bold $text-success" if row.is_separable else "bold $text-warning"
         mean = Content.styled(describe_mean(row), "bold")

@@ -9,7 +9,6 @@ from textual.content import Content
 
 from studykit.course.cards import LabHeader
 from studykit.course.designs import replay_command
-from studykit.lab.differences import differences_of
 from studykit.lab.events import Printed
 from studykit.lab.results import Prediction, RunResult, SeedResult, Status, invitations
 from studykit.study.evidence_words import claims_of, render_budget, render_origin, render_seed
@@ -65,8 +64,9 @@ def render_outcome(
     numbers = render_numbers(seeds, width)
     if shown is None or shown.status != "done":
         return Content("\n").join([*blocks, Content(""), numbers] if numbers.plain else blocks)
-    if (told := render_differences(differences_of(run.header, seeds), width)).plain:
+    if (told := render_differences(run.header, seeds, width)).plain:
         blocks += [Content(""), told]
+    if run.header.parts:
         command = replay_command(run.header, shown.knobs, len(seeds))
         lead = Content.styled("AGAIN  ", "bold $text-accent")
         blocks.append(hang(lead, Content.styled(clean(command), "$text-muted"), width))
@@ -88,7 +88,7 @@ def render_so_far(header: LabHeader, seeds: Sequence[SeedResult], width: int) ->
     """What is known while the run goes on: prints, differences, numbers."""
     parts = (
         render_printed(seeds, width),
-        render_differences(differences_of(header, seeds), width),
+        render_differences(header, seeds, width),
         render_numbers(seeds, width),
     )
     return Content("\n\n").join(part for part in parts if part.plain)
