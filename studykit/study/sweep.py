@@ -95,6 +95,7 @@ class Sweep:
         n_at_once = 1 if plan.header.runs_alone else crew.n_at_once
         self.progress = ManyRuns(jobs, n_at_once, n_before=self.n_before)
         self._jobs = jobs
+        self._has_new = False
 
     def _missing(self) -> list[Job]:
         """A run for each seed that is not measured; those of one seed stand together."""
@@ -157,7 +158,8 @@ class Sweep:
             saving.cancel()
             running.cancel()  # it is not over if this task itself was cancelled
             self.is_over = True
-            if news.is_set() and not saving.done():
+            # Whatever is being written now, and has not seen the latest.
+            if self._has_new and not saving.done():
                 self._file.save()
         if saving.done() and not saving.cancelled():
             await saving
@@ -165,6 +167,7 @@ class Sweep:
     def _take_result(self, job: Job, result: RunResult) -> None:
         if result.status == "done":
             self._file.add(result)
+            self._has_new = True
         elif result.status != "cancelled":
             label = self.plan.label(job.knobs)
             why = f"{result.status}: {result.message}"
