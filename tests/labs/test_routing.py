@@ -43,6 +43,7 @@ def test_weights_that_ignore_the_content_lose_nothing_when_frozen(model: Transfo
     """With queries of 0 all weights are even in any text; with real ones they are not."""
     costs = measured(frozen(model, TOKENS[:3], TOKENS[3:]))
     assert abs(costs["cost_frozen"]) > 0.001
+    assert abs(costs["cost_frozen_layer"]) > 0.0001
     for name, parameter in model.named_parameters():
         if ".query." in name:
             parameter.zero_()

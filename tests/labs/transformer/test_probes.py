@@ -154,6 +154,9 @@ def test_what_heads_deliver_is_the_length_of_what_they_add(randomise: Randomise)
     added = attention(block.get_submodule("attention_pre_norm")(stream[1])) - without
     # The first token sees itself only.
     torch.testing.assert_close(brought[:, 0, 0, 0], added[:, 0].norm(dim=-1))
+    # What a token would deliver for a weight of 1 does not depend on who asks.
+    at_full_weight = brought / maps[1]
+    torch.testing.assert_close(at_full_weight[:, :, 3, :4], at_full_weight[:, :, 4, :4])
 
 
 def test_effects_of_heads_add_up_to_what_a_linear_score_loses(randomise: Randomise) -> None:
