@@ -49,6 +49,7 @@ from studykit.tui.widgets.chrome import MINIMUM, KeyHints, StatusLine
 from studykit.tui.widgets.safe import NoControls
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Card
     from studykit.review.offers import Wish
     from studykit.study.lab_run import LabRun
 
@@ -331,8 +332,14 @@ class StudykitApp(App[None]):
     def _choose_card(self, event: ChooseCard) -> None:
         if event.by is self.screen and isinstance(event.by, StudyScreen):
             # A provider that is made already, as Textual's own `search_commands` has one.
-            choice = cast("type[Provider]", CardChoice(event.by, event.chosen))
+            choice = cast("type[Provider]", CardChoice(event.by, event.chosen, self._card_in_hand))
             self.push_screen(CommandPalette([choice], placeholder=event.asks))
+
+    @property
+    def _card_in_hand(self) -> Card | None:
+        """The card that the uppermost screen is about which is about one."""
+        screens = (s for s in reversed(self.screen_stack) if isinstance(s, StudyScreen))
+        return next((card for screen in screens if (card := screen.card_in_hand)), None)
 
     @on(OpenPractice)
     def _open_practice(self, event: OpenPractice) -> None:

@@ -183,11 +183,14 @@ class CourseCommands(Provider):
 
 
 class CardChoice(Provider):
-    """The cards of the course, of which one is wanted for something."""
+    """The cards of the course, of which one is wanted for something; `first` is the likeliest."""
 
-    def __init__(self, screen: StudyScreen, chosen: Callable[[Card], object]) -> None:
+    def __init__(
+        self, screen: StudyScreen, chosen: Callable[[Card], object], first: Card | None
+    ) -> None:
         super().__init__(screen)
         self._cards = [*screen.services.cards.values()]
+        self._cards.sort(key=lambda card: first is None or card.id != first.id)
         self._chosen = chosen
 
     def __call__(self, *_: object) -> CardChoice:

@@ -11,13 +11,18 @@ from textual.pilot import Pilot
 
 from studykit.clock import FixedClock
 from studykit.course.decks import load_course
+from studykit.course.own import add_own_card
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.review.grading import right_option
+from studykit.review.schedule import NEW_MEMORY
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
+from studykit.tui.messages import OpenCard
+from studykit.tui.screens.home import HomeScreen
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.sweep import SweepScreen
+from studykit.tui.widgets.part_rows import PartRows
 from tests.study.what_if_course import BENCH, OTHER, build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
 
@@ -117,6 +122,17 @@ async def test_a_part_is_swept_over_its_values_in_the_model_that_is_turned(
         while "▸ seeds" not in text_of(pilot.app):
             await pilot.press("j")
         assert not screen_of(pilot).check_action("sweep", ())  # more seeds are no other setting
+
+
+async def test_where_a_part_has_more_values_than_room_it_is_said_which_of_how_many(
+    services: Services,
+) -> None:
+    async with opened(services, (60, 18)) as pilot:
+        await pilot.press("j", "l", "l")
+        assert row_of(pilot, "coil").endswith("wide narrow [none]")
+        rows = pilot.app.screen.query_one(PartRows)
+        (row,) = rows._blocks(50)[rows.cursor]
+        assert " ".join(row.plain.split()) == "▸ coil wide none ≠ [none] 3 of 3"
 
 
 async def test_the_number_of_seeds_is_chosen(services: Services) -> None:
@@ -233,3 +249,35 @@ async def test_a_run_with_fewer_seeds_makes_no_card(services: Services) -> None:
             pilot.app
         )
         assert not services.paths.own_decks_dir.exists()
+
+
+async def test_the_card_from_which_the_bench_was_opened_is_offered_first(
+    services: Services,
+) -> None:
+    services.reload_decks()
+    add_own_card(
+        services.course,
+        services.paths.own_decks_dir,
+        stem="x",
+        question="And now?",
+        options={"worse": "It swings farther.", "better": "It swings less far."},
+        lab=BENCH,
+        knobs={},
+        explain="It does.",
+    )
+    services.reload_decks()
+    app = StudykitApp(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_home(pilot)
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        home.post_message(OpenCard(home, services.cards["mine-x-1"], NEW_MEMORY))
+        await until(pilot, lambda: "And now?" in text_of(app))
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, LabScreen))
+        await asked(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: "Pin to which card" in text_of(app))
+        await until(pilot, lambda: "mine-x-1" in text_of(app))
+        text = text_of(app)
+        assert text.index("mine-x-1") < text.index("springs-damper")

@@ -119,6 +119,10 @@ class AskingScreen(BesideScreen):
         except StudykitError as error:
             self.log.error(str(error))
 
+    @property
+    def card_in_hand(self) -> Card | None:
+        return self._sitting.card
+
     # What is on the screen
 
     async def show_card(self) -> None:

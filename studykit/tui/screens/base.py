@@ -231,6 +231,11 @@ class StudyScreen(OwnKeys, Screen[None]):
             told = f"still not installed: {', '.join(missing)}" if missing else "✓ installed"
             self.say(told)
 
+    @property
+    def card_in_hand(self) -> Card | None:
+        """The card that the screen is about now, if it is about one."""
+        return None
+
     # Labs that run beside what the screen is for
 
     async def lab_started(self, run: LabRun) -> None:

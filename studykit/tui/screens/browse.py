@@ -12,6 +12,7 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input
 
+from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.review.grading import EXAMPLE, present
 from studykit.review.marks import Mark, Marking
@@ -193,6 +194,10 @@ class BrowseScreen(StudyScreen):
 
     def action_search(self) -> None:
         self.query_one(SearchField).focus()
+
+    @property
+    def card_in_hand(self) -> Card | None:
+        return None if self._list.current is None else self._list.current.card
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("open", "lab", "mark", "edit", "answer", "practise"):

@@ -51,6 +51,10 @@ class CardScreen(BesideScreen):
         self._card = card
         self._memory = memory
 
+    @property
+    def card_in_hand(self) -> Card | None:
+        return self._card
+
     def compose_body(self) -> ComposeResult:
         card = self._card
         title = Content.assemble((clean(card.id), "bold"), (f"  {card.kind}", "$text-muted"))

@@ -99,6 +99,10 @@ class LabScreen(StagedScreen):
         self.app.run_worker(self.services.runner.warm(), group="lab-warm", exit_on_error=False)
 
     @property
+    def card_in_hand(self) -> Card | None:
+        return self._card
+
+    @property
     def header_id(self) -> str:
         """The id of its lab."""
         return self._header.id

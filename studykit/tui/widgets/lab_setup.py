@@ -364,6 +364,8 @@ class LabSetup(VerticalScroll, can_focus=False):
             return hang(Content(""), Content.styled(told, "$text-warning"), width)
         cost = f"A run takes {plural(self.n_seeds, 'seed')}"
         default, here = self._cost_of(header.defaults), self._cost_of(self.knobs)
+        if self.n_seeds != header.seeds:
+            default, here = (f"{plural(header.seeds, 'seed')} {each}" for each in (default, here))
         if self.knobs != header.defaults and here != default:
             cost += f"; with these knobs {here}"
         elif default:

@@ -143,10 +143,10 @@ class PartRows(KnobRows):
 
     def _row(self, index: int, name: str, width: int) -> Content:
         is_chosen = index == self.cursor
-        lead, wide = self._widths
+        lead, _ = self._widths
         row = Content(f"{'▸' if is_chosen else ' '} {name}".ljust(lead))
         if name in self._design.parts:
-            row += self._render_part(name, wide, is_chosen=is_chosen)
+            row += self._render_part(name, width, is_chosen=is_chosen)
         else:
             about = self._header.knob_help.get(name, "")
             if name == SEEDS:
@@ -158,8 +158,10 @@ class PartRows(KnobRows):
             row = row.pad_right(width - row.cell_length).stylize("on $panel")
         return row
 
-    def _render_part(self, name: str, wide: int, *, is_chosen: bool) -> Content:
+    def _render_part(self, name: str, width: int, *, is_chosen: bool) -> Content:
+        """Both values, then the change in words; of the chosen part what can be chosen."""
         design = self._design
+        lead, wide = self._widths
         base, changed = design.base[name], design.changed[name]
         differs = base != changed
         other = "bold $text-accent" if differs else "$text-muted"
@@ -172,7 +174,12 @@ class PartRows(KnobRows):
             ("≠ " if differs else "  ", "bold $text-accent"),
         )
         if is_chosen:
-            return row + self._render_values(name)
+            values = self._render_values(name)
+            if lead + row.cell_length + values.cell_length <= width:
+                return row + values
+            own, choices = self.value_of(name), self._choices(name)
+            where = (f" {choices.index(own) + 1} of {len(choices)}", "$text-muted")
+            return row + Content.assemble((f"[{own}]", "bold $text-accent"), where)
         return row + (phrase_of(self._header, name, changed) if differs else "")
 
 
