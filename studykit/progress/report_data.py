@@ -72,7 +72,7 @@ class RunSummary:
     question: str = ""
     """Of a bench: what was changed, in words."""
     differences: tuple[Difference, ...] = ()
-    """Of a bench: changed less base."""
+    """What the lab calls so, of a run by its present code."""
 
     @property
     def is_complete(self) -> bool:
@@ -213,6 +213,7 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
     is_own = result.lab.startswith(OWN_PREFIX)
     title = header.title if header else ""
     is_bench = header is not None and _is_design(header, result.knobs)
+    is_outdated = header is None or (not is_own and header.code_hash != result.code_hash)
     defaults = header.defaults if header else {}
     return RunSummary(
         lab=result.lab,
@@ -231,11 +232,11 @@ def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSum
         # An own version has tests of its own.
         verdicts=judge_again(result, header).verdicts if header and not is_own else result.verdicts,
         claims=header.claims if header else {},
-        is_outdated=header is None or (not is_own and header.code_hash != result.code_hash),
+        is_outdated=is_outdated,
         card_id=run.card_id,
         prediction=run.prediction,
         question=render_change(header, result.knobs) if header and is_bench else "",
-        differences=differences_of(header, result.seeds) if header and is_bench else (),
+        differences=differences_of(header, result.seeds) if header and not is_outdated else (),
     )
 
 
