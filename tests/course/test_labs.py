@@ -209,7 +209,7 @@ def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
     before = load_lab_header(of_parts.lab, of_parts.root).code_hash
     of_parts.change(of_parts.lab, "no skip connections", "plain stack")
     reworded = load_lab_header(of_parts.lab, of_parts.root).code_hash
-    of_parts.change(of_parts.lab, 'theta=100",', 'theta=10000",')
+    of_parts.change(of_parts.lab, '"theta": "100"', '"theta": "10000"')
 
     assert reworded == before != load_lab_header(of_parts.lab, of_parts.root).code_hash
 
