@@ -80,3 +80,15 @@ def test_a_run_measures_before_and_after_on_the_same_text() -> None:
     lasts = [e.xs[-1] for e in events if isinstance(e, Curve) and e.chart.endswith("merging")]
     assert lasts[-1] == 2  # half of the four steps before
     assert set(merged_heads.DIFFERENCES) <= measured.keys()
+
+
+def test_before_and_after_are_judged_by_all_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a learning rate of 0 nothing changes, so that the two are one number."""
+    monkeypatch.setattr(merged_heads, "LEARNING_RATE", 0.0)
+    events = list(merged_heads.run(extra=0.1, seed=1, device="cpu", budget=0.02))
+
+    measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
+    for method in METHODS:
+        after = measured[f"uptrained_{method}"]
+        assert measured[f"broken_{method}"] == pytest.approx(after, abs=1e-6)
+    assert measured["broken_mean"] != pytest.approx(measured["broken_first"], abs=1e-6)
