@@ -63,7 +63,7 @@ KNOB_HELP = {
     "base": "how the base differs from its family",
     "change": "how the other model differs from the base",
     "task": "what they read: docstrings, or random symbols that come twice",
-    "n_layers": "layers of each model; with post-norm, 4 and more want more steps than 150",
+    "n_layers": "layers of each model; the transformer has half of them in its encoder",
     "d_model": "width of the stream; feed-forward networks are four times as wide",
     "n_steps": "steps of training",
     "learning_rate": "the higher of the two; the other is a third of it",
@@ -194,7 +194,7 @@ def run(
         kind=kind,
         vocab_size=drill.vocab_size,
         seq_len=seq_len,
-        n_layers=n_layers,
+        n_layers=max(1, n_layers // 2) if kind == "encoder-decoder" else n_layers,
         d_model=d_model,
     )
     parts = dict(zip(("base", "changed"), two_models(FAMILIES, family, base, change), strict=True))
@@ -206,7 +206,7 @@ def run(
     }
     before = {arm: models[0] for arm, models in arms.items()}
     yield from look_inside(before, drill.held_out, "before training")
-    models = yield from train_both(arms, rates, drill, size.recipe(final_share=0.1))
+    models = yield from train_both(arms, rates, drill, size.recipe(warmup=0.3, final_share=0.1))
     yield from look_inside(models, drill.held_out, "after training")
     if kind == "decoder":
         yield from last_losses(models, drill.held_out)
