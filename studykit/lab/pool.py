@@ -94,7 +94,7 @@ class Pool:
     def __init__(self, build_runner: Callable[[int], LabRunner], n_at_once: int) -> None:
         """`build_runner` makes a runner whose labs compute with so many threads, 0: as they like.
 
-        What runs alone, and all if `n_at_once` is 1, has the machine as a single run has it.
+        What runs alone, or has no other beside it, has the machine as a single run has it.
         """
         self._n_at_once = n_at_once
         self._build_runner = build_runner
@@ -114,7 +114,7 @@ class Pool:
         together = deque(job for job in ordered if not job.header.runs_alone)
         for waiting, n in ((together, self._n_at_once), (alone, 1)):
             n_workers = min(n, len(waiting))
-            threads = threads_each(n) if n > 1 else 0
+            threads = threads_each(n_workers) if n_workers > 1 else 0
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(n_workers):

@@ -84,6 +84,12 @@ async def test_what_runs_alone_comes_last_with_every_core(
     assert [run.values("threads") for run in (first, second)] == [(0.0,), (0.0,)]
 
 
+async def test_a_single_run_has_every_core(course: FakeCourse, slow: LabHeader) -> None:
+    said = Results()
+    await pool_of(course, 4).run([Job(slow, {}, [0])], "cpu", said.message, said.end)
+    assert said.results[0].values("threads") == (0.0,)
+
+
 async def test_the_longest_begins_first(course: FakeCourse, slow: LabHeader) -> None:
     said = Results()
     jobs = [Job(slow, {}, range(n)) for n in (1, 3, 2)]
