@@ -78,7 +78,9 @@ def is_stackable(model: nn.Module) -> bool:
 
 def structure(model: nn.Module) -> tuple[object, ...]:
     """What models of one stack have in common: everything but the numbers in their tensors."""
-    return tuple(
+    # A parameter of two names, as a tied unembedding is, stands once.
+    own_names = tuple(name for name, _ in model.named_parameters())
+    modules = (
         (
             name,
             type(module),
@@ -88,6 +90,7 @@ def structure(model: nn.Module) -> tuple[object, ...]:
         )
         for name, module in model.named_modules()
     )
+    return (own_names, *modules)
 
 
 class ModelStack:

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from labs.kit.arms import train_arms
 from labs.kit.assembly import HalvesEmbedding, Sizes, Unread, assemble, settings, two_models
 from labs.transformer import EncoderDecoder, Transformer
 from labs.transformer.attention import MultiHeadAttention
 from labs.transformer.probes import attention_maps
+from labs.transformer.train import Recipe
 from labs.whatif.trained import FAMILIES, KINDS, PARTS
 
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 2], [2, 6, 5, 3, 0, 4]])
@@ -65,6 +67,16 @@ def test_every_part_of_every_family_can_be_changed(family: str, part: str, value
         has_same_layer = name in own and own[name].shape == parameter.shape
         if has_same_layer and not any(word in name for word in drawn_otherwise):
             assert torch.equal(own[name], parameter), name
+
+
+@pytest.mark.parametrize(("family", "part", "value"), changes())
+def test_both_models_can_be_trained_side_by_side(family: str, part: str, value: str) -> None:
+    arms = {"base": [built(family)], "changed": [built(family, f"{part}={value}")]}
+    inputs = (TOKENS, TOKENS) if family == "transformer" else (TOKENS,)
+    batch = (*inputs, OTHERS)
+    recipe = Recipe(n_steps=1, warmup_steps=0, clip_norm=1.0)
+    before, after = train_arms(arms, (0.003,), lambda: [batch], batch, recipe)
+    assert all(after.of[arm] < before.of[arm] for arm in arms)
 
 
 def n_parameters(model: nn.Module) -> int:

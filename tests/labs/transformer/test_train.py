@@ -106,9 +106,12 @@ def test_targets_that_are_not_asked_for_do_not_count() -> None:
     assert stack.evaluate((inputs, masked), chunk=4) == pytest.approx([expected], abs=1e-5)
 
 
-@pytest.mark.parametrize("other", [{"norm": "none"}, {"n_heads": 4}])
+@pytest.mark.parametrize("other", [{"norm": "none"}, {"n_heads": 4}, {"unembedding": "tied"}])
 def test_only_models_of_one_structure_are_stacked(other: dict[str, Any]) -> None:
-    """Models of two and of four heads have equal parameters and compute something else."""
+    """Models of two and of four heads have equal parameters and compute something else.
+
+    So have models with one table and with two, as long as their numbers are not counted.
+    """
     with pytest.raises(ValueError, match="of one structure can be stacked"):
         ModelStack([build_model(), build_model(config=replace(BASE, **other))])
 
