@@ -39,7 +39,7 @@ from labs.models import LanguageModel, load_language_model
 from labs.tasks.four_jobs import JOBS, beginnings, halves
 from labs.transformer.interventions import silenced_heads
 from labs.transformer.probes import attention_maps, head_effects
-from studykit.lab.events import Event, HeatMap, Measurement, Progress, Table, UnmetNeedError
+from studykit.lab.events import Event, HeatMap, Measurement, Progress, Table
 
 QUESTION = "Is there a head for grammar, one for names and one for tone?"
 POINTS = ("6.3.1", "6.3.2", "6.3.3", "6.3.4", "6.3.5")
@@ -91,8 +91,8 @@ N_HEADS = 3
 """Heads that are found for each job."""
 N_LISTED = 6
 """Heads of the table of the learner's sentence."""
-SHORTEST, MOST_SHOWN = 4, 24
-"""Tokens of the learner's sentence, with the one that begins a text."""
+MOST_SHOWN = 24
+"""Tokens of the learner's sentence."""
 
 
 @torch.no_grad()
@@ -153,8 +153,6 @@ def your_sentence(language: LanguageModel, sentence: str, device: str) -> Table:
     """The heads that save a sentence the most loss, where they look, and what each really costs."""
     model = language.model
     ids = [language.begin, *language.tokenizer.encode(sentence)][:MOST_SHOWN]
-    if len(ids) < SHORTEST:
-        raise UnmetNeedError(f"sentence is {sentence!r}: give one of at least three words")
     tokens, pieces = torch.tensor([ids], device=device), language.tokenizer.pieces(ids)
 
     def loss() -> Tensor:

@@ -100,6 +100,4 @@ def test_the_map_has_a_job_a_row_and_its_heads_a_column() -> None:
     table = your_sentence(language, "The keys near the cabinet are old.", "cpu")
     assert len(table.rows) == 6
     assert all("%" in str(row[1]) for row in table.rows)
-    for sentence in ("", "Hi"):
-        with pytest.raises(UnmetNeedError, match="at least three words"):
-            your_sentence(language, sentence, "cpu")
+    assert len(your_sentence(language, "Hi", "cpu").rows) == 6
