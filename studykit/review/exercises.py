@@ -52,8 +52,7 @@ def draw_task(exercise: Exercise, runs: Iterable[RunResult], key: str) -> Task |
 
     Seed and group are drawn first; of ``rank`` and ``pick`` every choice of rows that are far
     enough apart is then as likely as any other. Of ``place`` and ``signs`` the rows are spread
-    over the places, so that one word for all is never right where the group has two, and seldom
-    nearly right.
+    over the places, so that one word for all is never right, and seldom nearly right.
     """
     for run in runs:
         random = Random(key)
@@ -96,16 +95,16 @@ def trouble_with(exercise: Exercise, run: RunResult) -> tuple[str, str] | None:
     served: dict[str, bool] = {}
     for n in range(len(run.seeds)):
         for group, rows in _groups(exercise, run, n).items():
-            n_places = len(_places(exercise, rows))
-            if n_places > MOST_PLACES:
-                what = f"column {exercise.value} has {n_places} different texts"
+            places = _places(exercise, rows)
+            if len(places) > MOST_PLACES:
+                what = f"column {exercise.value} has {len(places)} different texts"
                 return what, f"at most {MOST_PLACES}"
-            if exercise.form == "place" and n_places == 1:
+            if places and len({_place_of(exercise, value, places) for _, value in rows}) < 2:
                 continue  # nothing to tell apart: never drawn
             can = bool(_draw_rows(exercise, rows, Random(0)))
             served[group] = served.get(group, False) or can
     if not served:
-        kind = "two texts of a group" if exercise.form == "place" else "numbers"
+        kind = "numbers" if _is_spread(exercise) else "two different answers in a group"
         return f"column {exercise.value} holds no {kind}", "name another, or record again"
     for group, can in served.items():
         if not can:
@@ -236,11 +235,11 @@ def _spread_over(exercise: Exercise, rows: _Rows, places: Sequence[str], random:
     Each further one is of a place that is drawn first: a word that is seldom right would be asked
     for as seldom, and the others would be a good guess.
     """
-    if len(rows) < exercise.draw or len(places) < 2:
-        return []
     by_place: dict[int, _Rows] = {}
     for row in random.sample(rows, len(rows)):
         by_place.setdefault(_place_of(exercise, row[1], places), []).append(row)
+    if len(rows) < exercise.draw or len(by_place) < 2:
+        return []
     drawn = [left.pop() for left in random.sample(list(by_place.values()), len(by_place))]
     while len(drawn) < exercise.draw:
         drawn.append(random.choice([left for left in by_place.values() if left]).pop())

@@ -86,7 +86,8 @@ def can_serve(exercise: Exercise, rows: Sequence[Sequence[Cell]]) -> bool:
         return len(rows) >= exercise.draw and len({row[2] for row in rows}) > 1
     values = sorted(float(row[3]) for row in rows)
     if exercise.form == "signs":
-        return len(values) >= exercise.draw
+        signs = {(value > exercise.apart) - (value < -exercise.apart) for value in values}
+        return len(values) >= exercise.draw and len(signs) > 1
     n, last = 0, -math.inf
     for value in values:
         if value > last and (
@@ -270,8 +271,8 @@ TROUBLES: list[tuple[Exercise, RunResult, str]] = [
     (replace(RANK, value="gain"), RUN, "table Cost has no column gain"),
     (replace(RANK, group="family"), RUN, "table Cost has no column family"),
     (replace(RANK, value="kind"), RUN, "column kind holds no numbers"),
-    (replace(PLACE, value="cost"), RUN, "column cost holds no two texts of a group"),
-    (replace(PLACE, value="model"), RUN, "column model holds no two texts of a group"),
+    (replace(PLACE, value="cost"), RUN, "column cost holds no two different answers in a group"),
+    (replace(PLACE, value="model"), RUN, "column model holds no two different answers in a group"),
     (replace(RANK, apart=0.5), SHORT, "no seed has 3 rows that are 0.5 apart"),
     (RANK, SHORT, "of 20 draws only"),
     (
@@ -296,8 +297,9 @@ def test_what_a_run_cannot_serve_is_told(exercise: Exercise, run: RunResult, gis
     assert trouble[1]
 
 
-def test_a_group_of_one_text_is_never_drawn_and_no_trouble() -> None:
-    exercise = replace(PLACE, group="model")
+@pytest.mark.parametrize("exercise", [PLACE, SIGNS])
+def test_a_group_of_one_answer_is_never_drawn_and_no_trouble(exercise: Exercise) -> None:
+    exercise = replace(exercise, group="model")
     alike = [("llama", f"part {n}", "sum", 0.0) for n in range(5)]
     run = make_table_run([*rows_of(COSTS), *alike])
 
