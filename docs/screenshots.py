@@ -59,6 +59,7 @@ def main() -> None:
             asyncio.run(_after_weeks(Path(folder), name, size))
             asyncio.run(_walk(Path(folder), name, size))
             asyncio.run(_sentence(Path(folder), name, size))
+            asyncio.run(_bench(Path(folder), name, size))
             for svg in sorted(Path(folder).glob("*.svg")):
                 _draw(browser, svg, IMAGES / f"{svg.stem}.png", PIXELS[name])
 
@@ -166,6 +167,23 @@ def _services(home: Path, clock: Clock, settings: Settings) -> Services:
         clock,
         lambda: Store.open(paths.database, backups_dir=paths.backups_dir),
     )
+
+
+async def _bench(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """A what-if question is asked, predicted and answered."""
+    services = _services(folder / "bench", FixedClock(NOW), Settings())
+    app = StudykitApp(services)
+    async with app.run_test(size=size) as pilot:
+        shoot = partial(_shoot, pilot, folder, name)
+        await _until(pilot, lambda: services.store is not None)
+        await pilot.press("w")
+        await _until(pilot, lambda: "changed" in _text(app))
+        await shoot("whatif-models")
+        await pilot.press("enter", "a", "l", "l", "l", "enter")
+        await _until(pilot, lambda: _fraction(services) > 0.5)
+        await shoot("whatif-running")
+        await _until(pilot, lambda: "✓ saved" in _text(app))
+        await shoot("whatif-outcome")
 
 
 async def _shoot(pilot: Pilot[None], folder: Path, size: str, screen: str) -> None:

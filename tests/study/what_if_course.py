@@ -108,6 +108,8 @@ def run(*, family, base, change, n_steps, seed, device):
         for step in range(0, n_steps, 10):
             yield Progress(step, n_steps, name)
             yield Curve("swing", name, [step], [loss[name] + 1 / (step + 1)], y_label="cm")
+    for name in loss:
+        yield Curve("turns", name, [0, 1], [3, 4], x_label="coil", y_label="turns")
     for name, value in loss.items():
         yield Measurement(f"loss_{name}", value, "cm", f"swing of the {name} spring")
     change = loss["changed"] - loss["base"]

@@ -239,6 +239,15 @@ async def test_a_card_is_made_of_the_question_and_asked(services: Services) -> N
     assert again.cover.decks[-1].n_cards == 2
 
 
+async def test_beside_the_outcome_stands_the_chart_that_was_bet_on(services: Services) -> None:
+    """The lab draws another one later."""
+    async with opened(services, (120, 40)) as pilot:
+        await asked(pilot)
+        await until(pilot, lambda: "chart 1/2 · mean of 3 seeds" in text_of(pilot.app))
+        await pilot.press("tab")
+        await until(pilot, lambda: "chart 2/2" in text_of(pilot.app))
+
+
 async def test_a_run_with_fewer_seeds_makes_no_card(services: Services) -> None:
     async with opened(services) as pilot:
         while "▸ seeds" not in text_of(pilot.app):

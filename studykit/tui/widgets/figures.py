@@ -37,9 +37,11 @@ def figures_of(seeds: Sequence[SeedResult]) -> tuple[Figure, ...]:
 
 
 def choose_figure(
-    figures: Sequence[Figure], header: LabHeader, card: Card, result: RunResult
+    figures: Sequence[Figure], header: LabHeader, card: Card | None, result: RunResult
 ) -> int:
     """Index of the figure that tells most of what the card rests on; 0 if that is not known.
+
+    Without a card, of what the lab claims.
 
     A chart in the unit of what the tests compare, else the first figure that the lab yields.
     """

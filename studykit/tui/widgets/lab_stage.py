@@ -18,6 +18,7 @@ from studykit.tui.widgets.figures import (
     Kind,
     build_chart,
     build_heat_map,
+    choose_figure,
     curves_of,
     figures_of,
     find_walk,
@@ -178,6 +179,10 @@ class LabStage(Vertical):
     def _shown_panel(self) -> int:
         if self._panel is not None and self._panel < len(self._figures) + self._takes_turns:
             return self._panel
+        run = self._lab_run
+        if run is not None and run.is_over and run.header.parts and run.result is not None:
+            # The last chart that grew is of the models' insides; the bet was on another.
+            return choose_figure(self._figures, run.header, run.card, run.result)
         latest = Figure(self._lab_run.latest_chart if self._lab_run else "", "chart")
         return self._figures.index(latest) if latest in self._figures else 0
 
