@@ -37,36 +37,41 @@ def train_both(
 ) -> Generator[Event, None, dict[str, nn.Module]]:
     """Train both models at each learning rate, draw them while they train, and compare the ends.
 
-    `arms` has a model for each rate. Yields ``loss_base``, ``loss_changed`` and their difference
-    ``loss_change``, of the better learning rate of each; returns the better models.
+    `arms` has a model for each rate. Looks into both before training and after it. Yields
+    ``loss_base``, ``loss_changed`` and their difference ``loss_change``, of the better learning
+    rate of each; returns the better models.
     """
+    untrained = {arm: models[0] for arm, models in arms.items()}
+    yield from look_inside(untrained, drill.held_out, when="before training")
     for losses in train_arms(arms, rates, drill.batches, drill.held_out, recipe):
+        places = {arm: best_place(losses.of[arm]) for arm in LINES}
+        if losses.step == recipe.n_steps:  # so that the chart of the training is the last one drawn
+            found = {arm: arms[arm][place] for arm, place in places.items()}
+            yield from look_inside(found, drill.held_out)
         for arm, line in LINES.items():
-            loss = min(map(cut_off, losses.of[arm]), key=lambda loss: (math.isnan(loss), loss))
+            loss = cut_off(losses.of[arm][places[arm]])
             yield Curve("Held-out loss", line, [losses.step], [loss], "step", "nats")
         yield Progress(losses.step, recipe.n_steps, "training both models")
-    found: dict[str, nn.Module] = {}
-    ends: dict[str, float] = {}
-    for arm in LINES:
-        place = best_place(losses.of[arm])
-        found[arm], ends[arm] = arms[arm][place], losses.of[arm][place]
-        label = f"loss, {arm}" + (f", best of {len(rates)} learning rates" if rates[1:] else "")
-        yield Measurement(f"loss_{arm}", ends[arm], "nats", label)
-    yield Measurement(
-        "loss_change", ends["changed"] - ends["base"], "nats", "loss, changed less base"
-    )
+    ends = {arm: losses.of[arm][place] for arm, place in places.items()}
+    rule = f", best of {len(rates)} learning rates" if rates[1:] else ""
+    for arm, loss in ends.items():
+        yield Measurement(f"loss_{arm}", loss, "nats", f"loss, {arm}{rule}")
+    change = ends["changed"] - ends["base"]
+    yield Measurement("loss_change", change, "nats", "loss, changed less base")
     return found
 
 
-def look_inside(models: Mapping[str, nn.Module], batch: Batch, when: str) -> Iterator[Event]:
-    """Gradient, size and diversity of both models, layer by layer; `when` ends the titles."""
+def look_inside(
+    models: Mapping[str, nn.Module], batch: Batch, *, when: str = ""
+) -> Iterator[Event]:
+    """Gradient, size and diversity of both models, layer by layer; `when` tells the lines apart."""
     probed = tuple(tokens[:N_PROBED] for tokens in batch)
-    for arm, line in LINES.items():
+    for arm, name in LINES.items():
+        line = f"{name}, {when}" if when else name
         stream, gradients = layers_of(models[arm], probed)
-        yield by_layer(f"Gradient of each layer {when}", line, gradients, "norm", first=1)
-        yield by_layer(f"Size of the stream {when}", line, [rms(resid) for resid in stream], "RMS")
-        diversities = [diversity(resid) for resid in stream]
-        yield by_layer(f"Token diversity {when}", line, diversities)
+        yield by_layer("Gradient of each layer", line, gradients, "norm", first=1)
+        yield by_layer("Size of the stream", line, [rms(resid) for resid in stream], "RMS")
+        yield by_layer("Token diversity", line, [diversity(resid) for resid in stream])
 
 
 def layers_of(model: nn.Module, batch: Batch) -> tuple[list[Tensor], list[float]]:

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from labs.kit.assembly import Sizes, assemble, two_models
 from labs.kit.budget import Budget, one_thread
 from labs.kit.drills import Drill, Material
-from labs.kit.side_by_side import last_losses, look_inside, parts_table, train_both, writing
+from labs.kit.side_by_side import last_losses, parts_table, train_both, writing
 from labs.transformer.config import Kind
 from studykit.lab.events import Event
 
@@ -127,16 +127,16 @@ WORDS = {
     "feedforward=off": ("remove the feed-forward networks", "no FFN", "no MLP"),
     "feedforward=gated": ("gated feed-forward networks", "SwiGLU", "GEGLU", "add gates"),
     "feedforward=plain": ("remove the gates", "plain feed-forward networks", "no SwiGLU"),
-    "activation=relu": ("ReLU", "ReLU instead of GELU"),
-    "activation=gelu": ("GELU", "GELU instead of ReLU"),
+    "activation=relu": ("ReLU",),
+    "activation=gelu": ("GELU",),
     "activation=silu": ("SiLU", "Swish"),
     "residual=off": ("remove the residual connections", "no skip connections", "no residuals"),
     "residual=on": ("add residual connections", "add skip connections"),
     "norm=none": ("remove the normalisation", "no layer norm", "no norms"),
     "norm=post": ("post-norm", "post-LN", "norm after each sublayer"),
     "norm=pre": ("pre-norm", "pre-LN", "norm before each sublayer"),
-    "norm_kind=layernorm": ("LayerNorm instead of RMSNorm", "subtract the mean"),
-    "norm_kind=rmsnorm": ("RMSNorm instead of LayerNorm", "no mean subtraction"),
+    "norm_kind=layernorm": ("LayerNorm", "subtract the mean"),
+    "norm_kind=rmsnorm": ("RMSNorm", "no mean subtraction"),
     "positions=none": ("remove the positions", "no position encoding", "NoPE", "no RoPE"),
     "positions=rope": ("rotary positions", "RoPE"),
     "positions=learned": ("learned positions", "absolute position embeddings"),
@@ -182,7 +182,7 @@ def run(
     device: str,
     budget: float = 1.0,
 ) -> Iterator[Event]:
-    """Look into both models, train them, look again, and let them write."""
+    """Train both models, looking into them before and after, and let them write."""
     kind = KINDS.get(family, "decoder")
     seq_len = SEQ_LENS[kind]
     n_rows = SYMBOLS_A_STEP // seq_len
@@ -204,10 +204,7 @@ def run(
     arms = {
         arm: [assemble(own, sizes, seed).to(device) for _ in rates] for arm, own in parts.items()
     }
-    before = {arm: models[0] for arm, models in arms.items()}
-    yield from look_inside(before, drill.held_out, "before training")
     models = yield from train_both(arms, rates, drill, size.recipe(warmup=0.3, final_share=0.1))
-    yield from look_inside(models, drill.held_out, "after training")
     if kind == "decoder":
         yield from last_losses(models, drill.held_out)
     yield writing(models, drill, 3)
