@@ -63,7 +63,7 @@ KNOBS = {
 }
 TEXT_KNOBS = ("base", "change", "text")
 KNOB_HELP = {
-    "family": "SmolLM2, MiniLM or the translator",
+    "family": "SmolLM2, MiniLM or the translator, or other weights of that kind (model)",
     "base": "how the base differs from the whole model",
     "change": "how the other model differs from the base",
     "layers": "in which parts are changed; positions and masks are the whole model's",
