@@ -73,7 +73,7 @@ HOLDS_IF = {
 KNOBS = {"n_layers": (32, 8, 16)}
 KNOB_HELP = {"n_layers": "layers of the untrained stacks"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 9}
 LITERATURE = {
     "untrained": "Attention without skip connections and feed-forward networks converges to rank "
     "one doubly exponentially with depth (Dong et al. 2021, abstract).",

@@ -82,7 +82,7 @@ KNOB_HELP = {
     "head": "whose maps are drawn: the most changed one, or layer.head, as 17.1",
 }
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 10}
 
 N_TEXTS, N_OTHERS, N_TOKENS = 3, 5, 24
 WORD = 8

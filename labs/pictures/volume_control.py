@@ -82,7 +82,7 @@ KNOB_HELP = {
     "factor": "which the stream of SmolLM2 is multiplied and divided by in the middle",
 }
 SEEDS = 3
-SECONDS = {"cpu": 8}
+SECONDS = {"cpu": 6}
 LITERATURE = {
     "too_strong": "With pre-norm the mean square of the stream after l layers lies between 1 + l/2 "
     "and 1 + 3l/2 at initialisation (Xiong et al. 2020, Lemma 2; query and key weights 0).",
