@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studykit.course.cards import Knobs, LabHeader
+from studykit.course.decks import load_course
 from studykit.course.designs import (
     design_of,
     render_change,
@@ -14,7 +15,8 @@ from studykit.course.designs import (
     set_family,
     set_part,
 )
-from studykit.study.what_if import find_questions, questions
+from studykit.settings import bundled_course_root
+from studykit.study.what_if import benches, find_questions, questions
 from tests.study.what_if_course import BENCH, bench_header
 
 
@@ -125,3 +127,19 @@ def test_every_question_is_found_by_its_own_words(header: LabHeader) -> None:
             question.value,
         )
         assert found[0].share == 1.0
+
+
+def test_every_component_of_every_family_of_the_course_is_found_by_its_words() -> None:
+    """Of both benches: each change that makes a difference, asked as the screen calls it."""
+    labs = benches(load_course(bundled_course_root()))
+
+    assert [lab.id for lab in labs] == ["whatif/trained", "whatif/real"]
+    for question in questions(labs):
+        asked = f"what if, {question.family}: {question.phrase}?"
+        first = find_questions([question.header], asked)[0]
+        assert (first.family, first.part, first.value, first.share) == (
+            question.family,
+            question.part,
+            question.value,
+            1.0,
+        ), asked
