@@ -57,7 +57,10 @@ class Environment:
 
     @cached_property
     def course(self) -> Course:
-        """All that there is to learn, the learner's own cards included."""
+        """All that there is to learn, the learner's own cards included.
+
+        What authors measure rests on the course alone: `reader.course`.
+        """
         from studykit.course.own import with_own_deck
 
         return with_own_deck(self.reader.course, self.paths.own_decks_dir)

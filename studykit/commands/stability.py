@@ -50,7 +50,9 @@ def stability(
     """
     env = environment(ctx)
     header = find_lab(env, lab)
-    chosen = [parse_knobs(header, settings)] if settings else used_settings(env.course, header)
+    chosen = (
+        [parse_knobs(header, settings)] if settings else used_settings(env.reader.course, header)
+    )
     plan = {1.0: seeds}
     if header.takes_budget and patient_seeds:
         from studykit.lab.stability import PATIENT

@@ -102,7 +102,7 @@ def verify(
     exercise cannot be drawn. Stopped, the same command goes on where it was.
     """
     env = environment(ctx)
-    trials = plan(env.course, decks or [], None if lab is None else find_lab(env, lab))
+    trials = plan(env.reader.course, decks or [], None if lab is None else find_lab(env, lab))
     env.require_trust(trusted=trust)
     unfinished = _unfinished(env, trials)
     if afresh:

@@ -164,6 +164,23 @@ def test_cards_of_ones_own_are_counted_with_the_course(run: Run, course: Path) -
     assert "mine" not in run("check").out  # it is about the course alone
 
 
+def test_what_authors_measure_leaves_cards_of_ones_own_out(run: Run, course: Path) -> None:
+    """No result is recorded for them, and none is missing."""
+    add_own_card(
+        load_course(course),
+        user_paths().own_decks_dir,
+        stem="x",
+        question="And now?",
+        options={"worse": "It swings farther.", "better": "It swings less far."},
+        lab=BENCH,
+        knobs={"n_steps": 80},
+        explain="It does.",
+    )
+
+    runs = run("verify", BENCH, "--trust", "--json").document["runs"]
+    assert [each["knobs"]["n_steps"] for each in runs] == [40]
+
+
 def test_every_key_of_the_json_is_documented(run: Run) -> None:
     document = run("whatif", "no damper", "--trust", "--expect", "same", "--json").document
     page = (REPOSITORY / "docs" / "json.md").read_text()
