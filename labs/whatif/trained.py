@@ -62,7 +62,7 @@ KNOB_HELP = {
     "family": "what both models start from",
     "base": "how the base differs from its family",
     "change": "how the other model differs from the base",
-    "task": "what they read: docstrings, or random symbols that come twice",
+    "task": "what they read: random symbols that come twice, or docstrings",
     "n_layers": "layers of each model; the transformer has half of them in its encoder",
     "d_model": "width of the stream; feed-forward networks are four times as wide",
     "n_steps": "steps of training",

@@ -188,3 +188,20 @@ def test_every_key_of_the_json_is_documented(run: Run) -> None:
 
     keys = {*document, *document["differences"][0], *document["prediction"]}
     assert {key for key in keys if f"`{key}`" not in section} == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["family=bed", "change=hook=swivel"], "this model has no hook (change one of damper, coi"),
+        (["change=coil=loose"], "coil cannot be 'loose': one of wide, narrow, none"),
+        (["base=spring=off"], "there is no part 'spring': one of damper, coil, hook"),
+    ],
+)
+def test_settings_that_a_model_cannot_have_are_refused(
+    settings: list[str], told: str, run: Run
+) -> None:
+    outcome = run("lab", "run", BENCH, *(word for text in settings for word in ("--set", text)))
+
+    assert outcome.code == 2
+    assert told in " ".join(outcome.err.split())

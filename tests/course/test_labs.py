@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from studykit.course.decks import load_course
 from studykit.course.labs import find_labs, load_lab_header, read_lab_header
 from studykit.errors import CourseError
 from tests.course.mini_course import LAB, MiniCourse, write_marked
@@ -203,6 +204,27 @@ def test_any_lab_may_name_its_differences(mini: MiniCourse) -> None:
 
     assert header.differences == ("loss_change",)
     assert not header.parts
+
+
+@pytest.mark.parametrize(
+    ("knobs", "gist"),
+    [
+        ('{family: bert, change: "norm=none"}', ""),
+        ('{family: bert, change: "theta=100"}', "this model has no theta"),
+        ('{change: "norm=of"}', "norm cannot be 'of': one of pre, post, none"),
+        ('{base: "skip=off"}', "there is no part 'skip'"),
+        ("{change: 5}", "'5' is no setting"),
+        ('{change: "norm=none, residual=off"}', "write 'residual=off, norm=none'"),
+        ('{family: t5, change: "norm=none"}', "knob family cannot be 't5'"),
+    ],
+)
+def test_a_card_sets_what_the_models_have(of_parts: MiniCourse, knobs: str, gist: str) -> None:
+    of_parts.change(of_parts.deck, '{n_layers: 8, norm: "pre"}', knobs)
+
+    problems = load_course(of_parts.root).problems
+
+    assert len(problems) == bool(gist)
+    assert gist in "".join(problems)
 
 
 def test_words_for_parts_are_no_code(of_parts: MiniCourse) -> None:
