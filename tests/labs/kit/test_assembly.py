@@ -88,8 +88,9 @@ def test_a_seed_decides_all_weights() -> None:
     assert not torch.allclose(logits_of(built("gpt2")), logits_of(built("gpt2", seed=1)))
 
 
-def test_uniform_attention_collects_the_mean_of_what_it_may_see() -> None:
-    model = built("llama", "attention=uniform")
+@pytest.mark.parametrize("positions", ["rope", "alibi", "buckets"])
+def test_uniform_attention_collects_the_mean_of_what_it_may_see(positions: str) -> None:
+    model = built("llama", f"attention=uniform, positions={positions}")
     assert isinstance(model, Transformer)
     for weights in attention_maps(model, TOKENS):
         rows = torch.ones(6, 6).tril() / torch.arange(1, 7)[:, None]
