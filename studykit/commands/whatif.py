@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,7 @@ def what_if(
         if base or family or settings or expect or seeds or json:
             raise UsageError("there is no question", hint='like "remove the residual connections"')
         raise typer.Exit(_open_bench(env))
-    header, family_asked, change, others = _understand(labs, asked, family)
+    header, family_asked, change, others = _understand(labs, asked, family, base)
     chosen = {FAMILY_KNOB: family or family_asked, BASE_KNOB: base, CHANGE_KNOB: change}
     given = settings or []
     if reserved := [
@@ -131,7 +132,7 @@ def _open_bench(env: Environment) -> int:
 
 
 def _understand(
-    labs: Sequence[LabHeader], asked: str, family: str | None
+    labs: Sequence[LabHeader], asked: str, family: str | None, base: str
 ) -> tuple[LabHeader, str, str, list[Question]]:
     """The bench, the family and the change that are meant, and what else may be meant.
 
@@ -141,8 +142,7 @@ def _understand(
 
     if "=" in asked:
         change = asked.replace(" ", ",") if "," not in asked else asked
-        header = next((lab for lab in labs if _has_parts(lab, change)), labs[0])
-        return header, family or str(header.defaults[FAMILY_KNOB]), change, []
+        return *_find_bench(labs, family, base, change), change, []
     found = find_questions(labs, f"{family or ''} {asked}")
     if family is not None:
         found = [each for each in found if each.family == family]
@@ -159,8 +159,25 @@ def _understand(
     return first.header, first.family, f"{first.part}={first.value}", others
 
 
-def _has_parts(header: LabHeader, change: str) -> bool:
-    return all(each.partition("=")[0].strip() in header.parts for each in change.split(","))
+def _find_bench(
+    labs: Sequence[LabHeader], family: str | None, base: str, change: str
+) -> tuple[LabHeader, str]:
+    """The first bench and family in which the settings `change` make a difference.
+
+    Where there is none, the first bench that has all of the parts, for it to say what is wrong.
+    """
+    from studykit.study.what_if import families_in_order
+
+    for header in labs:
+        for each in families_in_order(header) if family is None else [family]:
+            design = {FAMILY_KNOB: each, BASE_KNOB: base, CHANGE_KNOB: change}
+            with suppress(KeyError, ValueError):  # no such family here, or no such part or value
+                before, after = header.models_of(design)
+                if before != after:
+                    return header, each
+    named = {each.partition("=")[0].strip() for each in change.split(",")}
+    header = next((lab for lab in labs if named <= lab.parts.keys()), labs[0])
+    return header, family or families_in_order(header)[0]
 
 
 def _prediction(header: LabHeader, claim: str | None, sure: int | None) -> Prediction | None:

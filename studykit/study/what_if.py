@@ -27,6 +27,12 @@ def is_bench(header: LabHeader) -> bool:
     return bool(header.parts)
 
 
+def families_in_order(header: LabHeader) -> list[str]:
+    """The families of a bench, its default first."""
+    first = header.defaults[FAMILY_KNOB]
+    return sorted(header.families, key=lambda family: family != first)
+
+
 def render_setup(header: LabHeader, knobs: Knobs) -> str:
     """The knobs of a run in one line; on a bench the question in words before the others."""
     if not header.parts:
@@ -84,9 +90,7 @@ class Question:
 def questions(labs: Iterable[LabHeader]) -> Iterator[Question]:
     """Every change of one part, in every family in which it makes a difference."""
     for header in labs:
-        first = header.defaults[FAMILY_KNOB]
-        families = sorted(header.families, key=lambda family: family != first)
-        for family in families:
+        for family in families_in_order(header):
             for part, own in header.families[family].items():
                 for value in header.parts[part]:
                     if value != own:

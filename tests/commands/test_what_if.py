@@ -79,6 +79,23 @@ def test_settings_in_place_of_words_and_another_bench(run: Run) -> None:
     assert stored() == [(OTHER, "coil=none, hook=swivel", None)]
 
 
+def test_settings_are_asked_of_the_first_family_that_they_change(run: Run) -> None:
+    outcome = run("whatif", "damper=on", "--trust", "--seeds", "1")
+
+    assert flat(outcome).startswith(f"{BENCH} · bed: add a damper")
+
+
+def test_settings_are_asked_of_the_first_bench_that_knows_their_values(
+    run: Run, course: Path
+) -> None:
+    lab = course / "labs" / f"{OTHER}.py"
+    lab.write_text(lab.read_text().replace("swivel", "chain"))
+
+    outcome = run("whatif", "hook=chain", "--trust", "--seeds", "1")
+
+    assert flat(outcome).startswith(f"{OTHER} · car: swap the hook for a chain")
+
+
 def test_words_that_mean_several_things_say_so(run: Run) -> None:
     outcome = run("whatif", "the coil of the moon", "--trust", "--seeds", "1")
 
