@@ -8,7 +8,7 @@ the differences of the seeds are a sample of their own: its mean has Student's t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -52,19 +52,12 @@ class Difference:
     @property
     def deviation(self) -> float:
         """Standard deviation of one seed's difference, with n - 1; NaN of fewer than two seeds."""
-        finite, mean = self.finite, self.mean
-        if len(finite) < 2:
-            return math.nan
-        return math.sqrt(math.fsum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
+        return standard_deviation(self.finite)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the mean; None of fewer than two seeds."""
-        n = len(self.finite)
-        if n < 2:
-            return None
-        half = t_quantile(n - 1) * self.deviation / math.sqrt(n)
-        return self.mean - half, self.mean + half
+        return interval_of_mean(self.finite)
 
     @property
     def is_separable(self) -> bool:
@@ -179,32 +172,54 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 else text
 
 
-@lru_cache(maxsize=2 * MOST_SEEDS_NEEDED)
-def t_quantile(n_free: int, share: float = 0.95) -> float:
-    """How many standard errors to either side hold `share` of Student's t with `n_free` degrees.
+def standard_deviation(values: Sequence[float]) -> float:
+    """Of a sample, with n - 1; NaN of fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return math.nan
+    mean = math.fsum(values) / n
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
 
-    By bisection of `t_share`, which grows with its first argument.
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean by Student's t, in the unit of the finite `values`.
+
+    None of fewer than two values.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean = math.fsum(values) / n
+    half = t_quantile(n - 1) * standard_deviation(values) / math.sqrt(n)
+    return mean - half, mean + half
+
+
+@lru_cache(maxsize=2 * MOST_SEEDS_NEEDED)
+def t_quantile(df: int, share: float = 0.95) -> float:
+    """How many standard errors to either side of the mean hold `share` of Student's t.
+
+    `df`: its degrees of freedom. By bisection of `t_share`, which grows with its first argument.
     """
     low, high = 0.0, 1.0
-    while t_share(high, n_free) < share:
+    while t_share(high, df) < share:
         high *= 2
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if t_share(middle, n_free) < share else (low, middle)
+        low, high = (middle, high) if t_share(middle, df) < share else (low, middle)
     return high
 
 
-def t_share(t: float, n_free: int) -> float:
-    """The share of Student's t with `n_free` degrees of freedom between -t and t.
+def t_share(t: float, df: int) -> float:
+    """The share of Student's t with `df` degrees of freedom between -t and t.
 
     A finite sum for whole degrees (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
     """
-    theta = math.atan2(t, math.sqrt(n_free))
+    theta = math.atan2(t, math.sqrt(df))
     sine, cosine = math.sin(theta), math.cos(theta)
-    is_odd = n_free % 2 == 1
+    is_odd = df % 2 == 1
     term = cosine if is_odd else 1.0
-    total = term if n_free > 1 else 0.0
-    for k in range(2 if is_odd else 1, n_free - 1, 2):
+    total = term if df > 1 else 0.0
+    for k in range(2 if is_odd else 1, df - 1, 2):
         term *= cosine * cosine * k / (k + 1)
         total += term
     return 2 / math.pi * (theta + sine * total) if is_odd else sine * total

@@ -12,7 +12,7 @@ from itertools import product
 
 from studykit.course.cards import Knobs, KnobValue, LabHeader
 from studykit.errors import LabError
-from studykit.lab.differences import t_quantile
+from studykit.lab.differences import interval_of_mean
 from studykit.lab.pool import Crew, Job
 from studykit.lab.process import LabMessage
 from studykit.lab.results import RunResult, SeedResult
@@ -214,11 +214,8 @@ def estimate(row: Summary) -> Estimate:
     if not n:
         return Estimate(math.nan, math.nan, math.nan, 0, n_lost)
     mean = math.fsum(finite) / n
-    half = 0.0
-    if n > 1:
-        deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in finite) / (n - 1))
-        half = t_quantile(n - 1) * deviation / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n, n_lost)
+    low, high = interval_of_mean(finite) or (mean, mean)
+    return Estimate(mean, low, high, n, n_lost)
 
 
 @dataclass(frozen=True, slots=True)

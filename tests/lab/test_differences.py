@@ -23,17 +23,17 @@ def difference(*values: float, unit: str = "nats") -> Difference:
 
 
 @pytest.mark.parametrize(
-    ("n_free", "quantile"),
+    ("df", "quantile"),
     # Student's t, two-sided 95 %: the table of any textbook.
     [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (19, 2.093), (60, 2.000), (999, 1.962)],
 )
-def test_the_quantile_is_that_of_the_tables(n_free: int, quantile: float) -> None:
-    assert t_quantile(n_free) == pytest.approx(quantile, abs=5e-4)
+def test_the_quantile_is_that_of_the_tables(df: int, quantile: float) -> None:
+    assert t_quantile(df) == pytest.approx(quantile, abs=5e-4)
 
 
 @given(st.floats(0, 50), st.integers(1, 60))
-def test_the_share_is_a_share_and_grows(t: float, n_free: int) -> None:
-    assert 0 <= t_share(t, n_free) <= t_share(t + 0.5, n_free) + 1e-12 <= 1 + 2e-12
+def test_the_share_is_a_share_and_grows(t: float, df: int) -> None:
+    assert 0 <= t_share(t, df) <= t_share(t + 0.5, df) + 1e-12 <= 1 + 2e-12
 
 
 def test_the_interval_holds_the_true_mean_in_nineteen_of_twenty_samples() -> None:
