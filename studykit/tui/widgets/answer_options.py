@@ -22,6 +22,22 @@ LETTERS = "abcdefg"
 """Not h: with j, k and l it moves, everywhere."""
 
 
+def letter_keys(action: str) -> list[BindingType]:
+    """A key for each option, by its letter or its place."""
+    return [
+        Binding(
+            f"{letter},{place + 1}",
+            f"{action}({place})",
+            f"option {letter}",
+            show=False,
+            key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
+            id=f"option-{letter}",
+            tooltip="" if place else "Choose that option",
+        )
+        for place, letter in enumerate(LETTERS)
+    ]
+
+
 class OptionRows(Rows):
     """The options in shown order, a letter before each; `values`: what was measured of each."""
 
@@ -60,18 +76,7 @@ class OptionsAnswer(OptionRows):
     BINDING_GROUP_TITLE = "Options"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "choose", id="choose", tooltip="Choose the marked option"),
-        *(
-            Binding(
-                f"{letter},{place + 1}",
-                f"choose({place})",
-                f"option {letter}",
-                show=False,
-                key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
-                id=f"option-{letter}",
-                tooltip="" if place else "Choose that option",
-            )
-            for place, letter in enumerate(LETTERS)
-        ),
+        *letter_keys("choose"),
     ]
 
     def __init__(self, options: Sequence[Option]) -> None:

@@ -12,7 +12,7 @@ from studykit.course.cards import Option
 from studykit.review.grading import Given, Grade
 from studykit.text import plural
 from studykit.tui.messages import Answered, AnswerUnclear
-from studykit.tui.widgets.answer_options import LETTERS, OptionRows
+from studykit.tui.widgets.answer_options import LETTERS, OptionRows, letter_keys
 from studykit.tui.widgets.card_text import parse_inline
 from studykit.tui.widgets.rows import Row, Rows
 
@@ -24,18 +24,7 @@ class PickAnswer(OptionRows):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "check", "check", id="check-picks", tooltip="Check what is picked"),
         Binding("space", "pick", "pick", id="pick", tooltip="Pick the marked option, or let it go"),
-        *(
-            Binding(
-                f"{letter},{place + 1}",
-                f"pick({place})",
-                f"option {letter}",
-                show=False,
-                key_display=f"{LETTERS[0]}–{LETTERS[-1]}",
-                id=f"option-{letter}",
-                tooltip="" if place else "Choose that option",
-            )
-            for place, letter in enumerate(LETTERS)
-        ),
+        *letter_keys("pick"),
     ]
 
     def __init__(
