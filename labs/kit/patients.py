@@ -67,11 +67,15 @@ class Patient(ABC):
 
     def score(self, loss: float) -> tuple[float, str]:
         """How well it does in other terms, with what that is; `loss` is what it has just lost."""
-        return math.exp(min(loss, 700.0)), "perplexity"
+        most = 700.0  # nats; a float holds the exponential of no more than 709
+        return math.exp(min(loss, most)), "perplexity"
 
     @abstractmethod
     def stream(self) -> list[Tensor]:
-        """The stream of its first stack, before the first layer and after each."""
+        """The stream of its first stack, before the first layer and after each.
+
+        (n_texts, seq_len, d_model) each.
+        """
 
     @abstractmethod
     def write(self, text: str) -> list[str]:

@@ -77,7 +77,8 @@ def look_inside(
 def layers_of(model: nn.Module, batch: Batch) -> tuple[list[Tensor], list[float]]:
     """The stream before the first layer and after each, and the gradient's norm of each layer.
 
-    Of an encoder-decoder they are the decoder's. A layer without parameters has a gradient of 0.
+    The stream is (batch, seq_len, d_model) each time. Of an encoder-decoder they are the decoder's.
+    A layer without parameters has a gradient of 0.
     """
     *inputs, targets = batch
     stack = model if isinstance(model, Transformer) else model.get_submodule("decoder")

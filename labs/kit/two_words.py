@@ -25,8 +25,8 @@ def maps_of_both(language: LanguageModel, sentence: str, head: str, device: str)
     both = [[language.begin, *language.tokenizer.encode(text)] for text in variants(sentence)]
     if len(both[0]) != len(both[1]):
         raise UnmetNeedError(
-            f"sentence: its two words are {len(both[0])} and {len(both[1])} tokens with the rest: "
-            "give two that are as long for this model, as [river/city]"
+            f"sentence has {len(both[0])} tokens with its first word and {len(both[1])} with its "
+            "second: give two words of as many tokens for this model, like [river/city]"
         )
     tokens = torch.tensor(both, device=device)[:, :MOST_SHOWN]
     maps = torch.stack(attention_maps(language.model, tokens), dim=1)
@@ -63,12 +63,15 @@ def maps_of_both(language: LanguageModel, sentence: str, head: str, device: str)
 
 
 def variants(sentence: str) -> tuple[str, str]:
-    """The sentence with its first word, and with its second one."""
+    """The sentence with its first word, and with its second one.
+
+    Raises `UnmetNeedError` for a text without two words in brackets.
+    """
     found = re.fullmatch(r"([^\[\]]*)\[([^/\[\]]+)/([^/\[\]]+)\]([^\[\]]*)", sentence)
     if not found:
         raise UnmetNeedError(
             f"sentence is {sentence!r}: give one with two words for one place in brackets, "
-            "as in The [river/city] bank was closed."
+            "like The [river/city] bank was closed."
         )
     before, first, second, after = found.groups()
     return before + first + after, before + second + after

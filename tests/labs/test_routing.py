@@ -112,5 +112,5 @@ def test_maps_differ_from_the_exchanged_word_on() -> None:
     for head in ("31.1", "1.10", "0.1", "nonsense"):
         with pytest.raises(UnmetNeedError, match=rf"{two_words.MOST_CHANGED}.*30\.9"):
             list(maps_of_both(language, sentence, head, "cpu"))
-    with pytest.raises(UnmetNeedError, match="as long for this model"):
+    with pytest.raises(UnmetNeedError, match="of as many tokens for this model"):
         list(maps_of_both(language, "The [dog/hippopotamuses] ran.", "1.1", "cpu"))
