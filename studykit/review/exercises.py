@@ -86,7 +86,7 @@ def trouble_with(exercise: Exercise, run: RunResult) -> tuple[str, str] | None:
     if not any(tables):
         known = {table.title: None for seed in run.seeds for table in seed.all(Table)}
         return f"no table is called {exercise.table}", f"there are {', '.join(known) or 'none'}"
-    wanted = [exercise.item, exercise.value, *([exercise.group] if exercise.group else [])]
+    wanted = _columns(exercise)
     for name in wanted:
         for table in filter(None, tables):
             if name not in table.columns:
@@ -125,6 +125,11 @@ def trouble_with(exercise: Exercise, run: RunResult) -> tuple[str, str] | None:
     return None
 
 
+def _columns(exercise: Exercise) -> list[str]:
+    """Those that its table must have: of the item, of the value, of the group if it has one."""
+    return [exercise.item, exercise.value, *([exercise.group] if exercise.group else [])]
+
+
 def _table(exercise: Exercise, run: RunResult, n: int) -> Table | None:
     """The table of the seed at place `n`."""
     found = (table for table in run.seeds[n].all(Table) if table.title == exercise.table)
@@ -134,7 +139,7 @@ def _table(exercise: Exercise, run: RunResult, n: int) -> Table | None:
 def _groups(exercise: Exercise, run: RunResult, n: int) -> dict[str, _Rows]:
     """Group -> its rows that can be asked: of finite value, and named as no other one."""
     table = _table(exercise, run, n)
-    wanted = [exercise.item, exercise.value, *([exercise.group] if exercise.group else [])]
+    wanted = _columns(exercise)
     if table is None or any(name not in table.columns for name in wanted):
         return {}
     item_at, value_at, *group_at = (list(table.columns).index(name) for name in wanted)

@@ -212,7 +212,7 @@ def _grade_task(body: Exercise, task: Task | None, given: Given) -> Grade:
     if body.form in ("rank", "pick") and len(set(places)) < len(places):
         raise AnswerError("one stands twice", hint="use each once")
     reached = score(body, task, places)
-    correct = reached >= body.right_from - 1e-9
+    correct = reached >= body.right_from - 1e-9  # a share such as 4 / 5 is rounded
     if not correct:
         suggested = Rating.AGAIN
     else:
