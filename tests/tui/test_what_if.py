@@ -226,7 +226,7 @@ async def test_a_card_is_made_of_the_question_and_asked(services: Services) -> N
         assert evidence is not None and not evidence.recorded
         assert right_option(card, evidence) == [*services.course.labs[BENCH].claims].index("better")
         await pilot.press("m")
-        assert "mine-coil-none-2" in text_of(pilot.app)
+        assert "no card was made: mine-coil-none-1 asks it already" in text_of(pilot.app)
 
     again = Services(
         load_course(services.course.root),
@@ -236,7 +236,7 @@ async def test_a_card_is_made_of_the_question_and_asked(services: Services) -> N
         lambda: Store.open(services.paths.database, backups_dir=services.paths.backups_dir),
     )
     assert again.course.decks[-1].title == "My own cards"
-    assert again.cover.decks[-1].n_cards == 2
+    assert again.cover.decks[-1].n_cards == 1
 
 
 async def test_beside_the_outcome_stands_the_chart_that_was_bet_on(services: Services) -> None:
