@@ -18,7 +18,7 @@ from studykit.course.cards import Card, Course, Exercise, KnobValue, LabHeader, 
 from studykit.errors import UsageError
 from studykit.lab.verdicts import judge_again
 from studykit.review.exercises import trouble_with
-from studykit.text import format_value, plural
+from studykit.text import clean, format_value, plural
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
@@ -161,7 +161,7 @@ def _run_all(
 ) -> list[Outcome]:
     """The outcome of each trial; `tell` gets it as soon as it is there.
 
-    What is `unfinished` is not run again, and what is run is kept there. Raises
+    What is `unfinished` is not run again, and what is run is kept there, if it can be. Raises
     `KeyboardInterrupt` if it was stopped.
     """
     from studykit.lab.pool import Job
@@ -188,12 +188,24 @@ def _run_all(
         for outcome in outcomes.values():
             tell(outcome)
 
+    n_lost = 0
+
+    def keep(result: RunResult) -> None:
+        nonlocal n_lost
+        try:
+            unfinished.add(result)
+        except OSError as error:
+            n_lost += 1
+            if n_lost == 1:
+                where = clean(str(error.filename))
+                warn(f"{where}: {error.strerror}; if this is stopped, it cannot go on later")
+
     def take(job: Job, result: RunResult) -> None:
         if result.status == "cancelled":
             return
         trial = trials[waiting[job]]
         if result.status == "done":
-            unfinished.add(result)
+            keep(result)
         outcome = judge_trial(trial, result, load_recorded(env.root, trial.header.id))
         outcomes[waiting[job]] = outcome
         tell(outcome)
@@ -201,7 +213,7 @@ def _run_all(
     pool = build_pool(env, n_at_once)
     run_crew(pool, [*waiting], env.settings.lab.device, take, n_before=len(outcomes))
     if len(outcomes) < len(trials):
-        n = plural(len(outcomes), "run")
+        n = plural(len(outcomes) - n_lost, "run")
         warn(f"stopped: {n} of {len(trials)} kept, and the same command goes on")
         raise KeyboardInterrupt
     return [outcomes[number] for number in range(len(trials))]

@@ -108,6 +108,15 @@ def test_a_verify_that_was_stopped_goes_on(
     assert not [*(home / "unfinished").iterdir()]
 
 
+def test_where_nothing_can_be_kept_it_verifies_all_the_same(run: Run, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "unfinished").write_text("")  # where a folder is wanted
+    outcome = run("verify", "--trust")
+    assert outcome.code == 0
+    assert outcome.err.count("if this is stopped, it cannot go on later") == 1
+    assert outcome.out.splitlines()[-1].startswith("2 runs in ")
+
+
 @pytest.mark.parametrize("what", ["nothing", "--afresh", "a helper", "the decks"])
 def test_it_goes_on_only_where_the_same_was_asked_of_the_same_labs(
     what: str, run: Run, course: Path, monkeypatch: pytest.MonkeyPatch
