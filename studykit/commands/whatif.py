@@ -87,9 +87,9 @@ def what_if(
         what = f"{lab} compares no models" if lab else "this course has no bench"
         known = ", ".join(header.id for header in benches(env.course))
         raise UsageError(what, hint=f"one of {known}" if known else "a bench is a lab with PARTS")
-    asked = " ".join(question or ())
+    asked = " ".join(question or ()).strip()
     if not asked:
-        if base or family or settings or expect or seeds or json:
+        if question or base or family or settings or expect or seeds or json:
             raise UsageError("there is no question", hint='like "remove the residual connections"')
         raise typer.Exit(_open_bench(env))
     header, family_asked, change, others = _understand(labs, asked, family, base)
@@ -145,6 +145,10 @@ def _understand(
         return *_find_bench(labs, family, base, change), change, []
     found = find_questions(labs, f"{family or ''} {asked}")
     if family is not None:
+        families = dict.fromkeys(name for lab in labs for name in lab.families)
+        if family not in families:
+            hint = f"one of {', '.join(families)}"
+            raise UsageError(f"there is no family {family!r}", hint=hint)
         found = [each for each in found if each.family == family]
     if not found or found[0].share < LEAST_SHARE:
         phrases = [words[0] for words in labs[0].words.values()][:3]

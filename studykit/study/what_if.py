@@ -125,15 +125,18 @@ def _score(question: Question, wanted: Sequence[str]) -> _Score:
     header, best = question.header, _Score(0.0, 0, 0.0)
     part = _meanings(question.part)
     always = [*part, *_meanings(f"{question.family} {question.value} {header.id}")]
+    if not _SWAPS.isdisjoint(wanted):  # what goes is named, too
+        own = header.families[question.family][question.part]
+        always += ["swap", *_meanings(own)]
     present = _meanings(" ".join(header.families[question.family].values()))
     n_present = sum(_has(present, word) for word in wanted if word not in _MEANINGS)
     for phrase in header.words.get(f"{question.part}={question.value}", ()) or ("",):
-        own = _meanings(phrase)
+        words = _meanings(phrase)
         # A family's name, a value, "remove" alone ask for nothing.
-        if any(_has([*own, *part], word) for word in wanted if word not in _MEANINGS):
-            n_found = sum(_has([*own, *always], word) for word in wanted)
-            n_fitting = sum(_has(wanted, word) for word in own)
-            fit = n_fitting / max(1, len(own))
+        if any(_has([*words, *part], word) for word in wanted if word not in _MEANINGS):
+            n_found = sum(_has([*words, *always], word) for word in wanted)
+            n_fitting = sum(_has(wanted, word) for word in words)
+            fit = n_fitting / max(1, len(words))
             best = max(best, _Score(n_found / len(wanted), n_present, fit))
     return best
 
@@ -151,16 +154,20 @@ def _has(words: Sequence[str], word: str) -> bool:
 
 _WORD = re.compile(r"[a-z0-9]+")
 _SILENT_WORDS = """
-a all an and any are at by do does for from happens how i if in into is it its my of on the their
-them then this to up use using was we what when which with would you your
+a all an and any are at by do does for from happen happens how i if in into is it its my of on the
+their them then this to up use using was we were what when which will with would you your
 """
 _SILENT = frozenset(_SILENT_WORDS.split())
+_REMOVING_WORDS = """
+removed removing without no drop dropping dropped delete out off disable cut take away gone missing
+"""
 _MEANINGS = {
-    "remove": "removed removing without no drop dropping dropped delete out off disable cut",
+    "remove": _REMOVING_WORDS,
     "fewer": "less reduce smaller small lower",
     "more": "larger increase greater bigger",
     "swap": "replace replacing change instead switch",
 }
+_SWAPS = frozenset({"remove", "swap"})
 _MEANING_OF = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
 
 

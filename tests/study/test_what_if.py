@@ -95,6 +95,11 @@ def test_the_question_in_words_and_the_command_that_repeats_it(header: LabHeader
         ("fewer turns", "car", "coil=narrow"),
         ("less turns", "car", "coil=narrow"),
         ("replace the hook", "car", "hook=swivel"),
+        ("swap the wide coil for a narrow one", "car", "coil=narrow"),
+        ("a narrow coil instead of the wide", "car", "coil=narrow"),
+        ("a coil that is gone", "car", "coil=none"),
+        ("take away the damper", "car", "damper=off"),
+        ("a wide coil", "bed", "coil=wide"),
         ("bed: remove the coil", "bed", "coil=none"),
         ("add a damper", "bed", "damper=on"),  # the first family has one
         ("swivel", "car", "hook=swivel"),
@@ -108,6 +113,16 @@ def test_words_find_the_setting(header: LabHeader, asked: str, family: str, sett
     first = find_questions([header], asked)[0]
 
     assert (first.family, f"{first.part}={first.value}") == (family, setting)
+
+
+def test_what_is_swapped_or_goes_is_named_too(header: LabHeader) -> None:
+    """The palette shows only what answers every word."""
+    for asked in (
+        "what would happen if the wide coil were gone?",
+        "swap the plain hook",
+        "narrow coil instead of the wide",
+    ):
+        assert find_questions([header], asked)[0].share == 1.0, asked
 
 
 @pytest.mark.parametrize("asked", ["", "what if", "a rubber band", "car", "remove everything"])
