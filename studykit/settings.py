@@ -96,6 +96,16 @@ class Paths:
         return self.data_dir / "pins"
 
     @property
+    def sweeps_dir(self) -> Path:
+        """What sweeps have measured, a file a lab."""
+        return self.data_dir / "sweeps"
+
+    @property
+    def unfinished_dir(self) -> Path:
+        """What a `verify` that was stopped has run."""
+        return self.data_dir / "unfinished"
+
+    @property
     def backups_dir(self) -> Path:
         """Copies of the database: one a day, and one before each migration."""
         return self.data_dir / "backups"

@@ -149,7 +149,7 @@ def _unfinished(env: Environment, trials: Sequence[Trial]) -> Unfinished:
         "python": platform.python_version(),
         "torch": torch,
     }
-    return Unfinished(env.paths.data_dir / "unfinished", conditions)
+    return Unfinished(env.paths.unfinished_dir, conditions)
 
 
 def _run_all(
