@@ -89,9 +89,10 @@ def what_if(
         raise UsageError(what, hint=f"one of {known}" if known else "a bench is a lab with PARTS")
     asked = " ".join(question or ()).strip()
     if not asked:
-        if question or base or family or settings or expect or seeds or json:
+        options = (question, base, family, settings, expect, seeds, device, json)
+        if any(options) or sure is not None:
             raise UsageError("there is no question", hint='like "remove the residual connections"')
-        raise typer.Exit(_open_bench(env))
+        raise typer.Exit(_open_bench(env, "" if lab is None else labs[0].id))
     header, family_asked, change, others = _understand(labs, asked, family, base)
     chosen = {FAMILY_KNOB: family or family_asked, BASE_KNOB: base, CHANGE_KNOB: change}
     given = settings or []
@@ -124,11 +125,12 @@ def what_if(
         raise typer.Exit(1)
 
 
-def _open_bench(env: Environment) -> int:
+def _open_bench(env: Environment, lab_id: str) -> int:
+    """The screens, on the bench of that id; empty: on the course's first."""
     from studykit.commands.screens import open_screens
     from studykit.review.offers import Wish
 
-    return open_screens(env, Wish("whatif", ""))
+    return open_screens(env, Wish("whatif", lab_id))
 
 
 def _understand(

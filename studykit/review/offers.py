@@ -29,7 +29,7 @@ MISSED_DAYS = 7
 
 class Wish(NamedTuple):
     """What the command line asks for, as the fields of an `Offer`; ``deck``: today's of a part;
-    ``whatif``: the bench."""
+    ``whatif``: the bench of that id, or the first."""
 
     kind: OfferKind | Literal["deck", "whatif"]
     what: str

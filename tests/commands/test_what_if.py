@@ -119,6 +119,8 @@ def test_words_that_mean_several_things_say_so(run: Run) -> None:
         (["no damper", "--set", "base=coil=none"], "--set base=coil=none"),
         (["no damper", "--set", "n_steps=many"], "n_steps cannot be 'many'"),
         (["--seeds", "2"], "there is no question"),
+        (["--sure", "0"], "there is no question"),
+        (["--device", "cpu"], "there is no question"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(run: Run, words: list[str], complaint: str) -> None:

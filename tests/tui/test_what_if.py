@@ -15,6 +15,7 @@ from studykit.course.own import add_own_card
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.review.grading import right_option
+from studykit.review.offers import Wish
 from studykit.review.schedule import NEW_MEMORY
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
@@ -60,6 +61,16 @@ def row_of(pilot: Pilot[None], name: str) -> str:
     """The row of the screen that sets `name`."""
     lines = text_of(pilot.app).splitlines()
     return " ".join(next(line for line in lines if line.lstrip("▸ ").startswith(name)).split())
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("", BENCH), (OTHER, OTHER)])
+async def test_the_command_line_opens_the_bench_that_it_names(
+    services: Services, asked: str, shown: str
+) -> None:
+    app = StudykitApp(services, Wish("whatif", asked))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, LabScreen))
+        assert screen_of(pilot).header_id == shown
 
 
 async def test_from_the_question_to_the_outcome_in_the_progress(services: Services) -> None:

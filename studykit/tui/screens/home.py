@@ -190,7 +190,11 @@ class HomeScreen(StudyScreen):
             self.app.post_message(OpenPart(self, wish.what))
             return
         if wish.kind == "whatif":
-            self.run_worker(self.app.run_action("what_if"), exit_on_error=False)
+            labs = self.services.bench.each_with_own() if wish.what else []
+            if lab := next((lab for lab in labs if lab.id == wish.what), None):
+                self.app.post_message(OpenLab(self, lab, lab.defaults))
+            else:
+                self.run_worker(self.app.run_action("what_if"), exit_on_error=False)
             return
         try:
             offer = find_offer(self.services, wish)
