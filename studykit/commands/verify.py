@@ -349,7 +349,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(result.seconds, 1),
         "verdicts": dict(result.verdicts),
         "recorded": dict(recorded) if outcome.recorded else None,
-        "is_kept": outcome.is_kept,
+        "kept": outcome.is_kept,
         "cards": outcome.answers,
         "problems": outcome.problems,
     }

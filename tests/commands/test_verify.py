@@ -103,7 +103,7 @@ def test_a_verify_that_was_stopped_goes_on(
     assert log.read_text() == "()()()"
     assert "going on with what was stopped: 1 of 2 runs is there" in outcome.err
     assert outcome.out.splitlines()[-1].startswith("2 runs in ")
-    assert [one["is_kept"] for one in run(*asked, "--json").document["runs"]] == [False, False]
+    assert [one["kept"] for one in run(*asked, "--json").document["runs"]] == [False, False]
     assert log.read_text() == "()()()()()"
     assert not [*(home / "unfinished").iterdir()]
 
