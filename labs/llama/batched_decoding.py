@@ -34,10 +34,10 @@ from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 QUESTION = "Of what is read for a new token, what do the texts of a batch share?"
 POINTS = ("5.4.2", "5.4.3", "5.4.4")
 CLAIMS = {
-    "shared": "Products with the weights take less than a third as long a text with 16 texts "
+    "shared": "Per text, products with the weights take less than a third as long with 16 texts "
     "as with 1.",
-    "own": "Attention takes at least 0.7 times as long a text with 16 texts as with 1: each reads "
-    "its own cache.",
+    "own": "Per text, attention takes at least 0.7 times as long with 16 texts as with 1: each "
+    "reads its own cache.",
     "grows": "GQA saves more of a step the larger batch and context are: MHA's step takes at most "
     "1.5 times as long for 1 text with 512 tokens, at least 1.8 times for 16 texts with the chosen "
     "context.",
