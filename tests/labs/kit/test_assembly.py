@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 from labs.kit.arms import train_arms
-from labs.kit.assembly import HalvesEmbedding, Sizes, Unread, assemble, settings, two_models
+from labs.kit.assembly import HalvesEmbedding, Sizes, Unread, assemble, two_models
 from labs.transformer import EncoderDecoder, Transformer
 from labs.transformer.attention import MultiHeadAttention
 from labs.transformer.probes import attention_maps
 from labs.transformer.train import Recipe
 from labs.whatif.trained import FAMILIES, KINDS, PARTS
+from tests.labs.kit.changes import every_change
 
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 2], [2, 6, 5, 3, 0, 4]])
 OTHERS = torch.tensor([[3, 1, 4, 1, 5, 6], [2, 6, 5, 3, 0, 1]])
@@ -34,14 +33,6 @@ def logits_of(model: nn.Module, tokens: Tensor = TOKENS, source: Tensor = TOKENS
     return logits
 
 
-def changes() -> Iterator[object]:
-    for family, text in FAMILIES.items():
-        for part, value in settings(text).items():
-            for other in PARTS[part]:
-                if other != value:
-                    yield pytest.param(family, part, other, id=f"{family}, {part}={other}")
-
-
 def is_idle(family: str, part: str) -> bool:
     """The part cannot change anything before training, or stands where there is no sublayer."""
     if family == "nothing":
@@ -51,7 +42,7 @@ def is_idle(family: str, part: str) -> bool:
     return part == "biases"
 
 
-@pytest.mark.parametrize(("family", "part", "value"), changes())
+@pytest.mark.parametrize(("family", "part", "value"), every_change(FAMILIES, PARTS))
 def test_every_part_of_every_family_can_be_changed(family: str, part: str, value: str) -> None:
     base, changed = built(family), built(family, f"{part}={value}")
     before, after = logits_of(base), logits_of(changed)
@@ -69,7 +60,7 @@ def test_every_part_of_every_family_can_be_changed(family: str, part: str, value
             assert torch.equal(own[name], parameter), name
 
 
-@pytest.mark.parametrize(("family", "part", "value"), changes())
+@pytest.mark.parametrize(("family", "part", "value"), every_change(FAMILIES, PARTS))
 def test_both_models_can_be_trained_side_by_side(family: str, part: str, value: str) -> None:
     arms = {"base": [built(family)], "changed": [built(family, f"{part}={value}")]}
     inputs = (TOKENS, TOKENS) if family == "transformer" else (TOKENS,)

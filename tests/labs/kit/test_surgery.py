@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -18,6 +16,7 @@ from labs.transformer.norms import LayerNorm, RMSNorm
 from labs.transformer.probes import attention_maps
 from labs.whatif.real import FAMILIES, PARTS
 from tests.labs.conftest import Randomise
+from tests.labs.kit.changes import every_change
 
 SIZES = {"vocab_size": 11, "seq_len": 12, "d_model": 16, "n_layers": 3, "n_heads": 4, "d_ff": 20}
 TOKENS = torch.randint(0, 11, (2, 9), generator=Generator().manual_seed(1))
@@ -70,15 +69,7 @@ class Model:
         return logits
 
 
-def changes() -> Iterator[object]:
-    for family, text in FAMILIES.items():
-        for part, value in settings(text).items():
-            for other in PARTS[part]:
-                if other != value:
-                    yield pytest.param(family, part, other, id=f"{family}, {part}={other}")
-
-
-@pytest.mark.parametrize(("family", "part", "value"), changes())
+@pytest.mark.parametrize(("family", "part", "value"), every_change(FAMILIES, PARTS))
 def test_every_part_can_be_changed_and_is_put_back(
     family: str, part: str, value: str, randomise: Randomise
 ) -> None:
