@@ -237,8 +237,8 @@ def say_run(header: LabHeader, result: RunResult) -> None:
 
 
 def say_differences(header: LabHeader, result: RunResult) -> None:
-    """Print what the lab calls its differences: each mean with its interval, and if it says more
-    than chance.
+    """Print what the lab calls its differences: each mean with its interval, and whether 0 is in
+    it.
     """
     from studykit.lab.differences import (
         describe_mean,

@@ -160,7 +160,7 @@ class Services:
         for pin in pins:
             header = self.course.labs.get(pin.lab)
             if header is None:
-                told.append(f"{pin.lab} is in the course no longer")
+                told.append(f"{pin.lab} is no longer in the course")
             else:
                 told.append(describe_outcome(header, pin.knobs, self._latest(header, pin.knobs)))
         return told

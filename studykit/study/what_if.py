@@ -46,7 +46,7 @@ def describe_outcome(header: LabHeader, knobs: Knobs, result: RunResult | None) 
     try:
         asked = render_setup(header, {n: v for n, v in knobs.items() if _is_told(header, n, v)})
     except (KeyError, ValueError):
-        return f"{header.id} has these parts no longer"
+        return f"{header.id} no longer has these parts"
     n_seeds = header.seeds if result is None else len(result.seeds)
     told = "not run yet"
     if result is not None:

@@ -143,6 +143,6 @@ def test_a_pin_outlives_its_lab_and_its_parts(services: Services) -> None:
     document = path.read_text()
 
     path.write_text(document.replace("coil=none", "lid=off"))
-    assert services.pinned(card) == [f"{BENCH} has these parts no longer"]
+    assert services.pinned(card) == [f"{BENCH} no longer has these parts"]
     path.write_text(document.replace(BENCH, "bench/gone"))
-    assert services.pinned(card) == ["bench/gone is in the course no longer"]
+    assert services.pinned(card) == ["bench/gone is no longer in the course"]

@@ -19,6 +19,8 @@ from studykit.tui.widgets.evidence import hang
 
 _BAR = 33
 """Columns of a drawn interval; 0 stands in the middle."""
+_LEAST_BESIDE = 34
+"""Columns that are left for the verdict beside a drawing; with fewer nothing is drawn."""
 _INDENT = "  "
 
 
@@ -38,7 +40,7 @@ def render_differences(header: LabHeader, seeds: Iterable[SeedResult], width: in
         verdict = Content.styled(describe_verdict(row), style)
         reach = max((_reach(each) for each in rows if each.unit == row.unit), default=0.0)
         bar = _draw(row, reach)
-        if bar is not None and width >= _BAR + 34:
+        if bar is not None and width >= _BAR + _LEAST_BESIDE:
             verdict = Content.assemble(bar, "  ", verdict)
         lines.append(hang(Content(_INDENT), verdict, width))
     return Content("\n").join(lines)
