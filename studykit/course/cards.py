@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from studykit.course.names import NAME
 from studykit.course.parts import (
@@ -25,9 +25,7 @@ from studykit.errors import Place
 Kind: TypeAlias = Literal[
     "recall", "choice", "cloze", "order", "match", "numeric", "predict", "exercise"
 ]
-KINDS: tuple[Kind, ...] = (
-    *("recall", "choice", "cloze", "order", "match", "numeric", "predict", "exercise"),
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KnobValue: TypeAlias = int | float | str | bool
 Knobs: TypeAlias = Mapping[str, KnobValue]

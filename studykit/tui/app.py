@@ -337,7 +337,7 @@ class StudykitApp(App[None]):
 
     @property
     def _card_in_hand(self) -> Card | None:
-        """The card that the uppermost screen is about which is about one."""
+        """The card of the uppermost screen that has one in hand."""
         screens = (s for s in reversed(self.screen_stack) if isinstance(s, StudyScreen))
         return next((card for screen in screens if (card := screen.card_in_hand)), None)
 
