@@ -97,7 +97,7 @@ class Paths:
 
     @property
     def sweeps_dir(self) -> Path:
-        """What sweeps have measured, a file a lab."""
+        """What sweeps have measured, by course, a file a lab."""
         return self.data_dir / "sweeps"
 
     @property

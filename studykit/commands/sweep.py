@@ -92,7 +92,7 @@ def sweep(
         raise UsageError(error.what, hint=error.hint) from None
     env.require_trust(trusted=trust)
     where = env.settings.lab.device if device is None else device.value
-    file = SweepFile(env.paths.sweeps_dir, header)
+    file = SweepFile(env.paths.sweeps_dir / env.course.id, header)
     crew = _crew(env, header, jobs, ray)
     made = Sweep(plan, file, crew, where)
     if made.n_before:

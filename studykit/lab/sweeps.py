@@ -1,7 +1,7 @@
 """What sweeps of a lab have measured: in the learner's folder, in the format of recorded results.
 
-One file for each lab, ``sweeps/<lab id>.json``, with one run for each setting that holds all of its
-seeds. Seeds that were measured on different machines stand in different runs.
+One file for each lab of a course, ``sweeps/<course>/<lab id>.json``, with one run for each setting
+that holds all of its seeds. Seeds that were measured on different machines stand in different runs.
 """
 
 from __future__ import annotations

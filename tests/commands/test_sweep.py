@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from studykit.cli import main
 from tests.commands.dice_course import LAB, edit, lab_file
 from tests.commands.runner import PROGRAM, Run, wait_for
 
@@ -18,7 +20,7 @@ SWEEP = ["sweep", LAB, "--trust", "--seeds", "3", "--set", "sides=20,6"]
 
 
 def sweep_file(home: Path) -> Path:
-    return home / "sweeps" / f"{LAB}.json"
+    return home / "sweeps" / "dice" / f"{LAB}.json"
 
 
 def test_a_sweep_runs_every_value_and_draws_what_comes_out(run: Run, home: Path) -> None:
@@ -46,6 +48,19 @@ def test_what_is_measured_is_not_measured_again(run: Run, home: Path) -> None:
     more = run(*SWEEP, "--set", "fair=true,false", "--seeds", "4", "--json")
     assert more.complaint == "6 of 16 runs measured before"
     assert len(more.document["settings"]) == 4
+
+
+def test_a_lab_of_the_same_name_in_another_course_is_another(
+    run: Run, course: Path, home: Path, tmp_path: Path
+) -> None:
+    run(*SWEEP)
+    before = sweep_file(home).read_bytes()
+    other = Path(shutil.copytree(course, tmp_path / "other"))
+    edit(other / "decks" / "course.yaml", "course: dice", "course: cubes")
+    edit(lab_file(other), "SEEDS = 2", "SEEDS = 2\nCOLOUR = 0")
+    assert main(["--course", str(other), *SWEEP]) == 0
+    assert sweep_file(home).read_bytes() == before
+    assert run(*SWEEP, "--json").complaint == "6 of 6 runs measured before"
 
 
 def test_the_document_has_estimates_and_counts(run: Run, home: Path) -> None:

@@ -76,7 +76,7 @@ def told(pilot: Pilot[None]) -> str:
 
 
 def seeds_kept(services: Services) -> list[tuple[float, int]]:
-    path = services.paths.data_dir / "sweeps" / "coins" / "toss.json"
+    path = services.paths.sweeps_dir / "coins" / "coins" / "toss.json"
     runs = json.loads(path.read_text())["runs"]
     return [(run["knobs"]["bias"], len(run["seeds"])) for run in runs]
 
@@ -151,7 +151,7 @@ async def test_settings_that_fail_are_named(services: Services) -> None:
 
 
 async def test_a_damaged_file_is_told(services: Services) -> None:
-    path = services.paths.data_dir / "sweeps" / "coins" / "toss.json"
+    path = services.paths.sweeps_dir / "coins" / "coins" / "toss.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
     async with opened(services) as pilot:

@@ -111,7 +111,7 @@ class SweepScreen(StudyScreen):
         services = self.services
         self._problem = ""
         try:
-            file = SweepFile(services.paths.sweeps_dir, self._plan.header)
+            file = SweepFile(services.paths.sweeps_dir / services.course.id, self._plan.header)
         except (StudykitError, OSError) as error:
             self._problem = str(error)
             self._show()
