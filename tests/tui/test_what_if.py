@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from studykit.tui.messages import OpenCard
 from studykit.tui.screens.home import HomeScreen
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.sweep import SweepScreen
+from studykit.tui.widgets.lab_stage import LabStage
 from studykit.tui.widgets.part_rows import PartRows
 from tests.study.what_if_course import BENCH, OTHER, build_services
 from tests.tui.conftest import NOW, open_home, text_of, until
@@ -97,6 +99,25 @@ async def test_from_the_question_to_the_outcome_in_the_progress(services: Servic
             correct=True,
         )
         assert stored.result.knobs["change"] == "damper=off"
+
+
+async def test_a_run_that_ends_while_it_is_drawn_is_drawn_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = LabStage.look
+
+    async def slow_look(stage: LabStage) -> None:
+        await look(stage)
+        while (run := screen_of(pilot).shown_run) is not None and run.is_going:
+            await asyncio.sleep(0.01)
+
+    async with opened(services) as pilot:
+        monkeypatch.setattr(LabStage, "look", slow_look)
+        monkeypatch.setattr("studykit.tui.screens.lab.LOOKS_PER_DRAWING", 1)
+        monkeypatch.setattr("studykit.tui.screens.lab.LOOKS_PER_SECOND", 100.0)
+        await pilot.press("s")
+        await finished(pilot)
+        assert pilot.app.screen.query_one(LabStage).has_class("-over")
 
 
 async def test_parts_are_turned_in_either_model(services: Services) -> None:

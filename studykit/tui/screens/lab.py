@@ -301,10 +301,11 @@ class LabScreen(StagedScreen):
         if run is None or not (run.is_over or self._n_looks % LOOKS_PER_DRAWING == 0):
             return
         had = self._figures
+        is_over = run.is_over  # before the look: what ends during it wants another
         await self._stage.look()
         if had != self._figures:
             self.refresh_bindings()
-        if run.is_over:
+        if is_over:
             if self._ticker is not None:
                 self._ticker.stop()
             self.phase = "outcome"
