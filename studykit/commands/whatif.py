@@ -14,6 +14,7 @@ from studykit.commands.labs import Device, JsonOption, SetOption, TrustOption, c
 from studykit.commands.runs import (
     find_lab,
     parse_knobs,
+    require_budget,
     run_with_progress,
     say_differences,
     say_run,
@@ -62,6 +63,9 @@ def what_if(
     seeds: Annotated[
         int | None, typer.Option(min=1, max=100, help="How many seeds; default: the lab's.")
     ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0.01, max=100, help="Times the lab's training steps.")
+    ] = 1.0,
     expect: Annotated[
         str | None, typer.Option(metavar="CLAIM", help="What you predict, by the claim's name.")
     ] = None,
@@ -90,7 +94,7 @@ def what_if(
     asked = " ".join(question or ()).strip()
     if not asked:
         options = (question, base, family, settings, expect, seeds, device, json)
-        if any(options) or sure is not None:
+        if any(options) or sure is not None or budget != 1:
             raise UsageError("there is no question", hint='like "remove the residual connections"')
         raise typer.Exit(_open_bench(env, "" if lab is None else labs[0].id))
     header, family_asked, change, others = _understand(labs, asked, family, base)
@@ -101,6 +105,7 @@ def what_if(
     ]:
         raise UsageError(f"--set {reserved[0]}", hint="--family, --base and the question say it")
     knobs = parse_knobs(header, [*given, *(f"{name}={value}" for name, value in chosen.items())])
+    require_budget(header, budget)
     said = _prediction(header, expect, sure)
     n_seeds = seeds or header.seeds
     env.require_trust(trusted=trust)
@@ -109,12 +114,12 @@ def what_if(
         for other in others:
             say_beside("it may also mean  ", f"{other.part}={other.value}: {other.phrase}")
     where = env.settings.lab.device if device is None else device.value
-    result = run_with_progress(env, header, knobs, range(n_seeds), where)
+    result = run_with_progress(env, header, knobs, range(n_seeds), where, budget)
     said = _scored(said, header, result)
     try:
         _keep(env, result, said)
     finally:
-        command = replay_command(header, knobs, n_seeds)
+        command = replay_command(header, knobs, n_seeds, budget)
         if json:
             say_json(_document(header, result, said, command))
         else:

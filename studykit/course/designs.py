@@ -111,7 +111,7 @@ def render_change(header: LabHeader, knobs: Knobs) -> str:
     return f"{family}: {'; '.join(told) or 'nothing is changed'}"
 
 
-def replay_command(header: LabHeader, knobs: Knobs, n_seeds: int) -> str:
+def replay_command(header: LabHeader, knobs: Knobs, n_seeds: int, budget: float = 1.0) -> str:
     """The command line that asks the same question again."""
     known = {**header.defaults, **knobs}
     design = design_of(header, known)
@@ -124,4 +124,6 @@ def replay_command(header: LabHeader, knobs: Knobs, n_seeds: int) -> str:
             words += ["--set", f"{name}={value}"]
     if n_seeds != header.seeds:
         words += ["--seeds", str(n_seeds)]
+    if budget != 1:
+        words += ["--budget", f"{budget:g}"]
     return shlex.join(words)

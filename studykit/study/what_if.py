@@ -48,12 +48,12 @@ def describe_outcome(header: LabHeader, knobs: Knobs, result: RunResult | None) 
     except (KeyError, ValueError):
         return f"{header.id} no longer has these parts"
     n_seeds = header.seeds if result is None else len(result.seeds)
-    told = "not run yet"
+    told, budget = "not run yet", 1.0
     if result is not None:
-        rows = differences_of(header, result.seeds)
+        rows, budget = differences_of(header, result.seeds), result.budget
         told = "; ".join(f"{row.label} {describe_mean(row)}" for row in rows)
         told += f" ({plural(n_seeds, 'seed')}, {result.started_at:%Y-%m-%d})"
-    return f"{asked}: {told} · {replay_command(header, knobs, n_seeds)}"
+    return f"{asked}: {told} · {replay_command(header, knobs, n_seeds, budget)}"
 
 
 def _is_told(header: LabHeader, name: str, value: KnobValue) -> bool:

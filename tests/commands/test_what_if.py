@@ -113,6 +113,7 @@ def test_words_that_mean_several_things_say_so(run: Run) -> None:
         (["no damper", "--family", "boat"], "there is no family 'boat' (one of car, bed)"),
         (["no hook", "--family", "bed"], "no setting is called 'no hook'"),
         ([" "], "there is no question"),
+        (["no damper", "--budget", "0.5"], "takes no budget"),
         (["no damper", "--expect", "loud"], "makes no claim 'loud' (one of worse, same, better)"),
         (["no damper", "--sure", "50"], "--sure without --expect"),
         (["no damper", "--lab", "bench/none"], "there is no lab 'bench/none'"),

@@ -82,6 +82,8 @@ def test_the_question_in_words_and_the_command_that_repeats_it(header: LabHeader
     assert render_change(header, knobs) == "bed with coil=none: add a damper"
     asked = replay_command(header, knobs, 5).partition("--family ")[2]
     assert asked == "bed --base coil=none damper=on --set n_steps=80 --seeds 5"
+    quick = replay_command(header, knobs, 1, 0.25)
+    assert quick.endswith("--set n_steps=80 --seeds 1 --budget 0.25")
     assert render_change(header, {"change": ""}) == "car: nothing is changed"
 
 

@@ -381,7 +381,8 @@ class LabScreen(StagedScreen):
     def action_copy_command(self) -> None:
         run = self._lab_run
         if run is not None and run.result is not None:
-            command = replay_command(self._header, run.knobs, len(run.result.seeds))
+            n_seeds = len(run.result.seeds)
+            command = replay_command(self._header, run.knobs, n_seeds, run.budget)
             self.app.copy_to_clipboard(command)
             self.say(f"Copied: {command}")
 

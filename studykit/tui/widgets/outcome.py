@@ -67,7 +67,7 @@ def render_outcome(
     if (told := render_differences(run.header, seeds, width)).plain:
         blocks += [Content(""), told]
     if run.header.parts:
-        command = replay_command(run.header, shown.knobs, len(seeds))
+        command = replay_command(run.header, shown.knobs, len(seeds), shown.budget)
         lead = Content.styled("AGAIN  ", "bold $text-accent")
         blocks.append(hang(lead, Content.styled(clean(command), "$text-muted"), width))
     own = claims_of(run.header, run.card)
