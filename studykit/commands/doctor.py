@@ -192,7 +192,18 @@ def _course(env: Environment) -> list[str]:
     except StudykitError as error:
         return [str(error)]
     say(f"course     {env.root}: {plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}")
-    return list(report.problems)
+    return [*report.problems, *_own_deck(env)]
+
+
+def _own_deck(env: Environment) -> list[str]:
+    """The first mistake of the learner's own deck, if it has one."""
+    from studykit.course.own import require_own_deck
+
+    try:
+        require_own_deck(env.reader.course, env.paths.own_decks_dir)
+    except StudykitError as error:
+        return [str(error)]
+    return []
 
 
 def _models(env: Environment) -> list[str]:

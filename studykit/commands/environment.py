@@ -61,9 +61,14 @@ class Environment:
 
         What authors measure rests on the course alone: `reader.course`.
         """
+        from studykit.commands.terminal import warn
         from studykit.course.own import with_own_deck
 
-        return with_own_deck(self.reader.course, self.paths.own_decks_dir)
+        course = self.reader.course
+        whole = with_own_deck(course, self.paths.own_decks_dir)
+        for problem in whole.problems[len(course.problems) :]:
+            warn(problem)
+        return whole
 
     @cached_property
     def services(self) -> Services:

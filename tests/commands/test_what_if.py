@@ -10,7 +10,7 @@ import pytest
 
 from studykit.cli import main
 from studykit.course.decks import load_course
-from studykit.course.own import add_own_card
+from studykit.course.own import add_own_card, own_deck_path
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.settings import user_paths
@@ -184,6 +184,17 @@ def test_cards_of_ones_own_are_counted_with_the_course(run: Run, course: Path) -
     ]
     assert "What I asked on the bench" in run("report").out
     assert "mine" not in run("check").out  # it is about the course alone
+
+
+def test_a_broken_deck_of_ones_own_is_told_of(run: Run, course: Path) -> None:
+    path = own_deck_path(user_paths().own_decks_dir, load_course(course).id)
+    path.parent.mkdir(parents=True)
+    path.write_text("format: 1\ndeck: mine\n")
+
+    for command, code in (("due", 0), ("doctor", 1)):
+        outcome = run(command)
+        assert outcome.code == code
+        assert f"{path}:" in outcome.err + outcome.out
 
 
 def test_what_authors_measure_leaves_cards_of_ones_own_out(run: Run, course: Path) -> None:
