@@ -55,7 +55,7 @@ HOLDS_IF = {
 KNOBS = {"n_layers": (2, 1, 4)}
 KNOB_HELP = {"n_layers": "layers of the small models"}
 SEEDS = 3
-SECONDS = {"cpu": 10}
+SECONDS = {"cpu": 15}
 
 BUDGET = Budget(n_steps=120, batch_size=12, n_held_out=256, n_evaluations=4)
 LEARNING_RATE = 0.01
