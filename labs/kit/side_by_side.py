@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Mapping
 
 import torch
@@ -13,7 +12,7 @@ from labs.kit.arms import Arms, best_place, train_arms
 from labs.kit.charts import by_layer, cut_off
 from labs.kit.drills import Drill
 from labs.transformer import EncoderDecoder, Transformer
-from labs.transformer.probes import diversity, rms
+from labs.transformer.probes import diversity, gradient_norms, rms
 from labs.transformer.train import UNCOUNTED, Batch, Recipe
 from studykit.lab.events import Curve, Event, Measurement, Progress, Table
 
@@ -78,7 +77,6 @@ def layers_of(model: nn.Module, batch: Batch) -> tuple[list[Tensor], list[float]
     """The stream before the first layer and after each, and the gradient's norm of each layer.
 
     The stream is (batch, seq_len, d_model) each time. Of an encoder-decoder they are the decoder's.
-    A layer without parameters has a gradient of 0.
     """
     *inputs, targets = batch
     stack = model if isinstance(model, Transformer) else model.get_submodule("decoder")
@@ -87,14 +85,7 @@ def layers_of(model: nn.Module, batch: Batch) -> tuple[list[Tensor], list[float]
     stream = stack.residual_stream(inputs[-1], encoded)
     logits = stack.read(stream[-1])
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=UNCOUNTED)
-    layers = [list(block.parameters()) for block in stack.blocks]
-    of = [parameter for layer in layers for parameter in layer]
-    gradients = iter(torch.autograd.grad(loss, of, allow_unused=True) if of else ())
-    norms = []
-    for layer in layers:
-        each = [gradient for _, gradient in zip(layer, gradients, strict=False)]
-        norms.append(math.hypot(*(float(one.norm()) for one in each if one is not None)))
-    return [resid.detach() for resid in stream], norms
+    return [resid.detach() for resid in stream], gradient_norms(stack, loss)
 
 
 def last_losses(models: Mapping[str, nn.Module], batch: Batch) -> Iterator[Measurement]:

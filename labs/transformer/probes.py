@@ -19,14 +19,19 @@ from labs.transformer.train import Batch
 def layer_gradients(model: Transformer, batch: Batch) -> list[float]:
     """Norm of the loss's gradient with respect to all parameters of each layer."""
     inputs, targets = batch
-    loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+    return gradient_norms(model, F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()))
+
+
+def gradient_norms(model: Stack, loss: Tensor) -> list[float]:
+    """Norm of the gradient of a loss with respect to all parameters of each layer.
+
+    That of a layer without parameters is 0.
+    """
     layers = [list(block.parameters()) for block in model.blocks]
+    of = [parameter for layer in layers for parameter in layer]
     # One backward pass for all of them: one for each would go through the layers above again.
-    gradients = iter(torch.autograd.grad(loss, [p for layer in layers for p in layer]))
-    norms = []
-    for layer in layers:
-        norms.append(math.hypot(*(float(next(gradients).norm()) for _ in layer)))
-    return norms
+    gradients = iter(torch.autograd.grad(loss, of) if of else ())
+    return [math.hypot(*(float(next(gradients).norm()) for _ in layer)) for layer in layers]
 
 
 def rms(resid: Tensor) -> float:
