@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from string import ascii_lowercase
 from typing import Literal, TypeAlias
 
 import torch
@@ -75,13 +76,9 @@ class Drill:
 
     def spell(self, tokens: Tensor) -> str:
         """Symbols on one line, ``▁`` for the one more."""
-        special = self.n_symbols
-        if self.material == "copying":
-            return "".join("▁" if t == special else chr(ord("a") + t) for t in tokens.tolist())
-        return "".join(
-            "▁" if token == special else docstrings.VOCABULARY[token].replace("\n", "↵")
-            for token in tokens.tolist()
-        )
+        alphabet = docstrings.VOCABULARY if self.material == "letters" else ascii_lowercase
+        symbols = [*alphabet.replace("\n", "↵")[: self.n_symbols], "▁"]
+        return "".join(symbols[token] for token in tokens.tolist())
 
     @torch.no_grad()
     def sample(self, model: nn.Module, row: int) -> tuple[str, str]:

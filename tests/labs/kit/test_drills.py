@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from labs.kit.budget import Budget
 from labs.kit.drills import N_SYMBOLS, Drill, Material
+from labs.tasks import docstrings
 from labs.transformer.config import Kind
 from labs.transformer.train import UNCOUNTED
 from studykit.lab.events import Measurement
@@ -65,6 +66,26 @@ def test_an_encoder_finds_what_is_hidden(material: Material) -> None:
         assert torch.equal(row[:, :4], row[:, 4:])
 
 
+def test_texts_to_train_on_are_not_those_to_be_judged_on() -> None:
+    task, text = drill("decoder", "letters"), docstrings.load()
+    trained, held_out = (docstrings.decode(part) for part in (text.train, text.held_out))
+    for inputs, own, other in (
+        (next(task.batches())[0], trained, held_out),
+        (task.held_out[0], held_out, trained),
+    ):
+        rows = [docstrings.decode(row) for row in inputs]
+        assert all(row in own for row in rows)
+        assert not all(row in other for row in rows)
+
+
+def test_an_encoder_reads_two_pieces_of_text() -> None:
+    inputs, targets = drill("encoder", "letters").held_out
+    text = docstrings.decode(docstrings.load().held_out)
+    rows = [docstrings.decode(row) for row in torch.where(targets == UNCOUNTED, inputs, targets)]
+    assert all(row[:4] in text and row[4:] in text for row in rows)
+    assert not all(row in text for row in rows)
+
+
 def test_an_encoder_decoder_writes_backwards() -> None:
     task = drill("encoder-decoder")
     source, written, answers = task.held_out
@@ -83,6 +104,13 @@ def test_yardsticks_are_what_one_loses_without_the_context() -> None:
         > letters["no_context"].value
         > letters["bigram_entropy"].value
     )
+
+
+def test_symbols_are_letters_and_a_line_may_end_in_them() -> None:
+    task = drill("encoder", "letters")
+    assert task.spell(docstrings.encode("a B\n~")) == "a B↵~"
+    assert task.spell(torch.tensor([task.n_symbols])) == "▁"
+    assert drill("encoder").spell(torch.tensor([0, 15, N_SYMBOLS])) == "ap▁"
 
 
 class Oracle(nn.Module):
