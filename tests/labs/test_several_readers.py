@@ -97,7 +97,12 @@ def test_the_map_has_a_job_a_row_and_its_heads_a_column() -> None:
     assert shown.columns == ["names: 24.4", "agreement: 27.1, 28.9"]
     assert shown.values[1][0] == values["agreement_without_names"]
     assert values["left_agreement"] < 0.5 < values["agreement_without_names"]
+    names = margins["names"]
+    without = names.without([(23, 4)]) / names.without([])  # the head beside the one found
+    assert values["others_left"] == pytest.approx(without, rel=1e-4)
+    assert values["left_names"] < 0.8 < values["others_left"]
     table = your_sentence(language, "The keys near the cabinet are old.", "cpu")
     assert len(table.rows) == 6
     assert all("%" in str(row[1]) for row in table.rows)
+    assert sum(float(row[2]) for row in table.rows) > 0.5  # nats that the six save
     assert len(your_sentence(language, "Hi", "cpu").rows) == 6
