@@ -75,6 +75,55 @@ def test_a_part_is_the_one_that_its_name_says(
     )
 
 
+@torch.no_grad()
+def test_one_head_falls_silent_where_its_columns_are_zero(randomise: Randomise) -> None:
+    model = build(11, 0)
+    randomise(model)
+    whole, found = costs(model, batch(), 0.5, Random(2))
+    head_dim = model.config.head_dim
+
+    model.blocks[2].get_parameter("attention.out.weight")[:, :head_dim] = 0
+
+    assert costs(model, batch(), 0.5, Random(2))[0] - whole == pytest.approx(
+        found["head"][1], abs=1e-4
+    )
+
+
+@torch.no_grad()
+def test_both_norms_of_the_middle_layer_lose_their_division(randomise: Randomise) -> None:
+    model = build(11, 0)
+    randomise(model)
+    whole, found = costs(model, batch(), 0.5, Random(2))
+    middle = model.blocks[2]
+
+    for name in ("attention_pre_norm", "feedforward_pre_norm"):
+        setattr(middle, name, Undivided(middle.get_submodule(name)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        # What has lost its division already can lose it again without a cost.
+        patch.setattr(component_function, "Undivided", lambda norm: norm)
+        after, again = costs(model, batch(), 0.5, Random(2))
+    assert after - whole == pytest.approx(found["norms"][1], abs=1e-4)
+    assert again["norms"][1] == 0
+
+
+@torch.no_grad()
+def test_without_positions_the_order_of_earlier_letters_does_not_matter(
+    randomise: Randomise,
+) -> None:
+    """In the first layer: a mask tells the higher ones who stood where."""
+    model = build(11, 0)
+    randomise(model)
+    (change,) = parts_of(model, 0.5, Random(2))["positions"][1]
+    tokens = torch.tensor([[1, 2, 3, 4], [3, 1, 2, 4]])
+    with change:
+        first = model.residual_stream(tokens)[1][:, -1]
+    whole = model.residual_stream(tokens)[1][:, -1]
+
+    assert torch.allclose(first[0], first[1], atol=1e-4)
+    assert not torch.allclose(whole[0], whole[1], atol=1e-2)
+
+
 def test_the_share_of_heads_that_fall_silent_is_the_knobs(randomise: Randomise) -> None:
     model = build(11, 0)
     randomise(model)

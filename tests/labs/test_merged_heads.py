@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator
 
+from labs.kit.arms import Arms, Losses, train_arms
 from labs.llama import merged_heads
 from labs.llama.merged_heads import KINDS, METHODS, MHA, converted, shared
 from labs.transformer import Transformer
 from labs.transformer.interventions import self_attentions
+from labs.transformer.train import Batch
 from studykit.lab.events import Curve, Measurement, Table
 
 
@@ -80,6 +85,28 @@ def test_a_run_measures_before_and_after_on_the_same_text() -> None:
     lasts = [e.xs[-1] for e in events if isinstance(e, Curve) and e.chart.endswith("merging")]
     assert lasts[-1] == 2  # half of the four steps before
     assert set(merged_heads.DIFFERENCES) <= measured.keys()
+
+
+def test_uptraining_goes_on_with_the_text_and_the_last_learning_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainings = []
+
+    def recorded(
+        arms: Arms, rates: tuple[float], batches: Callable[[], Iterator[Batch]], *rest: Any
+    ) -> Iterator[Losses]:
+        trainings.append((rates, batches, rest[-1]))
+        return train_arms(arms, rates, batches, *rest)
+
+    monkeypatch.setattr(merged_heads, "train_arms", recorded)
+    list(merged_heads.run(extra=0.5, seed=0, device="cpu", budget=0.02))
+
+    (rates, batches, recipe), (rates_after, batches_after, recipe_after) = trainings
+    assert (recipe.n_steps, recipe_after.n_steps) == (4, 2)
+    assert rates_after == pytest.approx((recipe.final_share * rates[0],))
+    assert recipe_after.final_share == 1
+    *_, fifth = islice(batches(), 5)
+    assert all(map(torch.equal, next(iter(batches_after())), fifth))
 
 
 def test_before_and_after_are_judged_by_all_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import Generator
+from torch.nn.functional import cross_entropy
 
 from labs.practice import reconstruction
 from labs.practice.reconstruction import BESIDE, LADDER, LEFT_OUT, Arm, build, outcome, taken_out
@@ -113,6 +114,35 @@ def test_taking_parts_out_leaves_the_model_as_it_was(randomise: Randomise) -> No
 
     assert model(TOKENS).equal(before)
     assert all(abs(cost) > 1e-4 for cost in costs.values())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("part", ["attention", "feedforward", "residual", "positions"])
+def test_a_part_taken_out_costs_what_a_model_without_it_loses_more(
+    part: str, randomise: Randomise
+) -> None:
+    model = Transformer(WHOLE, Generator().manual_seed(0))
+    randomise(model)
+    targets = TOKENS.roll(1, dims=1)
+    config = {
+        "residual": replace(WHOLE, residual="off"),
+        "positions": replace(WHOLE, positions="none"),
+    }.get(part, WHOLE)
+    other = Transformer(config, Generator().manual_seed(0))
+    other.load_state_dict(model.state_dict(), strict=False)
+    if config is WHOLE:  # a sublayer that puts out nothing
+        for block in other.blocks:
+            for name, parameter in block.get_submodule(part).named_parameters():
+                if name.startswith(("out.", "down.")):
+                    parameter.zero_()
+
+    cost = taken_out(model, (TOKENS, targets))[part]
+
+    lost, whole = (
+        float(cross_entropy(each(TOKENS).flatten(0, 1), targets.flatten()))
+        for each in (other, model)
+    )
+    assert cost == pytest.approx(lost - whole, abs=1e-4)
 
 
 def test_a_short_training_yields_all_that_the_claims_name() -> None:

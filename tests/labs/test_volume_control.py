@@ -7,10 +7,14 @@ import pytest
 import torch
 from torch import Generator
 
+from labs.kit.reading import mean_loss
+from labs.models import load_encoder, load_language_model
 from labs.pictures import volume_control
 from labs.pictures.volume_control import additions_scaled, untrained
+from labs.tasks.passages import token_rows
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.config import Norm
+from labs.transformer.interventions import patched
 from labs.transformer.probes import rms
 from studykit.lab.events import Measurement, Table
 from tests.labs.conftest import Randomise
@@ -63,11 +67,42 @@ def test_the_table_has_every_stack_at_every_depth() -> None:
 
 
 @pytest.mark.weights("smollm2")
+@torch.no_grad()
+def test_the_stream_is_made_louder_and_quieter_in_the_middle() -> None:
+    events = volume_control.pre_norm(5.0, 0, "cpu")
+    values = {e.name: e.value for e in events if isinstance(e, Measurement)}
+    language = load_language_model()
+    model, encode = language.model, language.tokenizer.encode
+    texts = token_rows(encode, 3, 24, seed=0, begin=[language.begin])
+    intact = mean_loss(model(texts), texts)
+    for name, factor in (("louder", 5.0), ("quieter", 0.2)):
+        with patched(model, 15, lambda resid, by=factor: by * resid):  # type: ignore[misc]
+            cost = mean_loss(model(texts), texts) - intact
+        assert values[f"cost_{name}"] == pytest.approx(cost, abs=1e-3)
+    assert abs(values["cost_all_scaled"]) < 0.01
+    sizes = [rms(resid[:, 1:]) for resid in model.residual_stream(texts)]
+    assert values["left_pre"] == pytest.approx(sizes[1] / sizes[30], rel=1e-3)
+
+
 @pytest.mark.weights("minilm")
 def test_what_is_left_of_the_first_layer_follows_from_later_norms() -> None:
     """Post-norm: the stream after layer 1, scaled along by every later norm, beside the end's."""
     values = {
         e.name: e.value for e in volume_control.post_norm(0, "cpu") if isinstance(e, Measurement)
     }
+    encoder = load_encoder("minilm")
+    model, encode = encoder.model, encoder.tokenizer.encode
+    texts = token_rows(encode, 3, 24, seed=0, begin=[encoder.begin])
+    resid = model.residual_stream(texts)[1]
+    first, left = rms(resid[:, 1:]), 1.0
+    for block in model.blocks[1:]:
+        for name in ("attention", "feedforward"):
+            sublayer = block.get_submodule(name)
+            norm = block.get_submodule(f"{name}_post_norm")
+            added = resid + sublayer(resid)
+            resid = norm(added)
+            scale = norm.get_parameter("gain") / added[:, 1:].std(-1, correction=0, keepdim=True)
+            left *= rms(scale)
+    assert values["left_post"] == pytest.approx(left * first / rms(resid[:, 1:]), rel=1e-3)
     assert 0.05 < values["left_post"] < 0.6
     assert 0.3 < values["growth_post"] < 2

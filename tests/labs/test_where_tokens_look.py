@@ -71,6 +71,7 @@ def test_heads_of_a_real_model_follow_their_rules(monkeypatch: pytest.MonkeyPatc
 
     assert measured["followed"] > 0.75 > 5 * measured["guess"]
     assert measured["start_new"] > measured["start_repeated"]
+    assert 0 < measured["moved_place"] < measured["moved_content"] < 1
 
 
 @pytest.mark.weights("smollm2")
