@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from labs.kit import patients
 from labs.models import load_translator
 from labs.whatif import real
-from studykit.lab.events import Event, Measurement, Table
+from studykit.lab.events import Curve, Event, Measurement, Table
 
 DEFAULTS = {name: values[0] for name, values in real.KNOBS.items()}
 
@@ -38,6 +39,13 @@ def test_a_language_model_without_residual_connections_is_worse_than_a_guess() -
     m = measured(events)
     assert m["loss_base"] < m["uniform_entropy"] < m["loss_changed"]
     assert m["loss_change"] == pytest.approx(m["loss_changed"] - m["loss_base"])
+    assert m["score_base"] == pytest.approx(math.exp(m["loss_base"]))
+    curves = {(e.chart, e.name): e.ys for e in events if isinstance(e, Curve)}
+    assert {chart for chart, _ in curves} == {"Size of the stream", "Token diversity"}
+    for chart, _ in curves:
+        first, *rest = curves[chart, "base"]
+        assert (curves[chart, "changed"][0], len(rest)) == (first, 30)
+        assert curves[chart, "changed"][1:] != rest
     ((whole, broken),) = told(events).rows
     assert whole == " Paris." and broken != whole
     again = measured(events_of(change="", text="x"))

@@ -7,11 +7,20 @@ import torch
 from torch import Generator
 
 from labs.llama import rope_heads
-from labs.llama.rope_heads import agreement, as_pairs, beyond, bound, heads, of_means, turned_scores
+from labs.llama.rope_heads import (
+    agreement,
+    as_pairs,
+    beyond,
+    bound,
+    bounded,
+    heads,
+    of_means,
+    turned_scores,
+)
 from labs.models import load_language_model
 from labs.transformer import Transformer, TransformerConfig
 from labs.transformer.positions import RotaryPositions
-from labs.transformer.probes import queries_keys
+from labs.transformer.probes import attention_maps, queries_keys
 from studykit.lab.events import Event, Measurement, Table
 
 BASE = 100.0
@@ -70,6 +79,7 @@ def test_a_head_made_for_a_distance_has_its_peak_there(peak: int) -> None:
     assert sum(float(row[1]) for row in table.rows) == 1
     near = float(scores[0, 1:9].mean() - scores[0, 16:].mean())
     assert values["fall"] == pytest.approx(near, abs=1e-5)
+    assert values["share_falling"] == (near > 1)
 
 
 def test_heads_that_match_contents_are_not_told_by_their_means() -> None:
@@ -91,15 +101,29 @@ def test_beyond_the_training_a_slow_pair_comes_back() -> None:
     assert falling["share_rising"] == 0
 
 
+def test_the_bound_rises_again_beyond_its_lowest() -> None:
+    values = measured(list(bounded(32, 100.0)))  # a small base: all of it comes back
+    share = bound(torch.arange(8193.0), 32, 100.0) / 16.5
+    lowest = int(share.argmin())
+    assert values["bound_512"] == pytest.approx(float(share[512]), rel=1e-4)
+    assert values["bound_rise"] == pytest.approx(float(share[lowest:].max() - share[lowest]))
+    assert 0 < values["bound_rise"] < 0.5
+
+
 def test_queries_and_keys_of_a_model_give_its_scores() -> None:
     config = TransformerConfig(
         vocab_size=9, seq_len=64, d_model=16, n_heads=2, positions="rope", rope_base=BASE
     )
     model = Transformer(config, Generator().manual_seed(0)).requires_grad_(False)
-    tokens = torch.randint(9, (2, 40), generator=Generator().manual_seed(1))
-    queries, keys = queries_keys(model, tokens)
+    tokens = torch.full((2, 40), 3)  # one word again and again: in the first layer means say all
 
-    assert of_means(queries, keys, torch.arange(5.0), BASE).shape == (4, 5)
+    scores = of_means(*queries_keys(model, tokens), torch.arange(5.0), BASE)
+
+    assert scores.shape == (4, 5)  # n_layers · n_heads
+    for head in range(2):
+        # The last token's weights are the softmax of its scores, which are known but for a number.
+        weights = attention_maps(model, tokens)[0][0, head, -1].log().flip(0)[:5]
+        torch.testing.assert_close(scores[head] - scores[head, 0], weights - weights[0])
 
 
 @pytest.mark.weights("smollm2")
@@ -108,6 +132,7 @@ def test_the_real_model_is_read_and_another_kind_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(rope_heads, "N_TOKENS", 34)
     values = measured(list(rope_heads.run(far=64, seed=0, device="cpu", model="smollm2")))
     assert 0.5 < values["correlation"] <= 1
+    assert values["random_ratio"] == pytest.approx(1, abs=0.1)
     language = load_language_model()
     monkeypatch.setattr(language.model, "config", replace(language.model.config, positions="none"))
     with pytest.raises(ValueError, match="smollm2: its positions are no RoPE"):

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from typing import Any
 
 import pytest
+from torch import nn
 
+from labs.kit.arms import Arms
 from labs.kit.assembly import settings
+from labs.kit.side_by_side import train_both
+from labs.transformer.model import Stack
 from labs.whatif import real, trained
 from studykit.lab.events import Curve, Event, Measurement, Table
 
@@ -49,6 +54,31 @@ def test_copying_takes_attention_and_the_last_symbol_tells_of_a_leak() -> None:
     leak = measured(events_of(change="mask=none", base="positions=rope", task="letters"))
     assert leak["loss_change"] < -0.5
     assert leak["last_changed"] > leak["loss_changed"] + 0.5
+
+
+def test_two_learning_rates_and_half_of_the_layers_for_each_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[float, ...]] = []
+    n_layers: set[int] = set()
+
+    def recorded(
+        arms: Arms, rates: tuple[float, ...], *rest: Any
+    ) -> Generator[Event, None, dict[str, nn.Module]]:
+        seen.append(rates)
+        n_layers.update(
+            len(part.blocks)
+            for models in arms.values()
+            for model in models
+            for part in model.modules()
+            if isinstance(part, Stack)
+        )
+        return train_both(arms, rates, *rest)
+
+    monkeypatch.setattr(trained, "train_both", recorded)
+    events_of(family="transformer", change="", n_layers=4, learning_rate=0.03, budget=0.02)
+    assert seen == [pytest.approx((0.03, 0.01))]
+    assert n_layers == {2}  # each of encoder and decoder
 
 
 def test_a_part_that_is_not_there_cannot_be_changed() -> None:

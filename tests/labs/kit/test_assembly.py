@@ -144,6 +144,11 @@ def test_grouped_heads_have_fewer_keys() -> None:
         assert first.key.out_features == 4 * n_kv_heads
 
 
+def test_gated_networks_have_about_as_many_weights() -> None:
+    gated, plain = (n_parameters(built("llama", change)) for change in ("", "feedforward=plain"))
+    assert gated == pytest.approx(plain, rel=0.02)
+
+
 def test_a_change_comes_on_top_of_the_base() -> None:
     base, changed = two_models(FAMILIES, "llama", "norm=post, residual=off", "residual=on")
     assert (base["norm"], base["residual"]) == ("post", "off")

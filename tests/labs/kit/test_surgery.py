@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -100,6 +102,56 @@ def test_layers_that_are_not_meant_stay_as_they_are(randomise: Randomise) -> Non
         after = stack.residual_stream(TOKENS)
     same = [torch.equal(one, other) for one, other in zip(before, after, strict=True)]
     assert same == [True, True, False, False]
+
+
+def streams(
+    family: str, part: str, value: str, layers: range, randomise: Randomise
+) -> tuple[Stack, list[Tensor], list[Tensor]]:
+    """The last stack of a model, and its stream with a part changed in some layers, and whole."""
+    patient = Model(family, randomise)
+    stack = patient.stacks[-1]
+    known = (torch.ones(2, 3, 16),) if family == "transformer" else ()
+    whole = stack.residual_stream(TOKENS, *known)
+    with operated(stack, patient.whole | {part: value}, patient.whole, layers):
+        return stack, stack.residual_stream(TOKENS, *known), whole
+
+
+def test_layers_run_in_the_reversed_order(randomise: Randomise) -> None:
+    stack, changed, whole = streams("llama", "order", "reversed", range(3), randomise)
+    resid = whole[0]
+    for block in reversed(stack.blocks):
+        resid = block(resid)
+    assert torch.equal(resid, changed[-1])
+    _, some, whole = streams("llama", "order", "reversed", range(1, 3), randomise)
+    assert torch.equal(some[1], whole[1]) and not torch.equal(some[3], whole[3])
+
+
+def test_the_last_norm_is_changed_with_all_layers(randomise: Randomise) -> None:
+    patient = Model("llama", randomise)
+    (stack,) = patient.stacks
+    resid = 3 * torch.ones(1, 1, 16)
+    for layers, is_changed in ((range(3), True), (range(2), False)):
+        with operated(stack, patient.whole | {"norm": "off"}, patient.whole, layers):
+            grows = not torch.allclose(stack.read(resid), stack.read(2 * resid), rtol=1e-3)
+        assert grows == is_changed
+
+
+def test_residual_connections_around_cross_attention_are_cut_too(randomise: Randomise) -> None:
+    stack, changed, _ = streams("transformer", "residual", "off", range(1), randomise)
+    block = stack.blocks[0]
+    for name in ("attention_skip", "cross_skip", "feedforward_skip"):
+        setattr(block, name, torch.zeros(1, 1, 1))
+    again = stack.residual_stream(TOKENS, torch.ones(2, 3, 16))
+    assert torch.equal(again[1], changed[1])
+
+
+@pytest.mark.parametrize(("value", "times"), [("tenth", 0.1), ("tenfold", 10.0)])
+def test_rotations_of_another_base(value: str, times: float, randomise: Randomise) -> None:
+    stack, changed, _ = streams("llama", "rope_theta", value, range(3), randomise)
+    base = times * stack.config.rope_base
+    other = Transformer(replace(stack.config, rope_base=base), Generator())
+    other.load_state_dict(stack.state_dict())
+    torch.testing.assert_close(other.residual_stream(TOKENS), changed)
 
 
 def test_attention_without_queries_or_scale(randomise: Randomise) -> None:
