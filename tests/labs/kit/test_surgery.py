@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,8 @@ from tests.labs.kit.changes import every_change
 
 SIZES = {"vocab_size": 11, "seq_len": 12, "d_model": 16, "n_layers": 3, "n_heads": 4, "d_ff": 20}
 TOKENS = torch.randint(0, 11, (2, 9), generator=Generator().manual_seed(1))
+KNOWN = {"llama": (), "bert": (), "transformer": (torch.ones(2, 3, 16),)}
+"""What the last stack of a family reads besides its tokens: of an encoder, if there is one."""
 SOURCE = torch.randint(0, 11, (2, 7), generator=Generator().manual_seed(2))
 
 
@@ -110,10 +113,9 @@ def streams(
     """The last stack of a model, and its stream with a part changed in some layers, and whole."""
     patient = Model(family, randomise)
     stack = patient.stacks[-1]
-    known = (torch.ones(2, 3, 16),) if family == "transformer" else ()
-    whole = stack.residual_stream(TOKENS, *known)
+    whole = stack.residual_stream(TOKENS, *KNOWN[family])
     with operated(stack, patient.whole | {part: value}, patient.whole, layers):
-        return stack, stack.residual_stream(TOKENS, *known), whole
+        return stack, stack.residual_stream(TOKENS, *KNOWN[family]), whole
 
 
 def test_layers_run_in_the_reversed_order(randomise: Randomise) -> None:
@@ -136,22 +138,53 @@ def test_the_last_norm_is_changed_with_all_layers(randomise: Randomise) -> None:
         assert grows == is_changed
 
 
-def test_residual_connections_around_cross_attention_are_cut_too(randomise: Randomise) -> None:
-    stack, changed, _ = streams("transformer", "residual", "off", range(1), randomise)
-    block = stack.blocks[0]
-    for name in ("attention_skip", "cross_skip", "feedforward_skip"):
-        setattr(block, name, torch.zeros(1, 1, 1))
-    again = stack.residual_stream(TOKENS, torch.ones(2, 3, 16))
-    assert torch.equal(again[1], changed[1])
+BUILT = [
+    ("llama", "activation=relu", {"activation": "relu"}),
+    ("llama", "activation=gelu", {"activation": "gelu"}),
+    ("bert", "activation=silu", {"activation": "silu"}),
+    ("llama", "rope_theta=tenth", {"rope_base": 1_000.0}),
+    ("llama", "rope_theta=tenfold", {"rope_base": 100_000.0}),
+    ("llama", "positions=off", {"positions": "none"}),
+    ("bert", "positions=off", {"positions": "none"}),
+    ("llama", "residual=off", {"residual": "off"}),
+    ("bert", "residual=off", {"residual": "off"}),
+    ("transformer", "residual=off", {"residual": "off"}),
+    ("llama", "mask=none", {"kind": "encoder"}),
+    ("bert", "mask=causal", {"kind": "decoder"}),
+]
+"""Family, change and the fields of a config that say the same."""
 
 
-@pytest.mark.parametrize(("value", "times"), [("tenth", 0.1), ("tenfold", 10.0)])
-def test_rotations_of_another_base(value: str, times: float, randomise: Randomise) -> None:
-    stack, changed, _ = streams("llama", "rope_theta", value, range(3), randomise)
-    base = times * stack.config.rope_base
-    other = Transformer(replace(stack.config, rope_base=base), Generator())
-    other.load_state_dict(stack.state_dict())
-    torch.testing.assert_close(other.residual_stream(TOKENS), changed)
+@pytest.mark.parametrize(("family", "change", "fields"), BUILT)
+def test_a_changed_model_is_as_one_that_was_built_so(
+    family: str, change: str, fields: dict[str, Any], randomise: Randomise
+) -> None:
+    part, _, value = change.partition("=")
+    stack, changed, _ = streams(family, part, value, range(3), randomise)
+    built = Transformer(replace(stack.config, **fields), Generator())
+    built.load_state_dict(stack.state_dict(), strict=False)
+    torch.testing.assert_close(built.residual_stream(TOKENS, *KNOWN[family]), changed)
+
+
+def test_merged_heads_are_those_of_a_model_with_their_mean(randomise: Randomise) -> None:
+    stack, changed, _ = streams("llama", "kv_heads", "one", range(3), randomise)
+    weights = stack.state_dict()
+    for name, weight in weights.items():
+        if name.endswith(("attention.key.weight", "attention.value.weight")):
+            weights[name] = weight.unflatten(0, (2, 4)).mean(dim=0)  # two heads of four dimensions
+    built = Transformer(replace(stack.config, n_kv_heads=1), Generator())
+    built.load_state_dict(weights)
+    torch.testing.assert_close(built.residual_stream(TOKENS), changed)
+
+
+def test_gates_of_one_let_all_units_through(randomise: Randomise) -> None:
+    patient = Model("llama", randomise)
+    (stack,) = patient.stacks
+    network = stack.blocks[1].get_submodule("feedforward")
+    up, down = network.get_submodule("up"), network.get_submodule("down")
+    x = torch.randn(2, 5, 16, generator=Generator().manual_seed(4))
+    with operated(stack, patient.whole | {"gates": "off"}, patient.whole, range(1, 2)):
+        torch.testing.assert_close(network(x), down(up(x)))
 
 
 def test_attention_without_queries_or_scale(randomise: Randomise) -> None:
