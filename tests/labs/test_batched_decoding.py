@@ -10,7 +10,7 @@ from labs.llama import batched_decoding
 from labs.llama.batched_decoding import BATCHES, KINDS, matrices
 from labs.transformer import TransformerConfig
 from labs.transformer.model import Block
-from studykit.lab.events import Event, Measurement, Table
+from studykit.lab.events import Curve, Event, Measurement, Table
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, context: int) -> list[Event]:
@@ -46,10 +46,16 @@ def test_ratios_are_those_of_what_is_read(monkeypatch: pytest.MonkeyPatch) -> No
     mha, gqa = (sum(m.numel() for m in numbers_of(KINDS[kind])) for kind in ("MHA", "GQA"))
     cache = 2 * 9 * 64 * 512
     assert values["gain_small"] == pytest.approx((mha + cache) / (gqa + cache / 3))
-    cache = 16 * 2 * 9 * 64 * 64
-    assert values["gain_large"] == pytest.approx((4 * mha + cache) / (4 * gqa + cache / 3))
     (table,) = (event for event in events if isinstance(event, Table))
     assert [row[1] for row in table.rows] == [*BATCHES, *BATCHES]
+    one, _, many = table.rows[:3]  # milliseconds a text, then the share of MHA's caches
+    assert one[2:4] == pytest.approx((1000 * (mha + cache), 1000 * (gqa + cache / 3)))
+    assert one[5] == pytest.approx(cache / (mha + cache))
+    assert many[2] == pytest.approx(1000 * (mha / 4 + cache))
+    first = next(e for e in events if isinstance(e, Curve))
+    assert first.ys == pytest.approx([values["gain_small"]])
+    cache = 16 * 2 * 9 * 64 * 64
+    assert values["gain_large"] == pytest.approx((4 * mha + cache) / (4 * gqa + cache / 3))
 
 
 def numbers_of(n_kv_heads: int) -> list[Tensor]:

@@ -54,8 +54,15 @@ def test_every_swap_but_the_base_changes_one_thing() -> None:
 
 def test_a_short_training_shows_the_leak() -> None:
     run = comparison.run(n_layers=1, seed=0, device="cpu", budget=0.4)
-    measured = {event.name: event.value for event in run if isinstance(event, Measurement)}
+    events = list(run)
+    measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
 
+    table = [event for event in events if isinstance(event, Table)][-1]
+    assert table.rows == [
+        (label, round(measured[f"change_{name}"], 3))
+        for name, (label, swap) in SWAPS.items()
+        if swap
+    ]
     assert {f"change_{name}" for name in SWAPS if name != "base"} <= set(measured)
     assert measured["change_later"] < min(
         value

@@ -161,3 +161,6 @@ def test_both_models_yield_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> No
     assert of["SmolLM2"] == of["the small model"]
     measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
     assert measured["real_cut_layer"] > measured["real_layer"]
+    # After six steps nothing of the small model is worth what it is worth in the large one.
+    assert abs(measured["toy_attention"]) < 1 < measured["real_attention"]
+    assert -1 <= measured["rank_correlation"] < 1

@@ -42,6 +42,9 @@ def test_the_right_word_is_right() -> None:
     for one in beginnings(JOBS["verb form"], WORDS, Random(1), 20):
         participle = next(pair for pair in WORDS["verb"] if one.right in pair.split()).split()[1]
         assert (one.right == participle) == ("s have " in one.text)
+    for one in beginnings(JOBS["tone"], WORDS, Random(1), 20):
+        adjective = one.text.split(".")[0].split()[-1]
+        assert adjective in WORDS["praise" if one.right == "positive" else "blame"]
     for one in beginnings(JOBS["agreement"], WORDS, Random(1), 20):
         words = one.text.split()
         assert words[1].endswith("s") == (one.right == "are")

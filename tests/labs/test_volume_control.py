@@ -82,6 +82,7 @@ def test_the_stream_is_made_louder_and_quieter_in_the_middle() -> None:
     assert abs(values["cost_all_scaled"]) < 0.01
     sizes = [rms(resid[:, 1:]) for resid in model.residual_stream(texts)]
     assert values["left_pre"] == pytest.approx(sizes[1] / sizes[30], rel=1e-3)
+    assert values["growth_pre"] == pytest.approx(sizes[30] / sizes[0], rel=1e-3)
 
 
 @pytest.mark.weights("minilm")
@@ -93,7 +94,7 @@ def test_what_is_left_of_the_first_layer_follows_from_later_norms() -> None:
     encoder = load_encoder("minilm")
     model, encode = encoder.model, encoder.tokenizer.encode
     texts = token_rows(encode, 3, 24, seed=0, begin=[encoder.begin])
-    resid = model.residual_stream(texts)[1]
+    embedded, resid, *_ = model.residual_stream(texts)
     first, left = rms(resid[:, 1:]), 1.0
     for block in model.blocks[1:]:
         for name in ("attention", "feedforward"):
@@ -104,5 +105,6 @@ def test_what_is_left_of_the_first_layer_follows_from_later_norms() -> None:
             scale = norm.get_parameter("gain") / added[:, 1:].std(-1, correction=0, keepdim=True)
             left *= rms(scale)
     assert values["left_post"] == pytest.approx(left * first / rms(resid[:, 1:]), rel=1e-3)
+    growth = rms(resid[:, 1:]) / rms(embedded[:, 1:])
+    assert values["growth_post"] == pytest.approx(growth, rel=1e-3)
     assert 0.05 < values["left_post"] < 0.6
-    assert 0.3 < values["growth_post"] < 2

@@ -8,7 +8,7 @@ import torch
 from labs.models import load_language_model
 from labs.practice import where_tokens_look
 from labs.practice.where_tokens_look import HEADS, Text, chosen_heads, follows, sentences, tables
-from studykit.lab.events import Measurement, Table
+from studykit.lab.events import HeatMap, Measurement, Table
 
 MENTION = ["the", "red", "box", "near", "the", "tree"]
 TEXT = Text(["Tom", "saw", *MENTION, "and", "Anna", "hid", *MENTION], len(MENTION))
@@ -67,11 +67,21 @@ def test_the_tables_leave_out_cells_that_are_neither_dark_nor_white() -> None:
 def test_heads_of_a_real_model_follow_their_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(where_tokens_look, "N_TEXTS", 2)
     run = where_tokens_look.run(n_adjectives=2, seed=3, device="cpu", model="smollm2")
-    measured = {event.name: event.value for event in run if isinstance(event, Measurement)}
+    events = list(run)
+    measured = {event.name: event.value for event in events if isinstance(event, Measurement)}
 
     assert measured["followed"] > 0.75 > 5 * measured["guess"]
     assert measured["start_new"] > measured["start_repeated"]
     assert 0 < measured["moved_place"] < measured["moved_content"] < 1
+    shown = [event for event in events if isinstance(event, HeatMap)]
+    assert len(shown) == len(HEADS)
+    for heat_map in shown:
+        assert "the 4" in heat_map.rows  # the thing mentioned again, not another one
+        assert heat_map.rows[-1].endswith(" 2")
+        for place, cells in enumerate(heat_map.values):
+            seen = [cell for cell in cells[: place + 1] if cell is not None]
+            assert len(seen) == place + 1 and sum(seen) == pytest.approx(1, abs=0.02)
+            assert set(cells[place + 1 :]) <= {None}
 
 
 @pytest.mark.weights("smollm2")

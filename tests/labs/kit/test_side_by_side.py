@@ -12,12 +12,14 @@ from torch.nn import functional as F
 from labs.kit.assembly import Sizes, assemble, two_models
 from labs.kit.budget import Budget
 from labs.kit.drills import Drill
-from labs.kit.side_by_side import last_loss, layers_of, parts_table, train_both
+from labs.kit.side_by_side import last_loss, layers_of, parts_table, train_both, writing
 from labs.transformer import EncoderDecoder, Transformer
 from labs.transformer.probes import layer_gradients
 from labs.whatif.trained import FAMILIES, KINDS
 from studykit.lab.events import Curve, Measurement
+from tests.labs.conftest import Randomise
 
+MODELS = {"base": "", "changed": "attention=off"}
 BUDGET = Budget(n_steps=4, batch_size=8, n_held_out=64, n_evaluations=2)
 
 
@@ -73,6 +75,20 @@ def test_a_layer_without_parameters_has_no_gradient() -> None:
     assert gradients == [0, 0]
 
 
+def test_what_is_written_stands_beside_what_was_given(randomise: Randomise) -> None:
+    task = drill("gpt2")
+    models = {arm: built(task, "gpt2", change) for arm, change in MODELS.items()}
+    for model in models.values():  # untrained, they would write the same
+        randomise(model)
+    table = writing(models, task, 2)
+    written = {arm: [task.sample(model, row) for row in range(2)] for arm, model in models.items()}
+    assert table.rows == [
+        (given, base, changed)
+        for (given, base), (_, changed) in zip(written["base"], written["changed"], strict=True)
+    ]
+    assert all(len(set(row)) == 3 for row in table.rows)
+
+
 class Fixed(nn.Module):
     """A model that gives these logits, whatever it reads."""
 
@@ -96,10 +112,7 @@ def test_the_last_loss_is_that_of_the_last_symbol_alone() -> None:
 
 def test_the_better_learning_rate_of_each_counts() -> None:
     task = drill("gpt2")
-    arms = {
-        arm: [built(task, "gpt2", change) for _ in range(2)]
-        for arm, change in (("base", ""), ("changed", "attention=off"))
-    }
+    arms = {arm: [built(task, "gpt2", change) for _ in range(2)] for arm, change in MODELS.items()}
     training = train_both(arms, (1e-9, 0.01), task, BUDGET.recipe())  # the first learns nothing
     events = []
     try:
