@@ -69,7 +69,7 @@ LITERATURE = {
     "reported).",
 }
 
-BUDGET = Budget(n_steps=150, batch_size=16, n_held_out=512, n_evaluations=8)
+BUDGET = Budget(n_steps=150, batch_size=16, n_held_out=512, n_evaluations=4)
 SEQ_LEN = 32
 LLAMA = TransformerConfig(
     vocab_size=1,  # the text's, once it is known
