@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import date
 from typing import Any, cast
 
-from sqlalchemy import Select, delete, func
+from sqlalchemy import Select, delete, func, insert
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -15,12 +15,13 @@ from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Kind
 from studykit.progress.soundness import checked, require_row
 from studykit.progress.stats import KnownCounts
-from studykit.progress.tables import MarkRow, PractisedRow, ReviewRow
+from studykit.progress.tables import METADATA, MarkRow, PractisedRow, ReviewRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
-from studykit.review.schedule import Rating, State
+from studykit.review.schedule import Rating, ScheduleSettings, State
 from studykit.text import clean
 
+_ADD_SCHEDULE = insert(METADATA.tables["schedules"]).prefix_with("OR IGNORE")
 _id = col(ReviewRow.id)
 _day = col(ReviewRow.day)
 _n = func.count()
@@ -135,6 +136,12 @@ def newest_hiding(session: Session, day: date) -> Marking | None:
     return Marking(row.card_id, cast("Mark", row.mark), from_ms(row.at_ms, row.offset_min), day)
 
 
+def add_schedule(session: Session, parameters_id: str, settings: ScheduleSettings) -> None:
+    """Store what an id stands for, unless it is known already."""
+    row = {"parameters_id": parameters_id, "settings": settings.as_json()}
+    session.connection().execute(_ADD_SCHEDULE, row)
+
+
 def add_practised(session: Session, practised: Practised) -> int:
     """Store an answer, made safe to show; returns the id of its row."""
     row = PractisedRow(
@@ -148,6 +155,7 @@ def add_practised(session: Session, practised: Practised) -> int:
         given=clean(practised.given),
         confidence=practised.confidence,
         taken_ms=practised.taken_ms,
+        score=practised.score,
     )
     session.add(row)
     session.flush()
@@ -180,4 +188,5 @@ def _practised_of(row: PractisedRow) -> Practised:
         given=row.given,
         confidence=row.confidence,
         taken_ms=row.taken_ms,
+        score=row.score,
     )

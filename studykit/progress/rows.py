@@ -29,6 +29,7 @@ MEMORY_COLUMNS = tuple(_MEMORIES.c[name] for name in _OF_A_MEMORY)
 _OF_A_REVIEW = (
     *("card_id", "at_ms", "offset_min", "day", "rating", "kind", "correct", "suggested"),
     *("given", "confidence", "taken_ms", "scheduler", "parameters_id", "content_hash"),
+    *("state_before", "predicted", "score"),
 )
 
 REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*_OF_A_MEMORY, *_OF_A_REVIEW))
@@ -103,6 +104,9 @@ def review_row(review: Review, sitting_id: int | None) -> ReviewRow:
         scheduler=review.scheduler,
         parameters_id=review.parameters_id,
         content_hash=review.content_hash,
+        state_before=None if review.before is None else int(review.before),
+        predicted=review.predicted,
+        score=review.score,
         **memory_columns(review.after),
     )
 
@@ -112,7 +116,8 @@ def review_of(columns: Sequence[Any]) -> Review:
     require(_REVIEW_CHECKS, columns)
     n_memory = len(MEMORY_COLUMNS)
     card_id, at_ms, offset_min, day, rating, kind, correct, *rest = columns[n_memory:]
-    suggested, given, confidence, taken_ms, scheduler, parameters_id, content_hash = rest
+    suggested, given, confidence, taken_ms, scheduler, parameters_id, content_hash, *rest = rest
+    before, predicted, score = rest
     return Review(
         card_id=card_id,
         at=from_ms(at_ms, offset_min),
@@ -128,6 +133,9 @@ def review_of(columns: Sequence[Any]) -> Review:
         parameters_id=parameters_id,
         content_hash=content_hash,
         after=_memory_of(columns[:n_memory]),
+        before=None if before is None else _STATES[before],
+        predicted=predicted,
+        score=score,
     )
 
 

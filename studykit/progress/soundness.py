@@ -68,6 +68,7 @@ def _one_of(*values: str) -> Check:
 
 _instant = _whole(to_ms(year_start(FIRST_YEAR)), to_ms(year_start(LAST_YEAR + 200)))
 _offset = _whole(-1439, 1439)
+_share = _number(0, 1)
 _truth = _optional(_whole(0, 1))
 _rating = _whole(min(Rating), max(Rating))
 _count = _whole(0, 2**31)
@@ -96,6 +97,7 @@ _ANSWER: dict[str, Check] = {
     "given": _text,
     "confidence": _optional(_whole(0, 100)),
     "taken_ms": _whole(-(2**53), 2**53),
+    "score": _optional(_share),
 }
 
 RULES: Mapping[str, Mapping[str, Check]] = {
@@ -116,6 +118,8 @@ RULES: Mapping[str, Mapping[str, Check]] = {
         "scheduler": _text,
         "parameters_id": _text,
         "content_hash": _text,
+        "state_before": _optional(_whole(min(State), max(State))),
+        "predicted": _optional(_share),
     },
     "memories": {"card_id": _text, **_MEMORY},
     "marks": {

@@ -34,6 +34,7 @@ from studykit.progress.database import (
 from studykit.progress.examination import driver_of, examine
 from studykit.progress.queries import (
     add_practised,
+    add_schedule,
     answers_by_day,
     known_by_day,
     latest_taken_ms,
@@ -70,7 +71,7 @@ from studykit.progress.stats import KnownCounts
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
-from studykit.review.schedule import NEW_MEMORY, Memory, State
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 from studykit.text import clean
@@ -101,6 +102,7 @@ class Store:
         self._engine = engine
         self._writing_engine = engine.execution_options(**WRITES)
         self._sitting_id: int | None = None
+        self._schedules: set[str] = set()  # the ids that are in the database already
         self._private_copy = private_copy
         self._file = _identity(path)
 
@@ -154,6 +156,14 @@ class Store:
             row = session.get(SittingRow, sitting_id)
             if row is not None:
                 row.ended_at_ms = to_ms(at)
+
+    def keep_schedule(self, scheduler: Scheduler) -> None:
+        """Store what the scheduler's `parameters_id` stands for, unless it is known already."""
+        if scheduler.parameters_id in self._schedules:
+            return
+        with self._writing() as session:
+            add_schedule(session, scheduler.parameters_id, scheduler.settings)
+        self._schedules.add(scheduler.parameters_id)
 
     def record(
         self, review: Review, before: Memory | None = None, known: Hashable = None

@@ -92,6 +92,12 @@ class ReviewRow(MemoryColumns, table=True):
     parameters_id: str = Field(sa_type=Text)
     content_hash: str = Field(sa_type=Text)
     caps_left: int = _caps_left()
+    state_before: int | None = None
+    """State of the card as it was asked; None where the log does not tell."""
+    predicted: float | None = Field(default=None, sa_type=REAL)
+    """Probability of recall by FSRS, of a card that was in Review."""
+    score: float | None = Field(default=None, sa_type=REAL)
+    """`exercise`: how much of it was right, from 0 to 1."""
 
 
 class MemoryRow(MemoryColumns, table=True):
@@ -144,6 +150,8 @@ class PractisedRow(SQLModel, table=True):
     given: str = Field(sa_type=Text)
     confidence: int | None = None
     taken_ms: int
+    score: float | None = Field(default=None, sa_type=REAL)
+    """`exercise`: how much of it was right, from 0 to 1."""
 
 
 class RunRow(SQLModel, table=True):
@@ -189,6 +197,60 @@ class OutcomeRow(SQLModel, table=True):
     events: str | None = Field(default=None, sa_type=Text)
     """The events of each seed, in the order of the seeds, as JSON; None once they have given way
     to those of newer runs."""
+
+
+class ScheduleRow(SQLModel, table=True):
+    """What the `parameters_id` of a review stands for."""
+
+    __tablename__: ClassVar[str] = "schedules"
+    __table_args__: ClassVar[Any] = (_STRICT,)
+
+    parameters_id: str = Field(sa_type=Text, primary_key=True)
+    settings: str = Field(sa_type=Text)
+    """`ScheduleSettings` as a JSON object."""
+
+
+class WeightsRow(SQLModel, table=True):
+    """One fit of the weights of FSRS, or a way back to earlier ones; rows are only ever added."""
+
+    __tablename__: ClassVar[str] = "weights"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("adopted IN (0, 1)", name="ck_weights_adopted"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    at_ms: int
+    offset_min: int
+    parameters: str = Field(sa_type=Text)
+    """JSON list of the 21 weights."""
+    source: str = Field(sa_type=Text)
+    """Where they come from: the optimizer with its version, or the row that was gone back to."""
+    n_reviews: int
+    """Reviews that they were fitted to."""
+    judged: str = Field(sa_type=Text)
+    """How they fared on reviews held out, as a JSON object."""
+    adopted: int
+    """1: in use from then on, until a newer row that is."""
+
+
+class RemovalRow(SQLModel, table=True):
+    """What the learner took back: a copy of the log that still has it must not bring it back."""
+
+    __tablename__: ClassVar[str] = "removals"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(
+            "what IN ('review', 'practised', 'suspended', 'buried', 'flagged')",
+            name="ck_removals_what",
+        ),
+        _STRICT,
+    )
+
+    what: str = Field(sa_type=Text, primary_key=True)
+    card_id: str = Field(sa_type=Text, primary_key=True)
+    at_ms: int = Field(primary_key=True)
+    """When the answer was given or the mark set."""
+    removed_at_ms: int
 
 
 METADATA = SQLModel.metadata

@@ -104,6 +104,8 @@ class Grade:
     """How far from the right number an answer may be, ``± 0.1 nats``; empty if not at all."""
     score: str = ""
     """`exercise`: how good the answer was, ``rank correlation 0.90, 0.8 needed``."""
+    share: float | None = None
+    """`exercise`: the same from 0 to 1; None if there was nothing to judge."""
 
 
 EXAMPLE = -1
@@ -206,7 +208,7 @@ def _grade_task(body: Exercise, task: Task | None, given: Given) -> Grade:
         return Grade(None, Rating.AGAIN, "")
     answer = _told(body, task, task.right, with_values=True)
     if given is None:
-        return Grade(False, Rating.AGAIN, answer)
+        return Grade(False, Rating.AGAIN, answer, share=0.0)
     n_shown = len(task.places if body.form in ("place", "signs") else task.items)
     places = _places(given, len(task.right), n_shown)
     if body.form in ("rank", "pick") and len(set(places)) < len(places):
@@ -218,7 +220,8 @@ def _grade_task(body: Exercise, task: Task | None, given: Given) -> Grade:
     else:
         suggested = Rating.GOOD if math.isclose(reached, 1) else Rating.HARD
     told = _told(body, task, places)
-    return Grade(correct, suggested, answer, told, score=_scored(body, task, reached))
+    told_score, share = _scored(body, task, reached), max(0.0, reached)
+    return Grade(correct, suggested, answer, told, score=told_score, share=share)
 
 
 def _told(body: Exercise, task: Task, places: Sequence[int], *, with_values: bool = False) -> str:

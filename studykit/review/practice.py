@@ -45,6 +45,8 @@ class Practised:
     confidence: int | None
     """What the learner said before seeing the answer, None if not asked."""
     taken_ms: int
+    score: float | None = None
+    """`exercise`: how much of it was right, from 0 to 1."""
 
 
 class PracticeJournal(MarkJournal, Protocol):
@@ -151,6 +153,7 @@ class Practice(Asking):
             given=grade.given,
             confidence=self._confidence,
             taken_ms=self._taken_ms(at),
+            score=grade.share,
         )
         number = self._journal.record_practised(practised)
         self._steps.append(_Step(practised, number, self._queue, self._n_passed[card.id]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import cached_property
@@ -101,6 +102,25 @@ class ScheduleSettings:
     """Local hour at which a study day begins."""
     parameters: tuple[float, ...] = DEFAULT_PARAMETERS
     """The 21 weights of FSRS-6."""
+
+    def as_json(self) -> str:
+        """All of them as a JSON object, for `from_json`."""
+        return json.dumps(asdict(self), default=timedelta.total_seconds)
+
+    @classmethod
+    def from_json(cls, text: str) -> ScheduleSettings:
+        """What `as_json` has written; unknown names are passed over, missing ones are the defaults.
+
+        Raises `ValueError` or `TypeError` for anything else.
+        """
+        known = {each.name for each in fields(cls)}
+        values = {name: value for name, value in json.loads(text).items() if name in known}
+        for name in ("learning_steps", "relearning_steps"):
+            if name in values:
+                values[name] = tuple(timedelta(seconds=seconds) for seconds in values[name])
+        if "parameters" in values:
+            values["parameters"] = tuple(values["parameters"])
+        return cls(**values)
 
     @classmethod
     def from_settings(cls, review: ReviewSettings) -> ScheduleSettings:
@@ -205,6 +225,14 @@ class Scheduler:
         if memory.state is State.NEW:
             return 0.0
         return self._fsrs.get_card_retrievability(_to_fsrs(memory, day), _midnight(day))
+
+    def predicted(self, memory: Memory, day: date) -> float | None:
+        """Probability of recall on `day` of a card in Review; None in any other state.
+
+        Of those FSRS expects nothing that an answer could be held against: a step of minutes is
+        within one day, and on one day nothing is forgotten.
+        """
+        return self.retrievability(memory, day) if memory.state is State.REVIEW else None
 
     @staticmethod
     def fading(memory: Memory, day: date) -> float:

@@ -60,6 +60,12 @@ class Review:
     """Of the card as it was asked."""
     after: Memory
     """What it led to."""
+    before: State | None = None
+    """State of the card as it was asked; None where an old log does not tell."""
+    predicted: float | None = None
+    """Probability of recall that the schedule expected of a card in Review; else None."""
+    score: float | None = None
+    """`exercise`: how much of it was right, from 0 to 1."""
 
     @property
     def is_confident_error(self) -> bool:
@@ -98,6 +104,9 @@ class Journal(MarkJournal, Protocol):
         """The reviews from here on are of one sitting."""
 
     def end_sitting(self, at: datetime) -> None: ...
+
+    def keep_schedule(self, scheduler: Scheduler) -> None:
+        """What its `parameters_id` stands for is known from here on."""
 
     def record(self, review: Review, before: Memory, known: Hashable) -> Hashable:
         """The revision with the review in it.
@@ -272,7 +281,11 @@ class Session(Asking):
             after=self._scheduler.review(
                 card.id, before, rating, at, is_confident_error=self.is_confident_error
             ),
+            before=before.state,
+            predicted=self._scheduler.predicted(before, self._scheduler.study_day(at)),
+            score=judged.share,
         )
+        self._journal.keep_schedule(self._scheduler)
         if not self._is_begun:
             began_at = self._began_at
             self._journal.begin_sitting(began_at, self._scheduler.study_day(began_at))

@@ -145,6 +145,7 @@ def study(home: Path, card_id: str, at: datetime, rating: Rating = Rating.EASY) 
     """Rate a card as a sitting does."""
     scheduler = Scheduler(ScheduleSettings())
     with closing(open_store(home)) as store:
+        before = store.memory(card_id)
         store.record(
             Review(
                 card_id=card_id,
@@ -160,6 +161,8 @@ def study(home: Path, card_id: str, at: datetime, rating: Rating = Rating.EASY) 
                 scheduler=scheduler.version,
                 parameters_id=scheduler.parameters_id,
                 content_hash="",
-                after=scheduler.review(card_id, store.memory(card_id), rating, at),
+                after=scheduler.review(card_id, before, rating, at),
+                before=before.state,
+                predicted=scheduler.predicted(before, scheduler.study_day(at)),
             )
         )

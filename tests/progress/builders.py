@@ -51,6 +51,8 @@ def make_review(
     correct: bool | None = True,
     given: str = "the second option",
     taken_ms: int = 8000,
+    before: State | None = None,
+    predicted: float | None = None,
 ) -> Review:
     """A review whose study day is the day of `at`."""
     return Review(
@@ -68,6 +70,8 @@ def make_review(
         parameters_id="0a1b2c",
         content_hash="abc",
         after=after or make_memory(at=at),
+        before=before,
+        predicted=predicted,
     )
 
 

@@ -7,23 +7,31 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 
+from studykit.clock import to_ms
 from studykit.errors import StoreError
 from studykit.progress import migrations
+from studykit.progress.rows import memory_columns
 from studykit.progress.store import Store
 from studykit.review.marks import Marks
-from tests.progress.builders import make_review, open_store
+from studykit.review.schedule import NEW_MEMORY, Rating, Scheduler, ScheduleSettings, State
+from tests.progress.builders import MONDAY, make_review, open_store
 
-ADD_A_COLUMN = """\
+HEAD = migrations.HEAD_REVISION
+NEXT = f"{int(HEAD) + 1:04}"
+
+ADD_A_COLUMN = f"""\
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 
 def upgrade():
     with op.batch_alter_table("sittings") as batch:
@@ -45,17 +53,17 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (scripts / "versions").mkdir(parents=True)
     for source in (migrations.SCRIPTS / "env.py", *migrations.SCRIPTS.glob("versions/*.py")):
         (scripts / source.relative_to(migrations.SCRIPTS)).write_text(source.read_text())
-    (scripts / "versions" / "0005_next.py").write_text(ADD_A_COLUMN)
+    (scripts / "versions" / f"{NEXT}_next.py").write_text(ADD_A_COLUMN)
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-    monkeypatch.setattr(migrations, "REVISIONS", ("0001", "0002", "0003", "0004", "0005"))
-    monkeypatch.setattr(migrations, "HEAD_REVISION", "0005")
+    monkeypatch.setattr(migrations, "REVISIONS", (*migrations.REVISIONS, NEXT))
+    monkeypatch.setattr(migrations, "HEAD_REVISION", NEXT)
     return scripts
 
 
 def old_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database as this version makes it, with a sitting and an answer in it."""
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "HEAD_REVISION", "0004")
+        patch.setattr(migrations, "HEAD_REVISION", HEAD)
         with closing(open_store(folder)) as store:
             review = make_review()
             store.begin_sitting(review.at, review.day)
@@ -118,7 +126,7 @@ def test_the_first_schema_becomes_todays_with_every_answer(tmp_path: Path) -> No
 
     with closing(open_store(tmp_path)) as store:
         (review,) = store.reviews()
-        assert review == make_review(at=review.at)
+        assert review == replace(make_review(at=review.at), before=State.NEW)
         assert store.memories() == {"a": review.after}
         assert review.after.caps_left == 0
         assert store.marks(review.day) == Marks()
@@ -127,6 +135,45 @@ def test_the_first_schema_becomes_todays_with_every_answer(tmp_path: Path) -> No
     (tmp_path / "new").mkdir()
     open_store(tmp_path / "new").close()
     assert schema(path) == schema(tmp_path / "new" / "progress.sqlite3")
+
+
+OLD_HISTORY = """\
+INSERT INTO reviews (id, state, step, stability_days, difficulty, due_at_ms, due_day,
+    last_review_at_ms, last_review_day, reps, lapses, card_id, at_ms, offset_min, day, rating,
+    kind, given, taken_ms, scheduler, parameters_id, content_hash)
+VALUES {rows};
+"""
+
+
+def test_old_answers_learn_how_their_card_was_and_what_was_expected(tmp_path: Path) -> None:
+    """By the row before of the same card; where that is missing, nothing is made up."""
+    scheduler = Scheduler(ScheduleSettings())
+    asked = [("a", 0), ("b", 0), ("a", 0), ("b", 0), ("a", 3), ("cut", 3), ("b", 9), ("cut", 20)]
+    path, rows, expected = tmp_path / "progress.sqlite3", [], []
+    memories = {"cut": scheduler.review("cut", NEW_MEMORY, Rating.EASY, MONDAY)}
+    for n, (card_id, days) in enumerate(asked, 1):
+        at = MONDAY + timedelta(days=days, minutes=n)
+        before = memories.get(card_id, NEW_MEMORY)
+        after = scheduler.review(card_id, before, Rating.GOOD, at)
+        memories[card_id] = after
+        is_known = (card_id, days) != ("cut", 3)
+        predicted = scheduler.predicted(before, at.date()) if is_known else None
+        expected.append((before.state if is_known else None, predicted))
+        row = memory_columns(after)
+        del row["caps_left"]
+        answer = (card_id, to_ms(at), 60, at.date().isoformat(), 3, "recall", "", 1, "", "", "")
+        rows.append((n, *row.values(), *answer))
+    upgrade(path, "0001")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        marks = f"({', '.join('?' * len(rows[0]))})"
+        connection.executemany(OLD_HISTORY.format(rows=marks), rows)
+
+    with closing(open_store(tmp_path)) as store:
+        found = [(review.before, review.predicted) for review in store.reviews()]
+
+    assert [state for state, _ in found] == [state for state, _ in expected]
+    assert [p for _, p in found] == [p and pytest.approx(p, rel=1e-12) for _, p in expected]
+    assert sum(p is not None for _, p in found) == 3
 
 
 def test_an_old_database_is_copied_and_migrated(
@@ -142,7 +189,7 @@ def test_an_old_database_is_copied_and_migrated(
 
     assert "place TEXT" in dict(schema(path))["sittings"]
     (backup,) = (tmp_path / "backups").iterdir()
-    assert backup.name == "progress-before-0005-from-0004.sqlite3"
+    assert backup.name == f"progress-before-{NEXT}-from-{HEAD}.sqlite3"
     assert schema(backup) == before
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT card_id FROM reviews").fetchall() == [("a",)]
@@ -171,7 +218,7 @@ def test_a_migration_that_fails_changes_nothing(
     """Not even its first steps, which succeeded."""
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0005_next.py"
+    script = next_version / "versions" / f"{NEXT}_next.py"
     script.write_text(
         f"{ADD_A_COLUMN}    op.execute('DELETE FROM reviews')\n    op.drop_table('x')\n"
     )
@@ -181,7 +228,7 @@ def test_a_migration_that_fails_changes_nothing(
     ) as caught:
         open_store(tmp_path)
 
-    assert "progress-before-0005-from-0004.sqlite3" in caught.value.hint
+    assert f"progress-before-{NEXT}-from-{HEAD}.sqlite3" in caught.value.hint
     assert schema(path) == before
     script.write_text(ADD_A_COLUMN)
     with closing(open_store(tmp_path)) as store:
@@ -193,7 +240,7 @@ def test_a_migration_that_would_break_links_changes_nothing(
 ) -> None:
     path = old_database(tmp_path, monkeypatch)
     before = schema(path)
-    script = next_version / "versions" / "0005_next.py"
+    script = next_version / "versions" / f"{NEXT}_next.py"
     script.write_text(f"{ADD_A_COLUMN}    op.execute('DELETE FROM sittings')\n")
 
     with pytest.raises(StoreError, match="1 rows would point nowhere"):

@@ -25,7 +25,7 @@ from studykit.errors import Place, StoreError
 from studykit.lab.events import Measurement
 from studykit.lab.results import RunResult, SeedResult, Verdict
 from studykit.review.marks import Mark, Marking, Marks
-from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, ScheduleSettings, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 
@@ -114,6 +114,7 @@ class MemoryJournal:
     markings: list[Marking] = field(default_factory=list)
     sittings: list[tuple[datetime, date]] = field(default_factory=list)
     ended: list[datetime] = field(default_factory=list)
+    schedules: dict[str, ScheduleSettings] = field(default_factory=dict)
 
     def begin_sitting(self, at: datetime, day: date) -> None:
         self._check()
@@ -122,6 +123,10 @@ class MemoryJournal:
     def end_sitting(self, at: datetime) -> None:
         self._check()
         self.ended.append(at)
+
+    def keep_schedule(self, scheduler: Scheduler) -> None:
+        self._check()
+        self.schedules[scheduler.parameters_id] = scheduler.settings
 
     def record(self, review: Review, before: Memory, known: Hashable) -> Hashable:
         self._check()

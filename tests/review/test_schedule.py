@@ -476,3 +476,26 @@ def test_settings_of_the_learner() -> None:
     assert settings.relearning_steps == ()
     assert (settings.rollover_hour, settings.maximum_interval_days) == (2, 3650)
     assert settings.parameters == WEIGHTS
+
+
+def test_settings_survive_json_and_keep_their_name() -> None:
+    """What a log's `parameters_id` stands for is kept as JSON, to the last bit of each weight."""
+    settings = ScheduleSettings(
+        desired_retention=0.85,
+        learning_steps=(timedelta(seconds=90), timedelta(hours=1)),
+        relearning_steps=(),
+        parameters=tuple(w * (1 + 1e-15) for w in WEIGHTS),
+    )
+    again = ScheduleSettings.from_json(settings.as_json())
+    assert again == settings
+    assert Scheduler(again).parameters_id == Scheduler(settings).parameters_id
+    assert ScheduleSettings.from_json('{"of a later version": 1}') == ScheduleSettings()
+
+
+def test_a_prediction_is_made_of_cards_in_review_only() -> None:
+    learning = DEFAULT.review("a", NEW_MEMORY, Rating.GOOD, MONDAY)
+    known = DEFAULT.review("a", learning, Rating.EASY, MONDAY)
+    day = MONDAY.date() + timedelta(days=30)
+    assert DEFAULT.predicted(NEW_MEMORY, day) is None
+    assert DEFAULT.predicted(learning, day) is None
+    assert DEFAULT.predicted(known, day) == DEFAULT.retrievability(known, day)

@@ -93,7 +93,9 @@ def test_a_rating_is_recorded_with_all_that_the_log_needs() -> None:
         parameters_id=SCHEDULER.parameters_id,
         content_hash="hash of a",
         after=preview,
+        before=State.NEW,
     )
+    assert journal.schedules == {SCHEDULER.parameters_id: SCHEDULER.settings}
     assert (session.n_done, session.last) == (1, review)
 
 

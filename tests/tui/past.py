@@ -20,13 +20,13 @@ def study(
     with closing(services._open_store()) as store:
         for n, (card_id, days_ago, rating) in enumerate(answers):
             at = NOW - timedelta(days=days_ago, hours=1) + timedelta(seconds=n)
-            before = memories.get(card_id, NEW_MEMORY)
+            before, day = memories.get(card_id, NEW_MEMORY), services.scheduler.study_day(at)
             memories[card_id] = services.scheduler.review(card_id, before, rating, at)
             store.record(
                 Review(
                     card_id=card_id,
                     at=at,
-                    day=services.scheduler.study_day(at),
+                    day=day,
                     rating=rating,
                     kind=services.cards[card_id].kind,
                     correct=rating is not Rating.AGAIN,
@@ -38,6 +38,8 @@ def study(
                     parameters_id="default",
                     content_hash="",
                     after=memories[card_id],
+                    before=before.state,
+                    predicted=services.scheduler.predicted(before, day),
                 )
             )
 
