@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))
 TITLE = "A course of many cards"
 CARDS_A_TOPIC = 50
 CARDS_A_DECK = 1250
-"""A deck of this size is 1 MB; a file may hold 4 MiB."""
+"""A deck of this size is 1 MB; a file may hold 8 MiB."""
 N_HISTORIES = 200
 """Different histories that the cards of a log share, each on days of its own."""
 LONGEST_INTERVAL_DAYS = 60

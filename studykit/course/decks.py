@@ -41,9 +41,9 @@ from studykit.text import is_plain_line
 FORMAT = 1
 MANIFEST = "course.yaml"
 
-MOST_CARDS = 20_000
+MOST_CARDS = 60_000
 """Of a course."""
-MOST_DECKS = 200
+MOST_DECKS = 400
 MOST_TOPICS = 1_000
 """Of the outline."""
 MOST_POINTS = 200

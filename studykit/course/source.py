@@ -19,8 +19,8 @@ from studykit.text import clean
 
 T = TypeVar("T")
 
-LARGEST_FILE_BYTES = 4 * 1024**2
-MOST_DECK_BYTES = 24 * 1024**2
+LARGEST_FILE_BYTES = 8 * 1024**2
+MOST_DECK_BYTES = 80 * 1024**2
 """Of all decks of a course."""
 MOST_LAB_BYTES = 1024**2
 """Of all its labs, helper modules not counted."""

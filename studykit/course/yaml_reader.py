@@ -20,8 +20,8 @@ from studykit.text import clean
 
 DEEPEST = 16
 """Levels of nesting; a deck has eight."""
-MOST_NODES = 200_000
-"""Values in one file, about five thousand cards."""
+MOST_NODES = 400_000
+"""Values in one file, about ten thousand cards."""
 
 _TOO_DEEP = f"at most {DEEPEST} levels"
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -13,6 +13,7 @@ from studykit.course.cards import KINDS, Cloze, Exercise, Match, Numeric, Order,
 from studykit.course.decks import load_course, load_deck
 from studykit.course.nodes import meaning_to_yaml
 from studykit.course.source import LARGEST_FILE_BYTES, stamp_decks
+from studykit.course.yaml_reader import MOST_NODES
 from studykit.errors import CourseError
 from studykit.study.check import check_course
 from tests.course.mini_course import DECK, MiniCourse, write_marked
@@ -249,7 +250,7 @@ def test_a_text_may_not_be_huge(mini: MiniCourse) -> None:
 
 def test_too_many_values_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "deck.yaml"
-    path.write_text("a: [" + "x," * 200_001 + "]")
+    path.write_text("a: [" + "x," * (MOST_NODES + 1) + "]")
 
     assert "too many values" in error_of(path)
 
