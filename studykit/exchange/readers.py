@@ -1,0 +1,50 @@
+"""The formats that `studykit import` reads into a `Collection`, each by a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from studykit.errors import UsageError
+from studykit.exchange.circumstances import Circumstances
+from studykit.exchange.collection import Collection
+from studykit.text import clean
+
+Reader = Callable[[Path, Circumstances], Collection]
+"""Raises `StudykitError` for a file that it cannot read; it writes nothing."""
+
+
+# Imported here one by one: each brings a package or a parser that the others do not need.
+
+
+def _read_markdown(path: Path, circumstances: Circumstances) -> Collection:
+    from studykit.exchange.markdown_decks import read_markdown
+
+    return read_markdown(path, circumstances)
+
+
+READERS: Mapping[str, Reader] = {
+    "markdown": _read_markdown,
+}
+"""Name of a format, as `--format` takes it -> its reader."""
+
+ENDINGS: Mapping[str, str] = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+}
+"""Ending of a file -> name of the format that it is read as."""
+
+
+def format_of(path: Path) -> str:
+    """The format that a file is in, by its ending; a folder holds decks of Markdown.
+
+    Raises `UsageError` for an ending that stands for none.
+    """
+    if path.is_dir():
+        return "markdown"
+    try:
+        return ENDINGS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(ENDINGS)
+        what = f"{clean(str(path))} ends in none of {known}"
+        raise UsageError(what, hint="name its format with --format") from None
