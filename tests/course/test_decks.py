@@ -631,7 +631,7 @@ MANIFESTS = [
     ("title: Core\n", "title: @@Core # the first\n", "what follows # is a comment to YAML"),
     ("points: 2", "points: @@20000000", "is no whole number from 1 to 200"),
     ("points: 2", "points: @@1e308", "`1e308` is too large"),
-    ("[1-core.yaml]", f"@@{[f'{n}.yaml' for n in range(300)]}", "it takes 1 to 200"),
+    ("[1-core.yaml]", f"@@{[f'{n}.yaml' for n in range(500)]}", "it takes 1 to 400"),
     ("outline:", "@@outlines:", "unknown key `outlines` (did you mean outline?)"),
 ]
 
