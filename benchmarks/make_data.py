@@ -11,13 +11,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from studykit.clock import FixedClock
 from studykit.course.cards import KINDS, Card, Course, Kind
 from studykit.course.decks import load_course
 from studykit.settings import Paths
+
+if TYPE_CHECKING:
+    from studykit.review.schedule import Scheduler
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))
 """When the measured sittings take place."""
@@ -27,6 +33,9 @@ CARDS_A_DECK = 1250
 """A deck of this size is 1 MB; a file may hold 8 MiB."""
 N_HISTORIES = 200
 """Different histories that the cards of a log share, each on days of its own."""
+N_AT_ONCE = 5_000
+"""Rows of the log that are made before they are stored."""
+MS_A_DAY = 86_400_000
 LONGEST_INTERVAL_DAYS = 60
 """Of the simulated learner: about a sixtieth of the known cards is due on a day."""
 
@@ -196,7 +205,10 @@ def _sentence(start: int, n_words: int) -> str:
 
 
 def fill_log(paths: Paths, course: Course, n_reviews: int) -> None:
-    """Progress of `n_reviews` answers before `NOW`; every twentieth card was never asked."""
+    """Progress of `n_reviews` answers before `NOW`; every twentieth card was never asked.
+
+    However long the log is, a few thousand of its rows are in memory at a time.
+    """
     from sqlalchemy import insert
 
     from studykit.progress.database import open_database
@@ -205,15 +217,19 @@ def fill_log(paths: Paths, course: Course, n_reviews: int) -> None:
 
     # Made the way the program makes it, with its first copy: what is measured is not day one.
     store = Store.open(paths.database, backups_dir=paths.backups_dir)
+    store.keep_schedule(_scheduler())
     store.close()
     cards = [card for n, card in enumerate(course.cards.values()) if n % 20]
-    rows = sorted(_rows(cards, n_reviews), key=lambda row: row["at_ms"])
-    memory_names = METADATA.tables["memories"].columns.keys()
-    memories = {row["card_id"]: {name: row[name] for name in memory_names} for row in rows}
     engine = open_database(paths.database, paths.backups_dir)
+    rows = _rows(cards, n_reviews)
+    names = ", ".join(METADATA.tables["memories"].columns.keys())
     with engine.begin() as connection:
-        connection.execute(insert(METADATA.tables["reviews"]), rows)
-        connection.execute(insert(METADATA.tables["memories"]), [*memories.values()])
+        while some := list(islice(rows, N_AT_ONCE)):
+            connection.execute(insert(METADATA.tables["reviews"]), some)
+        connection.exec_driver_sql(
+            f"INSERT INTO memories ({names}) SELECT {names} FROM reviews"
+            " WHERE id IN (SELECT max(id) FROM reviews GROUP BY card_id)"
+        )
     engine.dispose()
     store = Store.open(paths.database, backups_dir=paths.backups_dir)
     store.back_up(NOW.date())
@@ -221,34 +237,58 @@ def fill_log(paths: Paths, course: Course, n_reviews: int) -> None:
 
 
 def _rows(cards: list[Card], n_reviews: int) -> Iterator[dict[str, Any]]:
+    """The log in its order: each answer is a card, a row of its history, and days between both."""
     rng = random.Random(0)
     shares = [n_reviews // len(cards) + (n < n_reviews % len(cards)) for n in range(len(cards))]
     histories = [_history(random.Random(n), max(shares)) for n in range(N_HISTORIES)]
-    for n, (card, share) in enumerate(zip(cards, shares, strict=True)):
-        history = histories[n % N_HISTORIES][:share]
-        if not history:
-            continue
-        last = history[-1]
-        due = date.fromisoformat(last["due_day"])
-        interval = (due - date.fromisoformat(last["day"])).days
-        wanted = NOW.date() + timedelta(days=rng.randrange(interval) if interval else -1)
-        for row in history:
-            yield _moved(row, card, (wanted - due).days)
+    days_later = [
+        _days_later(histories[n % N_HISTORIES], share, rng) for n, share in enumerate(shares)
+    ]
+    at_ms = np.concatenate(
+        [
+            np.array([row["at_ms"] for row in histories[n % N_HISTORIES][:share]], np.int64)
+            + days_later[n] * MS_A_DAY
+            for n, share in enumerate(shares)
+        ]
+    )
+    of_card = np.repeat(np.arange(len(cards)), shares)
+    of_history = np.concatenate([np.arange(share) for share in shares])
+    for at in np.argsort(at_ms, kind="stable"):
+        n = int(of_card[at])
+        row = histories[n % N_HISTORIES][int(of_history[at])]
+        yield _moved(row, cards[n], days_later[n])
+
+
+def _days_later(history: list[dict[str, Any]], n_answers: int, rng: random.Random) -> int:
+    """Days by which the first answers of a history move, for its card to be due soon."""
+    if not n_answers:
+        return 0
+    last = history[n_answers - 1]
+    due = date.fromisoformat(last["due_day"])
+    interval = (due - date.fromisoformat(last["day"])).days
+    wanted = NOW.date() + timedelta(days=rng.randrange(interval) if interval else -1)
+    return (wanted - due).days
+
+
+def _scheduler() -> Scheduler:
+    from studykit.review.schedule import Scheduler, ScheduleSettings
+
+    return Scheduler(ScheduleSettings(maximum_interval_days=LONGEST_INTERVAL_DAYS))
 
 
 def _history(rng: random.Random, n_reviews: int) -> list[dict[str, Any]]:
     """What the log holds of one card that is answered `n_reviews` times when it is due."""
     from studykit.progress.rows import review_row
-    from studykit.review.schedule import NEW_MEMORY, Rating, Scheduler, ScheduleSettings
+    from studykit.review.schedule import NEW_MEMORY, Rating
     from studykit.review.session import Review
 
-    scheduler = Scheduler(ScheduleSettings(maximum_interval_days=LONGEST_INTERVAL_DAYS))
+    scheduler = _scheduler()
     at, memory, rows = NOW, NEW_MEMORY, []
     for n in range(n_reviews):
         # Known at the end: nobody leaves a thousand cards in their learning steps.
         is_end = n >= n_reviews - 3
         rating = Rating.GOOD if is_end else rng.choices([*Rating], weights=(12, 10, 70, 8))[0]
-        memory = scheduler.review("history", memory, rating, at)
+        before, memory = memory, scheduler.review("history", memory, rating, at)
         correct = rating is not Rating.AGAIN
         review = Review(
             card_id="",
@@ -265,6 +305,8 @@ def _history(rng: random.Random, n_reviews: int) -> list[dict[str, Any]]:
             parameters_id=scheduler.parameters_id,
             content_hash="",
             after=memory,
+            before=before.state,
+            predicted=scheduler.predicted(before, scheduler.study_day(at)),
         )
         rows.append(review_row(review, None).model_dump(exclude={"id"}))
         if memory.due_at is not None:
@@ -282,7 +324,7 @@ def _moved(row: dict[str, Any], card: Card, n_days: int) -> dict[str, Any]:
     moved = {**row, "card_id": card.id, "kind": card.kind, "content_hash": card.content_hash}
     for name in ("at_ms", "due_at_ms", "last_review_at_ms"):
         if moved[name] is not None:
-            moved[name] += n_days * 86_400_000
+            moved[name] += n_days * MS_A_DAY
     for name in ("day", "due_day", "last_review_day"):
         if moved[name] is not None:
             moved[name] = (date.fromisoformat(moved[name]) + timedelta(days=n_days)).isoformat()
