@@ -11,6 +11,7 @@ from studykit.course.cards import HOLE, Cloze, Exercise, Numeric, Predict, Recal
 from studykit.review.grading import AnswerError
 from studykit.study.evidence_words import (
     ONLY_RELATED,
+    WITHOUT_A_LAB,
     claims_of,
     origin_of_task,
     render_origin,
@@ -121,7 +122,8 @@ def answer_lines(shown: Shown, given: Given, grade: Grade) -> Iterator[str]:
         yield f"That is {told}."
     if grade.misconception:
         yield from unmarked(grade.misconception).split("\n")
-    yield from unmarked(card.explain).split("\n")
+    if card.explain:
+        yield from unmarked(card.explain).split("\n")
 
 
 def _outcome(given: Given, grade: Grade) -> str:
@@ -143,7 +145,13 @@ def evidence_lines(
 ) -> Iterator[str]:
     """What was measured for the card: whose run, each claim with its seeds, the numbers."""
     if header is None:
-        yield f"The lab {card.lab} could not be read; studykit check says why."
+        yield (
+            f"The lab {card.lab} could not be read; studykit check says why."
+            if card.lab
+            else f"{WITHOUT_A_LAB}."
+        )
+        if card.source:
+            yield f"Source: {unmarked(card.source)}"
         return
     if result is None:
         cost = render_seconds(header, "cpu")

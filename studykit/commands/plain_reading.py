@@ -14,7 +14,7 @@ from studykit.commands.plain_card import prompt, read_answer, takes_words
 from studykit.commands.terminal import rows_of, say, say_wrapped, warn
 from studykit.errors import StudykitError
 from studykit.review.grading import Confidence
-from studykit.study.evidence_words import render_seconds
+from studykit.study.evidence_words import render_seconds, why_no_lab
 from studykit.text import clean
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Reading(ABC):
         """Run the card's lab, and take up what came out."""
         sitting, header = self.sitting, self.voice.header
         if header is None:
-            say_wrapped("The lab could not be read; studykit check says why.")
+            say_wrapped(f"{why_no_lab(card).capitalize()}.")
             return
         from studykit.commands.plain_lab import run_card_lab
 

@@ -120,7 +120,7 @@ class ReviewVoice(Voice):
             say_wrapped(
                 f"Wrong: {flat(miss.card.headline)}",
                 *([f"Right: {flat(right)}"] if right else []),
-                f"Its lab: studykit lab run {miss.card.lab}",
+                *([f"Its lab: studykit lab run {miss.card.lab}"] if miss.card.lab else []),
             )
         if told := describe_confidence(closing):
             say_wrapped(f"{told}.")

@@ -44,8 +44,14 @@ _HOLES = re.compile("_{3,}")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 _REQUIRED = ("id", "kind", "points", "question", "explain", "lab")
-_OPTIONAL = ("evidence", "knobs", "note", "source")
-_UNSEEN = frozenset({"id", "points", "lab", "claim", "note", "evidence"})
+_OPTIONAL = ("evidence", "knobs", "note", "source", "tags")
+_WITHOUT_A_LAB = frozenset({"points", "explain", "lab", "claim"})
+"""Keys that a card may leave out where labs are optional."""
+_OF_A_LAB = ("claim", "evidence", "knobs")
+"""Keys that say nothing without a lab."""
+MOST_TAGS = 100
+LONGEST_TAG = 100
+_UNSEEN = frozenset({"id", "points", "lab", "claim", "note", "evidence", "tags"})
 """Keys that may change without the learner seeing another card."""
 
 _KIND_KEYS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -63,23 +69,35 @@ _MEASURED_KEYS = (("measurement", "unit", "tolerance", "claim"), ())
 """The same for a `predict` card that asks for a number."""
 
 
-def parse_card(node: Node, deck_id: str, topic_id: str, topic_points: Iterable[str]) -> Card:
+def parse_card(
+    node: Node,
+    deck_id: str,
+    topic_id: str,
+    topic_points: Iterable[str],
+    *,
+    labs_are_optional: bool = False,
+) -> Card:
     """The card in a mapping; raises `CourseError` at the first thing that breaks a rule."""
     kind = _parse_kind(node)
     measured = kind == "predict" and "measurement" in node.entries()
     own, may = _MEASURED_KEYS if measured else _KIND_KEYS[kind]
-    fields = node.fields((*_REQUIRED, *own), (*_OPTIONAL, *may))
+    required, optional = (*_REQUIRED, *own), (*_OPTIONAL, *may)
+    if labs_are_optional and kind not in ("predict", "exercise"):
+        _require_whole_lab(node)
+        optional += tuple(key for key in required if key in _WITHOUT_A_LAB)
+        required = tuple(key for key in required if key not in _WITHOUT_A_LAB)
+    fields = node.fields(required, optional)
     # In the order of the keys above, so that the first error is the first in most decks.
     return Card(
         id=fields["id"].matching(ID, ID_HINT),
         kind=kind,
         deck_id=deck_id,
         topic_id=topic_id,
-        points=_parse_points(fields["points"], tuple(topic_points)),
+        points=_parse_points(fields["points"], tuple(topic_points)) if "points" in fields else (),
         question=fields["question"].prose(),
         body=_measured(fields) if measured else _PARSERS[kind](fields),
-        explain=fields["explain"].prose(),
-        lab=fields["lab"].matching(LAB_ID, LAB_ID_HINT),
+        explain=fields["explain"].prose() if "explain" in fields else "",
+        lab=fields["lab"].matching(LAB_ID, LAB_ID_HINT) if "lab" in fields else "",
         claim=fields["claim"].matching(NAME, NAME_HINT) if "claim" in fields else "",
         knobs=_parse_knobs(fields["knobs"]) if "knobs" in fields else {},
         note=fields["note"].matching(ID, ID_HINT) if "note" in fields else "",
@@ -87,7 +105,28 @@ def parse_card(node: Node, deck_id: str, topic_id: str, topic_points: Iterable[s
         place=node.place,
         content_hash=_content_hash(node),
         is_only_related="evidence" in fields and _is_only_related(fields["evidence"], kind),
+        tags=_parse_tags(fields["tags"]) if "tags" in fields else (),
     )
+
+
+def _require_whole_lab(node: Node) -> None:
+    """Raise `CourseError` for a card that has a part of what makes a lab its evidence."""
+    entries = node.entries()
+    if "lab" in entries:
+        if "claim" not in entries:
+            raise node.fail("has a lab and no claim", "add claim: …")
+        return
+    for key in _OF_A_LAB:
+        if key in entries:
+            raise node.fail(f"has {key} and no lab", f"add lab: …, or take {key} out")
+
+
+def _parse_tags(node: Node) -> tuple[str, ...]:
+    nodes = node.items(most=MOST_TAGS)
+    for tag in nodes:
+        if "\n" in tag.text(LONGEST_TAG):
+            raise tag.fail("a tag of several lines", "keep it on one")
+    return distinct(nodes, "a tag", of_prose=True)
 
 
 def _parse_kind(node: Node) -> Kind:

@@ -167,7 +167,8 @@ class Card:
     body: Body
     explain: str
     lab: str
-    """Id of the lab, ``folder/name``."""
+    """Id of the lab, ``folder/name``; empty on a card without one, which only a course whose labs
+    are optional may have."""
     claim: str
     """The claim that backs the answer; empty on `predict` cards whose options name claims."""
     knobs: Knobs
@@ -180,6 +181,8 @@ class Card:
     """Of everything the learner sees: tells only "edited since"."""
     is_only_related: bool = False
     """The claim does not measure the answer itself: it shows what the answer is about at work."""
+    tags: tuple[str, ...] = ()
+    """Words that it is found by."""
 
     @property
     def headline(self) -> str:
@@ -191,7 +194,7 @@ class Card:
         """Every claim of the lab that the card rests on."""
         if isinstance(self.body, Predict) and self.body.options:
             return tuple(option.claim for option in self.body.options)
-        return (self.claim,)
+        return (self.claim,) if self.claim else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class Topic:
     """``section.topic``, as in the guide."""
     title: str
     points: Mapping[str, str]
+    """Empty where the course does not say what its topics teach; its labs are optional then."""
     cards: tuple[Card, ...]
 
 

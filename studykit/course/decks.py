@@ -64,6 +64,8 @@ class Manifest:
     deck_names: tuple[tuple[str, Place], ...]
     """Each deck's file name and where it is listed."""
     outline: tuple[OutlineTopic, ...]
+    labs_are_optional: bool = False
+    """Its cards may have no lab, and its topics no points."""
 
 
 def load_course(root: Path) -> Course:
@@ -102,7 +104,8 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
             errors.append(CourseError(f"{path.name} does not exist", place=listed, hint=_ADD_DECK))
             continue
         try:
-            deck, found = parse_deck(read_document(path), seen)
+            document = read_document(path)
+            deck, found = parse_deck(document, seen, labs_are_optional=manifest.labs_are_optional)
             n_cards += len(deck.cards) if deck else 0
             if n_cards > MOST_CARDS:
                 what = f"with it the course has more than {MOST_CARDS:,} cards"
@@ -140,7 +143,9 @@ def load_deck(path: Path) -> Deck:
     return deck
 
 
-def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[CourseError]]:
+def parse_deck(
+    document: Document, seen: Seen, *, labs_are_optional: bool = False
+) -> tuple[Deck | None, list[CourseError]]:
     """The deck of a document and no error, or no deck and an error for each broken part.
 
     Adds the names that the deck gives to `seen`; one that is there already is an error.
@@ -158,7 +163,9 @@ def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[Course
         return None, [error]
     for node in nodes:
         try:
-            topics.append(_parse_topic(node, deck_id, seen, errors))
+            topics.append(
+                _parse_topic(node, deck_id, seen, errors, labs_are_optional=labs_are_optional)
+            )
         except CourseError as error:
             errors.append(error)
     if errors:
@@ -169,7 +176,14 @@ def parse_deck(document: Document, seen: Seen) -> tuple[Deck | None, list[Course
 def load_manifest(root: Path) -> Manifest:
     """The manifest of the course below `root`; raises `CourseError` at its first problem."""
     document = read_document(root / "decks" / MANIFEST)
-    fields = document.root.fields(("format", "course", "title", "decks", "outline"))
+    labs_are_optional = _labs_are_optional(document.root)
+    required = ("format", "course", "title", "decks")
+    # Where labs are optional, so is what the cards are to teach: cards from elsewhere never say.
+    fields = (
+        document.root.fields(required, ("labs", "outline"))
+        if labs_are_optional
+        else document.root.fields((*required, "outline"))
+    )
     _check_format(fields["format"])
     names = fields["decks"].items(most=MOST_DECKS)
     for name in names:
@@ -180,12 +194,26 @@ def load_manifest(root: Path) -> Manifest:
         course_id=fields["course"].matching(ID, ID_HINT),
         title=fields["title"].prose(LONGEST_TITLE),
         deck_names=tuple((file, name.place) for name, file in zip(names, files, strict=True)),
-        outline=tuple(_outline(fields["outline"])),
+        outline=tuple(_outline(fields["outline"])) if "outline" in fields else (),
+        labs_are_optional=labs_are_optional,
     )
+
+
+def _labs_are_optional(root: Node) -> bool:
+    node = root.entries().get("labs")
+    if node is None:
+        return False
+    if (text := node.text()) != "optional":
+        raise node.fail(
+            f"{shown(text)} is not known", "optional, or leave it out where each card has a lab"
+        )
+    return True
 
 
 def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]:
     """What stands between a card and its lab: no such lab, claim, knob or value."""
+    if not card.lab:
+        return
     lab = labs.get(card.lab)
     if lab is None:
         hint = f"add labs/{card.lab}.py, or mend it if it is reported here"
@@ -249,15 +277,29 @@ def without_orphans(deck: Deck, labs: dict[str, LabHeader], errors: list[CourseE
     return replace(deck, topics=tuple(topics))
 
 
-def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]) -> Topic:
-    fields = node.fields(("id", "number", "title", "points", "cards"))
+def _parse_topic(
+    node: Node,
+    deck_id: str,
+    seen: Seen,
+    errors: list[CourseError],
+    *,
+    labs_are_optional: bool,
+) -> Topic:
+    required = ("id", "number", "title", "cards")
+    fields = (
+        node.fields(required, ("points",))
+        if labs_are_optional
+        else node.fields((*required, "points"))
+    )
     topic_id = fields["id"].matching(ID, ID_HINT)
     _take(seen, "topic", topic_id, fields["id"])
     number = fields["number"].matching(TOPIC_NUMBER, TOPIC_NUMBER_HINT)
     _take(seen, "topic number", number, fields["number"])
     title = fields["title"].prose(LONGEST_TITLE)
     points = {}
-    for point, text in fields["points"].entries(MOST_POINTS).items():
+    for point, text in (
+        fields["points"].entries(MOST_POINTS) if "points" in fields else {}
+    ).items():
         if not POINT.fullmatch(point) or point.rpartition(".")[0] != number:
             where = text.key or text
             raise where.fail(f"topic {number} has no point `{point[:40]}`", f"like {number}.1")
@@ -265,7 +307,7 @@ def _parse_topic(node: Node, deck_id: str, seen: Seen, errors: list[CourseError]
     cards = []
     for item in fields["cards"].items():
         try:
-            card = parse_card(item, deck_id, topic_id, points)
+            card = parse_card(item, deck_id, topic_id, points, labs_are_optional=labs_are_optional)
             _take(seen, "card", card.id, item.entries()["id"])
             cards.append(card)
         except CourseError as error:

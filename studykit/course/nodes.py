@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from studykit.course.source import LONGEST_TEXT
+from studykit.course.source import LONGEST_DECK_TEXT
 from studykit.errors import CourseError, Place
 from studykit.text import clean
 
@@ -68,7 +68,7 @@ class Node:
         name = f"{shown(self.key.value)}: " if self.key else ""
         return CourseError(f"{name}{what}", place=self.place, hint=hint)
 
-    def text(self, longest: int = LONGEST_TEXT) -> str:
+    def text(self, longest: int = LONGEST_DECK_TEXT) -> str:
         """The value as text, safe to show; unquoted values that are no text to YAML fail."""
         if not isinstance(self.value, str):
             raise self.fail(f"must be text, not {self._form()}", "put text with [ or { in quotes")
@@ -82,7 +82,7 @@ class Node:
             raise self.fail(f"has {len(text)} characters", f"at most {longest}")
         return text
 
-    def prose(self, longest: int = LONGEST_TEXT) -> str:
+    def prose(self, longest: int = LONGEST_DECK_TEXT) -> str:
         """As `text`, for what a learner reads: none of it may be lost to a comment."""
         text = self.text(longest)
         if self.is_cut:

@@ -88,6 +88,7 @@ def _pack_cards(topic: Topic) -> list[list[Any]]:
             card.place.column,
             card.content_hash,
             card.is_only_related,
+            card.tags,
         ]
         for card in topic.cards
     ]
@@ -121,7 +122,7 @@ def _unpack_topic(data: Any, deck_id: str, path: Path) -> Topic:
 
 def _unpack_card(data: Any, deck_id: str, topic_id: str, path: Path) -> Card:
     id_, kind, points, question, body, explain, lab, claim, knobs, note, source, *end = data
-    line, column, content_hash, is_only_related = end
+    line, column, content_hash, is_only_related, tags = end
     # By position: there may be ten thousand.
     return Card(
         id_,
@@ -140,6 +141,7 @@ def _unpack_card(data: Any, deck_id: str, topic_id: str, path: Path) -> Card:
         Place(path, line, column),
         content_hash,
         is_only_related,
+        tuple(tags),
     )
 
 

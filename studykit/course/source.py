@@ -31,7 +31,9 @@ MOST_PYTHON_BYTES = 32 * 1024**2
 MOST_ENTRIES = 20_000
 """Files and folders below one folder of a course, those behind links included."""
 LONGEST_TEXT = 2000
-"""Characters of one text of a deck or a lab's header; no card needs half of it."""
+"""Characters of one text of a lab's header; no card of ours needs half of it."""
+LONGEST_DECK_TEXT = 10_000
+"""Characters of one text of a deck; a card from elsewhere may be a page."""
 
 
 def read_source(path: Path, largest: int = LARGEST_FILE_BYTES) -> str:

@@ -23,8 +23,8 @@ SHORT_OPTION = 10
 _LATEX = re.compile(r"\\[A-Za-z]{2,}|\\[()\[\]]|\$(?! )[^$\n]*(?<! )\$(?![0-9])")
 
 
-def text_errors(document: Document) -> Iterator[CourseError]:
-    """Invisible characters, and LaTeX, anywhere in a deck or manifest."""
+def hidden_characters(document: Document) -> Iterator[CourseError]:
+    """Invisible characters anywhere in a deck or manifest, each an error."""
     source = document.source
     if (index := first_suspect(source)) is not None:
         place = locate(document.path, source, index)
@@ -34,7 +34,12 @@ def text_errors(document: Document) -> Iterator[CourseError]:
         assert isinstance(text, str)
         if (index := first_suspect(text)) is not None:
             yield hidden(text[index], node.place)
-        if found := _LATEX.search(text):
+
+
+def latex_errors(document: Document) -> Iterator[CourseError]:
+    """LaTeX anywhere in a deck or manifest."""
+    for node in document.root.scalars():
+        if found := _LATEX.search(str(node.value)):
             yield node.fail(f"`{found[0][:40]}` looks like LaTeX", "write Unicode mathematics: √dₖ")
 
 

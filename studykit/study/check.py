@@ -25,7 +25,13 @@ from studykit.course.source import (
     require_bounded,
     walk_files,
 )
-from studykit.course.writing import card_writing_errors, hidden, repeated_answers, text_errors
+from studykit.course.writing import (
+    card_writing_errors,
+    hidden,
+    hidden_characters,
+    latex_errors,
+    repeated_answers,
+)
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
 from studykit.lab.recorded import results_path
@@ -72,12 +78,19 @@ def check_course(root: Path) -> Report:
     # A card that could not be read may be the one that would be missed.
     is_whole = not errors
     cards = course.cards.values()
+    notes: list[CourseError] = []
+    # Cards that were written for another program keep none of the rules for ours: worth knowing.
+    writing = notes if manifest.labs_are_optional else errors
     errors += unlisted
-    errors += text_errors(read_document(root / "decks" / MANIFEST))
+    document = read_document(root / "decks" / MANIFEST)
+    errors += hidden_characters(document)
+    writing += latex_errors(document)
     for deck in course.decks:
         document = read_document(deck.path)
-        errors += text_errors(document)
-        errors += _topic_errors(document, course.outline)
+        errors += hidden_characters(document)
+        writing += latex_errors(document)
+        if course.outline or not manifest.labs_are_optional:
+            errors += _topic_errors(document, course.outline)
         errors += _unasked_points(document, cards) if is_whole else ()
     try:
         models = set(load_models(root))
@@ -91,13 +104,14 @@ def check_course(root: Path) -> Report:
         errors += _lab_point_errors(lab, file, course.outline)
         errors += _unasked_claims(lab, file, cards) if is_whole else ()
     for card in cards:
-        errors += card_writing_errors(card)
-        errors += _point_errors(card, course.labs[card.lab])
-    errors += repeated_answers(cards)
+        writing += card_writing_errors(card)
+        errors += _point_errors(card, course.labs[card.lab]) if card.lab else ()
+    writing += repeated_answers(cards)
     errors += evidence_errors(course)
+    notes += evidence_notes(course)
     return Report(
         problems=tuple(one_line(error) for error in in_order(errors)),
-        notes=tuple(one_line(note) for note in in_order(list(evidence_notes(course)))),
+        notes=tuple(one_line(note) for note in in_order(notes)),
         n_decks=len(course.decks),
         n_cards=len(cards),
         n_labs=len(course.labs),
@@ -156,10 +170,11 @@ def _topic_errors(document: Document, outline: tuple[OutlineTopic, ...]) -> Iter
             yield fields["number"].fail(f"the outline has no topic {number}", hint)
             continue
         expected = _numbered(number, n_points[number])
-        taught = fields["points"].entries()
+        points = fields.get("points")
+        taught = points.entries() if points else {}
         for point in expected:
             if point not in taught:
-                yield fields["points"].fail(f"point {point} is missing", "say what it teaches")
+                yield (points or node).fail(f"point {point} is missing", "say what it teaches")
         for point, text in taught.items():
             if point not in expected:
                 hint = f"it ends with {expected[-1]}"
@@ -169,7 +184,8 @@ def _topic_errors(document: Document, outline: tuple[OutlineTopic, ...]) -> Iter
 def _unasked_points(document: Document, cards: Iterable[Card]) -> Iterator[CourseError]:
     asked = {point for card in cards for point in card.points}
     for node in document.root.entries()["topics"].items():
-        for point, text in node.entries()["points"].entries().items():
+        points = node.entries().get("points")
+        for point, text in (points.entries() if points else {}).items():
             if point not in asked:
                 yield (text.key or text).fail(f"no card asks about point {point}", "add one")
 

@@ -15,6 +15,8 @@ from studykit.text import clean, format_value, plural
 
 LONGEST_QUOTED = 40
 """Characters of a text that a knob has, where knobs stand in one line."""
+WITHOUT_A_LAB = "No lab: nothing here measures the answer"
+"""What a card of a course from elsewhere says in place of evidence."""
 ONLY_RELATED = "This shows what the card is about at work; it does not measure the answer itself"
 """Said of evidence for a card whose claim is only related to its answer."""
 
@@ -69,6 +71,13 @@ def render_seconds(header: LabHeader, device: str = "") -> str:
 def about_seconds(seconds: float) -> str:
     """``≈ 25 s``, or ``< 1 s``."""
     return "< 1 s" if seconds < 0.5 else f"≈ {seconds:.0f} s"
+
+
+def why_no_lab(card: Card | None) -> str:
+    """Why there is no lab to open behind the card."""
+    if card is not None and not card.lab:
+        return "this card has no lab"
+    return "the lab could not be read: studykit check says why"
 
 
 def claims_of(header: LabHeader, card: Card | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class Entry:
     topic: Topic
     memory: Memory
     text: str
-    """Id, question, number and title of the topic: what words are looked for in, folded."""
+    """Id, question, number and title of the topic, tags: what words are looked for in, folded."""
     is_held: bool = False
     """It is due, but today does not ask it: a sibling is asked, or the limit is used up."""
 
@@ -45,7 +45,9 @@ def build_entries(
             deck,
             topic,
             memories.get(card.id, NEW_MEMORY),
-            f"{card.id}\n{card.headline}\n{topic.number} {topic.title}".casefold(),
+            "\n".join(
+                (card.id, card.headline, f"{topic.number} {topic.title}", *card.tags)
+            ).casefold(),
             card.id in held,
         )
         for deck in course.decks
@@ -77,6 +79,9 @@ STATES: Mapping[str, Callable[[Entry, Marks, date], bool]] = {
 
 FILTERS: Mapping[str, str] = {"s": "state", "t": "kind", "d": "deck", "l": "lab"}
 """Letter before the colon -> what it chooses by."""
+
+NO_LAB = "none"
+"""What ``l:`` takes for cards without a lab; a lab's id has a slash."""
 
 
 def find(entries: Sequence[Entry], search: str, marks: Marks, today: date) -> Found:
@@ -124,7 +129,7 @@ def values_of(name: str, entries: Iterable[Entry]) -> list[str]:
             places = ((e.deck.id, f"{e.deck.id}/{e.topic.id}") for e in entries)
             return list(dict.fromkeys(place for pair in places for place in pair))
         case _:
-            return list(dict.fromkeys(entry.card.lab for entry in entries))
+            return list(dict.fromkeys(entry.card.lab or NO_LAB for entry in entries))
 
 
 def _begins(name: str, each: str, value: str) -> bool:
@@ -147,7 +152,7 @@ def _passes(name: str, values: Sequence[str], marks: Marks, today: date) -> Call
                 entry.deck.id in values or f"{entry.deck.id}/{entry.topic.id}" in values
             )
         case _:
-            return lambda entry: entry.card.lab in values
+            return lambda entry: (entry.card.lab or NO_LAB) in values
 
 
 Recall = Callable[[Memory], float]

@@ -27,8 +27,8 @@ from tests.course.mini_course import MiniCourse, recorded_run
 COMMANDS = (("check",), ("due",), ("lab", "list"), ("lab", "show", "core/depth"), ("report",))
 MOST_MIB = 300
 MOST_SECONDS = 5.0
-LONGEST_LINE = 3000
-"""A message may repeat a text of 2,000 characters."""
+LONGEST_LINE = 11_000
+"""A message may repeat a text of 10,000 characters."""
 
 DIGITS = "9" * 400
 ODD_VALUES = (

@@ -31,6 +31,11 @@ def test_there_are_decks_and_labs() -> None:
     assert LABS
 
 
+def test_each_card_has_a_lab() -> None:
+    assert not load_manifest(ROOT).labs_are_optional
+    assert all(card.lab for card in load_course(ROOT).cards.values())
+
+
 def test_the_course_loads_whole() -> None:
     assert load_course(ROOT).problems == ()
 

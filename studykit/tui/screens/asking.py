@@ -23,6 +23,7 @@ from studykit.errors import StudykitError
 from studykit.review.asking import Asking
 from studykit.review.grading import Confidence, Given, Grade
 from studykit.review.schedule import Rating
+from studykit.study.evidence_words import why_no_lab
 from studykit.study.lab_run import LabRun
 from studykit.study.sitting import Sitting
 from studykit.text import plural
@@ -425,7 +426,7 @@ class AskingScreen(BesideScreen):
         card = self._sitting.card
         header = self.services.lab_of(card) if card else None
         if card is None or header is None:
-            self.warn("the lab could not be read: studykit check says why")
+            self.warn(why_no_lab(card))
             return None
         return card, header
 

@@ -18,6 +18,7 @@ from studykit.review.grading import EXAMPLE, present
 from studykit.review.marks import Mark, Marking
 from studykit.review.schedule import State
 from studykit.study.day import read_day
+from studykit.study.evidence_words import why_no_lab
 from studykit.study.finding import (
     FILTERS,
     ORDERS,
@@ -165,7 +166,9 @@ class BrowseScreen(StudyScreen):
     def _render_preview(self, entry: Entry, width: int) -> Content:
         """The question in full and the card's history; the answer if it was asked for."""
         card, topic = entry.card, entry.topic
-        place = f"{card.kind} · {topic.number} {clean(topic.title)} · lab {card.lab}"
+        lab = f"lab {card.lab}" if card.lab else "no lab"
+        tags = "".join(f" · {tag}" for tag in card.tags)
+        place = f"{card.kind} · {topic.number} {clean(topic.title)} · {lab}{tags}"
         known = render_memory(entry.memory, self.services.scheduler, self.services.today)
         head = Content.styled(clean(card.id), "bold $text-accent")
         parts = [head, Content.styled(place, "$text-muted"), known, Content("")]
@@ -174,7 +177,7 @@ class BrowseScreen(StudyScreen):
         rows.append(fit_text(shown.question)(width))
         if self._shows_answer:
             answer = answer_text(shown, self.services.evidence(card))
-            for text in (answer, card.explain):
+            for text in filter(None, (answer, card.explain)):
                 rows += [Content(""), fit_text(text)(width)]
         return Content("\n").join(rows)
 
@@ -216,7 +219,7 @@ class BrowseScreen(StudyScreen):
             return
         header = self.services.lab_of(entry.card)
         if header is None:
-            self.warn("the lab could not be read: studykit check says why")
+            self.warn(why_no_lab(entry.card))
             return
         self.app.post_message(OpenLab(self, header, entry.card.knobs, entry.card))
 

@@ -16,7 +16,7 @@ from studykit.course.cards import Card, Cloze, Exercise, Match, Order
 from studykit.lab.results import RunResult
 from studykit.review.grading import EXAMPLE, Shown, present, right_answer, right_option
 from studykit.review.schedule import NEW_MEMORY, Memory
-from studykit.study.evidence_words import origin_of_task, task_lines
+from studykit.study.evidence_words import origin_of_task, task_lines, why_no_lab
 from studykit.text import clean
 from studykit.tui.messages import LabClosed, OpenLab
 from studykit.tui.screens.base import NO_UNDO, TESTS
@@ -79,7 +79,8 @@ class CardScreen(BesideScreen):
         card = self._card
         evidence = self.services.evidence(card)
         yield Fitted(fit_text(answer_text(self._example(), evidence)), classes="answer")
-        yield Fitted(fit_text(card.explain), classes="explain")
+        if card.explain:
+            yield Fitted(fit_text(card.explain), classes="explain")
         yield Fitted(self.fit_evidence(card, evidence), classes="evidence")
         if card.source:
             yield Fitted(fit_text(f"Source: {card.source}"), classes="source")
@@ -96,7 +97,7 @@ class CardScreen(BesideScreen):
     def action_lab(self) -> None:
         header = self.services.lab_of(self._card)
         if header is None:
-            self.say("the lab could not be read: studykit check says why")
+            self.say(why_no_lab(self._card))
             return
         wish = OpenLab(self, header, self._card.knobs, self._card, is_answered=True)
         self.app.post_message(wish)

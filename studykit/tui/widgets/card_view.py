@@ -27,7 +27,7 @@ from studykit.course.cards import (
 from studykit.lab.results import RunResult
 from studykit.review.grading import Confidence, Given, Grade, Shown
 from studykit.review.schedule import Memory, is_leech
-from studykit.study.evidence_words import origin_of_task
+from studykit.study.evidence_words import WITHOUT_A_LAB, origin_of_task
 from studykit.text import format_value
 from studykit.tui.widgets.answer_match import MatchAnswer, PlaceAnswer
 from studykit.tui.widgets.answer_options import OptionsAnswer
@@ -157,7 +157,8 @@ class CardView(VerticalScroll, can_focus=False):
             ]
         if grade.misconception:
             parts.append(Fitted(fit_text(grade.misconception), classes="misconception"))
-        parts.append(Fitted(fit_text(card.explain), classes="explain"))
+        if card.explain:
+            parts.append(Fitted(fit_text(card.explain), classes="explain"))
         if is_leech(memory):
             told = f"Leech: forgotten {memory.lapses} times. {REMEDY}"
             parts.append(Fitted(fit_text(told), classes="leech"))
@@ -183,7 +184,7 @@ class CardView(VerticalScroll, can_focus=False):
         lines = [self._shown.question]
         lines += [f"- {option.text}" for option in self._shown.options]
         if grade is not None:
-            lines += ["", grade.answer, "", card.explain]
+            lines += ["", grade.answer, *(["", card.explain] if card.explain else [])]
         return "\n".join(lines)
 
 
@@ -255,7 +256,11 @@ def fit_evidence(
     `pinned`: what the what-if questions pinned to it have found.
     """
     if header is None:
-        missing = Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
+        missing = (
+            Content.styled(f"The lab {card.lab} could not be read", "$text-warning")
+            if card.lab
+            else Content.styled(WITHOUT_A_LAB, "$text-muted")
+        )
         return lambda width: missing.truncate(width, ellipsis=True)
 
     @cache
