@@ -1,84 +1,25 @@
-"""What the store asks of the database: counts that it makes itself, marks, practised answers."""
+"""What the store asks of the database beside the log: marks and practised answers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Select, delete, func, insert
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.cards import Kind
 from studykit.progress.soundness import checked, require_row
-from studykit.progress.stats import KnownCounts
 from studykit.progress.tables import METADATA, MarkRow, PractisedRow, ReviewRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
-from studykit.review.schedule import Rating, ScheduleSettings, State
+from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
 
 _ADD_SCHEDULE = insert(METADATA.tables["schedules"]).prefix_with("OR IGNORE")
-_id = col(ReviewRow.id)
-_day = col(ReviewRow.day)
-_n = func.count()
-
-
-def answers_by_day(session: Session) -> dict[date, int]:
-    """Study day -> its answers, of every day that has any, oldest first."""
-    query = select_columns(_day, _n).group_by(_day).order_by(_day)
-    rows = session.connection().execute(query)
-    return {_read_day(day): n for day, n in rows}
-
-
-def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
-    """How long the latest answers took, newest first."""
-    query = select_columns(col(ReviewRow.taken_ms)).order_by(_id.desc()).limit(n_answers)
-    taken = session.connection().execute(query).scalars()
-    return [checked("reviews", "taken_ms", each) for each in taken]
-
-
-def known_by_day(session: Session, since: date) -> dict[date, KnownCounts]:
-    """Study day -> reviews of cards that were in Review."""
-    before = aliased(ReviewRow)
-    state_before = (
-        select_columns(col(before.state))
-        .where(col(before.card_id) == col(ReviewRow.card_id), col(before.id) < _id)
-        .order_by(col(before.id).desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    remembered = _n.filter(col(ReviewRow.rating) != int(Rating.AGAIN))
-    correct = col(ReviewRow.correct)
-    graded, right = _n.filter(correct.is_not(None)), _n.filter(correct.is_(True))
-    query = (
-        select_columns(_day, _n, remembered, graded, right)
-        .where(_day >= since.isoformat(), state_before == int(State.REVIEW))
-        .group_by(_day)
-        .order_by(_day)
-    )
-    rows = session.connection().execute(query)
-    return {_read_day(day): KnownCounts(*counts) for day, *counts in rows}
-
-
-def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:
-    """Confidence in per cent -> judged answers given with it, and how many of them were right."""
-    confidence, correct = col(ReviewRow.confidence), col(ReviewRow.correct)
-    query = (
-        select_columns(confidence, _n, _n.filter(correct.is_(True)))
-        .where(_day >= since.isoformat(), confidence.is_not(None), correct.is_not(None))
-        .group_by(confidence)
-        .order_by(confidence)
-    )
-    rows = session.connection().execute(query)
-    return {checked("reviews", "confidence", percent): (n, k) for percent, n, k in rows}
-
-
-def _read_day(value: Any) -> date:
-    return date.fromisoformat(checked("reviews", "day", value))
 
 
 def set_mark(session: Session, marking: Marking) -> None:

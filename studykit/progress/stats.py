@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -156,6 +157,9 @@ class KnownCounts(NamedTuple):
     graded: int
     """Those whose answer was graded."""
     right: int
+    predicted: float = 0.0
+    """The sum of the probabilities of recall of those that have one."""
+    n_predicted: int = 0
 
 
 def retention(n: int, remembered: int, graded: int = 0, right: int = 0) -> Retention:
@@ -166,8 +170,13 @@ def retention(n: int, remembered: int, graded: int = 0, right: int = 0) -> Reten
 
 def retention_since(known: Mapping[date, KnownCounts], since: date) -> Retention:
     """True retention from the day `since` on."""
+    return retention(*known_since(known, since)[:4])
+
+
+def known_since(known: Mapping[date, KnownCounts], since: date) -> KnownCounts:
+    """All of them from the day `since` on in one."""
     counts = [count for day, count in known.items() if day >= since]
-    return retention(*(sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0))
+    return KnownCounts(*map(sum, zip(*counts, strict=True))) if counts else KnownCounts(0, 0, 0, 0)
 
 
 def wilson_interval(k: int, n: int) -> tuple[float, float]:
@@ -250,14 +259,19 @@ def topic_progress(
 def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
     """The cards with most lapses, hardest first; at equal lapses the one with fewer reviews."""
     forgotten = [
-        HardCard(card.id, topic.number, card.headline, memory.lapses, memory.reps, is_leech(memory))
+        (memory, card, topic)
         for deck in course.decks
         for topic in deck.topics
         for card in topic.cards
         if (memory := memories.get(card.id, NEW_MEMORY)).lapses
     ]
-    forgotten.sort(key=lambda card: (-card.lapses, card.reviews, card.card_id))
-    return tuple(forgotten[:N_HARDEST])
+    worst = heapq.nsmallest(
+        N_HARDEST, forgotten, key=lambda each: (-each[0].lapses, each[0].reps, each[1].id)
+    )
+    return tuple(
+        HardCard(card.id, topic.number, card.headline, memory.lapses, memory.reps, is_leech(memory))
+        for memory, card, topic in worst
+    )
 
 
 def pretest_scores(

@@ -32,15 +32,12 @@ from studykit.progress.database import (
     open_for_reading,
 )
 from studykit.progress.examination import driver_of, examine
+from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
     add_practised,
     add_schedule,
-    answers_by_day,
-    known_by_day,
-    latest_taken_ms,
     newest_hiding,
     remove_practised,
-    right_by_confidence,
     set_mark,
     stored_marks,
     stored_practised,
@@ -68,6 +65,13 @@ from studykit.progress.runs import (
 )
 from studykit.progress.soundness import UNREADABLE, RowError, bad_rows
 from studykit.progress.stats import KnownCounts
+from studykit.progress.sums import (
+    answers_by_day,
+    known_by_day,
+    latest_taken_ms,
+    read_sums,
+    right_by_confidence,
+)
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
@@ -378,6 +382,11 @@ class Store:
                 remove_run(session, run_id)
 
     # --- counts ---
+
+    def sums(self, since: date) -> LogSums:
+        """What statistics sum up of the log from the study day `since` on, all of one moment."""
+        with self._reading() as session:
+            return read_sums(session, since)
 
     def answers_by_day(self) -> dict[date, int]:
         """Study day -> its answers, of every day that has any, oldest first."""

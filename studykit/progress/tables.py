@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import REAL, CheckConstraint, Integer, Text
+from sqlalchemy import REAL, CheckConstraint, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 
 # SQLite checks the type of every value in a STRICT table; that allows no VARCHAR, FLOAT or
@@ -62,6 +62,10 @@ class SittingRow(SQLModel, table=True):
     ended_at_ms: int | None = None
 
 
+SUMMED = ("day", "state_before", "rating", "correct", "confidence", "taken_ms", "predicted")
+"""What statistics sum up, by the day: an index of its own has them, a sixth as long as the log."""
+
+
 class ReviewRow(MemoryColumns, table=True):
     """One rated answer, with the memory that it led to; ids grow in the order of the answers."""
 
@@ -72,6 +76,7 @@ class ReviewRow(MemoryColumns, table=True):
         CheckConstraint("suggested BETWEEN 1 AND 4", name="ck_reviews_suggested"),
         CheckConstraint("correct IN (0, 1)", name="ck_reviews_correct"),
         *_memory_checks("reviews"),
+        Index("ix_reviews_sums", *SUMMED),
         _STRICT,
     )
 
@@ -80,7 +85,7 @@ class ReviewRow(MemoryColumns, table=True):
     card_id: str = Field(sa_type=Text, index=True)
     at_ms: int
     offset_min: int
-    day: str = Field(sa_type=Text, index=True)
+    day: str = Field(sa_type=Text)
     rating: int
     kind: str = Field(sa_type=Text)
     correct: bool | None = Field(default=None, sa_type=Integer)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from studykit.course.cards import Card, Course, Deck, LabHeader, Recall, Topic
 from studykit.errors import Place
 from studykit.lab.events import Curve, Measurement
 from studykit.lab.results import RunResult, SeedResult, Status, Verdict
+from studykit.progress.stats import states_before
 from studykit.progress.store import Store
 from studykit.review.schedule import Memory, Rating, State
 from studykit.review.session import Review
@@ -73,6 +75,12 @@ def make_review(
         before=before,
         predicted=predicted,
     )
+
+
+def with_befores(reviews: Sequence[Review]) -> list[Review]:
+    """The same log with the state that each card was in, as a sitting records it."""
+    befores = states_before(reviews)
+    return [replace(review, before=before) for review, before in zip(reviews, befores, strict=True)]
 
 
 def make_run(

@@ -31,6 +31,7 @@ from tests.progress.builders import (
     make_memory,
     make_review,
     make_run,
+    with_befores,
 )
 
 SCHEDULER = Scheduler(ScheduleSettings())
@@ -68,7 +69,7 @@ def answer(
     return make_review(card_id, at=at, rating=rating, after=after, correct=correct, taken_ms=10_000)
 
 
-REVIEWS = [
+_REVIEWS = [
     answer(3, "a", Rating.AGAIN, State.LEARNING, 1, correct=False),
     answer(3, "a", Rating.GOOD, State.LEARNING, 2),
     answer(3, "b", Rating.GOOD, State.LEARNING, 1),
@@ -79,6 +80,7 @@ REVIEWS = [
     answer(1, "gone", Rating.GOOD, State.LEARNING, 1),
     answer(0, "b", Rating.GOOD, State.REVIEW, 3, due_in=10, correct=None),
 ]
+REVIEWS = with_befores(_REVIEWS)
 
 MEMORIES = {review.card_id: review.after for review in REVIEWS} | {
     "d": make_memory(State.LEARNING, at=MONDAY - timedelta(days=1)),

@@ -10,7 +10,7 @@ import pytest
 from studykit.course.cards import Predict
 from studykit.progress.stats import KnownCounts, retention_since
 from studykit.progress.store import Store
-from studykit.review.schedule import Rating
+from studykit.review.schedule import Rating, State
 from studykit.review.study_queue import Counts
 from studykit.study.learner_stats import (
     DEFAULT_ANSWER_SECONDS,
@@ -22,7 +22,14 @@ from studykit.study.learner_stats import (
     waiting_labs,
 )
 from studykit.tui.widgets.progress_text import render_retention
-from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_review
+from tests.progress.builders import (
+    MONDAY,
+    make_card,
+    make_course,
+    make_memory,
+    make_review,
+    with_befores,
+)
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, SCHEDULER, TODAY, whole_summary
 
 
@@ -140,11 +147,15 @@ def test_the_store_counts_without_reading_the_log(store: Store) -> None:
 
 def test_the_store_counts_what_was_remembered_of_known_cards(store: Store) -> None:
     """Three of four on one day; the answers before, in steps, say nothing."""
-    for rating, day in [("GOOD", 0), ("GOOD", 1), ("HARD", 1), ("AGAIN", 1), ("EASY", 1)]:
-        at = MONDAY + timedelta(days=day)
-        store.record(make_review("a", at=at, rating=Rating[rating], after=make_memory(at=at)))
+    log = [
+        make_review("a", at=at, rating=Rating[rating], after=make_memory(at=at))
+        for rating, day in [("GOOD", 0), ("GOOD", 1), ("HARD", 1), ("AGAIN", 1), ("EASY", 1)]
+        for at in [MONDAY + timedelta(days=day)]
+    ]
+    for review in with_befores(log):
+        store.record(review)
 
-    assert store.known_by_day(TODAY) == {TODAY + timedelta(days=1): (4, 3, 4, 4)}
+    assert store.known_by_day(TODAY) == {TODAY + timedelta(days=1): (4, 3, 4, 4, 0.0, 0)}
     assert store.known_by_day(TODAY + timedelta(days=2)) == {}
 
 
@@ -155,7 +166,11 @@ def test_wrong_answers_rated_as_known_do_not_pass_for_remembered(store: Store) -
         store.record(make_review(card, at=MONDAY, after=memory))
         rating = Rating.AGAIN if n < 4 else Rating.GOOD
         at = MONDAY + timedelta(days=3)
-        store.record(make_review(card, at=at, rating=rating, correct=n >= 28, after=memory))
+        store.record(
+            make_review(
+                card, at=at, rating=rating, correct=n >= 28, after=memory, before=State.REVIEW
+            )
+        )
 
     seen = retention_since(store.known_by_day(TODAY), TODAY)
     assert (seen.n, seen.remembered, seen.graded, seen.right) == (40, 36, 40, 12)

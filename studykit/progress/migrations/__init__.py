@@ -12,7 +12,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).parent
 """The Alembic environment."""
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision, oldest first; a script added to ``versions/`` is added here."""
 
 HEAD_REVISION = REVISIONS[-1]

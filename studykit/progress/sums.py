@@ -1,0 +1,170 @@
+"""Sums over the log of reviews, made by SQLite: a log of years is too long to be read whole.
+
+By the day they need only what the index `ix_reviews_sums` holds.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Integer, cast, func
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col
+
+from studykit.progress.long_run import (
+    N_BINS,
+    AnswerTime,
+    ConfidentError,
+    LogSums,
+    PredictionCounts,
+    Work,
+)
+from studykit.progress.soundness import checked
+from studykit.progress.stats import KnownCounts
+from studykit.progress.tables import ReviewRow
+from studykit.review.grading import Confidence
+from studykit.review.schedule import Rating, State
+
+N_TIMES = 10_000
+"""The latest answers whose times are told."""
+
+_id = col(ReviewRow.id)
+_day = col(ReviewRow.day)
+_before = col(ReviewRow.state_before)
+_correct = col(ReviewRow.correct)
+_predicted = col(ReviewRow.predicted)
+_taken_ms = col(ReviewRow.taken_ms)
+_n = func.count()
+_remembered = _n.filter(col(ReviewRow.rating) != int(Rating.AGAIN))
+
+# As text: with max() alone SQLite takes the other columns from the row that has it. The plus keeps
+# it from going through the log card by card, which takes five times as long.
+_CONFIDENT_ERRORS = f"""\
+WITH errors AS (
+    SELECT card_id, count(*) AS n, max(id) AS id, day, confidence
+    FROM reviews
+    WHERE day >= ? AND correct = 0 AND confidence >= {int(Confidence.SURE)}
+    GROUP BY +card_id
+)
+SELECT card_id, n, day, confidence, (
+    SELECT later.correct FROM reviews AS later
+    WHERE later.card_id = errors.card_id AND later.id > errors.id AND later.day > errors.day
+        AND later.correct IS NOT NULL
+    ORDER BY later.id DESC LIMIT 1
+)
+FROM errors ORDER BY id DESC
+"""
+
+
+def read_sums(session: Session, since: date) -> LogSums:
+    """All that statistics need of the log from the study day `since` on."""
+    return LogSums(
+        work=work_by_day(session, since),
+        known=known_by_day(session, since),
+        told=right_by_confidence(session, since),
+        predictions=counts_by_prediction(session, since),
+        times=latest_times(session),
+        errors=confident_errors(session, since),
+    )
+
+
+def answers_by_day(session: Session) -> dict[date, int]:
+    """Study day -> its answers, of every day that has any, oldest first."""
+    query = select_columns(_day, _n).group_by(_day).order_by(_day)
+    rows = session.connection().execute(query)
+    return {_read_day(day): n for day, n in rows}
+
+
+def work_by_day(session: Session, since: date) -> dict[date, Work]:
+    """Study day -> the answers given on it, oldest first."""
+    new = _n.filter(_before == int(State.NEW))
+    again = _n.filter(col(ReviewRow.rating) == int(Rating.AGAIN))
+    query = (
+        select_columns(_day, _n, new, again, func.sum(_taken_ms))
+        .where(_day >= since.isoformat())
+        .group_by(_day)
+        .order_by(_day)
+    )
+    rows = session.connection().execute(query)
+    return {_read_day(day): Work(*counts) for day, *counts in rows}
+
+
+def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
+    """How long the latest answers took, newest first."""
+    query = select_columns(_taken_ms).order_by(_id.desc()).limit(n_answers)
+    taken = session.connection().execute(query).scalars()
+    return [checked("reviews", "taken_ms", each) for each in taken]
+
+
+def latest_times(session: Session) -> tuple[AnswerTime, ...]:
+    """How long each of the `N_TIMES` latest answers took, newest first."""
+    query = select_columns(col(ReviewRow.kind), _before, _taken_ms).order_by(_id.desc())
+    return tuple(
+        AnswerTime(
+            checked("reviews", "kind", kind),
+            None if before is None else State(checked("reviews", "state_before", before)),
+            checked("reviews", "taken_ms", taken_ms),
+        )
+        for kind, before, taken_ms in session.connection().execute(query.limit(N_TIMES))
+    )
+
+
+def known_by_day(session: Session, since: date) -> dict[date, KnownCounts]:
+    """Study day -> reviews of cards that were in Review, oldest first."""
+    graded, right = func.count(_correct), _n.filter(_correct.is_(True))
+    query = (
+        select_columns(
+            *(_day, _n, _remembered, graded, right),
+            *(func.total(_predicted), func.count(_predicted)),
+        )
+        .where(_day >= since.isoformat(), _before == int(State.REVIEW))
+        .group_by(_day)
+        .order_by(_day)
+    )
+    rows = session.connection().execute(query)
+    return {_read_day(day): KnownCounts(*counts) for day, *counts in rows}
+
+
+def counts_by_prediction(session: Session, since: date) -> tuple[PredictionCounts, ...]:
+    """Reviews of cards that were in Review by their probability of recall, the lowest first."""
+    bin_ = func.min(N_BINS - 1, cast(_predicted * N_BINS, Integer)).label("bin")
+    query = (
+        select_columns(bin_, _n, func.total(_predicted), _remembered)
+        .where(_day >= since.isoformat(), _before == int(State.REVIEW), _predicted.is_not(None))
+        .group_by("bin")
+        .order_by("bin")
+    )
+    return tuple(PredictionCounts(*row) for row in session.connection().execute(query))
+
+
+def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:
+    """Confidence in per cent -> graded answers given with it, and how many of them were right."""
+    confidence = col(ReviewRow.confidence)
+    query = (
+        select_columns(confidence, _n, _n.filter(_correct.is_(True)))
+        .where(_day >= since.isoformat(), confidence.is_not(None), _correct.is_not(None))
+        .group_by(confidence)
+        .order_by(confidence)
+    )
+    rows = session.connection().execute(query)
+    return {checked("reviews", "confidence", percent): (n, k) for percent, n, k in rows}
+
+
+def confident_errors(session: Session, since: date) -> tuple[ConfidentError, ...]:
+    """The cards that were answered wrongly by a learner who was sure, the latest first."""
+    rows = session.connection().exec_driver_sql(_CONFIDENT_ERRORS, (since.isoformat(),))
+    return tuple(
+        ConfidentError(
+            checked("reviews", "card_id", card_id),
+            n,
+            _read_day(day),
+            checked("reviews", "confidence", confidence),
+            None if right_since is None else bool(right_since),
+        )
+        for card_id, n, day, confidence, right_since in rows
+    )
+
+
+def _read_day(value: Any) -> date:
+    return date.fromisoformat(checked("reviews", "day", value))
