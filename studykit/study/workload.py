@@ -1,45 +1,204 @@
-"""How much a daily number of new cards asks for: answers a day, found by simulation. Pure.
-
-Cards are rated as a large population of Anki's users rated theirs, by the shares that fsrs-rs
-simulates with (`SimulatorConfig`), and recalled as often as the scheduler itself predicts.
-"""
+"""How much daily new cards and a desired retention ask for, and what is remembered for it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from datetime import date, timedelta
 from random import Random
+from typing import NamedTuple
 
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State
+import numpy as np
+
+from studykit.review.fsrs_arrays import Floats
+from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
+from studykit.review.simulation import (
+    GRID_DAYS,
+    Habits,
+    Life,
+    Row,
+    simulate_known,
+    simulate_new,
+)
+from studykit.study.learner_stats import DEFAULT_ANSWER_SECONDS
 from studykit.study.words import minutes
 
-N_CARDS = 200
-"""Cards simulated: at the default settings their figures are those of 2,000 within 1 %."""
+RETENTIONS = tuple(percent / 100 for percent in range(70, 98))
+"""The desired retentions that are compared."""
+YEAR_DAYS = 365
+
+N_NEW = 4000
+"""New cards simulated; even at 0.97 the minutes are those of 20,000 within 5 %."""
+
+N_KNOWN = 1000
+"""Known cards simulated: of more so many are drawn, fewer live several lives each."""
+
 MONTH_DAYS = 30
 N_DAYS = 90
-"""Days that a card is followed from its first answer on."""
+"""Days that `build_workload` looks ahead."""
+N_IN_A_LINE = 20_000
+"""Cards that it simulates: one retention and fewer days leave time for more."""
 
-_RATINGS: tuple[Rating, ...] = tuple(Rating)
-_FIRST = (0.24, 0.094, 0.495, 0.171)
-"""Again, Hard, Good, Easy of a card never seen."""
-_RECALLED = (0.224, 0.631, 0.145)
-"""Hard, Good, Easy of one that is recalled in Review."""
-_STEPS = {
-    State.LEARNING: {
-        Rating.AGAIN: (0.3686, 0.0628, 0.5108, 0.0577),
-        Rating.HARD: (0.0442, 0.4553, 0.4457, 0.0549),
-        Rating.GOOD: (0.0519, 0.047, 0.8462, 0.055),
-    },
-    State.RELEARNING: {
-        Rating.AGAIN: (0.2157, 0.0643, 0.6595, 0.0604),
-        Rating.HARD: (0.05, 0.4638, 0.4475, 0.0387),
-        Rating.GOOD: (0.1057, 0.1434, 0.7266, 0.0244),
-    },
-}
-"""The four of a card in steps, by its last rating."""
+PRIOR_ANSWERS = 50
+"""Answers of one's own that count as much as the shares of other learners."""
+PRIOR_TIMES = 20
+"""The same of times."""
 
-_BEGIN = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+class Rated(NamedTuple):
+    """Answers to cards that were in one state, rated alike and last rated alike."""
+
+    before: State
+    last: Rating | None
+    """The rating of the answer before; None where it is not known."""
+    rating: Rating
+    n_answers: int
+    seconds: float
+    """That they took altogether."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A year at one desired retention, if every day's cards are answered."""
+
+    retention: float
+    answers_a_day: float
+    minutes_a_day: float
+    """Means over the year."""
+    n_met: float
+    """Cards that were seen at least once by its end."""
+    remembered: float
+    """How many of them are expected to be recalled then."""
+
+
+@dataclass(frozen=True, slots=True)
+class YearAhead:
+    """Simulated lives of the learner's cards, from which any daily number of new cards follows."""
+
+    retentions: tuple[float, ...]
+    new: Life
+    """Of a card from the day that it is met."""
+    known: Life
+    """Of a card that is known today, from today on."""
+    n_known: int
+
+    def outlooks(self, new_per_day: int, n_unseen: int | None = None) -> tuple[Outlook, ...]:
+        """One for each of `retentions`; new cards end after `n_unseen`, if that is given."""
+        met = self._met(new_per_day, n_unseen)
+        ages = YEAR_DAYS - np.arange(YEAR_DAYS)  # at the end of the year, by the day of meeting
+        grid = np.arange(self.new.recall.shape[1]) * GRID_DAYS
+        found = []
+        for n, retention in enumerate(self.retentions):
+            recalled = met @ np.interp(ages, grid, self.new.recall[n])
+            recalled += self.n_known * self.known.recall[n, YEAR_DAYS // GRID_DAYS]
+            found.append(
+                Outlook(
+                    retention,
+                    answers_a_day=float(self._by_day("answers", n, met).mean()),
+                    minutes_a_day=float(self._by_day("seconds", n, met).mean()) / 60,
+                    n_met=float(met.sum()) + self.n_known,
+                    remembered=float(recalled),
+                )
+            )
+        return tuple(found)
+
+    def minutes_by_day(
+        self, retention: float, new_per_day: int, n_unseen: int | None = None
+    ) -> Floats:
+        """Minutes of each day of the year at the simulated retention closest to `retention`."""
+        closest = int(np.abs(np.array(self.retentions) - retention).argmin())
+        return self._by_day("seconds", closest, self._met(new_per_day, n_unseen)) / 60
+
+    def _by_day(self, what: str, n: int, met: Floats) -> Floats:
+        of_new, of_known = getattr(self.new, what)[n], getattr(self.known, what)[n]
+        by_day: Floats = np.convolve(met, of_new)[:YEAR_DAYS] + self.n_known * of_known
+        return by_day
+
+    @staticmethod
+    def _met(new_per_day: int, n_unseen: int | None) -> Floats:
+        """New cards of each day."""
+        total = np.arange(YEAR_DAYS + 1, dtype=np.float64) * new_per_day
+        return np.diff(total if n_unseen is None else np.minimum(total, n_unseen))
+
+
+def look_ahead(
+    settings: ScheduleSettings,
+    habits: Habits,
+    memories: Iterable[Memory],
+    today: date,
+    retentions: Sequence[float] = RETENTIONS,
+) -> YearAhead:
+    """A year from `today` with the weights and steps of `settings`, at each of `retentions`.
+
+    `memories`: of the cards that were reviewed before. Their next answer is due when it is due
+    now; the retention decides from then on.
+    """
+    known = [memory for memory in memories if memory.state is not State.NEW]
+    if len(known) > N_KNOWN:
+        drawn = Random(0).sample(known, N_KNOWN)
+    else:
+        drawn = known * (N_KNOWN // max(1, len(known)))
+    return YearAhead(
+        tuple(retentions),
+        simulate_new(settings, habits, retentions, n_cards=N_NEW, n_days=YEAR_DAYS),
+        simulate_known(settings, habits, retentions, drawn, today, n_days=YEAR_DAYS),
+        len(known),
+    )
+
+
+def habits_of(rated: Sequence[Rated]) -> Habits:
+    """The learner's own, the more so the more answers there are of a kind."""
+    usual = Habits()
+    mean = _mean_seconds(DEFAULT_ANSWER_SECONDS, rated)
+
+    def seconds(*states: State) -> Row:
+        own = [each for each in rated if each.before in states]
+        return tuple(
+            _mean_seconds(mean, [each for each in own if each.rating is rating])
+            for rating in Rating
+        )
+
+    def of(state: State, last: Rating | None = None) -> list[Rated]:
+        return [each for each in rated if each.before is state and last in (None, each.last)]
+
+    return Habits(
+        first=_shares(usual.first, [*Rating], of(State.NEW)),
+        recalled=_shares(usual.recalled, [*Rating][1:], of(State.REVIEW)),
+        learning=_by_last(usual.learning, of, State.LEARNING),
+        relearning=_by_last(usual.relearning, of, State.RELEARNING),
+        seconds=(
+            seconds(State.NEW, State.LEARNING),
+            seconds(State.REVIEW),
+            seconds(State.RELEARNING),
+        ),
+    )
+
+
+def _by_last(
+    usual: tuple[Row, Row, Row], of: Callable[[State, Rating], list[Rated]], state: State
+) -> tuple[Row, Row, Row]:
+    again, hard, good = (
+        _shares(row, [*Rating], of(state, last)) for row, last in zip(usual, Rating, strict=False)
+    )
+    return again, hard, good
+
+
+def _shares(usual: Row, ratings: Sequence[Rating], rated: Sequence[Rated]) -> Row:
+    """Shares of `ratings` among the answers, and `PRIOR_ANSWERS` that are as `usual`."""
+    counts = [
+        PRIOR_ANSWERS * share + sum(each.n_answers for each in rated if each.rating is rating)
+        for rating, share in zip(ratings, usual, strict=True)
+    ]
+    return tuple(count / sum(counts) for count in counts)
+
+
+def _mean_seconds(usual: float, rated: Sequence[Rated]) -> float:
+    """Mean time of the answers, and of `PRIOR_TIMES` that take as long as `usual`."""
+    n, total = sum(each.n_answers for each in rated), sum(each.seconds for each in rated)
+    return (PRIOR_TIMES * usual + total) / (PRIOR_TIMES + n)
+
+
+# --- in a line, for `doctor` ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +212,12 @@ class Workload:
 
 def build_workload(scheduler: Scheduler, new_per_day: int) -> Workload:
     """What so many new cards a day make."""
-    by_day = [new_per_day * n for n in accumulate(_answers_by_age(scheduler))]
-    month, later = by_day[:MONTH_DAYS], by_day[MONTH_DAYS:]
-    return Workload(sum(month) / len(month), sum(later) / len(later))
+    settings = scheduler.settings
+    life = simulate_new(
+        settings, Habits(), [settings.desired_retention], n_cards=N_IN_A_LINE, n_days=N_DAYS
+    )
+    by_day = new_per_day * np.cumsum(life.answers[0])
+    return Workload(float(by_day[:MONTH_DAYS].mean()), float(by_day[MONTH_DAYS:].mean()))
 
 
 def describe_workload(load: Workload, answer_seconds: float) -> str:
@@ -65,31 +227,3 @@ def describe_workload(load: Workload, answer_seconds: float) -> str:
         for n in (load.first_month, load.later)
     )
     return f"≈ {first} a day in the first month, {later.replace(' answers', '')} later"
-
-
-def _answers_by_age(scheduler: Scheduler) -> list[float]:
-    """How often a card is answered so many days after its first answer, on average."""
-    counts = [0] * N_DAYS
-    for n in range(N_CARDS):
-        card_id, random = f"card-{n}", Random(n)
-        memory, last, at = NEW_MEMORY, Rating.AGAIN, _BEGIN
-        while (age := (scheduler.study_day(at) - _BEGIN.date()).days) < N_DAYS:
-            counts[age] += 1
-            last = _rate(scheduler, memory, last, at, random)
-            memory = scheduler.review(card_id, memory, last, at)
-            assert memory.due_day is not None
-            at = memory.due_at or _BEGIN + (memory.due_day - _BEGIN.date())
-    return [count / N_CARDS for count in counts]
-
-
-def _rate(
-    scheduler: Scheduler, memory: Memory, last: Rating, at: datetime, random: Random
-) -> Rating:
-    if memory.state is State.NEW:
-        return random.choices(_RATINGS, _FIRST)[0]
-    if memory.state is State.REVIEW:
-        if random.random() > scheduler.retrievability(memory, scheduler.study_day(at)):
-            return Rating.AGAIN
-        return random.choices(_RATINGS[1:], _RECALLED)[0]
-    shares = _STEPS[memory.state].get(last, _STEPS[memory.state][Rating.GOOD])
-    return random.choices(_RATINGS, shares)[0]

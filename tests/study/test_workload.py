@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from studykit.review.schedule import Scheduler, ScheduleSettings
+from studykit.review.schedule import (
+    NEW_MEMORY,
+    Memory,
+    Rating,
+    Scheduler,
+    ScheduleSettings,
+    State,
+)
+from studykit.review.simulation import Habits
 from studykit.settings import ReviewSettings
 from studykit.study.learner_stats import DEFAULT_ANSWER_SECONDS
 from studykit.study.words import minutes
-from studykit.study.workload import Workload, build_workload, describe_workload
+from studykit.study.workload import (
+    RETENTIONS,
+    YEAR_DAYS,
+    Rated,
+    Workload,
+    build_workload,
+    describe_workload,
+    habits_of,
+    look_ahead,
+)
 
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 DEFAULTS = ReviewSettings()
+TODAY = date(2026, 12, 1)
 SCHEDULER = Scheduler(ScheduleSettings.from_settings(DEFAULTS))
 
 
@@ -52,3 +71,106 @@ def test_it_follows_the_settings(retention: float) -> None:
 def test_it_is_said_at_the_learners_own_pace() -> None:
     said = describe_workload(Workload(30.2, 45.9), 12)
     assert said == "≈ 30 answers (6 min) a day in the first month, 46 (9 min) later"
+
+
+# --- a year ahead ---
+
+
+def known(stability_days: float, due_in: int) -> Memory:
+    return Memory(
+        state=State.REVIEW,
+        stability_days=stability_days,
+        difficulty=5.0,
+        due_day=TODAY + timedelta(days=due_in),
+        last_review_day=TODAY - timedelta(days=1),
+        reps=2,
+    )
+
+
+def test_more_retention_is_more_minutes_and_more_remembered() -> None:
+    """Of every retention that may be set, with new cards and with known ones."""
+    year = look_ahead(SCHEDULER.settings, Habits(), [known(20, 5)] * 30, TODAY)
+    found = year.outlooks(5, 300)
+    assert [each.retention for each in found] == list(RETENTIONS)
+    assert all(each.n_met == 330 for each in found)
+    low, high = found[0], found[-1]
+    assert high.minutes_a_day > 2 * low.minutes_a_day
+    assert high.remembered > low.remembered
+    for each in found:
+        # A card is asked at its retention and, on average, remembered better than that.
+        assert each.retention < each.remembered / each.n_met < 1
+
+
+def test_a_year_counts_new_cards_until_there_are_none() -> None:
+    year = look_ahead(SCHEDULER.settings, Habits(), [], TODAY, [0.9])
+    (none,), (few,), (many,) = year.outlooks(0), year.outlooks(10, 20), year.outlooks(10)
+    assert (none.answers_a_day, none.n_met, none.remembered) == (0, 0, 0)
+    assert few.n_met == 20
+    assert many.n_met == 10 * YEAR_DAYS
+    # 20 cards, of which 10 are a day younger: almost twice the whole life of one.
+    whole = year.new.answers[0].sum()
+    assert few.answers_a_day * YEAR_DAYS == pytest.approx(20 * whole, rel=0.01)
+    by_day = year.minutes_by_day(0.9, 10, 20)
+    assert by_day.mean() == pytest.approx(few.minutes_a_day)
+    assert by_day[0] > 10 * by_day[100:].mean()
+
+
+def test_of_many_known_cards_a_sample_stands_for_all() -> None:
+    few, many = [known(20, 5)] * 100, [known(20, 5)] * 2000
+    of_few, of_many = (
+        look_ahead(SCHEDULER.settings, Habits(), memories, TODAY, [0.9]).outlooks(0)[0]
+        for memories in (few, many)
+    )
+    assert of_many.n_met == 2000
+    assert of_many.answers_a_day == pytest.approx(20 * of_few.answers_a_day, rel=0.1)
+    unseen = look_ahead(SCHEDULER.settings, Habits(), [*few, NEW_MEMORY], TODAY, [0.9])
+    assert unseen.n_known == 100
+
+
+def test_weights_that_remember_longer_ask_for_less() -> None:
+    weights = SCHEDULER.settings.parameters
+    quadrupled = (*(4 * w for w in weights[:4]), *weights[4:])
+    longer = replace(SCHEDULER.settings, parameters=quadrupled)
+    usual, better = (
+        look_ahead(each, Habits(), [], TODAY, [0.9]).outlooks(5)[0]
+        for each in (SCHEDULER.settings, longer)
+    )
+    assert better.minutes_a_day < 0.9 * usual.minutes_a_day
+
+
+# --- habits ---
+
+
+def test_without_answers_the_habits_are_the_usual_ones() -> None:
+    found = habits_of([])
+    assert found.seconds == ((DEFAULT_ANSWER_SECONDS,) * 4,) * 3
+    for own, usual in zip(found.learning, Habits().learning, strict=True):
+        assert own == pytest.approx([share / sum(usual) for share in usual])
+
+
+def test_many_answers_of_ones_own_outweigh_the_usual() -> None:
+    """Each in its own state, and after its own last rating."""
+    rated = [
+        Rated(State.NEW, None, Rating.EASY, 10_000, 50_000.0),
+        Rated(State.REVIEW, Rating.GOOD, Rating.AGAIN, 5_000, 200_000.0),
+        Rated(State.REVIEW, Rating.GOOD, Rating.HARD, 10_000, 300_000.0),
+        Rated(State.RELEARNING, Rating.AGAIN, Rating.HARD, 10_000, 100_000.0),
+    ]
+    found = habits_of(rated)
+    assert found.first[3] > 0.99
+    assert found.recalled[0] > 0.99  # what was forgotten is no share of what was recalled
+    assert found.relearning[0][1] > 0.99
+    assert found.relearning[1] == pytest.approx(
+        [share / sum(Habits().relearning[1]) for share in Habits().relearning[1]]
+    )
+    assert found.seconds[0][3] == pytest.approx(5, rel=0.01)
+    assert found.seconds[1][:2] == pytest.approx((40, 30), rel=0.01)
+    assert found.seconds[2][1] == pytest.approx(10, rel=0.01)
+    mean = 650_000 / 35_000
+    assert found.seconds[2][3] == pytest.approx(mean, rel=0.01)  # none such: as answers in general
+
+
+def test_a_few_answers_change_the_habits_a_little() -> None:
+    found = habits_of([Rated(State.NEW, None, Rating.AGAIN, 50, 500.0)])
+    assert found.first[0] == pytest.approx((50 * 0.24 + 50) / 100, rel=0.01)
+    assert found.seconds[0][0] == pytest.approx((20 * (20 * 20 + 500) / 70 + 500) / 70)

@@ -1,0 +1,286 @@
+"""What becomes of many cards over the days to come: answers, seconds, recall. Pure.
+
+Cards are answered on the day that they are due, recalled as often as the model predicts, and
+otherwise rated as the learner's `Habits` say. The steps are those of `Scheduler`; its fuzz, which
+moves single cards and not their number, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studykit.review.fsrs_arrays import Floats, FsrsArrays
+from studykit.review.schedule import Memory, Rating, ScheduleSettings, State
+
+GRID_DAYS = 5
+"""Recall is told for every fifth day."""
+N_ROUNDS = 2000
+"""Answers to one card at most, should weights never let it be known."""
+
+_NOON_MINUTE = 480
+"""Minutes since the study day began: at noon it is answered, so that steps of hours fit in."""
+_DAY_MINUTES = 1440
+_KNOWN = -1.0
+"""In the tables of waits: no step follows, the next interval is in days."""
+
+Row = tuple[float, ...]
+"""A number each for the ratings Again, Hard, Good, Easy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a learner rates, and how long that takes.
+
+    The defaults are those of a large population of Anki's users, which fsrs-rs simulates with
+    (`SimulatorConfig`).
+    """
+
+    first: Row = (0.24, 0.094, 0.495, 0.171)
+    """Of a card never seen."""
+    recalled: Row = (0.224, 0.631, 0.145)
+    """Hard, Good, Easy of one that is recalled in Review."""
+    learning: tuple[Row, Row, Row] = (
+        (0.3686, 0.0628, 0.5108, 0.0577),
+        (0.0442, 0.4553, 0.4457, 0.0549),
+        (0.0519, 0.047, 0.8462, 0.055),
+    )
+    """Of a card in learning steps that was last rated Again, Hard, Good."""
+    relearning: tuple[Row, Row, Row] = (
+        (0.2157, 0.0643, 0.6595, 0.0604),
+        (0.05, 0.4638, 0.4475, 0.0387),
+        (0.1057, 0.1434, 0.7266, 0.0244),
+    )
+    """The same of one in relearning steps."""
+    seconds: tuple[Row, Row, Row] = ((20.0,) * 4,) * 3
+    """Of one answer by its rating: to a card that is new or in learning steps, in Review, in
+    relearning steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What a card does on average from the first simulated day on, by retention."""
+
+    answers: Floats
+    """[retention, day]: answers to a card."""
+    seconds: Floats
+    """[retention, day]: time spent on it."""
+    recall: Floats
+    """[retention, day / `GRID_DAYS`]: probability of recall at the end of that day."""
+
+
+@dataclass(slots=True)
+class _Herd:
+    """Arrays of one length: cards at one point of their lives each."""
+
+    at: NDArray[np.intp]
+    """Index of the retention."""
+    card: NDArray[np.intp]
+    state: NDArray[np.int8]
+    step: NDArray[np.int64]
+    last_rating: NDArray[np.int64]
+    stability: Floats
+    difficulty: Floats
+    last_day: NDArray[np.int64]
+    day: NDArray[np.int64]
+    """Of the next answer."""
+    minute: Floats
+
+    def keep(self, mask: NDArray[np.bool_]) -> _Herd:
+        return _Herd(*(getattr(self, name)[mask] for name in self.__slots__))
+
+
+def simulate_new(
+    settings: ScheduleSettings,
+    habits: Habits,
+    retentions: Sequence[float],
+    *,
+    n_cards: int,
+    n_days: int,
+    seed: int = 0,
+) -> Life:
+    """The average of `n_cards` cards that are all met on the first day."""
+    n = len(retentions) * n_cards
+    herd = _Herd(
+        at=np.repeat(np.arange(len(retentions)), n_cards),
+        card=np.tile(np.arange(n_cards), len(retentions)),
+        state=np.full(n, State.NEW, dtype=np.int8),
+        step=np.zeros(n, dtype=np.int64),
+        last_rating=np.ones(n, dtype=np.int64),
+        stability=np.ones(n),
+        difficulty=np.ones(n),
+        last_day=np.zeros(n, dtype=np.int64),
+        day=np.zeros(n, dtype=np.int64),
+        minute=np.full(n, float(_NOON_MINUTE)),
+    )
+    return _simulate(herd, settings, habits, retentions, n_cards, n_days, seed)
+
+
+def simulate_known(
+    settings: ScheduleSettings,
+    habits: Habits,
+    retentions: Sequence[float],
+    memories: Sequence[Memory],
+    today: date,
+    *,
+    n_days: int,
+    seed: int = 1,
+) -> Life:
+    """The average of cards that were reviewed before; those overdue are answered today."""
+    known = [each for each in memories if each.stability_days and each.last_review_day]
+    n_cards = len(known)
+
+    def tiled(values: Sequence[float]) -> Floats:
+        return np.tile(np.array(values, dtype=np.float64), len(retentions))
+
+    def whole(values: Sequence[int]) -> NDArray[np.int64]:
+        return np.tile(np.array(values, dtype=np.int64), len(retentions))
+
+    n = len(retentions) * n_cards
+    due = [max(0, ((each.due_day or today) - today).days) for each in known]
+    herd = _Herd(
+        at=np.repeat(np.arange(len(retentions)), n_cards),
+        card=np.tile(np.arange(n_cards), len(retentions)),
+        state=whole([each.state for each in known]).astype(np.int8),
+        step=whole([each.step or 0 for each in known]),
+        last_rating=np.full(n, int(Rating.GOOD), dtype=np.int64),
+        stability=tiled([each.stability_days or 1.0 for each in known]),
+        difficulty=tiled([each.difficulty or 1.0 for each in known]),
+        last_day=whole([-_days_since(each, today) for each in known]),
+        day=whole(due),
+        minute=np.full(n, float(_NOON_MINUTE)),
+    )
+    return _simulate(herd, settings, habits, retentions, n_cards, n_days, seed)
+
+
+def _days_since(memory: Memory, today: date) -> int:
+    return max(0, (today - (memory.last_review_day or today)).days)
+
+
+def _simulate(
+    herd: _Herd,
+    settings: ScheduleSettings,
+    habits: Habits,
+    retentions: Sequence[float],
+    n_cards: int,
+    n_days: int,
+    seed: int,
+) -> Life:
+    model, rng = FsrsArrays(settings.parameters), np.random.default_rng(seed)
+    wanted = np.array(retentions)
+    shape, n_grid = (len(wanted), n_days), n_days // GRID_DAYS + 1
+    answers, seconds = np.zeros(shape), np.zeros(shape)
+    recall = np.zeros((len(wanted), n_grid))
+    steps = (settings.learning_steps, settings.relearning_steps)
+    n_rows = max(map(len, steps)) + 1
+    waits = np.stack([_waits(each, n_rows) for each in steps])
+    cost = np.array(habits.seconds)
+    seen = herd.keep(herd.state != State.NEW)
+    _add_recall(recall, model, seen, seen.last_day, seen.day)
+    herd = herd.keep(herd.day < n_days)
+    for _ in range(N_ROUNDS):
+        if not len(herd.day):
+            break
+        # One draw for a card, whichever the retention: what differs is the retention alone.
+        rating = _rate(herd, habits, model, rng.random(n_cards)[herd.card])
+        group = _GROUPS[herd.state]
+        place = herd.at * n_days + herd.day
+        answers += np.bincount(place, minlength=answers.size).reshape(shape)
+        spent = cost[group, rating - 1]
+        seconds += np.bincount(place, spent, seconds.size).reshape(shape)
+        answered_on = herd.day
+        _answer(herd, rating, model, wanted, waits, settings.maximum_interval_days)
+        _add_recall(recall, model, herd, answered_on, herd.day)
+        herd = herd.keep(herd.day < n_days)
+    n = max(1, n_cards)
+    return Life(answers / n, seconds / n, recall / n)
+
+
+_GROUPS = np.array([0, 0, 1, 2])
+"""State -> row of `Habits.seconds`."""
+
+
+def _rate(herd: _Herd, habits: Habits, model: FsrsArrays, drawn: Floats) -> NDArray[np.int64]:
+    """A rating for each card."""
+    tables = np.array([habits.learning, habits.relearning])
+    is_relearning = (herd.state == State.RELEARNING).astype(np.int64)
+    shares = tables[is_relearning, np.minimum(herd.last_rating, 3) - 1]
+    shares[herd.state == State.NEW] = habits.first
+    in_review = herd.state == State.REVIEW
+    known = model.retrievability(herd.stability, herd.day - herd.last_day)[in_review, None]
+    shares[in_review] = np.hstack([1 - known, known * np.array(habits.recalled)])
+    bounds = np.cumsum(shares, axis=1)[:, :3]
+    rating: NDArray[np.int64] = 1 + (drawn[:, None] >= bounds).sum(axis=1)
+    return rating
+
+
+def _answer(
+    herd: _Herd,
+    rating: NDArray[np.int64],
+    model: FsrsArrays,
+    wanted: Floats,
+    waits: Floats,
+    maximum_days: int,
+) -> None:
+    """Changes `herd` into what the ratings lead to."""
+    is_new, was_review = herd.state == State.NEW, herd.state == State.REVIEW
+    first = model.first(rating)
+    later = model.next(herd.stability, herd.difficulty, rating, herd.day - herd.last_day)
+    herd.stability = np.where(is_new, first[0], later[0])
+    herd.difficulty = np.where(is_new, first[1], later[1])
+    relearns = (was_review | (herd.state == State.RELEARNING)).astype(np.int64)
+    step = np.minimum(np.where(was_review, 0, herd.step), waits.shape[1] - 1)
+    wait = waits[relearns, step, rating - 1]
+    is_known = (wait == _KNOWN) | (was_review & (rating > Rating.AGAIN))
+    days = model.interval(herd.stability, wanted[herd.at], maximum_days).astype(np.int64)
+    minute = herd.minute + np.where(is_known, 0.0, wait)
+    herd.last_day, herd.last_rating = herd.day, rating
+    herd.day = herd.day + np.where(is_known, days, minute // _DAY_MINUTES).astype(np.int64)
+    herd.minute = np.where(is_known, float(_NOON_MINUTE), minute % _DAY_MINUTES)
+    in_steps = np.where(relearns == 1, State.RELEARNING, State.LEARNING)
+    herd.state = np.where(is_known, State.REVIEW, in_steps).astype(np.int8)
+    moved = np.where(rating == Rating.GOOD, step + 1, np.where(rating == Rating.AGAIN, 0, step))
+    herd.step = np.where(is_known, 0, moved)
+
+
+def _waits(steps: Sequence[timedelta], n_rows: int) -> Floats:
+    """[step, rating - 1] -> minutes until the card is asked again, or `_KNOWN`.
+
+    More rows than there are steps: a card may be further on than the steps that are set now.
+    """
+    minutes = [each.total_seconds() / 60 for each in steps]
+    table = np.full((n_rows, 4), _KNOWN)
+    if not minutes:
+        return table
+    table[:, 0] = minutes[0]
+    for n, each in enumerate(minutes):
+        table[n, 1] = each
+        if n + 1 < len(minutes):
+            table[n, 2] = minutes[n + 1]
+    table[0, 1] = (minutes[0] + minutes[1]) / 2 if len(minutes) > 1 else minutes[0] * 1.5
+    return table
+
+
+def _add_recall(
+    recall: Floats,
+    model: FsrsArrays,
+    herd: _Herd,
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+) -> None:
+    """Adds the recall of each card on the days of the grid from `begin` to the day before `end`."""
+    n_grid = recall.shape[1]
+    first = np.clip(-(-begin // GRID_DAYS), 0, n_grid)
+    counts = np.maximum(np.clip(-(-end // GRID_DAYS), 0, n_grid) - first, 0)
+    which = np.repeat(np.arange(len(counts)), counts)
+    if not len(which):
+        return
+    place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts) + first[which]
+    days = place * GRID_DAYS - herd.last_day[which]
+    value = model.retrievability(herd.stability[which], days)
+    flat = herd.at[which] * n_grid + place
+    recall += np.bincount(flat, value, recall.size).reshape(recall.shape)
