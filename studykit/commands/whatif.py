@@ -150,7 +150,13 @@ def _understand(
     if "=" in asked:
         change = asked.replace(" ", ",") if "," not in asked else asked
         return *_find_bench(labs, family, base, change), change, []
-    found = find_questions(labs, f"{family or ''} {asked}")
+    words = f"{family or ''} {asked}"
+    meant = find_questions(labs, words)
+    if base and meant and f"{meant[0].part}={meant[0].value}" in _settings(base):
+        what = f"the base has {meant[0].part}={meant[0].value} already"
+        raise UsageError(what, hint="ask for another change")
+    # Where no model can have the base, what is wrong with it is said as of settings.
+    found = find_questions(labs, words, base) or meant
     if family is not None:
         families = dict.fromkeys(name for lab in labs for name in lab.families)
         if family not in families:
@@ -168,6 +174,10 @@ def _understand(
     }
     others = [*reversed(rest.values())][:N_OTHERS]
     return first.header, first.family, f"{first.part}={first.value}", others
+
+
+def _settings(text: str) -> list[str]:
+    return ["".join(each.split()).casefold() for each in text.split(",")]
 
 
 def _find_bench(

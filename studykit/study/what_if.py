@@ -68,6 +68,8 @@ class Question:
     family: str
     part: str
     value: str
+    base: str = ""
+    """What the base has otherwise than its family, as the knob holds it."""
     share: float = 1.0
     """How much of what was asked the words of the setting answer, 0 to 1."""
 
@@ -76,7 +78,7 @@ class Question:
         """All knobs of the lab: at their defaults, but for the family and the change."""
         design = {
             FAMILY_KNOB: self.family,
-            BASE_KNOB: "",
+            BASE_KNOB: self.base,
             CHANGE_KNOB: settings_text({self.part: self.value}),
         }
         return {**self.header.defaults, **design}
@@ -87,23 +89,30 @@ class Question:
         return phrase_of(self.header, self.part, self.value)
 
 
-def questions(labs: Iterable[LabHeader]) -> Iterator[Question]:
-    """Every change of one part, in every family in which it makes a difference."""
+def questions(labs: Iterable[LabHeader], base: str = "") -> Iterator[Question]:
+    """Every change of one part, in every family in which it makes a difference.
+
+    `base`: what the base has otherwise than its family; families that cannot have it are left out.
+    """
     for header in labs:
         for family in families_in_order(header):
-            for part, own in header.families[family].items():
+            try:
+                model, _ = header.models_of({FAMILY_KNOB: family, BASE_KNOB: base, CHANGE_KNOB: ""})
+            except ValueError:
+                continue
+            for part, own in model.items():
                 for value in header.parts[part]:
                     if value != own:
-                        yield Question(header, family, part, value)
+                        yield Question(header, family, part, value, base)
 
 
-def find_questions(labs: Sequence[LabHeader], asked: str) -> list[Question]:
+def find_questions(labs: Sequence[LabHeader], asked: str, base: str = "") -> list[Question]:
     """The questions that `asked` may mean, the likeliest first; none if no word fits.
 
-    Only those that have every word of it, if there are such.
+    Only those that have every word of it, if there are such. `base` as in `questions`.
     """
     wanted = _meanings(asked)
-    found = [(_score(question, wanted), question) for question in questions(labs)]
+    found = [(_score(question, wanted), question) for question in questions(labs, base)]
     best = max((score.share for score, _ in found), default=0.0)
     kept = [each for each in found if 0 < each[0].share == best]
     kept.sort(key=lambda each: each[0][1:], reverse=True)  # stable: a lab's first family is first
@@ -123,12 +132,12 @@ class _Score(NamedTuple):
 
 def _score(question: Question, wanted: Sequence[str]) -> _Score:
     header, best = question.header, _Score(0.0, 0, 0.0)
+    model, _ = header.models_of(question.knobs)
     part = _meanings(question.part)
     always = [*part, *_meanings(f"{question.family} {question.value} {header.id}")]
     if not _SWAPS.isdisjoint(wanted):  # what goes is named, too
-        own = header.families[question.family][question.part]
-        always += ["swap", *_meanings(own)]
-    present = _meanings(" ".join(header.families[question.family].values()))
+        always += ["swap", *_meanings(model[question.part])]
+    present = _meanings(" ".join(model.values()))
     n_present = sum(_has(present, word) for word in wanted if word not in _MEANINGS)
     for phrase in header.words.get(f"{question.part}={question.value}", ()) or ("",):
         words = _meanings(phrase)

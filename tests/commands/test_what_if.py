@@ -96,6 +96,23 @@ def test_settings_are_asked_of_the_first_bench_that_knows_their_values(
     assert flat(outcome).startswith(f"{OTHER} · car: swap the hook for a chain")
 
 
+@pytest.mark.parametrize(
+    ("base", "words", "question"),
+    [
+        ("damper=off", "add a damper", f"{BENCH} · car with damper=off: add a damper"),
+        ("coil=none", "make the coil wide", f"{BENCH} · car with coil=none: make the coil wide"),
+        ("hook=swivel", "no damper", f"{BENCH} · car with hook=swivel: remove the damper"),
+    ],
+)
+def test_words_are_asked_of_the_first_family_that_can_have_the_base(
+    run: Run, base: str, words: str, question: str
+) -> None:
+    outcome = run("whatif", words, "--base", base, "--trust", "--seeds", "1")
+
+    assert outcome.code == 0, outcome.err
+    assert flat(outcome).startswith(question)
+
+
 def test_words_that_mean_several_things_say_so(run: Run) -> None:
     outcome = run("whatif", "the coil of the moon", "--trust", "--seeds", "1")
 
@@ -116,6 +133,8 @@ def test_words_that_mean_several_things_say_so(run: Run) -> None:
         (["no damper", "--budget", "0.5"], "takes no budget"),
         (["no damper", "--expect", "loud"], "makes no claim 'loud' (one of worse, same, better)"),
         (["no damper", "--sure", "50"], "--sure without --expect"),
+        (["no damper", "--base", "Damper = off"], "the base has damper=off already"),
+        (["no damper", "--base", "lid=off"], "there is no part 'lid'"),
         (["no damper", "--lab", "bench/none"], "there is no lab 'bench/none'"),
         (["no damper", "--set", "base=coil=none"], "--set base=coil=none"),
         (["no damper", "--set", "n_steps=many"], "n_steps cannot be 'many'"),
