@@ -17,9 +17,12 @@ from studykit.errors import StudykitError, UsageError
 from studykit.text import plural
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from studykit.commands.environment import Environment
     from studykit.course.cards import KnobValue, LabHeader
     from studykit.lab.pool import Crew
+    from studykit.lab.sweeps import SweepFile
     from studykit.study.sweep import Strand, Sweep
 
 
@@ -93,18 +96,21 @@ def sweep(
     env.require_trust(trusted=trust)
     where = env.settings.lab.device if device is None else device.value
     file = SweepFile(env.paths.sweeps_dir / env.course.id, header)
+    wanted = measure or []
+    if known := _known_names(env.root, header, file):
+        _require_names(known, wanted)
     crew = _crew(env, header, jobs, ray)
     made = Sweep(plan, file, crew, where)
     if made.n_before:
         n_all = len(plan.settings) * len(plan.seeds)
         warn(f"{made.n_before} of {plural(n_all, 'run')} measured before")
-    _work(made, crew)
+    _work(made, crew, wanted)
     found = strands(made)
-    _require_measured(found, measure or [])
+    _require_names([strand.name for strand in found], wanted)
     if json:
         say_json(_document(made, found, str(file.path)))
     else:
-        _say(made, found, measure or [])
+        _say(made, found, wanted)
         say(f"kept in {file.path}")
     for problem in made.problems:
         warn(problem)
@@ -146,8 +152,8 @@ def _crew(env: Environment, header: LabHeader, jobs: int | None, address: str | 
     return RayCrew(env.root, address, env.clock, n_at_once=jobs, time_limit_s=limit)
 
 
-def _work(sweep: Sweep, crew: Crew) -> None:
-    """Run what is missing, until it is there or Ctrl-C is pressed."""
+def _work(sweep: Sweep, crew: Crew, names: Sequence[str]) -> None:
+    """Run what is missing, until it is there, Ctrl-C is pressed, or the first run lacks `names`."""
     import asyncio
 
     from studykit.lab.process import interruptible
@@ -158,14 +164,31 @@ def _work(sweep: Sweep, crew: Crew) -> None:
             def show(*_: object) -> None:
                 line.write(str(sweep.progress))
 
+            def end() -> None:
+                show()
+                if not (measured := sweep.names).issuperset(names) and measured:
+                    crew.cancel()
+
             async with interruptible(crew):
-                await sweep.work(show, show)
+                await sweep.work(show, end)
 
     asyncio.run(run())
 
 
-def _require_measured(found: Sequence[Strand], names: Sequence[str]) -> None:
-    known = [strand.name for strand in found]
+def _known_names(root: Path, header: LabHeader, file: SweepFile) -> list[str]:
+    """What the lab is known to measure: by its recorded runs and by earlier sweeps.
+
+    None if neither is of the code that it has now.
+    """
+    from studykit.lab.recorded import recorded_runs
+
+    runs = [run for run in recorded_runs(root, header.id) if run.code_hash == header.code_hash]
+    recorded = [name for run in runs for seed in run.seeds for name in seed.measurements]
+    return [*dict.fromkeys([*recorded, *sorted(file.names)])]
+
+
+def _require_names(known: Sequence[str], names: Sequence[str]) -> None:
+    """Raise `UsageError` for the first of `names` that is not `known`."""
     for name in names:
         if name not in known:
             hint = f"it measures {', '.join(known) or 'nothing yet'}"

@@ -39,6 +39,12 @@ class SweepFile:
             if (run.knobs, run.budget) == (knobs, budget) and device in ("auto", run.device)
         ]
 
+    @property
+    def names(self) -> set[str]:
+        """Every measurement that is there, of any setting."""
+        seeds = (seed for run in self._runs.values() for seed in run.seeds)
+        return {name for seed in seeds for name in seed.measurements}
+
     def add(self, run: RunResult) -> None:
         """Take in a complete run, for `save` to write."""
         key = _conditions(run)

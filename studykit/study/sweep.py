@@ -119,6 +119,11 @@ class Sweep:
         return [found[number] for number in sorted(found)]
 
     @property
+    def names(self) -> set[str]:
+        """Every measurement of the lab that is there, at whatever setting."""
+        return self._file.names
+
+    @property
     def n_measured(self) -> int:
         """Runs of the plan that are there."""
         return sum(len(self.seeds(knobs)) for knobs in self.plan.settings)

@@ -99,13 +99,38 @@ def test_a_setting_that_fails_is_told_and_the_others_are_measured(run: Run, cour
     assert "sides 6" in outcome.out
 
 
+def test_a_misspelt_measurement_is_said_before_anything_runs(run: Run, home: Path) -> None:
+    """By what the lab has recorded."""
+    outcome = run(*SWEEP, "--measure", "shape")
+    assert (outcome.code, outcome.complaint) == (
+        2,
+        "the lab measures no 'shape' (it measures share, probability)",
+    )
+    assert not sweep_file(home).exists()
+
+
+def test_without_anything_recorded_the_first_run_tells_what_is_measured(
+    run: Run, course: Path, home: Path
+) -> None:
+    edit(lab_file(course), "SEEDS = 2", "SEEDS = 2\nCOLOUR = 0")  # other code than was recorded
+    sweep = [*SWEEP, "--jobs", "1", "--measure", "shape"]
+
+    first = run(*sweep)
+    second = run(*sweep)
+
+    assert first.code == second.code == 2
+    for outcome in (first, second):
+        assert outcome.complaint.startswith("the lab measures no 'shape' (it measures ")
+    (measured,) = json.loads(sweep_file(home).read_text())["runs"]
+    assert len(measured["seeds"]) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         (["--set", "side=3"], "dice/rolls has no knob 'side' (its knobs: sides, weight, fair)"),
         (["--set", "sides=3,x"], "sides cannot be 'x' (it may be a whole number above 0)"),
         (["--set", "sides"], "--set sides has no value (write --set KNOB=VALUE)"),
-        (["--measure", "shape"], "the lab measures no 'shape' (it measures share, probability)"),
         (
             ["--seeds", "1000", "--set", "sides=1,2,3,4,5,6,7,8,9,10,11"],
             "a sweep of 11,000 runs (at most 10,000: fewer values or fewer seeds)",
