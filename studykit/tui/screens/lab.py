@@ -24,7 +24,7 @@ from studykit.lab.results import Prediction
 from studykit.study.evidence_words import render_budget
 from studykit.study.lab_run import QUICK_LOOK, LabRun, has_quick_look
 from studykit.study.run_words import render_log
-from studykit.study.what_if import render_setup
+from studykit.study.what_if import benches, render_setup
 from studykit.text import clean
 from studykit.tui.messages import AnswerUnclear, ChooseCard, OpenLab, OpenSweep, StartLab
 from studykit.tui.screens.lab_keys import DECIDING, LAB_KEYS, LIVE_IN
@@ -188,7 +188,9 @@ class LabScreen(StagedScreen):
             sure = ", h l: how sure you are" if self._setup.asks_sure else ""
             self.say(f"j k or a letter: mark what you predict{sure}")
         elif self._setup.turns_models:
-            self.say("j k move · h l turn a part · Tab turns the other model · w the other bench")
+            other = any(lab.id != self.header_id for lab in benches(self.services.course))
+            told = "j k move · h l turn a part · Tab turns the other model"
+            self.say(f"{told} · w another bench" if other else told)
         elif self._header.knobs:
             self.say("j k move · h l turn a knob · PgDn and PgUp scroll")
         else:
