@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from studykit.course.cards import Course, Deck, KnobValue
+from studykit.course.cards import Course, Deck, KnobValue, Topic
 from studykit.course.decks import Seen, parse_deck, without_orphans
 from studykit.course.source import one_line, read_source
 from studykit.course.yaml_reader import read_document
@@ -23,13 +23,16 @@ DECK = "mine"
 """The deck's id."""
 POINT = "9999.1.1"
 """The one point that its cards ask about; no outline counts so far."""
+SHOWN_NUMBER = "own"
+"""What is shown as the number of the topic of `POINT`, which nobody should have to explain."""
+_NUMBER = POINT.rpartition(".")[0]
 _HEAD = f"""\
 format: 1
 deck: {DECK}
 title: My own cards
 topics:
   - id: {DECK}-what-if
-    number: "{POINT.rpartition(".")[0]}"
+    number: "{_NUMBER}"
     title: What I asked on the bench
     points:
       {POINT}: What a change does to a model.
@@ -48,7 +51,9 @@ def with_own_deck(course: Course, folder: Path) -> Course:
     if not path.is_file():
         return course
     deck, errors = _read(course, path)
-    decks = (*_others(course, path), deck) if deck is not None else _others(course, path)
+    decks = _others(course, path)
+    if deck is not None:
+        decks = (*decks, replace(deck, topics=tuple(map(_with_shown_number, deck.topics))))
     return replace(course, decks=decks, problems=(*course.problems, *map(one_line, errors)))
 
 
@@ -57,6 +62,10 @@ def require_own_deck(course: Course, folder: Path) -> None:
     path = own_deck_path(folder, course.id)
     if path.is_file() and (errors := _read(course, path)[1]):
         raise errors[0]
+
+
+def _with_shown_number(topic: Topic) -> Topic:
+    return replace(topic, number=SHOWN_NUMBER) if topic.number == _NUMBER else topic
 
 
 def _others(course: Course, path: Path) -> tuple[Deck, ...]:
