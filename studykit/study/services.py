@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, study_day, to_ms
 from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
-from studykit.course.source import stamp_decks, stamp_folder
+from studykit.course.source import one_line, stamp_decks, stamp_folder
 from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
 from studykit.study.lab_queue import LabQueue
@@ -52,7 +52,8 @@ class Services:
     """The learner's own runs of labs without what they measured, oldest first; empty until
     `open`. `result_of` gives the whole of one."""
     warning: str
-    """What went wrong as the progress was opened without keeping it from being used, or empty."""
+    """What went wrong as the progress was opened without keeping it from being used, or is broken
+    in the learner's own deck; or empty."""
     labs: LabQueue
     """The labs that were started; they outlive the screens that started them."""
     shows_tests: bool
@@ -207,8 +208,21 @@ class Services:
         if latest is not None and is_behind(self.clock.now(), latest):
             when = f"{latest.astimezone(self.clock.now().tzinfo):%d %b %Y %H:%M}"
             self.warning = f"the clock stands before the last answer, of {when}: is it right?"
+        self.warning = self.warning or self._own_deck_trouble()
         self.runs = store.run_entries()
         self.store = store
+
+    def _own_deck_trouble(self) -> str:
+        """The first mistake of the learner's own deck, in one line; empty if it has none."""
+        from studykit.course.own import require_own_deck
+
+        try:
+            require_own_deck(self.course, self.paths.own_decks_dir)
+        except CourseError as error:
+            place = error.place and replace(error.place, path=Path(error.place.path.name))
+            short = CourseError(error.what, place=place, hint=error.hint)
+            return f"in your own deck, {one_line(short)}"
+        return ""
 
     def back_up(self) -> str:
         """Make the copy of a day that has turned; why it was not made, empty if it was."""

@@ -47,6 +47,32 @@ def test_a_card_of_ones_own_is_read_back_as_it_was_written(services: Services) -
     assert services.course.problems == ()
 
 
+def test_what_is_shown_as_the_number_of_own_cards_is_a_name(services: Services) -> None:
+    """In the file stands a number that no outline can have."""
+    add(services)
+    services.reload_decks()
+
+    (topic,) = services.course.decks[-1].topics
+    assert topic.number == "own"
+    path = own_deck_path(services.paths.own_decks_dir, services.course.id)
+    assert 'number: "9999.1"' in path.read_text()
+
+
+def test_a_broken_own_deck_is_told_as_the_progress_opens(services: Services) -> None:
+    add(services)
+    path = own_deck_path(services.paths.own_decks_dir, services.course.id)
+    path.write_text(path.read_text().replace("kind: predict", "kind: guess"))
+    again = Services(
+        services.course, services.settings, services.paths, services.clock, services._open_store
+    )
+
+    again.open()
+
+    assert again.warning.startswith("in your own deck, springs.yaml:12:15: ")
+    assert "guess" in again.warning
+    assert "\n" not in again.warning
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [

@@ -271,6 +271,26 @@ async def test_a_card_is_made_of_the_question_and_asked(services: Services) -> N
     assert again.cover.decks[-1].n_cards == 1
 
 
+async def test_a_broken_own_deck_is_told_where_it_is_seen(services: Services) -> None:
+    """Home at 80x24 has its list of problems below the fold."""
+    folder = services.paths.own_decks_dir
+    folder.mkdir(parents=True)
+    (folder / "springs.yaml").write_text("format: 1\n")
+    async with StudykitApp(services).run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await until(pilot, lambda: "! in your own deck, springs.yaml:1:1: " in text_of(pilot.app))
+
+
+async def test_another_bench_is_offered_where_there_is_one(services: Services) -> None:
+    async with opened(services) as pilot:
+        assert "Tab turns the other model · w another bench" in text_of(pilot.app)
+    (services.course.root / "labs" / f"{OTHER}.py").unlink()
+    services.reload_decks()
+    async with opened(services) as pilot:
+        assert "Tab turns the other model" in text_of(pilot.app)
+        assert "another bench" not in text_of(pilot.app)
+
+
 async def test_beside_the_outcome_stands_the_chart_that_was_bet_on(services: Services) -> None:
     """The lab draws another one later."""
     async with opened(services, (120, 40)) as pilot:
