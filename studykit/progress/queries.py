@@ -19,6 +19,7 @@ from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
 
+_REMOVE = "INSERT OR IGNORE INTO removals (what, card_id, at_ms)"
 _ADD_SCHEDULE = insert(METADATA.tables["schedules"]).prefix_with("OR IGNORE")
 
 
@@ -36,10 +37,19 @@ def set_mark(session: Session, marking: Marking) -> None:
         day=marking.day.isoformat(),
     )
     session.merge(row)
+    # By a clock that was put back it may be set before the one that was taken off.
+    session.connection().exec_driver_sql(
+        "DELETE FROM removals WHERE what = ? AND card_id = ? AND at_ms >= ?",
+        (row.mark, row.card_id, row.at_ms),
+    )
 
 
 def unset_mark(session: Session, card_id: str, mark: Mark) -> None:
     """Remove a mark, if it is there."""
+    session.connection().exec_driver_sql(
+        f"{_REMOVE} SELECT mark, card_id, at_ms FROM marks WHERE card_id = ? AND mark = ?",
+        (card_id, mark),
+    )
     session.exec(delete(MarkRow).where(col(MarkRow.card_id) == card_id, col(MarkRow.mark) == mark))
 
 
@@ -77,6 +87,14 @@ def newest_hiding(session: Session, day: date) -> Marking | None:
     return Marking(row.card_id, cast("Mark", row.mark), from_ms(row.at_ms, row.offset_min), day)
 
 
+def remove_review(session: Session, number: int) -> None:
+    """Remove the row of the log with this id."""
+    session.connection().exec_driver_sql(
+        f"{_REMOVE} SELECT 'review', card_id, at_ms FROM reviews WHERE id = ?", (number,)
+    )
+    session.exec(delete(ReviewRow).where(col(ReviewRow.id) == number))
+
+
 def add_schedule(session: Session, parameters_id: str, settings: ScheduleSettings) -> None:
     """Store what an id stands for, unless it is known already."""
     row = {"parameters_id": parameters_id, "settings": settings.as_json()}
@@ -101,11 +119,22 @@ def add_practised(session: Session, practised: Practised) -> int:
     session.add(row)
     session.flush()
     assert row.id is not None
+    forget_removal(session, "practised", row.card_id, row.at_ms)
     return row.id
+
+
+def forget_removal(session: Session, what: str, card_id: str, at_ms: int) -> None:
+    """What was taken back has been given again, in the same millisecond."""
+    session.connection().exec_driver_sql(
+        "DELETE FROM removals WHERE what = ? AND card_id = ? AND at_ms = ?", (what, card_id, at_ms)
+    )
 
 
 def remove_practised(session: Session, number: int) -> None:
     """Remove the row with this id."""
+    session.connection().exec_driver_sql(
+        f"{_REMOVE} SELECT 'practised', card_id, at_ms FROM practised WHERE id = ?", (number,)
+    )
     session.exec(delete(PractisedRow).where(col(PractisedRow.id) == number))
 
 

@@ -193,14 +193,6 @@ def differences(session: Session) -> dict[str, Memory]:
     }
 
 
-def rebuild_memories(session: Session) -> None:
-    """Make all of them again from the log; raises `RowError` for a row of it."""
-    by_log = _memories_by_log(session)
-    session.exec(delete(MemoryRow))
-    for card_id, memory in by_log.items():
-        set_memory(session, card_id, memory)
-
-
 def _memories_by_log(session: Session) -> dict[str, Memory]:
     """Card id -> what its last review led to."""
     newest = select_columns(func.max(col(ReviewRow.id))).group_by(col(ReviewRow.card_id))

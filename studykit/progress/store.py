@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Engine, delete, func
+from sqlalchemy import Engine, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
@@ -36,8 +36,10 @@ from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
     add_practised,
     add_schedule,
+    forget_removal,
     newest_hiding,
     remove_practised,
+    remove_review,
     set_mark,
     stored_marks,
     stored_practised,
@@ -47,9 +49,7 @@ from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
     add_review,
-    differences,
     memory_of,
-    rebuild_memories,
     review_of,
     set_memory,
     stored_memories,
@@ -75,10 +75,12 @@ from studykit.progress.sums import (
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
-from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, ScheduleSettings, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 from studykit.text import clean
+
+DEFAULTS = ScheduleSettings()
 
 # As text: it is asked before and after each rating, and building the query takes longer.
 _REVISION = """\
@@ -184,6 +186,7 @@ class Store:
             if before is not None and _memory(session, review.card_id) != before:
                 raise ElsewhereError.of_card(review.card_id)
             add_review(session, review, self._sitting_id)
+            forget_removal(session, "review", review.card_id, to_ms(review.at))
             set_memory(session, review.card_id, review.after)
             return _revision(session)
 
@@ -212,7 +215,7 @@ class Store:
                     f"the last answer, to {clean(review.card_id)}, was given in another window",
                     hint="undo again takes that one back",
                 )
-            session.exec(delete(ReviewRow).where(_review_id == row.id))
+            remove_review(session, row.id)
             before = connection.execute(newest.where(_card_id == review.card_id)).first()
             memory = review_of(before[1:]).after if before else NEW_MEMORY
             set_memory(session, review.card_id, memory)
@@ -368,12 +371,16 @@ class Store:
             problems.append(str(error))
         return problems
 
-    def rebuild(self) -> int:
-        """Make the memories again from the log, all or none; returns how many were wrong."""
+    def rebuild(self, fallback: ScheduleSettings = DEFAULTS) -> int:
+        """Compute all memories again from the answers of the log; returns how many were wrong.
+
+        By the settings that each card was scheduled by then, where they are known, else by
+        `fallback`. A stored memory that agrees in stability and difficulty keeps its due day.
+        """
+        from studykit.progress.replays import rebuild_memories  # it computes with numpy
+
         with self._writing() as session:
-            wrong = differences(session)
-            rebuild_memories(session)
-            return len(wrong)
+            return rebuild_memories(driver_of(session), fallback)
 
     def remove_unreadable_runs(self) -> None:
         """Remove the runs that `check` complains of."""

@@ -255,7 +255,6 @@ class RemovalRow(SQLModel, table=True):
     card_id: str = Field(sa_type=Text, primary_key=True)
     at_ms: int = Field(primary_key=True)
     """When the answer was given or the mark set."""
-    removed_at_ms: int
 
 
 METADATA = SQLModel.metadata

@@ -8,7 +8,7 @@ done on arrays.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -103,29 +103,34 @@ class Replayed(NamedTuple):
     """What a replay finds of n answers."""
 
     before: Ints
-    """State of the card as it was asked."""
+    """State of the card as it was asked; `NONE` where answers before this one are missing."""
     predicted: Floats
-    """Probability of recall of a card that was in Review; NaN in other states."""
+    """Probability of recall of a card that was in Review; else NaN."""
     after: Outcomes
-    is_kept: Bools
-    """Whether `after` is what was stored, because it agrees."""
+    source: Ints
+    """Which of the stored versions `after` is, counted from 0; -1: none, it was computed."""
 
 
 def replay(
     card_ids: Sequence[str],
     answers: Answers,
     schedules: Sequence[ScheduleSettings],
-    stored: Outcomes | None = None,
+    *stored: Outcomes,
+    n_removed: Ints | None = None,
 ) -> Replayed:
     """The memories after each of `answers`, in their order.
 
-    Where the stability and difficulty that are `stored` agree with the replay, the stored step and
-    due day stand: a day may have been moved to balance the load, or set by another program.
+    `stored` are versions of what the log holds of them, the preferred one first. Where the
+    stability and difficulty of one agree with the replay, its state, step and due day stand: a day
+    may have been moved to balance the load, or set by another program. Where the first version
+    counts more reviews than there are answers (and answers taken back before, `n_removed`), some
+    are missing from the log: what it led to cannot be computed again, and all of it stands.
     """
     n = len(answers.card)
     now = _empty(len(card_ids))
     after, before = _empty(n), np.zeros(n, np.int64)
-    predicted, is_kept = np.full(n, np.nan), np.zeros(n, np.bool_)
+    predicted, source = np.full(n, np.nan), np.full(n, -1)
+    removed = np.zeros(n, np.int64) if n_removed is None else n_removed
     plans = [_Plan(settings) for settings in schedules]
     last_day = np.full(len(card_ids), NONE)
     days = answers.day.astype("datetime64[D]").astype(np.int64)
@@ -141,15 +146,22 @@ def replay(
             )
             before[part] = known.state
             found = plan.answer(known, _Round(answers, part, days, since, card_ids, last_day))
-            if stored is not None:
-                agrees = _agree(found, theirs := stored.take(part))
-                is_kept[part] = agrees
-                found = _with_stored(found, theirs, agrees)
+            chosen = source[part]
+            for number, version in enumerate(stored):
+                theirs = version.take(part)
+                agrees = _agree(found, theirs) & (chosen == -1)
+                found, chosen[agrees] = _with_stored(found, theirs, agrees), number
+            if stored:
+                theirs = stored[0].take(part)
+                is_cut = theirs.reps > found.reps + removed[part]
+                found = Outcomes(*map(_either(is_cut), theirs, found))
+                chosen[is_cut], before[part[is_cut]], predicted[part[is_cut]] = 0, NONE, np.nan
+            source[part] = chosen
             for column, kept, value in zip(after, now, found, strict=True):
                 column[part] = value
                 kept[cards] = value
             last_day[cards] = days[part]
-    return Replayed(before, predicted, after, is_kept)
+    return Replayed(before, predicted, after, source)
 
 
 def _empty(n: int) -> Outcomes:
@@ -186,10 +198,13 @@ def _agree(found: Outcomes, stored: Outcomes) -> Bools:
 
 def _with_stored(found: Outcomes, stored: Outcomes, agrees: Bools) -> Outcomes:
     """The stored values where they agree; what is counted is counted anew."""
-    chosen = [np.where(agrees, theirs, ours) for ours, theirs in zip(found, stored, strict=True)]
-    return Outcomes(*chosen)._replace(
+    return Outcomes(*map(_either(agrees), stored, found))._replace(
         reps=found.reps, lapses=found.lapses, caps_left=found.caps_left
     )
+
+
+def _either(condition: Bools) -> Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]:
+    return lambda ours, theirs: np.where(condition, ours, theirs)
 
 
 @dataclass(frozen=True, slots=True)

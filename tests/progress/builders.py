@@ -13,11 +13,20 @@ from studykit.lab.events import Curve, Measurement
 from studykit.lab.results import RunResult, SeedResult, Status, Verdict
 from studykit.progress.stats import states_before
 from studykit.progress.store import Store
-from studykit.review.schedule import Memory, Rating, State
+from studykit.review.grading import is_confident_error
+from studykit.review.schedule import (
+    NEW_MEMORY,
+    Memory,
+    Rating,
+    Scheduler,
+    ScheduleSettings,
+    State,
+)
 from studykit.review.session import Review
 
 CET = timezone(timedelta(hours=1))
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=CET)
+SCHEDULER = Scheduler(ScheduleSettings())
 
 
 def make_memory(
@@ -81,6 +90,31 @@ def with_befores(reviews: Sequence[Review]) -> list[Review]:
     """The same log with the state that each card was in, as a sitting records it."""
     befores = states_before(reviews)
     return [replace(review, before=before) for review, before in zip(reviews, befores, strict=True)]
+
+
+def make_rated(
+    card_id: str = "a",
+    *,
+    at: datetime = MONDAY,
+    rating: Rating = Rating.GOOD,
+    known: Memory = NEW_MEMORY,
+    scheduler: Scheduler = SCHEDULER,
+    confidence: int = 70,
+) -> Review:
+    """A review as a sitting makes it: what it leads to is what the scheduler says."""
+    correct = rating is not Rating.AGAIN
+    is_error = is_confident_error(correct, confidence)
+    day = scheduler.study_day(at)
+    return replace(
+        make_review(card_id, at=at, rating=rating, correct=correct),
+        day=day,
+        confidence=confidence,
+        scheduler=scheduler.version,
+        parameters_id=scheduler.parameters_id,
+        after=scheduler.review(card_id, known, rating, at, is_confident_error=is_error),
+        before=known.state,
+        predicted=scheduler.predicted(known, day),
+    )
 
 
 def make_run(

@@ -10,7 +10,7 @@ import pytest
 
 from studykit.errors import StoreError
 from studykit.review.practice import Mode, Practised
-from tests.progress.builders import MONDAY, make_review, open_store
+from tests.progress.builders import MONDAY, make_rated, open_store
 
 
 def make_practised(
@@ -57,7 +57,7 @@ def test_nothing_that_counts_knows_of_practice(tmp_path: Path) -> None:
         ]
 
     with closing(open_store(tmp_path)) as store:
-        store.record(make_review(at=MONDAY - timedelta(hours=1)))
+        store.record(make_rated(at=MONDAY - timedelta(hours=1)))
         before = everything()
         for mode in ("ahead", "cram", "pretest"):
             store.record_practised(make_practised("a", mode=mode))

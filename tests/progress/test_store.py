@@ -17,7 +17,7 @@ from studykit.lab.results import Prediction
 from studykit.progress.rows import set_memory
 from studykit.progress.store import Store
 from studykit.review.marks import Mark, Marking, Marks
-from studykit.review.schedule import NEW_MEMORY, Rating, State
+from studykit.review.schedule import NEW_MEMORY, Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import Review
 from studykit.review.study_queue import Done
 from tests.progress.builders import (
@@ -25,6 +25,7 @@ from tests.progress.builders import (
     day_after,
     make_card,
     make_memory,
+    make_rated,
     make_review,
     make_run,
     open_store,
@@ -278,7 +279,8 @@ def test_two_programs_share_a_database(store: Store, tmp_path: Path) -> None:
 def test_rebuilding_makes_the_memories_again_from_the_log(store: Store) -> None:
     """A wrong, a missing and a surplus memory are each found and mended."""
     for card_id in ("right", "wrong", "missing"):
-        store.record(make_review(card_id))
+        store.record(make_rated(card_id))
+    right = make_rated().after
     with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("UPDATE memories SET lapses = 7 WHERE card_id = 'wrong'")
         connection.execute("DELETE FROM memories WHERE card_id = 'missing'")
@@ -295,8 +297,60 @@ def test_rebuilding_makes_the_memories_again_from_the_log(store: Store) -> None:
     ]
     assert store.rebuild() == 3
     assert store.check() == []
-    assert store.memories() == {c: make_memory() for c in ("missing", "right", "wrong")}
+    assert store.memories() == {c: right for c in ("missing", "right", "wrong")}
     assert store.rebuild() == 0
+
+
+def test_rebuilding_computes_what_the_answers_led_to(store: Store) -> None:
+    """The answers count, not what stands beside them; each by the settings of its time."""
+    steady = Scheduler(ScheduleSettings(desired_retention=0.8, learning_steps=()))
+    store.keep_schedule(steady)
+    memory, log = NEW_MEMORY, []
+    for days, rating in enumerate((Rating.EASY, Rating.AGAIN, Rating.GOOD)):
+        at = MONDAY + timedelta(days=9 * days)
+        log.append(make_rated(at=at, rating=rating, known=memory, scheduler=steady, confidence=95))
+        memory = log[-1].after
+        store.record(log[-1])
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute(
+            "UPDATE reviews SET stability_days = 99, due_day = '2027-11-23', state_before = NULL,"
+            " step = NULL, reps = 1, lapses = 5 WHERE id > 1"
+        )
+        connection.execute("DELETE FROM memories")
+
+    assert store.rebuild() == 1
+    assert list(map(without_numbers, store.reviews())) == list(map(without_numbers, log))
+    for found, given in zip(store.reviews(), log, strict=True):
+        assert found.after.stability_days == pytest.approx(given.after.stability_days, rel=1e-9)
+        assert found.after.difficulty == pytest.approx(given.after.difficulty, rel=1e-9)
+        assert found.predicted == (given.predicted and pytest.approx(given.predicted, rel=1e-9))
+    assert store.memories() == {"a": store.reviews()[-1].after}
+    assert store.check() == []
+
+
+def without_numbers(review: Review) -> Review:
+    after = replace(review.after, stability_days=None, difficulty=None)
+    return replace(review, after=after, predicted=None)
+
+
+def test_rebuilding_a_log_that_was_cut_keeps_what_it_had_led_to(store: Store) -> None:
+    """What the lost answers did cannot be computed; what was taken back is no loss."""
+    first = make_rated(rating=Rating.EASY)
+    later = MONDAY + timedelta(days=30)
+    second = make_rated(at=later, known=first.after)
+    store.record(first)
+    store.record(second)
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("DELETE FROM reviews WHERE id = 1")
+
+    assert store.rebuild() == 0
+    assert store.memories() == {"a": second.after}
+    assert store.reviews() == [replace(second, before=None, predicted=None)]
+    assert store.take_back(later.date()) is not None
+    again = make_rated(at=later)
+    store.record(again)
+    assert store.rebuild() == 0
+    assert store.reviews() == [again]
 
 
 def test_a_row_that_points_nowhere_is_reported(store: Store) -> None:
@@ -394,7 +448,7 @@ def test_a_mark_set_again_is_the_latest(store: Store) -> None:
 
 def test_short_intervals_survive_and_are_rebuilt(store: Store) -> None:
     """What a confident error leads to is part of the memory that the log holds."""
-    review = make_review(after=replace(make_memory(), caps_left=1))
+    review = make_rated(rating=Rating.AGAIN, confidence=95)
     store.record(review)
 
     assert store.memories() == {"a": review.after}
@@ -402,4 +456,4 @@ def test_short_intervals_survive_and_are_rebuilt(store: Store) -> None:
     with store._writing() as session:
         set_memory(session, "a", make_memory())
     assert store.rebuild() == 1
-    assert store.memory("a").caps_left == 1
+    assert store.memory("a").caps_left == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta, timezone
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from studykit.clock import offset_minutes, to_ms
 from studykit.review.replay import NONE, Answers, Outcomes, replay
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, ScheduleSettings
+from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, ScheduleSettings, State
 from tests.review.helpers import MONDAY
 from tests.review.test_schedule import WEIGHTS
 
@@ -97,7 +97,7 @@ def test_a_replay_gives_what_the_scheduler_gave(log: Log) -> None:
         )
     for n, after in enumerate(afters):
         assert is_alike(found.after.memory(n, columns), after)
-    assert not found.is_kept.any()
+    assert (found.source == -1).all()
 
 
 def stored_of(memories: Sequence[Memory]) -> Outcomes:
@@ -119,7 +119,7 @@ def test_what_is_stored_and_agrees_stands_to_the_last_bit(log: Log) -> None:
     columns, _, afters, _ = one_by_one(log)
     found = replay("abc", columns, SETTINGS, stored_of(afters))
 
-    assert found.is_kept.all()
+    assert (found.source == 0).all()
     assert [found.after.memory(n, columns) for n in range(len(log))] == afters
 
 
@@ -139,7 +139,7 @@ def test_a_day_that_was_moved_stands_until_an_answer_before_it_changes() -> None
     with_another = [*ONE_CARD[:2], ("a", 60, 0, Rating.AGAIN, False, 1), *ONE_CARD[2:]]
     columns, _, expected, _ = one_by_one(with_another)
     found = replay("abc", columns, SETTINGS, stored_of([*moved[:2], moved[1], *moved[2:]]))
-    assert found.is_kept.tolist() == [True, True, False, False, False]
+    assert found.source.tolist() == [0, 0, -1, -1, -1]
     assert found.after.memory(0, columns).due_day == moved[0].due_day
     last = found.after.memory(4, columns)
     assert last.stability_days == pytest.approx(expected[4].stability_days, rel=1e-9)
@@ -152,8 +152,32 @@ def test_another_interval_before_shifts_the_fuzz_as_the_scheduler_does() -> None
     stored = stored_of(afters)
     changed = stored._replace(stability_days=stored.stability_days * [1, 1, 1, 1.001])
     found = replay("abc", columns, SETTINGS, changed)
-    assert found.is_kept.tolist() == [True, True, True, False]
+    assert found.source.tolist() == [0, 0, 0, -1]
     assert is_alike(found.after.memory(3, columns), afters[3])
+
+
+def test_of_two_versions_the_first_that_agrees_stands() -> None:
+    """Two machines hold one answer; only one of them knew what was answered before it."""
+    columns, _, afters, _ = one_by_one(ONE_CARD)
+    moved = stored_of([replace(m, due_day=m.due_day and m.due_day + DAY) for m in afters])
+    wrong = moved._replace(difficulty=moved.difficulty + 0.1)
+    found = replay("abc", columns, SETTINGS, wrong, moved, stored_of(afters))
+    assert found.source.tolist() == [1] * 4
+    assert found.after.due_day.tolist() == moved.due_day.tolist()
+
+
+def test_where_answers_are_missing_the_stored_memory_stands() -> None:
+    """What the lost answers did cannot be known; an answer that was taken back is not lost."""
+    columns, _, afters, _ = one_by_one(ONE_CARD)
+    cut = Answers(*(column[2:] for column in astuple(columns)))
+    found = replay("abc", cut, SETTINGS, stored_of(afters[2:]))
+    assert [found.after.memory(n, cut) for n in range(2)] == afters[2:]
+    assert found.before.tolist() == [NONE, State.REVIEW]
+    assert np.isnan(found.predicted).tolist() == [True, False]
+
+    afresh = replay("abc", cut, SETTINGS, stored_of(afters[2:]), n_removed=np.array([2, 2]))
+    assert afresh.before.tolist() == [State.NEW, State.REVIEW]
+    assert afresh.after.reps.tolist() == [1, 2]
 
 
 def test_no_answers_are_replayed_to_nothing() -> None:

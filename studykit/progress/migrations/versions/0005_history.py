@@ -71,7 +71,6 @@ def upgrade() -> None:
         sa.Column("what", sa.Text, primary_key=True),
         sa.Column("card_id", sa.Text, primary_key=True),
         sa.Column("at_ms", sa.Integer, primary_key=True),
-        sa.Column("removed_at_ms", sa.Integer, nullable=False),
         sa.CheckConstraint(
             "what IN ('review', 'practised', 'suspended', 'buried', 'flagged')",
             name="ck_removals_what",

@@ -1,0 +1,206 @@
+"""The log as columns for a replay, and what a replay finds written back.
+
+An answer is what the learner gave and when; the memory that it led to, beside it in its row, is
+computed and may be computed again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studykit.progress.soundness import RowError
+from studykit.review.grading import Confidence
+from studykit.review.replay import NONE, Answers, Ints, Outcomes, Replayed, replay
+from studykit.review.schedule import ScheduleSettings
+
+ALL = "1"
+"""The condition that holds for every row."""
+
+_SELECT = """\
+SELECT id, card_id, parameters_id, at_ms, offset_min, strftime('%s', day) / 86400, rating,
+    correct IS 0 AND coalesce(confidence, 0) >= ?1 AS is_confident_error,
+    state, coalesce(step, ?2), stability_days, difficulty, coalesce(due_at_ms, ?2),
+    strftime('%s', due_day) / 86400, reps, lapses, caps_left,
+    coalesce(state_before, ?2), predicted,
+    (
+        SELECT count(*) FROM removals
+        WHERE what = 'review' AND removals.card_id = reviews.card_id
+            AND removals.at_ms <= reviews.at_ms
+    )
+FROM reviews WHERE {which} ORDER BY id
+"""
+_ROW = np.dtype(
+    [(name, np.int64) for name in ("id", "card", "schedule", "at_ms", "offset_min", "day")]
+    + [("rating", np.int64), ("is_confident_error", np.bool_)]
+    + [("state", np.int64), ("step", np.int64)]
+    + [("stability_days", np.float64), ("difficulty", np.float64)]
+    + [(name, np.int64) for name in ("due_at_ms", "due_day", "reps", "lapses", "caps_left")]
+    + [("before", np.int64), ("predicted", np.float64), ("n_removed", np.int64)]
+)
+
+_UPDATE = """\
+UPDATE reviews SET state_before = ?, predicted = ?, state = ?, step = ?, stability_days = ?,
+    difficulty = ?, due_at_ms = ?, due_day = ?, reps = ?, lapses = ?, caps_left = ?,
+    last_review_at_ms = at_ms, last_review_day = day
+WHERE id = ?
+"""
+
+_OF_A_MEMORY = (
+    "card_id, state, step, stability_days, difficulty, due_at_ms, due_day, last_review_at_ms,"
+    " last_review_day, reps, lapses, caps_left"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLog:
+    """Answers of the log, in its order, with what they led to as it is stored."""
+
+    ids: Ints
+    card_ids: list[str]
+    answers: Answers
+    after: Outcomes
+    before: Ints
+    predicted: Any
+    n_removed: Ints
+    """Answers to the card until then that were taken back."""
+    schedules: list[ScheduleSettings]
+    """What `answers.schedule` counts."""
+
+    def replayed(self) -> Replayed:
+        """What the answers lead to; stored memories stand where they agree."""
+        return replay(
+            self.card_ids, self.answers, self.schedules, self.after, n_removed=self.n_removed
+        )
+
+
+def read_log(
+    connection: sqlite3.Connection, fallback: ScheduleSettings, which: str = ALL
+) -> StoredLog:
+    """The answers for which the SQL condition `which` holds: all or none of each card.
+
+    Answers scheduled by settings that the database does not know count as scheduled by
+    `fallback`. Raises `RowError` for values that no answer has.
+    """
+    cards: dict[str, int] = {}
+    names: dict[str, int] = {}
+    query = _SELECT.format(which=which)
+    rows = connection.execute(query, (int(Confidence.SURE), NONE))
+    try:
+        table = np.fromiter(
+            (
+                (
+                    row[0],
+                    cards.setdefault(row[1], len(cards)),
+                    names.setdefault(row[2], len(names)),
+                    *row[3:],
+                )
+                for row in rows
+            ),
+            _ROW,
+        )
+    except (TypeError, OverflowError) as error:  # a null or a text where a number belongs
+        raise RowError(str(error)) from error
+    _require_sound(table)
+    days = {name: table[name].astype("datetime64[D]") for name in ("day", "due_day")}
+    return StoredLog(
+        ids=table["id"],
+        card_ids=list(cards),
+        answers=Answers(
+            card=table["card"],
+            at_ms=table["at_ms"],
+            offset_min=table["offset_min"],
+            day=days["day"],
+            rating=table["rating"],
+            is_confident_error=table["is_confident_error"],
+            schedule=table["schedule"],
+        ),
+        after=Outcomes(**{name: days.get(name, table[name]) for name in Outcomes._fields}),
+        before=table["before"],
+        predicted=table["predicted"],
+        n_removed=table["n_removed"],
+        schedules=_schedules(connection, list(names), fallback),
+    )
+
+
+def write_replayed(
+    connection: sqlite3.Connection, log: StoredLog, found: Replayed, which: str = ALL
+) -> int:
+    """Store what a replay of `log`, read with `which`, found: in the log and as memories.
+
+    Returns how many memories it changes.
+    """
+    same = np.ones(len(log.ids), np.bool_)
+    for name, column in (
+        *found.after._asdict().items(),
+        ("before", found.before),
+        ("predicted", found.predicted),
+    ):
+        stored = getattr(log.after, name, None)
+        if stored is None:
+            stored = getattr(log, name)
+        both_none = (column != column) & (stored != stored)  # NaN, NaT
+        same &= (column == stored) | both_none
+    rows = np.flatnonzero(~same)
+    connection.executemany(_UPDATE, _updates(log.ids, found, rows))
+    newest = f"SELECT max(id) FROM reviews WHERE {which} GROUP BY card_id"
+    by_log = f"SELECT {_OF_A_MEMORY} FROM reviews WHERE id IN ({newest})"
+    stored = f"SELECT {_OF_A_MEMORY} FROM memories WHERE {which}"
+    (n_wrong,) = connection.execute(
+        f"SELECT count(DISTINCT card_id) FROM (SELECT * FROM ({by_log} EXCEPT {stored})"
+        f" UNION ALL SELECT * FROM ({stored} EXCEPT {by_log}))"
+    ).fetchone()
+    if n_wrong:
+        connection.execute(f"DELETE FROM memories WHERE {which}")
+        connection.execute(f"INSERT INTO memories ({_OF_A_MEMORY}) {by_log}")
+    return int(n_wrong)
+
+
+def rebuild_memories(connection: sqlite3.Connection, fallback: ScheduleSettings) -> int:
+    """Compute all memories again from the answers; returns how many were wrong."""
+    log = read_log(connection, fallback)
+    return write_replayed(connection, log, log.replayed())
+
+
+def _updates(ids: Ints, found: Replayed, rows: Ints) -> Iterator[tuple[Any, ...]]:
+    after = found.after.take(rows)
+    columns: list[Sequence[Any]] = [_nullable(found.before[rows])]
+    columns.append([None if value != value else value for value in found.predicted[rows].tolist()])
+    columns += [after.state.tolist(), _nullable(after.step)]
+    columns += [after.stability_days.tolist(), after.difficulty.tolist()]
+    columns += [_nullable(after.due_at_ms), after.due_day.astype(str).tolist()]
+    columns += [after.reps.tolist(), after.lapses.tolist(), after.caps_left.tolist()]
+    return zip(*columns, ids[rows].tolist(), strict=True)
+
+
+def _nullable(column: Ints) -> list[int | None]:
+    return [None if value == NONE else value for value in column.tolist()]
+
+
+def _schedules(
+    connection: sqlite3.Connection, names: Sequence[str], fallback: ScheduleSettings
+) -> list[ScheduleSettings]:
+    known = dict(connection.execute("SELECT parameters_id, settings FROM schedules"))
+    schedules = []
+    for name in names:
+        try:
+            schedules.append(ScheduleSettings.from_json(known[name]) if name in known else fallback)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RowError(f"the settings of {name} cannot be read: {error}") from error
+    return schedules
+
+
+def _require_sound(table: Any) -> None:
+    """Raises `RowError` for what a replay could not compute with; the rest of the rules are
+    those of `soundness`."""
+    ratings, states = table["rating"], table["state"]
+    if not (
+        np.isin(ratings, (1, 2, 3, 4)).all()
+        and np.isin(states, (1, 2, 3)).all()
+        and (np.abs(table["offset_min"]) < 1440).all()
+    ):
+        raise RowError("a rating, a state or an offset that no answer has")
