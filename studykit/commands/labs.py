@@ -12,6 +12,7 @@ from studykit.commands.environment import environment
 from studykit.commands.runs import (
     bench_of,
     find_lab,
+    lacks_right_files,
     parse_knobs,
     require_budget,
     run_with_progress,
@@ -238,7 +239,7 @@ def run_lab(
         say_run(header, evidence)
     if result.status == "cancelled":
         raise KeyboardInterrupt
-    if result.status not in ("done", "skipped"):
+    if result.status not in ("done", "skipped") or lacks_right_files(env, header, result):
         raise typer.Exit(1)
 
 

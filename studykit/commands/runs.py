@@ -146,6 +146,19 @@ def run_with_progress(
     return asyncio.run(run())
 
 
+def lacks_right_files(environment: Environment, header: LabHeader, result: RunResult) -> bool:
+    """Whether a run was skipped though its models are installed: their files are other ones.
+
+    A machine without them may do without the lab; one whose files changed is to be mended.
+    """
+    from studykit.course.models import models_or_none
+    from studykit.lab.shelf import damaged
+
+    if result.status != "skipped":
+        return False
+    return bool(damaged(models_or_none(environment.root), header, result.knobs))
+
+
 class StatusLine:
     """One line on stderr that is written over; nothing where stderr is no terminal."""
 

@@ -12,7 +12,7 @@ import typer
 from studykit.commands.crews import JobsOption, build_pool, run_crew
 from studykit.commands.environment import environment
 from studykit.commands.labs import TrustOption, complete_lab
-from studykit.commands.runs import find_lab
+from studykit.commands.runs import find_lab, lacks_right_files
 from studykit.commands.terminal import say, say_json, say_table, warn
 from studykit.course.cards import Card, Course, Exercise, KnobValue, LabHeader, Predict
 from studykit.errors import UsageError
@@ -112,6 +112,8 @@ def verify(
     seconds = time.monotonic() - started
     unfinished.discard()
     problems = [problem for outcome in outcomes for problem in outcome.problems]
+    if lab is not None:  # among all labs it is skipped like one whose model is not there
+        problems += _unmended(env, outcomes)
     if json:
         say_json(
             {
@@ -127,6 +129,15 @@ def verify(
         say(f"{plural(len(outcomes), 'run')} in {seconds:.0f} s: {found}")
     if problems:
         raise typer.Exit(1)
+
+
+def _unmended(env: Environment, outcomes: Sequence[Outcome]) -> list[str]:
+    """The runs that were skipped because a model's files are not those that were measured."""
+    return [
+        f"{outcome.trial.name}: {outcome.result.message}"
+        for outcome in outcomes
+        if lacks_right_files(env, outcome.trial.header, outcome.result)
+    ]
 
 
 def _unfinished(env: Environment, trials: Sequence[Trial]) -> Unfinished:

@@ -13,6 +13,7 @@ from studykit.commands.environment import environment
 from studykit.commands.labs import Device, JsonOption, SetOption, TrustOption, complete_lab
 from studykit.commands.runs import (
     find_lab,
+    lacks_right_files,
     parse_knobs,
     require_budget,
     run_with_progress,
@@ -126,7 +127,7 @@ def what_if(
             _say_outcome(header, result, said, command)
     if result.status == "cancelled":
         raise KeyboardInterrupt
-    if result.status not in ("done", "skipped"):
+    if result.status not in ("done", "skipped") or lacks_right_files(env, header, result):
         raise typer.Exit(1)
 
 

@@ -50,6 +50,12 @@ def lacking(models: Mapping[str, ShelfModel], header: LabHeader, knobs: Knobs) -
     return [model for model in needed if state_of(model) != "installed"]
 
 
+def damaged(models: Mapping[str, ShelfModel], header: LabHeader, knobs: Knobs) -> list[ShelfModel]:
+    """The installed models that the lab needs with `knobs` and that have other files. Reads all."""
+    needed = (models[name] for name in header.models_at(knobs) if name in models)
+    return [model for model in needed if folder_of(model) is not None and not is_intact(model)]
+
+
 def install_command(models: Iterable[ShelfModel]) -> str:
     """What the learner types to have them."""
     return f"studykit models install {' '.join(model.name for model in models)}"

