@@ -14,7 +14,7 @@ from typing import Any
 
 from studykit.course.cards import KnobValue
 from studykit.course.source import read_json
-from studykit.errors import StudykitError
+from studykit.errors import CourseError, Place, StudykitError
 from studykit.files import locked, replace_file
 from studykit.text import clean
 
@@ -35,10 +35,13 @@ class Pin:
 def load_pins(path: Path) -> tuple[Pin, ...]:
     """The pins in the file, oldest first; none if there is no file.
 
-    Raises `CourseError` if the file is damaged.
+    Raises `CourseError` if the file is damaged or cannot be read.
     """
-    if not path.exists():
-        return ()
+    try:
+        if not path.exists():
+            return ()
+    except OSError as error:  # a folder that may not be entered
+        raise CourseError(f"cannot be read: {error.strerror}", place=Place(path)) from None
     hint = "delete it: only the pins are lost"
     return read_json(path, LARGEST_BYTES, _parse, hint=hint, refusal="not a list of pins: ")
 

@@ -6,6 +6,7 @@ Built before the first paint, so SQLModel, FSRS and YAML are imported where they
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -148,8 +149,9 @@ class Services:
 
     def pinned(self, card: Card) -> list[str]:
         """What the questions pinned to `card` have found, one text each, the oldest first."""
-        if not self._pins_file.exists():
-            return []
+        with suppress(OSError):  # which is told below
+            if not self._pins_file.exists():
+                return []
         from studykit.study.pins import load_pins
         from studykit.study.what_if import describe_outcome
 

@@ -172,3 +172,22 @@ def test_a_pin_outlives_its_lab_and_its_parts(services: Services) -> None:
     assert services.pinned(card) == [f"{BENCH} no longer has these parts"]
     path.write_text(document.replace(BENCH, "bench/gone"))
     assert services.pinned(card) == ["bench/gone is no longer in the course"]
+
+
+def test_pins_in_a_folder_that_may_not_be_entered_cost_one_line(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the card's screen; root, whom no folder keeps out, may run the tests."""
+    path = services.paths.pins_dir / "springs.json"
+    look = Path.exists
+
+    def exists(self: Path, **options: bool) -> bool:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return look(self, **options)
+
+    monkeypatch.setattr(Path, "exists", exists)
+
+    assert services.pinned(services.cards["springs-damper"]) == [
+        f"! {path}:1:1: cannot be read: Permission denied"
+    ]
