@@ -18,6 +18,7 @@ from studykit.clock import FIRST_YEAR, LAST_YEAR, to_ms, year_start
 from studykit.review.marks import Mark
 from studykit.review.practice import Mode
 from studykit.review.schedule import CAPS_DAYS, Rating, State
+from studykit.review.weights import judgement_from_json, weights_from_json
 from studykit.text import clean
 
 Check: TypeAlias = Callable[[Any], bool]
@@ -56,6 +57,18 @@ def _day(value: Any) -> bool:
 
 
 _A_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _made_by(read: Callable[[str], object]) -> Check:
+    """What `read` can read."""
+
+    def check(value: Any) -> bool:
+        with suppress(*UNREADABLE):
+            read(value)
+            return True
+        return False
+
+    return check
 
 
 def _optional(check: Check) -> Check:
@@ -130,6 +143,16 @@ RULES: Mapping[str, Mapping[str, Check]] = {
         "day": _day,
     },
     "practised": {"id": _id, **_ANSWER, "mode": _one_of(*get_args(Mode))},
+    "weights": {
+        "id": _id,
+        "at_ms": _instant,
+        "offset_min": _offset,
+        "parameters": _made_by(weights_from_json),
+        "source": _text,
+        "n_reviews": _count,
+        "judged": _made_by(judgement_from_json),
+        "adopted": _whole(0, 1),
+    },
 }
 """Table -> column -> what its values may be. Runs of labs are checked by their own parser."""
 

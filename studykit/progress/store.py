@@ -73,11 +73,20 @@ from studykit.progress.sums import (
     right_by_confidence,
 )
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
+from studykit.progress.weights import (
+    add_weights,
+    log_to_fit,
+    rated_lately,
+    stored_weights,
+    weights_in_use,
+)
+from studykit.review.habits import Rated
 from studykit.review.marks import Mark, Marking, Marks
 from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, ScheduleSettings, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
+from studykit.review.weights import History, Weights, WeightsEntry
 from studykit.text import clean
 
 DEFAULTS = ScheduleSettings()
@@ -321,6 +330,33 @@ class Store:
         """What was practised in a mode, or in any, oldest first, of whichever course."""
         with self._reading() as session:
             return stored_practised(session, mode)
+
+    # --- weights of FSRS ---
+
+    def add_weights(self, entry: WeightsEntry) -> int:
+        """Add a fit, or a way back, to the history of weights; returns its id."""
+        with self._writing() as session:
+            return add_weights(session, entry)
+
+    def weights(self) -> list[WeightsEntry]:
+        """The history of weights, oldest first."""
+        with self._reading() as session:
+            return stored_weights(session)
+
+    def weights_in_use(self) -> Weights:
+        """Those adopted last, else the defaults of FSRS."""
+        with self._reading() as session:
+            return weights_in_use(session)
+
+    def log_to_fit(self) -> History:
+        """The whole log as weights are fitted to it."""
+        with self._reading() as session:
+            return log_to_fit(session)
+
+    def rated_lately(self, n_answers: int) -> list[Rated]:
+        """The latest answers, counted by state, rating, and rating before."""
+        with self._reading() as session:
+            return rated_lately(session, n_answers)
 
     # --- runs of labs ---
 

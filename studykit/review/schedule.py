@@ -11,7 +11,11 @@ from enum import IntEnum
 from functools import cached_property
 
 import fsrs
-from fsrs.scheduler import DEFAULT_PARAMETERS
+from fsrs.scheduler import (
+    DEFAULT_PARAMETERS,
+    LOWER_BOUNDS_PARAMETERS,
+    UPPER_BOUNDS_PARAMETERS,
+)
 
 from studykit.clock import from_ms, offset_minutes, study_day, to_ms
 from studykit.settings import ReviewSettings
@@ -37,6 +41,12 @@ within the week unless the right answer is recalled before.
 
 CLOCK_SLACK = timedelta(minutes=5)
 """A clock that is put back by less is not noticed."""
+
+DEFAULT_WEIGHTS = DEFAULT_PARAMETERS
+"""The weights that FSRS-6 comes with, fitted to many learners."""
+
+WEIGHT_BOUNDS = tuple(zip(LOWER_BOUNDS_PARAMETERS, UPPER_BOUNDS_PARAMETERS, strict=True))
+"""Least and greatest value of each weight of FSRS-6."""
 
 DAYS_PER_YEAR = 365.25
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
@@ -100,7 +110,7 @@ class ScheduleSettings:
     maximum_interval_days: int = 36500
     rollover_hour: int = 4
     """Local hour at which a study day begins."""
-    parameters: tuple[float, ...] = DEFAULT_PARAMETERS
+    parameters: tuple[float, ...] = DEFAULT_WEIGHTS
     """The 21 weights of FSRS-6."""
 
     def as_json(self) -> str:
@@ -123,9 +133,12 @@ class ScheduleSettings:
         return cls(**values)
 
     @classmethod
-    def from_settings(cls, review: ReviewSettings) -> ScheduleSettings:
-        """The learner's preferences, with the default weights."""
+    def from_settings(
+        cls, review: ReviewSettings, weights: tuple[float, ...] = DEFAULT_WEIGHTS
+    ) -> ScheduleSettings:
+        """The learner's preferences and weights."""
         return cls(
+            parameters=weights,
             desired_retention=review.desired_retention,
             learning_steps=tuple(timedelta(minutes=m) for m in review.learning_steps_minutes),
             relearning_steps=tuple(timedelta(minutes=m) for m in review.relearning_steps_minutes),

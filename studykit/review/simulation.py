@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studykit.review.fsrs_arrays import Floats, FsrsArrays
+from studykit.review.habits import Habits
 from studykit.review.schedule import Memory, Rating, ScheduleSettings, State
 
 GRID_DAYS = 5
@@ -27,38 +28,6 @@ _NOON_MINUTE = 480
 _DAY_MINUTES = 1440
 _KNOWN = -1.0
 """In the tables of waits: no step follows, the next interval is in days."""
-
-Row = tuple[float, ...]
-"""A number each for the ratings Again, Hard, Good, Easy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a learner rates, and how long that takes.
-
-    The defaults are those of a large population of Anki's users, which fsrs-rs simulates with
-    (`SimulatorConfig`).
-    """
-
-    first: Row = (0.24, 0.094, 0.495, 0.171)
-    """Of a card never seen."""
-    recalled: Row = (0.224, 0.631, 0.145)
-    """Hard, Good, Easy of one that is recalled in Review."""
-    learning: tuple[Row, Row, Row] = (
-        (0.3686, 0.0628, 0.5108, 0.0577),
-        (0.0442, 0.4553, 0.4457, 0.0549),
-        (0.0519, 0.047, 0.8462, 0.055),
-    )
-    """Of a card in learning steps that was last rated Again, Hard, Good."""
-    relearning: tuple[Row, Row, Row] = (
-        (0.2157, 0.0643, 0.6595, 0.0604),
-        (0.05, 0.4638, 0.4475, 0.0387),
-        (0.1057, 0.1434, 0.7266, 0.0244),
-    )
-    """The same of one in relearning steps."""
-    seconds: tuple[Row, Row, Row] = ((20.0,) * 4,) * 3
-    """Of one answer by its rating: to a card that is new or in learning steps, in Review, in
-    relearning steps."""
 
 
 @dataclass(frozen=True, slots=True)

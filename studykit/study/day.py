@@ -37,6 +37,8 @@ def read_day(services: Services, store: Store | None) -> Day:
     Raises `StoreError` when it cannot be read.
     """
     cards, today, now = services.cards, services.today, services.clock.now()
+    if store is not None:
+        services.use_weights(store)
     stored = {} if store is None else store.memories()
     marks = Marks() if store is None else store.marks(today)
     memories = {id_: memory for id_, memory in stored.items() if id_ in cards}

@@ -28,6 +28,7 @@ from studykit.progress.stats import (
     streak,
     topic_progress,
 )
+from studykit.review.habits import ANSWER_SECONDS
 from studykit.review.schedule import Memory, Scheduler
 from studykit.review.study_queue import Counts
 from studykit.study.day import read_day
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from studykit.progress.runs import RunEntry
     from studykit.study.services import Services
 
-DEFAULT_ANSWER_SECONDS = 20.0
-"""A guess at the time of one answer, until there are `ENOUGH_TIMED` of the learner's own."""
+DEFAULT_ANSWER_SECONDS = ANSWER_SECONDS
+"""The time of one answer, until there are `ENOUGH_TIMED` of the learner's own."""
 
 ENOUGH_TIMED = 20
 N_TIMED = 500

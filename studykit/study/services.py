@@ -82,6 +82,8 @@ class Services:
         self._results: dict[int, RunResult | None] = {}
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
         self._samples: dict[str, tuple[Sample, ...]] = {}
+        self._weights: tuple[float, ...] | None = None
+        self._scheduler: Scheduler | None = None
 
     @cached_property
     def course(self) -> Course:
@@ -212,6 +214,7 @@ class Services:
             self.warning = f"the clock stands before the last answer, of {when}: is it right?"
         self.warning = self.warning or self._own_deck_trouble()
         self.runs = store.run_entries()
+        self.use_weights(store)
         self.store = store
 
     def _own_deck_trouble(self) -> str:
@@ -267,12 +270,20 @@ class Services:
         """The study day that it is now."""
         return study_day(self.clock.now(), self.settings.review.rollover_hour)
 
-    @cached_property
+    @property
     def scheduler(self) -> Scheduler:
-        """FSRS with the learner's settings."""
+        """FSRS with the learner's settings and the weights in use, as `use_weights` has them."""
         from studykit.review.schedule import Scheduler, ScheduleSettings
 
-        return Scheduler(ScheduleSettings.from_settings(self.settings.review))
+        weights = () if self._weights is None else (self._weights,)
+        settings = ScheduleSettings.from_settings(self.settings.review, *weights)
+        if self._scheduler is None or self._scheduler.settings != settings:
+            self._scheduler = Scheduler(settings)
+        return self._scheduler
+
+    def use_weights(self, store: Store) -> None:
+        """Schedule by the weights in use in `store` from now on; until then, by the defaults."""
+        self._weights = store.weights_in_use()
 
     @property
     def limits(self) -> Limits:
@@ -289,6 +300,7 @@ class Services:
         """
         from studykit.review.session import Session
 
+        self.use_weights(self.progress)  # another window may have fitted others
         return Session(
             self.cards,
             self.progress,

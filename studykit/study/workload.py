@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 
 from studykit.review.fsrs_arrays import Floats
-from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
-from studykit.review.simulation import (
-    GRID_DAYS,
-    Habits,
-    Life,
-    Row,
-    simulate_known,
-    simulate_new,
-)
-from studykit.study.learner_stats import DEFAULT_ANSWER_SECONDS
+from studykit.review.habits import Habits
+from studykit.review.schedule import Memory, Scheduler, ScheduleSettings, State
+from studykit.review.simulation import GRID_DAYS, Life, simulate_known, simulate_new
 from studykit.study.words import minutes
 
 RETENTIONS = tuple(percent / 100 for percent in range(70, 98))
@@ -38,23 +30,6 @@ N_DAYS = 90
 """Days that `build_workload` looks ahead."""
 N_IN_A_LINE = 20_000
 """Cards that it simulates: one retention and fewer days leave time for more."""
-
-PRIOR_ANSWERS = 50
-"""Answers of one's own that count as much as the shares of other learners."""
-PRIOR_TIMES = 20
-"""The same of times."""
-
-
-class Rated(NamedTuple):
-    """Answers to cards that were in one state, rated alike and last rated alike."""
-
-    before: State
-    last: Rating | None
-    """The rating of the answer before; None where it is not known."""
-    rating: Rating
-    n_answers: int
-    seconds: float
-    """That they took altogether."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,58 +119,6 @@ def look_ahead(
         simulate_known(settings, habits, retentions, drawn, today, n_days=YEAR_DAYS),
         len(known),
     )
-
-
-def habits_of(rated: Sequence[Rated]) -> Habits:
-    """The learner's own, the more so the more answers there are of a kind."""
-    usual = Habits()
-    mean = _mean_seconds(DEFAULT_ANSWER_SECONDS, rated)
-
-    def seconds(*states: State) -> Row:
-        own = [each for each in rated if each.before in states]
-        return tuple(
-            _mean_seconds(mean, [each for each in own if each.rating is rating])
-            for rating in Rating
-        )
-
-    def of(state: State, last: Rating | None = None) -> list[Rated]:
-        return [each for each in rated if each.before is state and last in (None, each.last)]
-
-    return Habits(
-        first=_shares(usual.first, [*Rating], of(State.NEW)),
-        recalled=_shares(usual.recalled, [*Rating][1:], of(State.REVIEW)),
-        learning=_by_last(usual.learning, of, State.LEARNING),
-        relearning=_by_last(usual.relearning, of, State.RELEARNING),
-        seconds=(
-            seconds(State.NEW, State.LEARNING),
-            seconds(State.REVIEW),
-            seconds(State.RELEARNING),
-        ),
-    )
-
-
-def _by_last(
-    usual: tuple[Row, Row, Row], of: Callable[[State, Rating], list[Rated]], state: State
-) -> tuple[Row, Row, Row]:
-    again, hard, good = (
-        _shares(row, [*Rating], of(state, last)) for row, last in zip(usual, Rating, strict=False)
-    )
-    return again, hard, good
-
-
-def _shares(usual: Row, ratings: Sequence[Rating], rated: Sequence[Rated]) -> Row:
-    """Shares of `ratings` among the answers, and `PRIOR_ANSWERS` that are as `usual`."""
-    counts = [
-        PRIOR_ANSWERS * share + sum(each.n_answers for each in rated if each.rating is rating)
-        for rating, share in zip(ratings, usual, strict=True)
-    ]
-    return tuple(count / sum(counts) for count in counts)
-
-
-def _mean_seconds(usual: float, rated: Sequence[Rated]) -> float:
-    """Mean time of the answers, and of `PRIOR_TIMES` that take as long as `usual`."""
-    n, total = sum(each.n_answers for each in rated), sum(each.seconds for each in rated)
-    return (PRIOR_TIMES * usual + total) / (PRIOR_TIMES + n)
 
 
 # --- in a line, for `doctor` ---

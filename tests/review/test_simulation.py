@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studykit.review.habits import Habits
 from studykit.review.schedule import (
     NEW_MEMORY,
     Memory,
@@ -18,7 +19,7 @@ from studykit.review.schedule import (
     ScheduleSettings,
     State,
 )
-from studykit.review.simulation import GRID_DAYS, Habits, simulate_known, simulate_new
+from studykit.review.simulation import GRID_DAYS, simulate_known, simulate_new
 
 TODAY = date(2026, 12, 1)
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
