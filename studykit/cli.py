@@ -13,6 +13,7 @@ from studykit.commands import (
     check,
     doctor,
     due,
+    export,
     labs,
     models,
     new,
@@ -55,6 +56,7 @@ app.command("whatif", epilog='Example: studykit whatif "remove the residual conn
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
     report.report
 )
+app.command("export", epilog="Example: studykit export --to attention.apkg")(export.export)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
 lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)
 lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs.show_lab)

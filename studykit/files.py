@@ -70,19 +70,28 @@ def replace_file(path: Path, content: str | bytes) -> None:
     remove_drafts(path.parent, f".{glob.escape(path.name)}.*{DRAFT}")
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write a file of any size to; it takes the place of `path` at the end.
+
+    If the block raises, `path` stays as it was. Raises `OSError`.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
     try:
-        with draft.open("xb") as file:
+        yield draft
+        with draft.open("rb+") as file:
             with suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-            file.write(content)
-            file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with drafted(path) as draft, draft.open("xb") as file:
+        file.write(content)
 
 
 def remove_drafts(folder: Path, pattern: str) -> None:

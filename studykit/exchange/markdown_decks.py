@@ -7,14 +7,16 @@ line ``---``. Outside of cards ``question::answer`` in one line is a card, too.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
-from studykit.course.cards import Recall
+from studykit.course.cards import HOLE, Recall
 from studykit.course.source import read_source, walk_files
 from studykit.errors import CourseError, Place, StudykitError
 from studykit.exchange.circumstances import Circumstances
@@ -26,6 +28,7 @@ from studykit.exchange.collection import (
     SourceDeck,
     SourceNote,
 )
+from studykit.exchange.outgoing import OutCard, Outgoing
 from studykit.text import FENCE, clean
 
 LARGEST_FILE_BYTES = 16 * 1024**2
@@ -34,8 +37,11 @@ MOST_BYTES = 256 * 1024**2
 
 _TAG = re.compile(r"(?P<tag>[QAC]):")
 _RULE = "---"
-_INDENTED = re.compile(r" (?= *(?:[QAC]:|---))")
+_BEGINS = re.compile(r" *(?:[QAC]:|---)")
+_INDENTED = re.compile(f" (?={_BEGINS.pattern})")
 _HIDDEN = re.compile(r"\\[\\\[\]]|!\[[^\]]*\]|\[(?P<hidden>[^\[\]]*(?:\\[\[\]][^\[\]]*)*)\]")
+_AMBIGUOUS = re.compile(rf"[\[\]\\]|!{HOLE}")
+"""What a text with a hidden part cannot hold in every version of the notation."""
 _ESCAPED = re.compile(r"\\([\\\[\]])")
 _PICTURE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)")
 _ONE_LINE = re.compile(r"(?P<question>(?:(?!::).)*\S)\s*::\s*(?P<answer>\S(?:(?!::).)*)")
@@ -149,7 +155,7 @@ def _blocks(
             in_fence = not in_fence
         elif mark is not None and mark["tag"] == "A":
             if tag == "Q" and "\0" not in text:
-                text += ["\0", line[2:].strip()]
+                text += ["\0", line[2:].removeprefix(" ")]
             else:
                 found.blame("answers without a question", Place(file, n + 1))
         elif mark is not None or line.startswith(_RULE):
@@ -158,7 +164,7 @@ def _blocks(
             tag, start, text = "", n, []
             in_fence = False
             if mark is not None:
-                tag, text = mark["tag"], [line[2:].strip()]
+                tag, text = mark["tag"], [line[2:].removeprefix(" ")]
         elif tag:
             text.append(_INDENTED.sub("", line, count=1))
         elif not in_fence and (pair := _ONE_LINE.fullmatch(line.strip())):
@@ -206,3 +212,41 @@ def _unwrapped(match: re.Match[str]) -> str:
     if match["hidden"] is not None:
         return _ESCAPED.sub(r"\1", match["hidden"])
     return match[0] if match[0].startswith("!") else match[0][1:]
+
+
+def write_markdown(outgoing: Outgoing, folder: Path) -> int:
+    """A file for each deck, in the new folder `folder`; returns how many cards were written.
+
+    Raises `OSError`. What follows the answer, explanation and source, goes to the answer.
+    """
+    folder.mkdir()
+    names: dict[str, Path] = {}
+    n = 0
+    for title, cards in groupby(outgoing.cards, key=lambda card: card.deck):
+        path = names.setdefault(title, folder / f"{len(names) + 1:02}-{_file_name(title)}.md")
+        is_new = not path.exists()
+        with path.open("a", encoding="utf-8") as file:
+            if is_new:
+                file.write(f"---\nname = {json.dumps(title, ensure_ascii=False)}\n---\n")
+            for card in cards:
+                file.write("\n" + _as_card(card))
+                n += 1
+        outgoing.tell("cards", n, outgoing.n_cards)
+    return n
+
+
+def _file_name(title: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "deck"
+
+
+def _as_card(card: OutCard) -> str:
+    more = "".join(f"\n\n{text}" for text in (card.explain, card.source) if text)
+    if card.hidden and not more and not _AMBIGUOUS.search(card.question + card.hidden):
+        return f"C: {_indented(card.question.replace(HOLE, f'[{card.hidden}]'))}\n"
+    return f"Q: {_indented(card.question)}\nA: {_indented(card.answer + more)}\n"
+
+
+def _indented(text: str) -> str:
+    """The text with a space before each line, but the first, that would begin or end a card."""
+    first, *rest = clean(text).strip().split("\n")
+    return "\n".join([first, *(f" {line}" if _BEGINS.match(line) else line for line in rest)])

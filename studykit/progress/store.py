@@ -32,6 +32,7 @@ from studykit.progress.database import (
     open_for_reading,
 )
 from studykit.progress.examination import driver_of, examine
+from studykit.progress.log_rows import LogRow, stored_log_rows
 from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
     add_practised,
@@ -72,6 +73,7 @@ from studykit.progress.sums import (
     read_sums,
     right_by_confidence,
 )
+from studykit.progress.table_rows import TABLES, rows_of_table
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
 from studykit.progress.weights import (
     add_weights,
@@ -247,6 +249,20 @@ class Store:
             query = query.where(col(ReviewRow.day) >= since.isoformat())
         with self._reading() as session:
             return [review_of(row) for row in session.connection().execute(query)]
+
+    def log_rows(self) -> Iterator[LogRow]:
+        """The log in the order of the answers, as bare columns, read bit by bit."""
+        with self._reading() as session:
+            yield from stored_log_rows(session)
+
+    def tables(self) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+        """Every table's name with its rows as plain values, as they are at one moment.
+
+        The rows are read bit by bit, before the next table is asked for; nulls are left out.
+        """
+        with self._reading() as session:
+            for name in TABLES:
+                yield name, rows_of_table(session.connection(), name)
 
     def revision(self) -> Hashable:
         """Differs from an earlier one if something was answered, taken back or marked since."""
