@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import platformdirs
 
 from studykit.errors import SettingsError
+
+RETENTIONS = (0.7, 0.97)
+"""The lowest and the highest desired retention."""
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""As the settings name them."""
 
 HOME_VARIABLE = "STUDYKIT_HOME"
 """Environment variable: one folder for the progress, the settings and the backups."""
@@ -24,6 +32,8 @@ class ReviewSettings:
     """Reviews of known cards on a study day."""
     desired_retention: float = 0.9
     """Share of reviews to be remembered when due, 0.7 to 0.97."""
+    retention: Mapping[str, float] = field(default_factory=dict)
+    """The same of single decks or courses, by their ids; a deck's goes before its course's."""
     learning_steps_minutes: tuple[float, ...] = (1.0, 10.0)
     """Steps of a new card before its first interval in days."""
     relearning_steps_minutes: tuple[float, ...] = (10.0,)
@@ -34,6 +44,16 @@ class ReviewSettings:
     """Local hour at which a study day begins."""
     ask_confidence: bool = True
     """Ask how sure an answer is before its outcome shows."""
+    balance: bool = True
+    """Spread reviews evenly over the days on which their fuzz lets them fall."""
+    easy_days: Mapping[str, float] = field(default_factory=dict)
+    """One of `WEEKDAYS` -> its share of a usual day, 0 to 1; 0 is a day off."""
+    holidays: tuple[tuple[date, date], ...] = ()
+    """First and last day of each: days off."""
+    backlog_per_day: int = 0
+    """Reviews a day, and no new cards, while more are due than these; 0: as on any other day."""
+    exams: Mapping[str, date] = field(default_factory=dict)
+    """Deck or course -> the day on which it must be known."""
 
 
 @dataclass(frozen=True, slots=True)

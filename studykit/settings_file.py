@@ -6,19 +6,30 @@ import codecs
 import math
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from studykit.errors import Place, SettingsError
 from studykit.files import open_regular
-from studykit.settings import LabSettings, ReviewSettings, ScreenSettings, Settings
+from studykit.settings import (
+    RETENTIONS,
+    WEEKDAYS,
+    LabSettings,
+    ReviewSettings,
+    ScreenSettings,
+    Settings,
+)
 from studykit.text import clean
 
 LARGEST_BYTES = 64 * 1024
 MOST_DOTS = 100
 """In one line: Python's parser takes half a minute for a key of thirty thousand parts."""
 MOST_STEPS = 20
+MOST_HOLIDAYS = 100
+LONGEST_HOLIDAY_DAYS = 366
 
 
 def load_settings(path: Path) -> Settings:
@@ -139,15 +150,63 @@ class _SettingsFile:
             return value
         if hint == tuple[float, ...] and isinstance(value, list):
             return tuple(self._value(float, item, where) for item in value)
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        if hint is date:
+            return self._date(value, where)
+        if hint == Mapping[str, float] and isinstance(value, dict):
+            return {key: self._value(float, item, f"{where}.{key}") for key, item in value.items()}
+        if hint == Mapping[str, date] and isinstance(value, dict):
+            return {key: self._value(date, item, f"{where}.{key}") for key, item in value.items()}
+        if hint == tuple[tuple[date, date], ...] and isinstance(value, list):
+            return tuple(self._period(item, where) for item in value)
+        names = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "text",
+            Mapping[str, float]: "a table of numbers",
+            Mapping[str, date]: "a table of days",
+            tuple[tuple[date, date], ...]: "a list of days",
+        }
         wanted = names.get(hint, "a list of numbers")
         raise self._wrong(where, f"{_shown(value)} is not {wanted}", "mend it")
+
+    def _date(self, value: Any, where: str) -> date:
+        """A day, bare as TOML has it or as text."""
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        try:
+            return parse_day(value)
+        except (AttributeError, ValueError):
+            raise self._wrong(where, f"{_shown(value)} is no day", "like 2027-02-01") from None
+
+    def _period(self, value: Any, where: str) -> tuple[date, date]:
+        """A day, or the first and the last of several with a slash between."""
+        if isinstance(value, str):
+            try:
+                return parse_period(value)
+            except ValueError as error:
+                raise self._wrong(where, f"{_shown(value)} {error}", PERIOD_HINT) from None
+        day = self._date(value, where)
+        return day, day
 
     def _check_range(self, name: str, value: Any, where: str) -> None:
         if name in _RANGES:
             low, high = _RANGES[name]
             if not low <= value <= high:
                 raise self._wrong(where, f"{_shown(value)} is out of range", f"{low} to {high}")
+        elif name in ("retention", "easy_days"):
+            low, high = RETENTIONS if name == "retention" else (0, 1)
+            for key, share in value.items():
+                inner = f"{where}.{key}"
+                if name == "easy_days" and key not in WEEKDAYS:
+                    raise self._wrong(inner, "no weekday", f"one of {', '.join(WEEKDAYS)}")
+                if not low <= share <= high:
+                    raise self._wrong(inner, f"{_shown(share)} is out of range", f"{low} to {high}")
+            if name == "easy_days" and not any(value.get(key, 1) for key in WEEKDAYS):
+                raise self._wrong(where, "every day is a day off", "leave one above 0")
+        elif name == "holidays":
+            if len(value) > MOST_HOLIDAYS:
+                raise self._wrong(where, f"{len(value)} of them", f"at most {MOST_HOLIDAYS}")
         elif name.endswith("_steps_minutes"):
             if len(value) > MOST_STEPS:
                 raise self._wrong(where, f"{len(value)} steps", f"at most {MOST_STEPS}")
@@ -159,36 +218,59 @@ class _SettingsFile:
 
     def _wrong(self, where: str, what: str, hint: str) -> SettingsError:
         """An error of the setting `where`, as in "review" or "review.new_per_day"."""
-        table, _, name = where.partition(".")
         called = clean(where if len(where) <= 80 else where[:79] + "…")
-        return SettingsError(f"{called}: {what}", place=self._find(table, name), hint=hint)
+        return SettingsError(f"{called}: {what}", place=self._find(where.split(".")), hint=hint)
 
-    def _find(self, table: str, name: str) -> Place:
+    def _find(self, wanted: list[str]) -> Place:
         """The place of a table, or of a setting in it; the file's beginning if it is not found.
 
         TOML has more ways to write a key than are tried here.
         """
-        is_inside = False
+        table: list[str] = []
         place = Place(self._path)
         for n, line in enumerate(self._source.split("\n"), start=1):
             if found := _HEADER.match(line):
-                is_inside = _bare(found["key"]) == table
+                path = table = _bare_parts(found["key"])
             elif found := _ASSIGNMENT.match(line):
-                keys = [_bare(key) for key in found["key"].split(".")]
-                if ([table] if is_inside else []) + keys == [table, name]:
-                    return Place(self._path, n, found.start("key") + 1)
-                if is_inside or keys[0] != table:
-                    continue
-                inline = re.search(rf"\b{re.escape(name)}\b", line[found.end() :]) if name else None
-                start = found.end() + inline.start() if inline else found.start("key")
-                return Place(self._path, n, start + 1)
+                path = [*table, *_bare_parts(found["key"])]
             else:
                 continue
-            if is_inside:
-                place = Place(self._path, n, found.start("key") + 1)
-                if not name:
-                    return place
+            if path != wanted[: len(path)]:
+                continue
+            column = found.start("key") + 1
+            if len(path) < len(wanted) and path != table:
+                inline = re.search(rf"\b{re.escape(wanted[-1])}\b", line[found.end() :])
+                column = found.end() + inline.start() + 1 if inline else column
+                return Place(self._path, n, column)
+            if path == wanted:
+                return Place(self._path, n, column)
+            place = Place(self._path, n, column)
         return place
+
+
+def parse_day(text: str) -> date:
+    """The day in ``2027-02-01``; raises `ValueError`."""
+    return date.fromisoformat(text.strip())
+
+
+PERIOD_HINT = "like 2026-12-24/2027-01-02"
+
+
+def parse_period(text: str) -> tuple[date, date]:
+    """First and last day in ``2026-12-24/2027-01-02``, as ISO 8601 has it, or in a single day.
+
+    Raises `ValueError` with the reason, as it goes on after the text.
+    """
+    parts = text.split("/")
+    try:
+        first, last = (date.fromisoformat(part.strip()) for part in (parts[0], parts[-1]))
+    except ValueError:
+        raise ValueError("is no day and no period") from None
+    if len(parts) > 2 or last < first:
+        raise ValueError("does not end after it begins" if len(parts) == 2 else "is no period")
+    if (last - first).days >= LONGEST_HOLIDAY_DAYS:
+        raise ValueError(f"is longer than {LONGEST_HOLIDAY_DAYS} days")
+    return first, last
 
 
 _KEY = r"""(?P<key>(?:[\w-]+|"[^"\\]*"|'[^']*')(?:[ \t]*\.[ \t]*(?:[\w-]+|"[^"\\]*"|'[^']*'))*)"""
@@ -196,8 +278,8 @@ _HEADER = re.compile(rf"[ \t]*\[{{1,2}}[ \t]*{_KEY}")
 _ASSIGNMENT = re.compile(rf"[ \t]*{_KEY}[ \t]*=")
 
 
-def _bare(key: str) -> str:
-    return key.strip(" \t\"'")
+def _bare_parts(key: str) -> list[str]:
+    return [part.strip(" \t\"'") for part in key.split(".")]
 
 
 def _as_float(value: float) -> float:
@@ -219,7 +301,8 @@ def _shown(value: object) -> str:
 _RANGES = {
     "new_per_day": (0, 9999),
     "reviews_per_day": (0, 9999),
-    "desired_retention": (0.7, 0.97),
+    "backlog_per_day": (0, 9999),
+    "desired_retention": RETENTIONS,
     "maximum_interval_days": (1, 36500),
     "rollover_hour": (0, 23),
     "threads": (0, 1024),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import hypothesis
@@ -269,3 +270,55 @@ def test_without_the_variable_the_platforms_folders_are_used(
 def test_a_checkout_is_its_own_course() -> None:
     """Where no course was built into the package, the folders beside it are the course."""
     assert (bundled_course_root() / "decks" / "course.yaml").is_file()
+
+
+def test_the_plan_of_days_and_decks_is_read(tmp_path: Path) -> None:
+    """Days bare or as text, tables inline or with a head of their own."""
+    path = write(
+        tmp_path / "settings.toml",
+        '[review]\nholidays = ["2026-12-24/2027-01-02", "2027-02-01", 2027-03-01]\n'
+        "retention = {core = 0.93, toy = 0.8}\nbacklog_per_day = 40\nbalance = false\n"
+        "[review.easy_days]\nsat = 0.5\nsun = 0\n"
+        "[review.exams]\ncore = 2027-06-01\ntoy = '2027-07-01'\n",
+    )
+    review = load_settings(path).review
+    assert review.holidays == (
+        (date(2026, 12, 24), date(2027, 1, 2)),
+        (date(2027, 2, 1), date(2027, 2, 1)),
+        (date(2027, 3, 1), date(2027, 3, 1)),
+    )
+    assert review.retention == {"core": 0.93, "toy": 0.8}
+    assert review.easy_days == {"sat": 0.5, "sun": 0.0}
+    assert review.exams == {"core": date(2027, 6, 1), "toy": date(2027, 7, 1)}
+    assert (review.backlog_per_day, review.balance) == (40, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("retention = {core = 0.99}", r":2:14: review.retention.core: 0.99 is out of range"),
+        ("[review.retention]\ncore = 'a'", r":3:1: review.retention.core: 'a' is not a number"),
+        ("retention = 0.9", r"review.retention: 0.9 is not a table of numbers"),
+        ("easy_days = {sunday = 0}", r"review.easy_days.sunday: no weekday \(one of mon, tue,"),
+        ("easy_days = {sun = 2}", r"review.easy_days.sun: 2.0 is out of range \(0 to 1\)"),
+        (
+            "easy_days = {mon=0, tue=0, wed=0, thu=0, fri=0, sat=0, sun=0}",
+            r"every day is a day off \(leave one above 0\)",
+        ),
+        ("holidays = ['2026-12-24/2026-12-20']", r"does not end after it begins"),
+        ("holidays = ['Christmas']", r"'Christmas' is no day and no period \(like 2026-12-24/2"),
+        ("holidays = ['2026-01-01/2028-01-01']", r"is longer than 366 days"),
+        ("holidays = ['2026-01-01/2026-01-02/2026-01-03']", r"is no period"),
+        ("holidays = [7]", r"review.holidays: 7 is no day"),
+        ("holidays = 7", r"review.holidays: 7 is not a list of days"),
+        ("exams = {core = 'soon'}", r"review.exams.core: 'soon' is no day \(like 2027-02-01\)"),
+        ("exams = {core = 2027-02-01T10:00:00}", r"review.exams.core: .* is no day"),
+        ("exams = '2027-02-01'", r"review.exams: '2027-02-01' is not a table of days"),
+        ("backlog_per_day = -1", r"review.backlog_per_day: -1 is out of range"),
+    ],
+)
+def test_a_wrong_plan_is_one_line(text: str, what: str, tmp_path: Path) -> None:
+    """With its place where that can be found, as for any other setting."""
+    with pytest.raises(SettingsError, match=what) as caught:
+        load_settings(write(tmp_path / "settings.toml", f"[review]\n{text}\n"))
+    assert "\n" not in str(caught.value)

@@ -382,6 +382,8 @@ class Course:
     """Every topic that the course sets out to teach, in order."""
     problems: tuple[str, ...] = ()
     """Decks or labs that could not be read, one line each; their cards are left out."""
+    retention: float | None = None
+    """The desired retention that the course proposes to those who have settled none."""
 
     @property
     def cards(self) -> dict[str, Card]:

@@ -36,6 +36,7 @@ from studykit.course.source import (
 )
 from studykit.course.yaml_reader import Document, read_document
 from studykit.errors import CourseError, Place
+from studykit.settings import RETENTIONS
 from studykit.text import is_plain_line
 
 FORMAT = 1
@@ -66,6 +67,8 @@ class Manifest:
     outline: tuple[OutlineTopic, ...]
     labs_are_optional: bool = False
     """Its cards may have no lab, and its topics no points."""
+    retention: float | None = None
+    """The desired retention that the course proposes."""
 
 
 def load_course(root: Path) -> Course:
@@ -115,7 +118,15 @@ def read_course(root: Path) -> tuple[Course, list[CourseError]]:
         errors += found
         if deck:
             decks.append(without_orphans(deck, labs, errors))
-    course = Course(root, manifest.course_id, manifest.title, tuple(decks), labs, manifest.outline)
+    course = Course(
+        root,
+        manifest.course_id,
+        manifest.title,
+        tuple(decks),
+        labs,
+        manifest.outline,
+        retention=manifest.retention,
+    )
     return course, in_order(errors)
 
 
@@ -180,9 +191,9 @@ def load_manifest(root: Path) -> Manifest:
     required = ("format", "course", "title", "decks")
     # Where labs are optional, so is what the cards are to teach: cards from elsewhere never say.
     fields = (
-        document.root.fields(required, ("labs", "outline"))
+        document.root.fields(required, ("labs", "outline", "retention"))
         if labs_are_optional
-        else document.root.fields((*required, "outline"))
+        else document.root.fields((*required, "outline"), ("retention",))
     )
     _check_format(fields["format"])
     names = fields["decks"].items(most=MOST_DECKS)
@@ -196,6 +207,7 @@ def load_manifest(root: Path) -> Manifest:
         deck_names=tuple((file, name.place) for name, file in zip(names, files, strict=True)),
         outline=tuple(_outline(fields["outline"])) if "outline" in fields else (),
         labs_are_optional=labs_are_optional,
+        retention=_retention(fields["retention"]) if "retention" in fields else None,
     )
 
 
@@ -208,6 +220,15 @@ def _labs_are_optional(root: Node) -> bool:
             f"{shown(text)} is not known", "optional, or leave it out where each card has a lab"
         )
     return True
+
+
+def _retention(node: Node) -> float:
+    """What a course proposes, within what a learner may set."""
+    share = node.number()
+    low, high = RETENTIONS
+    if not low <= share <= high:
+        raise node.fail(f"{shown(node.value)} is out of range", f"{low} to {high}")
+    return share
 
 
 def card_errors(card: Card, labs: dict[str, LabHeader]) -> Iterator[CourseError]:

@@ -48,12 +48,13 @@ def pack_course(course: Course) -> Any:
         [_pack_lab(lab) for lab in course.labs.values()],
         [_values(topic) for topic in course.outline],
         course.problems,
+        course.retention,
     ]
 
 
 def unpack_course(data: Any, root: Path) -> Course:
     """The course below `root` in what `pack_course` made of it."""
-    id_, title, decks, labs, outline, problems = data
+    id_, title, decks, labs, outline, problems, retention = data
     headers = [_unpack_lab(lab, root) for lab in labs]
     return Course(
         root,
@@ -63,6 +64,7 @@ def unpack_course(data: Any, root: Path) -> Course:
         {header.id: header for header in headers},
         tuple(OutlineTopic(*topic) for topic in outline),
         tuple(problems),
+        retention,
     )
 
 
