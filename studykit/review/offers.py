@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from studykit.course.cards import Card, Course, Deck, Recall, Topic
 from studykit.review.marks import Marks
+from studykit.review.plan import Plan
 from studykit.review.practice import Mode
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
 from studykit.review.session import Part, Review
-from studykit.review.study_queue import Done, Limits, build_queue
+from studykit.review.study_queue import NO_PLAN, Done, Limits, build_queue
 
 OfferKind: TypeAlias = Mode | Literal["new"]
 """A mode of practice, or more new cards today, which are reviews like all others."""
@@ -152,6 +153,7 @@ def build_more_new(
     done: Done,
     scheduler: Scheduler,
     hidden: Set[str],
+    plan: Plan = NO_PLAN,
 ) -> Offer:
     """The new cards that today would ask, too, if its limit were `n_more` higher."""
     usual, raised = (
@@ -164,6 +166,7 @@ def build_more_new(
             done=done,
             scheduler=scheduler,
             hidden=hidden,
+            plan=plan,
         )
         for each in (limits, limits.with_more_new(done, n_more))
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import cached_property
+from typing import Protocol
 
 import fsrs
 from fsrs.scheduler import (
@@ -147,6 +148,22 @@ class ScheduleSettings:
         )
 
 
+class Placing(Protocol):
+    """Chooses among the days on which the fuzz lets a review fall."""
+
+    def __call__(self, day: date, low: int, high: int, most: int, draw: int) -> int:
+        """An interval in days, from the study day `day` on.
+
+        It is from `low` to `high`, both at least 1, or `most`, if that is less. `draw` is random,
+        from 0 to 2^64 - 1, and the same for the same card and count of reviews.
+        """
+
+
+def draw_evenly(day: date, low: int, high: int, most: int, draw: int) -> int:
+    """A `Placing` for which all days are alike."""
+    return min(low + (draw * (high - low + 1) >> 64), most)
+
+
 class Scheduler:
     """FSRS-6 on study days: memory + rating + instant -> memory, the same for the same input.
 
@@ -165,6 +182,14 @@ class Scheduler:
             maximum_interval=settings.maximum_interval_days,
             enable_fuzzing=False,
         )
+        self._aimed: dict[float, Scheduler] = {settings.desired_retention: self}
+
+    def aiming_at(self, desired_retention: float) -> Scheduler:
+        """The scheduler that differs in the desired retention alone."""
+        if desired_retention not in self._aimed:
+            settings = replace(self.settings, desired_retention=desired_retention)
+            self._aimed[desired_retention] = Scheduler(settings)
+        return self._aimed[desired_retention]
 
     @cached_property
     def version(self) -> str:
@@ -191,6 +216,7 @@ class Scheduler:
         at: datetime,
         *,
         is_confident_error: bool = False,
+        placing: Placing = draw_evenly,
     ) -> Memory:
         """What is known of the card's memory once it has been rated at `at`.
 
@@ -212,12 +238,16 @@ class Scheduler:
         if known.state is State.REVIEW:
             # Weights whose first stabilities are out of order must not make Easy the shortest.
             lower = [r for r in (Rating.HARD, Rating.GOOD) if r < rating]
-            days = max([wait.days, *(self._ask_fsrs(memory, r, day)[1].days for r in lower)])
-            days = self._fuzz(days, card_id, memory)
+            waits = [wait.days, *(self._ask_fsrs(memory, r, day)[1].days for r in lower)]
+            most = self.settings.maximum_interval_days
             if known.caps_left:
-                days = min(days, CAPS_DAYS[-known.caps_left])
+                most = min(most, CAPS_DAYS[-known.caps_left])
                 known = replace(known, caps_left=known.caps_left - 1)
-            return replace(known, due_day=day + timedelta(days=days))
+            draw = _draw(card_id, memory)
+            # A lower rating that leads to a step of minutes has no days.
+            intervals = {n for n in waits if n}
+            placed = (placing(day, *self._range(n, memory), most, draw) for n in intervals)
+            return replace(known, due_day=day + timedelta(days=max(placed)))
         # Through UTC: adding to a local time would lose or gain the hour when clocks change.
         ends = (at.astimezone(UTC) + wait).astimezone(at.tzinfo)
         # A fixed offset: instants of one zone that has summer time compare by the wall clock.
@@ -225,11 +255,24 @@ class Scheduler:
         return replace(known, due_at=due_at, due_day=self.study_day(due_at))
 
     def preview(
-        self, card_id: str, memory: Memory, at: datetime, *, is_confident_error: bool = False
+        self,
+        card_id: str,
+        memory: Memory,
+        at: datetime,
+        *,
+        is_confident_error: bool = False,
+        placing: Placing = draw_evenly,
     ) -> dict[Rating, Memory]:
         """What `review` would give for each rating."""
         return {
-            rating: self.review(card_id, memory, rating, at, is_confident_error=is_confident_error)
+            rating: self.review(
+                card_id,
+                memory,
+                rating,
+                at,
+                is_confident_error=is_confident_error,
+                placing=placing,
+            )
             for rating in Rating
         }
 
@@ -263,23 +306,27 @@ class Scheduler:
         card, _ = self._fsrs.review_card(_to_fsrs(memory, day), fsrs.Rating(rating), _midnight(day))
         return card, card.due - _midnight(day)
 
-    def _fuzz(self, days: int, card_id: str, memory: Memory) -> int:
-        """`days` moved a little, so that cards learned together do not stay together for ever.
+    def _range(self, days: int, memory: Memory) -> tuple[int, int]:
+        """The intervals that `days` may become, so that cards learned together part.
 
-        Uniform over the whole days of the range, and one draw for all four ratings: a better
-        rating never gives a shorter interval, because both ends of the range grow with `days`.
+        A better rating never gives a shorter interval: both ends grow with `days`.
         """
         low, high = fuzz_range(days)
         maximum = self.settings.maximum_interval_days
         if high > maximum:
             # Here the fuzz keeps its room below, or all cards would end at the same interval.
-            low, high = min(low, maximum), maximum
-        elif memory.state is State.REVIEW and memory.due_day and memory.last_review_day:
+            return min(low, maximum), maximum
+        if memory.state is State.REVIEW and memory.due_day and memory.last_review_day:
             previous = (memory.due_day - memory.last_review_day).days
             if previous <= high:  # else the model itself says that it was too long
                 low = max(low, previous + (days > previous))
-        digest = hashlib.blake2b(f"{card_id}:{memory.reps}".encode(), digest_size=8).digest()
-        return low + (int.from_bytes(digest) * (high - low + 1) >> 64)
+        return low, high
+
+
+def _draw(card_id: str, memory: Memory) -> int:
+    """A whole number from 0 to 2^64 - 1: one draw for all four ratings of a review."""
+    digest = hashlib.blake2b(f"{card_id}:{memory.reps}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest)
 
 
 def fuzz_range(days: int) -> tuple[int, int]:

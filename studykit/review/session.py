@@ -6,6 +6,7 @@ changed and the rating can be tried again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Hashable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -18,15 +19,28 @@ from studykit.lab.results import RunResult
 from studykit.review.asking import Asking, MarkJournal, RunsOf, no_runs
 from studykit.review.grading import is_confident_error
 from studykit.review.marks import Marking, Marks
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_due
+from studykit.review.placing import PlannedDays, count_due
+from studykit.review.plan import Plan
+from studykit.review.schedule import (
+    NEW_MEMORY,
+    Memory,
+    Placing,
+    Rating,
+    Scheduler,
+    State,
+    draw_evenly,
+    is_due,
+)
 from studykit.review.study_queue import (
     LEARN_AHEAD,
+    NO_PLAN,
     Counts,
     Done,
     Limits,
     as_asked,
     build_queue,
     comes_today,
+    count_reviews_due,
     step_end,
 )
 from studykit.text import clean
@@ -160,6 +174,7 @@ class Session(Asking):
         n_more_new: int = 0,
         part: Part | None = None,
         runs_of: RunsOf = no_runs,
+        plan: Plan = NO_PLAN,
     ) -> None:
         super().__init__(cards, Marks(), journal, scheduler.study_day, clock, runs_of)
         self.memories: dict[str, Memory] = {}
@@ -169,19 +184,26 @@ class Session(Asking):
         self.part = part
         self._journal = journal
         self._scheduler = scheduler
+        self._plan = plan
+        self._load: Counter[date] | None = None  # cards due on each day; None: to be counted
+        self._placing: Placing | None = None  # of the current card
         self._history: list[Review] = []
         self._began_at = self._shown_at
         self._is_begun = False  # in the journal
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
         self._held: frozenset[str] = frozenset()  # due, but not asked today
+        self._day_limits = limits  # as the queue has them
+        self.n_beyond = 0
+        """Reviews that are due and have no room on the day."""
         self._day = self._first_day = scheduler.study_day(self._shown_at)
         self._is_told_of_others = False  # the next undo may take back an answer from elsewhere
         self._revision = UNREAD
         self._take_up(self._shown_at)
-        self._usual_limits = self._first_limits = limits
+        self._usual_limits = limits
+        self._first_limits = limits.on(self._day, plan)
         if n_more_new:
-            self._first_limits = limits.with_more_new(self.done, n_more_new)
+            self._first_limits = self._first_limits.with_more_new(self.done, n_more_new)
         self._build(self._shown_at)
         self._go_on(self._shown_at)
 
@@ -196,7 +218,8 @@ class Session(Asking):
     @property
     def asked(self) -> dict[str, Memory]:
         """The memories as their cards will be asked, from today on."""
-        return as_asked(self.memories, self.marks, self._held, self._day, self._now())
+        marks, now = self.marks, self._now()
+        return as_asked(self.memories, marks, self._held, self._day, now, self._plan)
 
     @property
     def n_left(self) -> int:
@@ -211,11 +234,12 @@ class Session(Asking):
     def previews(self) -> dict[Rating, Memory]:
         """What each rating would make of the current card, were it given now."""
         card = self._asked().card
-        return self._scheduler.preview(
+        return self._scheduler_of(card).preview(
             card.id,
             self._memory(card.id),
             self._now(),
             is_confident_error=self.is_confident_error,
+            placing=self._placing_of(card),
         )
 
     @property
@@ -223,7 +247,9 @@ class Session(Asking):
         """The ratings of `previews` whose interval a confident error keeps short."""
         card = self._asked().card
         uncapped = replace(self._memory(card.id), caps_left=0)
-        free = self._scheduler.preview(card.id, uncapped, self._now())
+        free = self._scheduler_of(card).preview(
+            card.id, uncapped, self._now(), placing=self._placing_of(card)
+        )
         return frozenset(
             rating
             for rating, after in self.previews.items()
@@ -263,11 +289,11 @@ class Session(Asking):
         at = self._now()
         if card.id in self._turn_day(at):
             raise ElsewhereError.of_card(card.id)
-        before = self._memory(card.id)
+        before, scheduler = self._memory(card.id), self._scheduler_of(card)
         review = Review(
             card_id=card.id,
             at=at,
-            day=self._scheduler.study_day(at),
+            day=scheduler.study_day(at),
             rating=rating,
             kind=card.kind,
             correct=judged.correct,
@@ -275,24 +301,29 @@ class Session(Asking):
             given=judged.given,
             confidence=self._confidence,
             taken_ms=self._taken_ms(at),
-            scheduler=self._scheduler.version,
-            parameters_id=self._scheduler.parameters_id,
+            scheduler=scheduler.version,
+            parameters_id=scheduler.parameters_id,
             content_hash=card.content_hash,
-            after=self._scheduler.review(
-                card.id, before, rating, at, is_confident_error=self.is_confident_error
+            after=scheduler.review(
+                card.id,
+                before,
+                rating,
+                at,
+                is_confident_error=self.is_confident_error,
+                placing=self._placing_of(card),
             ),
             before=before.state,
-            predicted=self._scheduler.predicted(before, self._scheduler.study_day(at)),
+            predicted=scheduler.predicted(before, scheduler.study_day(at)),
             score=judged.share,
         )
-        self._journal.keep_schedule(self._scheduler)
+        self._journal.keep_schedule(scheduler)
         if not self._is_begun:
             began_at = self._began_at
             self._journal.begin_sitting(began_at, self._scheduler.study_day(began_at))
             self._is_begun = True
         self._record(review, before)
         self._history.append(review)
-        self.memories[card.id] = review.after
+        self._know(card.id, review.after)
         self.done = self.done.plus(card, before)
         self._leave()
         if comes_today(review.after, at, self._day):
@@ -326,6 +357,7 @@ class Session(Asking):
         self._journal.mark(Marking(card.id, mark, at, self._day))
         self._revision = UNREAD
         self.marks = self.marks.plus(card.id, mark)
+        self._load = None
         self._leave()
         self._build(at)  # another card takes its place among the day's limits
         self._go_on(at)
@@ -353,10 +385,7 @@ class Session(Asking):
         if (last := self.last) and (last.card_id, last.at) == (review.card_id, review.at):
             self._history.pop()
         self._put_back()
-        if before.state is State.NEW:
-            self.memories.pop(card.id, None)
-        else:
-            self.memories[card.id] = before
+        self._know(card.id, before)
         asked = any(
             self._memory(sibling.id).last_review_day == self._day
             for sibling in self.cards.values()
@@ -378,6 +407,7 @@ class Session(Asking):
     def _bring_back(self, marking: Marking, at: datetime) -> Card:
         card = self.cards[marking.card_id]
         self.marks = self.marks.minus(card.id, marking.mark)
+        self._load = None
         if not self._is_beyond(card):  # after a clock went back, others may have its place
             self._show(card, at)
         self._build(at)
@@ -469,8 +499,36 @@ class Session(Asking):
     def _remember(self, memories: Mapping[str, Memory]) -> None:
         known = {id_: memory for id_, memory in memories.items() if memory.state is not State.NEW}
         self.memories = {id_: memory for id_, memory in known.items() if id_ in self.cards}
+        self._load = None
         # A deck that is gone for a moment brings its cards back as they were.
         self._outside = {id_: memory for id_, memory in known.items() if id_ not in self.cards}
+
+    def _know(self, id_: str, memory: Memory) -> None:
+        """Of the card this is known now."""
+        if self._load is not None and id_ not in self.marks.suspended:
+            self._load.subtract(count_due([(id_, self._memory(id_))], ()))
+            self._load.update(count_due([(id_, memory)], ()))
+        if memory.state is State.NEW:
+            self.memories.pop(id_, None)
+        else:
+            self.memories[id_] = memory
+
+    def _scheduler_of(self, card: Card) -> Scheduler:
+        wanted = self._plan.retention_of(card.deck_id)
+        return self._scheduler if wanted is None else self._scheduler.aiming_at(wanted)
+
+    def _placing_of(self, card: Card) -> Placing:
+        """How the day of the current card is chosen: by what is due on each as it was asked.
+
+        What another window answers meanwhile does not move the days that the learner has seen.
+        """
+        if not self._plan.places_reviews:
+            return draw_evenly
+        if self._placing is None:
+            if self._load is None:
+                self._load = count_due(self.memories.items(), self.marks.suspended)
+            self._placing = PlannedDays(self._plan, self._load, card.deck_id)
+        return self._placing
 
     def _memory(self, id_: str) -> Memory:
         return self.memories.get(id_, NEW_MEMORY)
@@ -492,15 +550,18 @@ class Session(Asking):
 
     @property
     def _limits(self) -> Limits:
-        return self._first_limits if self._day == self._first_day else self._usual_limits
+        """The day's, before a backlog changes them."""
+        if self._day == self._first_day:
+            return self._first_limits
+        return self._usual_limits.on(self._day, self._plan)
 
     def _is_beyond(self, card: Card) -> bool:
         """True if the day has no room for `card`: its limit or a sibling's turn is used up."""
         match self._memory(card.id).state:
             case State.NEW:
-                has_room = self.done.new < self._limits.new_per_day
+                has_room = self.done.new < self._day_limits.new_per_day
             case State.REVIEW:
-                has_room = self.done.reviews < self._limits.reviews_per_day
+                has_room = self.done.reviews < self._day_limits.reviews_per_day
             case _:
                 return False
         return not has_room or card.note in self.done.notes
@@ -508,11 +569,16 @@ class Session(Asking):
     def _build(self, at: datetime) -> None:
         """What is left of the day beside the current card, which uses up its share of limits."""
         cards, done = self.cards, self.done
+        n_due = None
         if self.part is not None:
+            n_due = count_reviews_due(self.memories, self.marks.hidden, at, self._day)
             cards = {id_: card for id_, card in cards.items() if id_ in self.part.ids}
         if (current := self.current) is not None:
             cards = {id_: card for id_, card in cards.items() if id_ != current.id}
-            done = done.plus(current, self._memory(current.id))
+            before = self._memory(current.id)
+            done = done.plus(current, before)
+            if n_due is not None and before.state is State.REVIEW:
+                n_due -= is_due(before, at, self._day)
         queue = build_queue(
             cards,
             self.memories,
@@ -522,7 +588,11 @@ class Session(Asking):
             done=done,
             scheduler=self._scheduler,
             hidden=self.marks.hidden,
+            plan=self._plan,
+            n_due=n_due,
         )
+        self._day_limits = queue.limits
+        self.n_beyond = len(queue.beyond)
         self._rest = list(queue.mixed)
         self._learning = [*queue.learning, *queue.waiting]
         self._held = queue.held
@@ -548,6 +618,7 @@ class Session(Asking):
             if card.id in group:
                 group.remove(card.id)
         self.shown = self._present(card, self._memory(card.id).reps)
+        self._placing = None
         self._shown_at = at
 
     def _put_back(self) -> None:

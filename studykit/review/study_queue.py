@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from studykit.course.cards import Card
 from studykit.review.marks import Marks
+from studykit.review.plan import Plan
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
 
 LEARN_AHEAD = timedelta(minutes=20)
@@ -20,6 +22,8 @@ LEARN_AHEAD = timedelta(minutes=20)
 UNLIMITED = 1_000_000
 """More cards than any course has."""
 
+NO_PLAN = Plan()
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -27,10 +31,35 @@ class Limits:
 
     new_per_day: int = UNLIMITED
     reviews_per_day: int = UNLIMITED
+    backlog_per_day: int = 0
+    """Reviews of a day on which more are due than these; 0: such a day is like any other."""
+    new_in_backlog: int = 0
+    """New cards of such a day."""
 
     def with_more_new(self, done: Done, n_more: int) -> Limits:
         """Of a day that has seen `done` and may meet `n_more` new cards beyond its limit."""
-        return replace(self, new_per_day=max(self.new_per_day, done.new) + n_more)
+        return replace(
+            self,
+            new_per_day=max(self.new_per_day, done.new) + n_more,
+            new_in_backlog=done.new + n_more,
+        )
+
+    def on(self, day: date, plan: Plan) -> Limits:
+        """Those of `day`: of a day off nothing, of an easy day its share of the new cards."""
+        share = plan.share(day)
+        if share == 0:
+            return Limits(0, 0)
+        return replace(self, new_per_day=math.floor(self.new_per_day * share + 0.5))
+
+    def with_due(self, n_due: int, done: Done) -> Limits:
+        """Those that hold where `n_due` reviews are due, with or without a backlog."""
+        if not 0 < self.backlog_per_day < n_due + done.reviews:
+            return self
+        return replace(
+            self,
+            new_per_day=min(self.new_per_day, self.new_in_backlog),
+            reviews_per_day=min(self.reviews_per_day, self.backlog_per_day),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +124,8 @@ class StudyQueue:
     """Reviews that are due, but wait until tomorrow: another card of their note is of today."""
     beyond: tuple[str, ...] = ()
     """Reviews that are due, but wait for a day whose limit has room for them."""
+    limits: Limits = Limits()
+    """The day's, as a backlog has left them."""
 
     @property
     def mixed(self) -> tuple[str, ...]:
@@ -151,8 +182,13 @@ def build_queue(
     done: Done,
     scheduler: Scheduler,
     hidden: Set[str] = frozenset(),
+    plan: Plan = NO_PLAN,
+    n_due: int | None = None,
 ) -> StudyQueue:
     """The queue of `day` at the instant `at`, without the `hidden`; the same for the same input.
+
+    `limits` are those of the day. `n_due` counts the reviews that are due in all, if `cards` are
+    only a part of what is studied. Cards of the next exam are met before other new ones.
 
     Of siblings only one is asked on a day: a learning card before a review before a new card.
     Learning cards themselves are always asked, or their steps would be lost.
@@ -172,6 +208,10 @@ def build_queue(
         elif comes_today(memory, at, day):
             waiting.append(id_)
 
+    limits = limits.with_due(len(due) if n_due is None else n_due, done)
+    if plan.exams:
+        exams = {deck: plan.next_exam(deck, day) for deck in {c.deck_id for c in cards.values()}}
+        unseen.sort(key=lambda id_: exams[cards[id_].deck_id] or date.max)
     asked = set(done.notes)
     asked.update(note for id_ in (*learning, *waiting) if (note := cards[id_].note))
     room = max(0, limits.reviews_per_day - done.reviews)
@@ -196,6 +236,7 @@ def build_queue(
         waiting=tuple(sorted(waiting, key=lambda id_: step_end(memories[id_], at))),
         siblings=tuple(siblings),
         beyond=tuple(beyond),
+        limits=limits,
     )
 
 
@@ -214,14 +255,21 @@ def next_due(memories: Mapping[str, Memory], day: date) -> tuple[date | datetime
 
 
 def as_asked(
-    memories: Mapping[str, Memory], marks: Marks, held: Set[str], day: date, at: datetime
+    memories: Mapping[str, Memory],
+    marks: Marks,
+    held: Set[str],
+    day: date,
+    at: datetime,
+    plan: Plan = NO_PLAN,
 ) -> dict[str, Memory]:
     """The memories as their cards will be asked, seen at the instant `at` of `day`.
 
-    What is buried or `held` back comes tomorrow at the earliest, what is suspended not at all; a
-    step that ends just after the day is of the day still.
+    What is buried or `held` back comes tomorrow at the earliest, what falls due on a day off on the
+    next study day, what is suspended not at all; a step that ends just after the day is of the day
+    still.
     """
-    tomorrow = day + timedelta(days=1)
+    tomorrow = plan.next_study_day(day + timedelta(days=1))
+    waits_until = {day: day}
     asked = {}
     for id_, memory in memories.items():
         due = memory.due_day
@@ -232,8 +280,21 @@ def as_asked(
         elif due > day and comes_today(memory, at, day):
             asked[id_] = replace(memory, due_day=day)
         else:
-            asked[id_] = memory
+            if due > day and due not in waits_until:
+                waits_until[due] = plan.next_study_day(due)
+            until = waits_until.get(due, due)
+            asked[id_] = memory if until == due else replace(memory, due_at=None, due_day=until)
     return asked
+
+
+def count_reviews_due(
+    memories: Mapping[str, Memory], hidden: Set[str], at: datetime, day: date
+) -> int:
+    """Cards in Review that are due on `day`, without the `hidden`."""
+    return sum(
+        memory.state is State.REVIEW and id_ not in hidden and is_due(memory, at, day)
+        for id_, memory in memories.items()
+    )
 
 
 def comes_today(memory: Memory, at: datetime, day: date) -> bool:

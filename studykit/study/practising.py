@@ -150,15 +150,16 @@ def _read_known(services: Services) -> Known:
 
 
 def _more_new(services: Services, known: Known, n_more: int) -> Offer:
-    cards = services.cards
+    cards, plan = services.cards, services.plan
     return build_more_new(
         cards,
         {id_: memory for id_, memory in known.memories.items() if id_ in cards},
         n_more,
         day=known.today,
         at=services.clock.now(),
-        limits=services.limits,
+        limits=services.limits.on(known.today, plan),
         done=services.progress.done(known.today, cards),
         scheduler=services.scheduler,
         hidden=known.marks.hidden,
+        plan=plan,
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from studykit.lab.stability import Sample
     from studykit.progress.runs import RunEntry
     from studykit.progress.store import Store
+    from studykit.review.plan import Plan
     from studykit.review.practice import Mode, Practice
     from studykit.review.schedule import Scheduler
     from studykit.review.session import Part, Session
@@ -286,12 +287,33 @@ class Services:
         self._weights = store.weights_in_use()
 
     @property
+    def plan(self) -> Plan:
+        """Days off, exams and what is wanted of each deck, as the settings have them now."""
+        from studykit.review.plan import Plan
+
+        return Plan.build(self.settings.review, self.course.id, self.course.retention)
+
+    @property
+    def desired_retention(self) -> float:
+        """What is wanted of the course's cards, on average."""
+        plan, usual = self.plan, self.scheduler.settings.desired_retention
+        cards = {deck.id: len(deck.cards) for deck in self.course.decks}
+        if not any(cards.values()):
+            return plan.desired_retention or usual
+        wanted = ((plan.retention_of(deck) or usual) * n for deck, n in cards.items())
+        return sum(wanted) / sum(cards.values())
+
+    @property
     def limits(self) -> Limits:
-        """The learner's daily limits."""
+        """The learner's limits of a usual day."""
         from studykit.review.study_queue import Limits
 
         review = self.settings.review
-        return Limits(new_per_day=review.new_per_day, reviews_per_day=review.reviews_per_day)
+        return Limits(
+            new_per_day=review.new_per_day,
+            reviews_per_day=review.reviews_per_day,
+            backlog_per_day=review.backlog_per_day,
+        )
 
     def open_session(self, n_more_new: int = 0, part: Part | None = None) -> Session:
         """A sitting on today's cards, with `n_more_new` beyond the day's limit of new ones.
@@ -310,6 +332,7 @@ class Services:
             n_more_new,
             part,
             self.runs_of,
+            self.plan,
         )
 
     def open_practice(self, mode: Mode, ids: Sequence[str], title: str) -> Practice:
