@@ -13,6 +13,7 @@ from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.review.study_queue import Counts
+    from studykit.study.backlog import Backlog
 
 
 def due(
@@ -21,12 +22,14 @@ def due(
 ) -> None:
     """Count the cards to study today, by deck."""
     from studykit.review.study_queue import Counts, next_due
+    from studykit.study.backlog import describe_backlog, read_backlog
     from studykit.study.day import read_day
     from studykit.study.words import held_back
 
     env = environment(ctx)
     with env.existing_store() as store:
         day = read_day(env.services, store)
+    backlog = read_backlog(day, env.services)
     now = env.clock.now()
     counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.course.decks]
     total = day.queue.counts
@@ -50,6 +53,7 @@ def due(
                     "siblings": len(day.queue.siblings),
                     "beyond_limit": len(day.queue.beyond),
                 },
+                "backlog": None if backlog is None else _backlog_document(backlog),
                 "next": None if upcoming is None else _next_document(*upcoming),
             }
         )
@@ -57,7 +61,7 @@ def due(
     rows = [_row(deck.title, each) for deck, each in counts]
     header = ["deck", "new", "learning", "review", "total"]
     say_table(header, [*rows, _row("all", total)], numbers=4)
-    if held := held_back(len(day.queue.siblings), len(day.queue.beyond)):
+    if held := held_back(len(day.queue.siblings), describe_backlog(backlog, day.day)):
         say(held)
     if upcoming is not None:
         when, n_cards = upcoming
@@ -80,6 +84,16 @@ def _document(counts: Counts) -> dict[str, int]:
         "learning": counts.learning,
         "review": counts.review,
         "total": counts.total,
+    }
+
+
+def _backlog_document(backlog: Backlog) -> dict[str, Any]:
+    resumes = backlog.resumes
+    return {
+        "per_day": backlog.per_day,
+        "days": backlog.days,
+        "new_cards_wait": backlog.pauses_new,
+        "resumes": None if resumes is None else resumes.isoformat(),
     }
 
 

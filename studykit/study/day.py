@@ -37,6 +37,7 @@ def read_day(services: Services, store: Store | None) -> Day:
     Raises `StoreError` when it cannot be read.
     """
     cards, today, now = services.cards, services.today, services.clock.now()
+    plan = services.plan
     if store is not None:
         services.use_weights(store)
     stored = {} if store is None else store.memories()
@@ -47,10 +48,11 @@ def read_day(services: Services, store: Store | None) -> Day:
         memories,
         day=today,
         at=now,
-        limits=services.limits,
+        limits=services.limits.on(today, plan),
         done=Done() if store is None else store.done(today, cards),
         scheduler=services.scheduler,
         hidden=marks.hidden,
+        plan=plan,
     )
-    asked = as_asked(memories, marks, queue.held, today, now)
+    asked = as_asked(memories, marks, queue.held, today, now, plan)
     return Day(today, queue, queue.by_deck(cards), memories, asked, marks)

@@ -25,8 +25,8 @@ class Overview:
     """``deck/topic`` -> what is left of it today."""
     n_siblings: int
     """Reviews held back until tomorrow, because another card of their note is of today."""
-    n_beyond: int
-    """Reviews held back by today's limit."""
+    backlog: str
+    """Reviews that have no room today, and how long they take, in words; or empty."""
     n_done: int
     """Answers given today."""
     n_known: int
@@ -65,6 +65,7 @@ def build_overview(services: Services) -> Overview:
     """The overview of now; raises `StoreError` when the progress cannot be read."""
     from studykit.review.offers import Known
     from studykit.review.study_queue import next_due
+    from studykit.study.backlog import describe_backlog, read_backlog
     from studykit.study.day import read_day
     from studykit.study.learner_stats import N_TIMED, answer_seconds, expected_time, waiting_labs
     from studykit.study.practising import last_pretests
@@ -90,7 +91,7 @@ def build_overview(services: Services) -> Overview:
         decks=day.decks,
         topics=day.queue.by_topic(services.cards),
         n_siblings=len(day.queue.siblings),
-        n_beyond=len(day.queue.beyond),
+        backlog=describe_backlog(read_backlog(day, services), today),
         n_done=len(store.reviews(today)),
         n_known=len(day.memories),
         coming=next_due(day.asked, today),

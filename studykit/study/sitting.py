@@ -19,6 +19,8 @@ from studykit.review.grading import Confidence, Given, Grade, Shown, grade, pars
 from studykit.review.schedule import Rating, describe_interval
 from studykit.review.session import Review, Session
 from studykit.review.study_queue import next_due
+from studykit.study.backlog import describe_backlog, read_backlog
+from studykit.study.day import read_day
 from studykit.study.lab_run import LabRun
 from studykit.study.services import Services
 from studykit.study.words import minutes, outlook, short_day
@@ -288,8 +290,15 @@ def describe_outlook(session: Session, services: Services) -> str:
         wait = max(timedelta(), until - now)
         return f"The next card comes in {minutes(wait)}, at {until.astimezone(now.tzinfo):%H:%M}"
     n_unseen = len(session.cards.keys() - session.marks.suspended - session.memories.keys())
-    coming = next_due(session.asked, services.today)
-    return outlook(coming, n_unseen, services.today, services.settings.review.rollover_hour)
+    today = services.today
+    coming = next_due(session.asked, today)
+    told = outlook(coming, n_unseen, today, services.settings.review.rollover_hour)
+    backlog = ""
+    if session.n_beyond:
+        # Of all decks, whatever part of them this sitting is on.
+        day = read_day(services, services.progress)
+        backlog = describe_backlog(read_backlog(day, services), today)
+    return f"{told}; {backlog}" if backlog else told
 
 
 def next_time(review: Review) -> str:

@@ -36,13 +36,10 @@ def when(due: date | datetime, today: date, rollover_hour: int) -> str:
     return f"on {short_day(due, today)}"
 
 
-def held_back(n_siblings: int, n_beyond: int) -> str:
+def held_back(n_siblings: int, backlog: str = "") -> str:
     """What is due and yet not asked today, with the reason; empty if nothing is."""
-    parts = [
-        f"{n_siblings} held back until tomorrow (sibling)" if n_siblings else "",
-        f"{n_beyond} beyond today's limit" if n_beyond else "",
-    ]
-    return "; ".join(part for part in parts if part)
+    siblings = f"{n_siblings} held back until tomorrow (sibling)" if n_siblings else ""
+    return "; ".join(part for part in (siblings, backlog) if part)
 
 
 def minutes(duration: timedelta) -> str:

@@ -41,7 +41,7 @@ def test_all_that_counts_what_is_due_today_counts_the_same(tmp_path: Path) -> No
     day = read_day(services, services.progress)
     assert (day.queue.counts.review, len(day.queue.siblings)) == (2, 1)
     overview = build_overview(services)
-    assert (overview.n_due, overview.n_siblings, overview.n_beyond) == (2, 1, 0)
+    assert (overview.n_due, overview.n_siblings, overview.backlog) == (2, 1, "")
     assert read_home_stats(services).week[0][1] == 2
     assert read_home_stats(services).week[1][1] == 1
     assert read_progress_stats(services).forecast[0][1] == 2
@@ -52,6 +52,7 @@ def test_all_that_counts_what_is_due_today_counts_the_same(tmp_path: Path) -> No
 
 
 def test_what_is_held_back_is_said() -> None:
-    assert held_back(0, 0) == ""
-    assert held_back(1, 0) == "1 held back until tomorrow (sibling)"
-    assert held_back(2, 30) == "2 held back until tomorrow (sibling); 30 beyond today's limit"
+    assert held_back(0) == ""
+    assert held_back(1) == "1 held back until tomorrow (sibling)"
+    assert held_back(0, "30 beyond today's limit") == "30 beyond today's limit"
+    assert held_back(2, "30 wait") == "2 held back until tomorrow (sibling); 30 wait"

@@ -230,7 +230,7 @@ class HomeScreen(StudyScreen):
         self.query_one("#streak", Static).update(f"{plural(days, 'day')} in a row" if days else "")
         self.query_one(DeckTable).show_stats(stats)
         self.query_one("#week", Static).update(render_ahead(stats))
-        wanted = self.services.settings.review.desired_retention
+        wanted = self.services.desired_retention
         self.query_one("#retention", Static).update(render_retention(stats.retention, wanted))
         self.query_one(Calendar).show(stats.calendar)
 

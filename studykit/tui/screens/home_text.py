@@ -27,7 +27,7 @@ N_PROBLEMS = 3
 
 def render_today(overview: Overview) -> Content:
     """What is left today, how long it takes, and what is done."""
-    held = held_back(overview.n_siblings, overview.n_beyond)
+    held = held_back(overview.n_siblings, overview.backlog)
     told = [f"{plural(overview.n_done, 'answer')} today" if overview.n_done else "", held]
     done = "".join(f"   {each}" for each in told if each)
     if not overview.n_due:

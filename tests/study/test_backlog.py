@@ -1,0 +1,163 @@
+"""How long a backlog takes, and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from studykit.clock import FixedClock
+from studykit.review.plan import Plan
+from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
+from studykit.review.study_queue import Limits
+from studykit.settings import ReviewSettings
+from studykit.study.backlog import Backlog, days_to_clear, describe_backlog
+from studykit.study.overview import build_overview
+from tests.review.helpers import MONDAY
+from tests.tui.conftest import build_idle_services
+
+DAY = MONDAY.date()
+SCHEDULER = Scheduler(ScheduleSettings())
+
+
+def overdue(days: int, stability: float) -> Memory:
+    return Memory(
+        State.REVIEW,
+        stability_days=stability,
+        difficulty=5.0,
+        due_day=DAY - timedelta(days=days),
+        last_review_at=MONDAY,
+        last_review_day=DAY - timedelta(days=days + round(stability)),
+        reps=3,
+    )
+
+
+def clear(
+    n_waiting: int,
+    per_day: int,
+    stability: float = 400.0,
+    coming: dict[date, int] | None = None,
+    plan: Plan | None = None,
+    new_per_day: int = 0,
+) -> int | None:
+    return days_to_clear(
+        [overdue(3, stability)] * n_waiting,
+        [],
+        Counter(coming or {}),
+        n_unseen=1000,
+        today=DAY,
+        limits=Limits(new_per_day, per_day),
+        plan=plan or Plan(),
+        scheduler=SCHEDULER,
+    )
+
+
+def test_cards_that_stay_away_for_a_year_are_cleared_one_by_one() -> None:
+    """At the cap, and no day more. One in ten is forgotten, and comes again meanwhile."""
+    assert clear(1, 10) == 1
+    n_days = clear(100, 10)
+    assert n_days is not None
+    assert 10 <= n_days <= 13
+
+
+def test_what_comes_meanwhile_takes_its_places() -> None:
+    n_days = clear(100, 10, coming={DAY + timedelta(days=n): 5 for n in range(1, 60)})
+    assert n_days is not None
+    assert 20 <= n_days <= 27
+
+
+def test_cards_that_come_again_soon_may_never_be_cleared() -> None:
+    assert clear(500, 3, stability=1.0) is None
+    assert clear(10, 0) is None
+
+
+def test_new_cards_lengthen_it_and_so_do_days_off() -> None:
+    usual = clear(100, 10)
+    with_new = clear(100, 10, new_per_day=4)
+    with_weekends = clear(100, 10, plan=Plan(easy_days={5: 0.0, 6: 0.0}))
+    assert usual is not None
+    assert with_new is None or with_new > usual
+    assert with_weekends is not None
+    assert usual + 2 <= with_weekends <= usual + 6
+
+
+def test_the_reckoning_agrees_with_a_simulation_card_by_card() -> None:
+    """Each card with its own memory, recalled as often as FSRS expects."""
+    from random import Random
+
+    random = Random(0)
+    scheduler = Scheduler(ScheduleSettings(relearning_steps=()))
+    memories = {f"c{n}": overdue(random.randrange(30), random.uniform(5, 60)) for n in range(300)}
+    reckoned = days_to_clear(
+        [*memories.values()],
+        [],
+        {},
+        n_unseen=0,
+        today=DAY,
+        limits=Limits(0, 30),
+        plan=Plan(),
+        scheduler=scheduler,
+    )
+    n_days = 0
+    while True:
+        n_days += 1
+        at = MONDAY + timedelta(days=n_days)
+        due = [id_ for id_, m in memories.items() if m.due_day and m.due_day <= at.date()]
+        due.sort(key=lambda id_: scheduler.fading(memories[id_], at.date()))
+        for id_ in due[:30]:
+            is_recalled = random.random() < scheduler.retrievability(memories[id_], at.date())
+            rating = Rating.GOOD if is_recalled else Rating.AGAIN
+            memories[id_] = scheduler.review(id_, memories[id_], rating, at)
+        if len(due) <= 30:
+            break
+    assert reckoned == pytest.approx(n_days, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "told"),
+    [
+        (None, ""),
+        (
+            Backlog(340, 50, 12, None, pauses_new=True),
+            "340 beyond today's limit, cleared in about 12 days, no new cards until then",
+        ),
+        (Backlog(3, 50, 1, None, False), "3 beyond today's limit, cleared in about 1 day"),
+        (Backlog(900, 5, None, None, False), "900 beyond today's limit, over a year at 5 a day"),
+        (
+            Backlog(4, 50, 3, DAY + timedelta(days=3), False),
+            "a day off: 4 wait until 26 Nov",
+        ),
+        (
+            Backlog(400, 50, 11, DAY + timedelta(days=3), False),
+            "a day off: 400 wait until 26 Nov, cleared in about 11 days",
+        ),
+    ],
+)
+def test_how_a_backlog_is_told(backlog: Backlog | None, told: str) -> None:
+    assert describe_backlog(backlog, DAY) == told
+
+
+def test_a_backlog_and_a_day_off_are_told_on_home(tmp_path: Path) -> None:
+    services = build_idle_services(tmp_path, "recall", "cloze", "numeric")
+    services.open()
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+    session = services.open_session()
+    while session.current is not None:
+        session.reveal()
+        session.rate(Rating.EASY)
+    clock.advance(timedelta(days=60))
+    services.settings = type(services.settings)(review=ReviewSettings(backlog_per_day=1))
+    overview = build_overview(services)
+    assert (overview.n_review, overview.n_new) == (1, 0)
+    assert overview.backlog.startswith("2 beyond today's limit, cleared in about 2 days")
+    services.settings = type(services.settings)(
+        review=ReviewSettings(holidays=((services.today, services.today),))
+    )
+    overview = build_overview(services)
+    assert overview.n_due == 0
+    assert overview.backlog.startswith("a day off: 3 wait until")
+    assert overview.coming is not None
+    assert overview.coming[1] == 3
