@@ -36,6 +36,11 @@ def clean(text: str) -> str:
     return _INVISIBLE.sub("\ufffd", text.translate(_PICTURES))
 
 
+def without_suspects(text: str) -> str:
+    """`text` less the characters that `clean` would replace."""
+    return _SUSPECT.sub("", text) if _PERHAPS_SUSPECT.search(text) else text
+
+
 def is_plain_line(text: str) -> bool:
     """Whether `text` can be shown in one line, and is not blank."""
     return bool(text.strip()) and clean(text) == text and not {"\n", "\t"} & set(text)

@@ -23,6 +23,8 @@ class PastReview(NamedTuple):
     rating: int
     """1 (Again) to 4 (Easy)."""
     taken_ms: int
+    interval: int = 0
+    """What the source scheduled then: days, or below 0 seconds of a learning step; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,21 @@ def _read_markdown(path: Path, circumstances: Circumstances) -> Collection:
     return read_markdown(path, circumstances)
 
 
+def _read_anki(path: Path, circumstances: Circumstances) -> Collection:
+    from studykit.exchange.anki_reader import read_anki
+
+    return read_anki(path, circumstances)
+
+
 READERS: Mapping[str, Reader] = {
+    "anki": _read_anki,
     "markdown": _read_markdown,
 }
 """Name of a format, as `--format` takes it -> its reader."""
 
 ENDINGS: Mapping[str, str] = {
+    ".apkg": "anki",
+    ".colpkg": "anki",
     ".md": "markdown",
     ".markdown": "markdown",
 }

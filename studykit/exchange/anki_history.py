@@ -1,0 +1,150 @@
+"""What Anki's review log and card data say of a card, by the rules that Anki itself has for them.
+
+The rules are those by which Anki hands its log to FSRS (``rslib/src/scheduler/fsrs/params.rs`` and
+``memory_state.rs``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from studykit.clock import FIRST_YEAR, LAST_YEAR, from_ms, study_day, to_ms, year_start
+from studykit.exchange.collection import PastReview
+from studykit.review.schedule import Memory, State
+
+NEW, LEARNING, REVIEW, RELEARNING = range(4)
+"""What ``cards.type`` says a card is."""
+_LEARN, _FILTERED, _MANUAL, _RESCHEDULED = 0, 3, 4, 5
+"""What ``revlog.type`` says of a review: in learning, in a filtered deck, no review at all."""
+
+LONGEST_INTERVAL = 36_500
+"""Days; a due day beyond is damage."""
+_EARLIEST_MS = to_ms(year_start(FIRST_YEAR))
+_LATEST_MS = to_ms(year_start(LAST_YEAR))
+
+
+class LogRow(NamedTuple):
+    """One row of ``revlog``."""
+
+    at_ms: int
+    ease: int
+    """1 to 4; 0 where nothing was answered."""
+    interval: int
+    """Days, or below 0 seconds."""
+    factor: int
+    taken_ms: int
+    kind: int
+
+
+class CardRow(NamedTuple):
+    """What ``cards`` says of a card's schedule."""
+
+    type: int
+    due: int
+    """Days since the collection's first for a card in review, seconds since the epoch for one in
+    learning, of a new card its place."""
+    interval: int
+    factor: int
+    """Ease in thousandths."""
+    lapses: int
+    data: str
+
+
+def reviews_that_count(rows: Sequence[LogRow]) -> list[PastReview]:
+    """The answers that the schedule rests on, of one card's rows in their order.
+
+    What was before the card was forgotten by hand, or before it was last learned from the
+    beginning, is over; a preview in a filtered deck never counted.
+    """
+    start = 0
+    for n, row in enumerate(rows):
+        if row.kind == _MANUAL and row.factor == 0:
+            start = n + 1
+    graded = [row for row in rows[start:] if _is_graded(row)]
+    first = len(graded)
+    while first and graded[first - 1].kind != _LEARN:
+        first -= 1
+    while first and graded[first - 1].kind == _LEARN:
+        first -= 1
+    # Without any learning the log has lost its beginning: what is left of it is all there is.
+    has_learning = any(row.kind == _LEARN for row in graded)
+    return [
+        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval)
+        for row in graded[first if has_learning else 0 :]
+    ]
+
+
+def _is_graded(row: LogRow) -> bool:
+    is_preview = row.kind == _FILTERED and row.factor == 0
+    is_answer = row.kind not in (_MANUAL, _RESCHEDULED) and 1 <= row.ease <= 4
+    return is_answer and not is_preview and _EARLIEST_MS < row.at_ms < _LATEST_MS
+
+
+def memory_of(card: CardRow, first_day: date, now: datetime, rollover_hour: int) -> Memory | None:
+    """What Anki knows of a card; None of a new one, and of one whose values nothing can mean.
+
+    Its stability is Anki's own, of FSRS or else worked out from the interval and the ease.
+    """
+    if card.type not in (LEARNING, REVIEW, RELEARNING):
+        return None
+    stability, difficulty = _fsrs_of(card)
+    if card.type == REVIEW:
+        if not -LONGEST_INTERVAL <= card.due <= 2 * LONGEST_INTERVAL:
+            return None
+        due_day = first_day + timedelta(days=card.due)
+        return Memory(
+            State.REVIEW,
+            stability_days=stability,
+            difficulty=difficulty,
+            due_day=due_day,
+            last_review_day=due_day - timedelta(days=max(1, card.interval)),
+            lapses=max(0, card.lapses),
+        )
+    due_at = _due_at(card.due, first_day, now)
+    return Memory(
+        State.LEARNING if card.type == LEARNING else State.RELEARNING,
+        stability_days=stability,
+        difficulty=difficulty,
+        due_at=due_at,
+        due_day=study_day(due_at, rollover_hour),
+        lapses=max(0, card.lapses),
+    )
+
+
+def _due_at(due: int, first_day: date, now: datetime) -> datetime:
+    """When a card in learning comes: steps of a day and more are counted in days."""
+    if 0 <= due <= 2 * LONGEST_INTERVAL:
+        day = first_day + timedelta(days=due)
+        return datetime(day.year, day.month, day.day, 12, tzinfo=now.tzinfo)
+    if _EARLIEST_MS < due * 1000 < _LATEST_MS:
+        return from_ms(due * 1000).astimezone(now.tzinfo)
+    return now
+
+
+def _fsrs_of(card: CardRow) -> tuple[float | None, float | None]:
+    """Stability in days and difficulty; None both for a card that was never in review."""
+    try:
+        data = json.loads(card.data) if card.data else {}
+        stability, difficulty = float(data["s"]), float(data["d"])
+        if 0 < stability < 1e6 and 1 <= difficulty <= 10:
+            return stability, difficulty
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    if card.interval < 1 or card.factor < 1000:
+        return None, None
+    return from_sm2(card.factor / 1000, min(card.interval, LONGEST_INTERVAL))
+
+
+def from_sm2(ease: float, interval_days: float) -> tuple[float, float]:
+    """Stability and difficulty with which FSRS-6 goes on where SM-2 stood.
+
+    As fsrs-rs's ``memory_state_from_sm2`` with default weights and a retention of 0.9: the
+    stability is the interval, and the difficulty the one at which Good multiplies it by the ease.
+    """
+    w8, w9, w10 = 1.8722, 0.1666, 0.796
+    growth = math.exp(w8) * interval_days**-w9 * math.expm1(0.1 * w10)
+    return float(interval_days), min(10.0, max(1.0, 11 - (ease - 1) / growth))
