@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
+from studykit.clock import LAST_YEAR, to_ms, year_start
 from studykit.exchange.anki_templates import NoteType, Template
 from studykit.exchange.protobuf import read_fields
 
@@ -16,6 +17,7 @@ ROLLOVER_HOUR = 4
 """When Anki's day begins unless the learner says otherwise."""
 _CLOZE = 1
 """The kind of note type that hides parts of a text."""
+_LATEST_S = to_ms(year_start(LAST_YEAR)) // 1000
 _LARGEST_OFFSET_MIN = 14 * 60
 
 
@@ -56,6 +58,8 @@ def _first_day(created_s: int, minutes_west: object, zone_of: datetime) -> date:
     zone = zone_of.tzinfo
     if isinstance(minutes_west, int) and abs(minutes_west) <= _LARGEST_OFFSET_MIN:
         zone = timezone(timedelta(minutes=-minutes_west))
+    if not 0 <= created_s < _LATEST_S:
+        raise ValueError(f"{created_s} is no time at which a collection was begun")
     return datetime.fromtimestamp(created_s, tz=zone).date()
 
 

@@ -54,7 +54,15 @@ class CardRow(NamedTuple):
     data: str
 
 
-def reviews_that_count(rows: Sequence[LogRow]) -> list[PastReview]:
+class History(NamedTuple):
+    """The answers that a card's schedule rests on."""
+
+    reviews: tuple[PastReview, ...] = ()
+    is_whole: bool = False
+    """It begins where the card was learned: the reviews alone say how well it is known."""
+
+
+def history_of(rows: Sequence[LogRow]) -> History:
     """The answers that the schedule rests on, of one card's rows in their order.
 
     What was before the card was forgotten by hand, or before it was last learned from the
@@ -72,10 +80,11 @@ def reviews_that_count(rows: Sequence[LogRow]) -> list[PastReview]:
         first -= 1
     # Without any learning the log has lost its beginning: what is left of it is all there is.
     has_learning = any(row.kind == _LEARN for row in graded)
-    return [
-        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval)
-        for row in graded[first if has_learning else 0 :]
-    ]
+    counted = graded[first if has_learning else 0 :]
+    reviews = (
+        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval) for row in counted
+    )
+    return History(tuple(reviews), has_learning)
 
 
 def _is_graded(row: LogRow) -> bool:

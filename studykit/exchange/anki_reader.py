@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
@@ -13,9 +14,9 @@ from typing import NamedTuple
 from studykit.course.cards import Body, Recall
 from studykit.course.source import LONGEST_DECK_TEXT
 from studykit.errors import StudykitError
-from studykit.exchange.anki_history import CardRow, LogRow, memory_of, reviews_that_count
-from studykit.exchange.anki_package import Package, open_package
 from studykit.exchange.anki_frame import Frame, read_frame
+from studykit.exchange.anki_history import CardRow, History, LogRow, history_of, memory_of
+from studykit.exchange.anki_package import Package, open_package
 from studykit.exchange.anki_templates import (
     CLOSES,
     HINTS,
@@ -32,7 +33,6 @@ from studykit.exchange.circumstances import Circumstances
 from studykit.exchange.clozes import SHOWN_GAP, hide
 from studykit.exchange.collection import (
     Collection,
-    PastReview,
     Remark,
     SourceCard,
     SourceDeck,
@@ -163,18 +163,18 @@ class _Reading:
             media=self._media,
         )
 
-    def _histories(self) -> dict[int, tuple[PastReview, ...]]:
+    def _histories(self) -> dict[int, History]:
         """Card id -> the reviews that count."""
         (n_all,) = self._database.execute("SELECT count(*) FROM revlog").fetchone()
         known = {card_id for (card_id,) in self._database.execute("SELECT id FROM cards")}
-        histories: dict[int, tuple[PastReview, ...]] = {}
+        histories: dict[int, History] = {}
         n_read = n_told = n_kept = n_foreign = 0
         for card_id, group in groupby(self._database.execute(_LOG), key=itemgetter(0)):
             rows = [LogRow(*row[1:]) for row in group]
             n_read += len(rows)
             if card_id in known:
-                histories[card_id] = tuple(reviews_that_count(rows))
-                n_kept += len(histories[card_id])
+                histories[card_id] = history_of(rows)
+                n_kept += len(histories[card_id].reviews)
             else:
                 n_foreign += len(rows)
             if n_read - n_told >= 20 * _EVERY:
@@ -188,9 +188,7 @@ class _Reading:
             self._counts[f"{what} before a card was begun anew"] += n_left
         return histories
 
-    def _add_note(
-        self, rows: list[_CardColumns], histories: dict[int, tuple[PastReview, ...]]
-    ) -> None:
+    def _add_note(self, rows: list[_CardColumns], histories: dict[int, History]) -> None:
         first = rows[0]
         note_type = self._frame.note_types[first.note_type]
         values = [PRIVATE.sub("", value) for value in str(first.fields).split("\x1f")]
@@ -204,7 +202,7 @@ class _Reading:
             except _LeftOutError as error:
                 self._counts[str(error)] += 1
                 continue
-            card = self._card(row, texts, histories.get(row.id, ()))
+            card = self._card(row, texts, histories.get(row.id, History()))
             # Reviewed cards come first: what they teach is begun already.
             place = row.due if row.type == 0 else -1
             least, cards = decks.get(deck, (place, []))
@@ -218,9 +216,7 @@ class _Reading:
         path = self._frame.decks.get(row.home_deck or row.deck, ("Default",))
         return tuple(_line(name) or "unnamed" for name in path)
 
-    def _card(
-        self, row: _CardColumns, texts: _Texts, reviews: tuple[PastReview, ...]
-    ) -> SourceCard:
+    def _card(self, row: _CardColumns, texts: _Texts, history: History) -> SourceCard:
         marks: set[Mark] = set()
         if row.queue == SUSPENDED:
             marks.add("suspended")
@@ -238,6 +234,8 @@ class _Reading:
             self._circumstances.now,
             self._circumstances.rollover_hour,
         )
+        if memory is not None and history.is_whole:
+            memory = replace(memory, stability_days=None, difficulty=None)
         return SourceCard(
             key=str(row.ord + 1),
             question=texts.question,
@@ -245,7 +243,7 @@ class _Reading:
             explain=texts.explain,
             marks=frozenset(marks),
             # Without a memory the card is new to Anki, whatever its log says.
-            reviews=reviews if memory is not None else (),
+            reviews=history.reviews if memory is not None else (),
             memory=memory,
         )
 

@@ -15,28 +15,30 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from anki.buildinfo import version
 from anki.collection import Collection, ExportAnkiPackageOptions
 from anki.scheduler.v3 import CardAnswer
 
 DAY_MS = 86_400_000
+Row = tuple[int, int, int, int, int]
+"""Days ago, ease, interval, kind, factor."""
 
 
-def build(col: Collection) -> None:
+def build(col: Any) -> None:
     """Every kind of card, mark and history, a few notes each."""
     col.set_config("fsrs", True)
     verbs = col.decks.id("Spanish::Verbs")
     nouns = col.decks.id("Spanish::Nouns")
     facts = col.decks.id("Facts")
 
-    def add(kind: str, deck: int, tags: str = "", **fields: str):
+    def add(kind: str, deck: Any, tags: str = "", **fields: str) -> None:
         note = col.new_note(col.models.by_name(kind))
         for name, value in fields.items():
             note[name.replace("_", " ")] = value
         note.tags = tags.split()
         col.add_note(note, deck)
-        return note
 
     add("Basic", verbs, "irregular leech", Front="to <b>go</b>", Back="ir<br>(voy, vas, va)")
     add("Basic (and reversed card)", verbs, Front="to be", Back="ser &amp; estar")
@@ -97,8 +99,8 @@ def build(col: Collection) -> None:
     day_start = (col.sched.day_cutoff - 86_400) * 1000
     today = col.sched.today
 
-    def history(card, rows, due_in: int, ivl: int) -> None:
-        """Rows of (days ago, ease, interval, kind, factor); then the card is in review."""
+    def history(card: Any, rows: list[Row], due_in: int, ivl: int) -> None:
+        """Put the rows into the log; then the card is in review."""
         for days_ago, ease, interval, kind, factor in rows:
             at = day_start - days_ago * DAY_MS + 6 * 3_600_000
             while col.db.scalar("select 1 from revlog where id = ?", at):
@@ -155,7 +157,7 @@ def build(col: Collection) -> None:
     col.sched.rebuild_filtered_deck(filtered)
 
 
-def truth(col: Collection) -> list[dict]:
+def truth(col: Any) -> list[dict[str, Any]]:
     """Each card as Anki shows and schedules it."""
     rows = []
     for id_ in col.find_cards(""):
@@ -188,7 +190,7 @@ def truth(col: Collection) -> list[dict]:
 def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    col = Collection(str(folder / "work.anki2"))
+    col: Any = Collection(str(folder / "work.anki2"))
     build(col)
     told = {
         "anki": version,

@@ -1,0 +1,224 @@
+"""Packages that the real Anki wrote, read and held against what Anki says of the same cards."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from studykit.course.cards import Cloze, Recall
+from studykit.errors import StudykitError
+from studykit.exchange import archives
+from studykit.exchange.collection import Collection, SourceCard
+from tests.exchange.anki_truth import CHECKS, PACKAGES, pairs, read
+
+FORMATS = ("legacy1", "legacy2", "latest")
+
+
+@pytest.fixture(scope="module")
+def collection() -> Collection:
+    return read(PACKAGES / "latest.apkg")
+
+
+def card(collection: Collection, question: str) -> SourceCard:
+    return next(card for card in collection.cards() if card.question == question)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_cards_are_what_anki_says_of_them(name: str) -> None:
+    found = [*pairs(PACKAGES / f"{name}.apkg")]
+
+    assert len(found) == 18
+    wrong = [
+        (what, pair.card, pair.truth)
+        for what, is_alike in CHECKS.items()
+        for pair in found
+        if not is_alike(pair)
+    ]
+    assert wrong == []
+
+
+def test_all_formats_hold_the_same() -> None:
+    first, *others = (read(PACKAGES / f"{name}.apkg") for name in FORMATS)
+
+    for other in others:
+        assert other.decks == first.decks
+        assert other.remarks == first.remarks
+        assert set(other.media) == set(first.media) == {"flag.png", "lark.mp3"}
+
+
+def test_each_number_of_a_cloze_is_a_card(collection: Collection) -> None:
+    assert card(collection, "___ is the capital of France").body == Cloze("Paris")
+    assert card(collection, "Paris is the capital of ___ (country)").body == Cloze("France")
+    assert card(collection, "[…], […], three inner").body == Recall("one / two")
+    assert card(collection, "one, two, three ___").body == Cloze("inner")
+
+
+def test_templates_and_filters_are_filled_in(collection: Collection) -> None:
+    assert card(collection, "漢字").body == Recall("漢字(かんじ): characters")
+    assert card(collection, "window\n___").body == Cloze("la ventana")
+    assert card(collection, "Code?").body == Recall("```\ndef f():\n    return 1\n```")
+
+
+def test_reviews_that_no_schedule_rests_on_stay_behind(collection: Collection) -> None:
+    assert [r.rating for r in card(collection, "to **go**").reviews] == [3, 3, 3, 3, 1, 3, 3]
+    # Forgotten by hand after its first review; a preview; a day set by hand; learned twice.
+    for question in ("ser & estar", "kitchen", "door", "Water?"):
+        assert [r.interval for r in card(collection, question).reviews][-2:] == [8, 21]
+        assert len(card(collection, question).reviews) == 4 + (question == "Water?")
+
+
+def test_a_log_that_lost_its_beginning_leaves_anki_s_own_numbers(collection: Collection) -> None:
+    for question, stability in (("window\n___", 21.0), ("Code?", 10.0)):
+        memory = card(collection, question).memory
+        assert memory is not None and memory.stability_days == stability
+    memory = card(collection, "kitchen").memory
+    assert memory is not None and memory.stability_days is None
+
+
+def test_what_does_not_come_is_told(collection: Collection) -> None:
+    told = {remark.what: remark.n for remark in collection.remarks}
+
+    assert told["cards that ask by a picture or a sound alone"] == 1
+    assert told["cards with TeX, which stays as it was typed"] == 1
+    assert told["flags of another colour than red: there is one flag"] == 1
+    assert told["pictures and sounds; a terminal shows none"] == 2
+
+
+# Hostile and damaged files
+
+
+def rewritten(
+    tmp_path: Path, change: Callable[[sqlite3.Connection], object], name: str = "legacy2"
+) -> Path:
+    """A package whose database was changed, with the truth beside it."""
+    database = tmp_path / "db"
+    with zipfile.ZipFile(PACKAGES / f"{name}.apkg") as source:
+        database.write_bytes(source.read("collection.anki21"))
+    with closing(sqlite3.connect(database)) as connection:
+        change(connection)
+        connection.commit()
+    path = tmp_path / "changed.apkg"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.write(database, "collection.anki21")
+    shutil.copy(PACKAGES / "truth.json", tmp_path)
+    return path
+
+
+def refusal(path: Path) -> str:
+    if not (path.parent / "truth.json").exists():
+        shutil.copy(PACKAGES / "truth.json", path.parent)
+    with pytest.raises(StudykitError) as caught:
+        read(path)
+    told = str(caught.value)
+    assert "\n" not in told and told.startswith(("the database in ", str(path)))
+    return told
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON notes BEGIN SELECT 1; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE VIRTUAL TABLE f USING fts5(x)",
+    ],
+)
+def test_a_database_that_holds_a_program_is_refused(tmp_path: Path, program: str) -> None:
+    path = rewritten(tmp_path, lambda connection: connection.execute(program))
+
+    assert "its database holds a program" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE revlog",
+        "UPDATE col SET models = '[' || models",
+        "UPDATE col SET models = '{}'",
+        "UPDATE col SET decks = replace(hex(zeroblob(20000)), '00', '[')",
+        "UPDATE col SET crt = 9e18",
+        "UPDATE cards SET due = 'soon' WHERE type = 2",
+        "UPDATE notes SET flds = NULL, mid = 'x'",
+        "DELETE FROM col",
+    ],
+)
+def test_values_that_anki_does_not_write_are_one_line(tmp_path: Path, damage: str) -> None:
+    def spoil(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'not null', '')")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '')")
+        connection.commit()
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute(damage)
+
+    refusal(rewritten(tmp_path, spoil))
+
+
+@pytest.mark.parametrize("n_kept", [0, 10, 1000, 20_000, 60_000])
+def test_half_a_package_is_one_line(tmp_path: Path, n_kept: int) -> None:
+    path = tmp_path / "half.apkg"
+    path.write_bytes((PACKAGES / "latest.apkg").read_bytes()[:n_kept])
+
+    assert "is no Anki package" in refusal(path)
+
+
+@pytest.mark.parametrize("at", range(100, 5400, 531))
+def test_flipped_bytes_are_one_line_or_harmless(tmp_path: Path, at: int) -> None:
+    data = bytearray((PACKAGES / "latest.apkg").read_bytes())
+    data[at] ^= 255
+    path = tmp_path / "flipped.apkg"
+    path.write_bytes(data)
+
+    refusal(path)
+
+
+def packed(tmp_path: Path, **files: bytes) -> Path:
+    path = tmp_path / "made.apkg"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(name.replace("__", "."), content)
+    return path
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = packed(tmp_path, collection__anki2=b"\0" * 40_000_000)
+
+    assert "is packed 200 times or more" in refusal(path)
+
+
+def test_a_bomb_in_zstd_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "FREE_BYTES", 1024**2)
+    bomb = zstandard.compress(b"\0" * 30_000_000)
+    path = packed(tmp_path, meta=b"\x08\x03", collection__anki21b=bomb)
+
+    assert "unpacks to more than" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b", "C:\\x", "..\\x"])
+def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+    path = packed(tmp_path, **{name: b"x"})
+
+    assert "leads elsewhere" in refusal(path)
+
+
+def test_a_format_to_come_is_told_as_such(tmp_path: Path) -> None:
+    assert "format 4 is not known (export it with" in refusal(packed(tmp_path, meta=b"\x08\x04"))
+
+
+def test_an_archive_without_a_collection_is_none(tmp_path: Path) -> None:
+    assert "it holds no collection" in refusal(packed(tmp_path, media=b"{}"))
+
+
+def test_a_stub_that_asks_for_an_update_is_never_read() -> None:
+    """Formats 2 and 3 hold a second database with one note, for old versions of Anki."""
+    with zipfile.ZipFile(PACKAGES / "latest.apkg") as package:
+        assert "collection.anki2" in package.namelist()
+    texts = [card.question for card in read(PACKAGES / "latest.apkg").cards()]
+    assert not any("update" in text for text in texts)
