@@ -12,19 +12,26 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studykit import __version__
 from studykit.course.cards import Course, Cover, DeckCover
 from studykit.course.source import LARGEST_FILE_BYTES, MOST_DECK_BYTES, MOST_PYTHON_BYTES
 from studykit.files import open_regular, replace_file
 
-FORMAT = 1
+FORMAT = 2
+COVER, FRAME, CONTENTS, FIRST_DECK = 1, 2, 3, 4
+"""Lines of the file below the name of the content; from the last on each has a deck."""
 FOLDER = "courses"
 """Where they lie in the folder of the learner's data."""
+
+if TYPE_CHECKING:
+    from studykit.course.contents import Contents
 
 _PROGRAM = Path(__file__).parent
 _BROKEN = (OSError, ValueError, TypeError, KeyError, RecursionError)
@@ -47,7 +54,7 @@ class CourseReader:
     def cover(self) -> Cover:
         """What is shown first; of a cached course it takes no more than a look."""
         with suppress(*_BROKEN):
-            title, decks, problems = self._cached(1)
+            title, decks, problems = next(self._cached(COVER))
             return Cover(title, tuple(DeckCover(*deck) for deck in decks), tuple(problems))
         return self.course.cover
 
@@ -58,12 +65,23 @@ class CourseReader:
         from studykit.course.serialisation import unpack_course
 
         with suppress(*_BROKEN):
-            return unpack_course(self._cached(2), self.root)
+            return unpack_course(self._cached(FRAME, FIRST_DECK, and_on=True), self.root)
         from studykit.course.decks import load_course
 
         course = load_course(self.root)
         self._write(course)
         return course
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What it lists, without the texts of its cards."""
+        from studykit.course.serialisation import pack_contents, pack_course, unpack_contents
+
+        if "course" not in self.__dict__:
+            with suppress(*_BROKEN):
+                return unpack_contents(*self._cached(FRAME, CONTENTS), self.root)
+        frame, *_ = pack_course(replace(self.course, decks=()))
+        return unpack_contents(frame, pack_contents(self.course), self.root)
 
     @cached_property
     def _key(self) -> str:
@@ -78,32 +96,35 @@ class CourseReader:
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         return self._data_dir / FOLDER / f"{name}.json"
 
-    def _cached(self, n: int) -> Any:
-        """What line `n` of the cache file holds, 1 the cover, 2 the course.
+    def _cached(self, *numbers: int, and_on: bool = False) -> Iterator[Any]:
+        """What these lines of the cache file hold, in ascending order, one by one; `and_on`: and
+        all that come after them.
 
-        Raises one of `_BROKEN` if there is none of the present content or it is damaged.
+        Raises one of `_BROKEN` if there is none of the present content or one is damaged.
         """
         key = self._key  # before anything is read: `_write` asks whether it is still the same
         with open_regular(self._path) as file:
             if not key or file.readline().rstrip() != key.encode():
                 raise ValueError("of another content")
-            *_, line = (file.readline() for _ in range(n))
-        seal, text = line[:8], line[9:].rstrip(b"\n")
-        if seal != b"%08x" % zlib.crc32(text):
-            raise ValueError("damaged")
-        return json.loads(text)
+            for number, line in enumerate(file, start=1):
+                if number in numbers or (and_on and number > numbers[-1]):
+                    yield _unsealed(line)
+                if number >= numbers[-1] and not and_on:
+                    break
 
     def _write(self, course: Course) -> None:
         """Cache what was just read, where that is possible and nothing was changed meanwhile."""
         if not self._key or not self._may_write:
             return
-        from studykit.course.serialisation import pack_course
+        from studykit.course.serialisation import pack_contents, pack_course
 
         cover = course.cover
         decks = [(deck.id, deck.title, deck.n_cards) for deck in cover.decks]
         with suppress(OSError, ValueError):
             if course_key(self.root) == self._key:
-                parts = ([cover.title, decks, cover.problems], pack_course(course))
+                frame, *rest = pack_course(course)
+                seen = [cover.title, decks, cover.problems]
+                parts = (seen, frame, pack_contents(course), *rest)
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(self._path, b"\n".join([self._key.encode(), *map(_sealed, parts)]))
 
@@ -128,6 +149,13 @@ def course_key(root: Path) -> str:
         digest.update(b"%d %d " % (len(name), len(content)) + name)
         digest.update(content)
     return digest.hexdigest()
+
+
+def _unsealed(line: bytes) -> Any:
+    seal, text = line[:8], line[9:].rstrip(b"\n")
+    if seal != b"%08x" % zlib.crc32(text):
+        raise ValueError("damaged")
+    return json.loads(text)
 
 
 def _sealed(data: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,47 +26,86 @@ from studykit.course.cards import (
     Recall,
     Topic,
 )
+from studykit.course.contents import Contents, ListedCard, ListedDeck, ListedTopic
 from studykit.errors import Place
 
 
-def pack_course(course: Course) -> Any:
-    """The course as lists, dicts, texts and numbers, paths left out; `unpack_course` takes them."""
+def pack_course(course: Course) -> list[Any]:
+    """The course as lists, dicts, texts and numbers, paths left out: all but the decks first, then
+    each deck. `unpack_course` takes them."""
     return [
-        course.id,
-        course.title,
         [
-            [
-                deck.id,
-                deck.title,
-                deck.path.name,
-                [
-                    [topic.id, topic.number, topic.title, topic.points, *_pack_cards(topic)]
-                    for topic in deck.topics
-                ],
-            ]
-            for deck in course.decks
+            course.id,
+            course.title,
+            [_pack_lab(lab) for lab in course.labs.values()],
+            [_values(topic) for topic in course.outline],
+            course.problems,
+            course.retention,
+            len(course.decks),
         ],
-        [_pack_lab(lab) for lab in course.labs.values()],
-        [_values(topic) for topic in course.outline],
-        course.problems,
-        course.retention,
+        *(_pack_deck(deck) for deck in course.decks),
     ]
 
 
-def unpack_course(data: Any, root: Path) -> Course:
-    """The course below `root` in what `pack_course` made of it."""
-    id_, title, decks, labs, outline, problems, retention = data
-    headers = [_unpack_lab(lab, root) for lab in labs]
+def unpack_course(parts: Iterable[Any], root: Path) -> Course:
+    """The course below `root` in what `pack_course` made of it, one part after the other."""
+    rest = iter(parts)
+    id_, title, labs, outline, problems, retention, n_decks = next(rest)
+    decks = tuple([_unpack_deck(deck, root) for deck in rest])
+    if len(decks) != n_decks:
+        raise ValueError("a deck is missing")
     return Course(
         root,
         id_,
         title,
-        tuple(_unpack_deck(deck, root) for deck in decks),
-        {header.id: header for header in headers},
+        decks,
+        _unpack_labs(labs, root),
         tuple(OutlineTopic(*topic) for topic in outline),
         tuple(problems),
         retention,
     )
+
+
+def pack_contents(course: Course) -> list[Any]:
+    """What the course's decks list, without the texts; `unpack_contents` takes it."""
+    return [
+        [
+            deck.id,
+            deck.title,
+            [
+                [
+                    topic.id,
+                    topic.number,
+                    topic.title,
+                    *([card.id, card.note, card.headline] for card in topic.cards),
+                ]
+                for topic in deck.topics
+            ],
+        ]
+        for deck in course.decks
+    ]
+
+
+def unpack_contents(first: Any, decks: Any, root: Path) -> Contents:
+    """The contents of the course below `root`: of the first part that `pack_course` made, and of
+    what `pack_contents` made."""
+    id_, title, labs, _, _, retention, _ = first
+    return Contents(
+        id_,
+        title,
+        tuple(
+            ListedDeck(deck_id, title, tuple(_unpack_listed(topic, deck_id) for topic in topics))
+            for deck_id, title, topics in decks
+        ),
+        _unpack_labs(labs, root),
+        retention,
+    )
+
+
+def _unpack_listed(data: Any, deck_id: str) -> ListedTopic:
+    topic_id, number, title, *cards = data
+    listed = [ListedCard(id_, deck_id, topic_id, note, head) for id_, note, head in cards]
+    return ListedTopic(topic_id, number, title, tuple(listed))
 
 
 def _values(value: Any) -> list[Any]:
@@ -101,6 +141,14 @@ def _pack_body(body: Body) -> list[Any]:
         _, *rest = _values(body)
         return [[_values(option) for option in body.options], *rest]
     return _values(body)
+
+
+def _pack_deck(deck: Deck) -> list[Any]:
+    topics = [
+        [topic.id, topic.number, topic.title, topic.points, *_pack_cards(topic)]
+        for topic in deck.topics
+    ]
+    return [deck.id, deck.title, deck.path.name, topics]
 
 
 def _unpack_deck(data: Any, root: Path) -> Deck:
@@ -177,6 +225,11 @@ def _pack_lab(lab: LabHeader) -> dict[str, Any]:
     named = {field.name: getattr(lab, field.name) for field in fields(lab)}
     del named["path"]
     return named
+
+
+def _unpack_labs(labs: Any, root: Path) -> dict[str, LabHeader]:
+    headers = [_unpack_lab(lab, root) for lab in labs]
+    return {header.id: header for header in headers}
 
 
 def _unpack_lab(data: Any, root: Path) -> LabHeader:

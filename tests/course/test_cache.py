@@ -119,19 +119,51 @@ def test_another_course_and_another_program_have_their_own(
     assert cache.course_key(moved) != key
 
 
-@pytest.mark.parametrize("n_line", [0, 1, 2])
+@pytest.mark.parametrize("n_line", [0, 1, 2, 3, 4])
 def test_one_wrong_byte_is_noticed(mini: MiniCourse, home: Path, n_line: int) -> None:
-    """In the name of the content, in what Home shows, in the cards."""
+    """In the name of the content, in what Home shows, in labs, contents and cards."""
     _ = CourseReader(mini.root, home).course
     lines = kept_file(home).read_bytes().split(b"\n")
-    assert b"A mini course" in lines[1] and b"Normalise" in lines[2]
+    assert b"A mini course" in lines[1] and b"Normalise" in lines[4]
     middle = len(lines[n_line]) // 2
     lines[n_line] = lines[n_line][:middle] + b"~" + lines[n_line][middle + 1 :]
     kept_file(home).write_bytes(b"\n".join(lines))
 
     reader = CourseReader(mini.root, home)
     assert reader.cover == load_course(mini.root).cover
+    assert reader.contents.cards.keys() == reader.course.cards.keys()
     assert reader.course == load_course(mini.root)
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_the_contents_list_what_the_course_holds(
+    mini: MiniCourse, home: Path, n_read: Callable[[], int], *, is_cached: bool
+) -> None:
+    """Whether or not it was cached before; and then no card is read whole."""
+    if is_cached:
+        _ = CourseReader(mini.root, home).course
+    reader = CourseReader(mini.root, home)
+    contents, course = reader.contents, load_course(mini.root)
+
+    assert (contents.id, contents.title, contents.labs) == (course.id, course.title, course.labs)
+    assert n_read() == 1 and ("course" in vars(reader)) != is_cached
+    for deck, listed in zip(course.decks, contents.decks, strict=True):
+        assert (listed.id, listed.title) == (deck.id, deck.title)
+        for topic, below in zip(deck.topics, listed.topics, strict=True):
+            assert (below.id, below.number, below.title) == (topic.id, topic.number, topic.title)
+    assert list(contents.cards.items()) == [
+        (id_, (id_, card.deck_id, card.topic_id, card.note, card.headline))
+        for id_, card in course.cards.items()
+    ]
+    assert contents.decks[0].cards == tuple(contents.cards.values())
+
+
+def test_a_deck_that_is_missing_is_noticed(mini: MiniCourse, home: Path) -> None:
+    _ = CourseReader(mini.root, home).course
+    lines = kept_file(home).read_bytes().split(b"\n")
+    kept_file(home).write_bytes(b"\n".join(lines[:4]))
+
+    assert CourseReader(mini.root, home).course == load_course(mini.root)
 
 
 def test_what_is_damaged_is_kept_anew(
