@@ -72,7 +72,8 @@ def measure(ours: Data, theirs: Data, base: Path, n_rounds: int) -> Iterator[Fig
     for data, checkout in ((theirs, base), (ours, HERE)):
         probe(checkout, data, "run", "--course", str(data.root), "due")
     for each in MEASURED:
-        now, then = [], []
+        now: list[dict[str, float]] = []
+        then: list[dict[str, float]] = []
         for _ in range(n_rounds):
             for data, checkout, runs in ((theirs, base, then), (ours, HERE, now)):
                 runs.append(

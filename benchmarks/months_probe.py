@@ -19,8 +19,8 @@ def lift_limits() -> None:
     from studykit.course import cache, decks
 
     decks.MOST_CARDS = max(decks.MOST_CARDS, 60_000)
-    for module in (cache, decks):
-        module.MOST_DECK_BYTES = max(module.MOST_DECK_BYTES, 80 * 1024**2)
+    for names in (vars(cache), vars(decks)):
+        names["MOST_DECK_BYTES"] = max(names["MOST_DECK_BYTES"], 80 * 1024**2)
 
 
 def take_over(source: Path) -> None:
@@ -44,7 +44,9 @@ def take_over(source: Path) -> None:
         connection.exec_driver_sql("COMMIT")
     engine.dispose()
     store = Store.open(paths.database, backups_dir=paths.backups_dir)
-    store.back_up(store.latest_answer_at().date())
+    latest = store.latest_answer_at()
+    assert latest is not None, "the log has answers"
+    store.back_up(latest.date())
     store.close()
 
 
@@ -57,7 +59,7 @@ def peak_mb() -> float:
 
 def main() -> None:
     out, action, *rest = sys.argv[1:]
-    took = {}
+    took: dict[str, float] = {}
     if action == "take-over":
         take_over(Path(*rest))
     else:

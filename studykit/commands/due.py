@@ -31,7 +31,7 @@ def due(
         day = read_day(env.services, store)
     backlog = read_backlog(day, env.services)
     now = env.clock.now()
-    counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.course.decks]
+    counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.contents.decks]
     total = day.queue.counts
     waiting = {
         card_id: memory

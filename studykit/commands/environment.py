@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from studykit.course.cache import CourseReader
     from studykit.course.cards import Course
+    from studykit.course.contents import AnyCourse
     from studykit.progress.store import Store
     from studykit.study.services import Services
 
@@ -69,6 +70,12 @@ class Environment:
         for problem in whole.problems[len(course.problems) :]:
             warn(problem)
         return whole
+
+    @cached_property
+    def contents(self) -> AnyCourse:
+        """What the course lists; with cards of the learner's own the whole of it, as `course`."""
+        has_own = any(self.paths.own_decks_dir.glob("*.yaml"))
+        return self.course if has_own else self.reader.contents
 
     @cached_property
     def services(self) -> Services:

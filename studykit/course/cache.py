@@ -79,7 +79,8 @@ class CourseReader:
 
         if "course" not in self.__dict__:
             with suppress(*_BROKEN):
-                return unpack_contents(*self._cached(FRAME, CONTENTS), self.root)
+                frame, listed = self._cached(FRAME, CONTENTS)
+                return unpack_contents(frame, listed, self.root)
         frame, *_ = pack_course(replace(self.course, decks=()))
         return unpack_contents(frame, pack_contents(self.course), self.root)
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
-from studykit.course.cards import Card
+from studykit.course.contents import AnyCard
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
 from studykit.progress.backups import back_up_daily, n_missing
@@ -276,7 +276,7 @@ class Store:
             latest_ms = session.connection().execute(newest).scalar()
         return None if latest_ms is None else from_ms(latest_ms)
 
-    def done(self, day: date, cards: Mapping[str, Card]) -> Done:
+    def done(self, day: date, cards: Mapping[str, AnyCard]) -> Done:
         """What the study day has seen already of `cards`.
 
         The day after counts, too: its answers were given before the clock or the time zone went

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush, heapreplace
 
-from studykit.course.cards import Card
+from studykit.course.contents import AnyCard
 from studykit.review.marks import Marks
 from studykit.review.plan import Plan
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
@@ -88,7 +88,7 @@ class Done:
     notes: frozenset[str] = frozenset()
     """Sibling groups of which a card was reviewed today."""
 
-    def plus(self, card: Card, before: Memory) -> Done:
+    def plus(self, card: AnyCard, before: Memory) -> Done:
         """Once `card`, of which `before` was known, has been reviewed, too."""
         return Done(
             new=self.new + (before.state is State.NEW),
@@ -96,7 +96,7 @@ class Done:
             notes=self.notes | {card.note} if card.note else self.notes,
         )
 
-    def minus(self, card: Card, before: Memory, *, asked_siblings: bool) -> Done:
+    def minus(self, card: AnyCard, before: Memory, *, asked_siblings: bool) -> Done:
         """Once that review has been taken back; inverse of `plus`.
 
         `asked_siblings`: the day still has a review of the card or of one of its siblings.
@@ -154,11 +154,11 @@ class StudyQueue:
         """How many are left today."""
         return Counts(len(self.new), len(self.learning) + len(self.waiting), len(self.reviews))
 
-    def by_deck(self, cards: Mapping[str, Card]) -> dict[str, Counts]:
+    def by_deck(self, cards: Mapping[str, AnyCard]) -> dict[str, Counts]:
         """Deck id -> its share of `counts`, with zeros for a deck that has none left."""
         return self._shares({id_: card.deck_id for id_, card in cards.items()})
 
-    def by_topic(self, cards: Mapping[str, Card]) -> dict[str, Counts]:
+    def by_topic(self, cards: Mapping[str, AnyCard]) -> dict[str, Counts]:
         """The same of each topic, as ``deck/topic``."""
         return self._shares({id_: f"{card.deck_id}/{card.topic_id}" for id_, card in cards.items()})
 
@@ -173,7 +173,7 @@ class StudyQueue:
 
 
 def build_queue(
-    cards: Mapping[str, Card],
+    cards: Mapping[str, AnyCard],
     memories: Mapping[str, Memory],
     *,
     day: date,
@@ -310,7 +310,7 @@ def step_end(memory: Memory, at: datetime) -> datetime:
 
 
 def _without_siblings(
-    ids: Iterable[str], cards: Mapping[str, Card], asked: set[str], room: int
+    ids: Iterable[str], cards: Mapping[str, AnyCard], asked: set[str], room: int
 ) -> list[str]:
     """The first `room` ids whose note is not in `asked`, to which theirs are added."""
     chosen: list[str] = []
@@ -334,7 +334,7 @@ def _ascending(items: Iterable[tuple[float, int]]) -> Iterator[tuple[float, int]
         yield heappop(heap)
 
 
-def _interleave(ids: Sequence[str], cards: Mapping[str, Card]) -> list[str]:
+def _interleave(ids: Sequence[str], cards: Mapping[str, AnyCard]) -> list[str]:
     """`ids` with as few neighbours of one topic as can be, otherwise as they stand."""
     topics: dict[tuple[str, str], deque[int]] = {}
     for place, id_ in enumerate(ids):

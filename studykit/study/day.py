@@ -36,7 +36,7 @@ def read_day(services: Services, store: Store | None) -> Day:
 
     Raises `StoreError` when it cannot be read.
     """
-    cards, today, now = services.cards, services.today, services.clock.now()
+    cards, today, now = services.listed, services.today, services.clock.now()
     plan = services.plan
     if store is not None:
         services.use_weights(store)

@@ -23,6 +23,7 @@ from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.course.cache import CourseReader
+    from studykit.course.contents import AnyCard, AnyCourse
     from studykit.course.models import ShelfModel
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
@@ -102,8 +103,24 @@ class Services:
     @property
     def cover(self) -> Cover:
         """What is shown of the course before all of it is there."""
-        is_whole = "course" in self.__dict__ or any(self.paths.own_decks_dir.glob("*.yaml"))
-        return self.course.cover if is_whole else self._source.cover
+        return self.course.cover if self._is_whole else self._source.cover
+
+    @property
+    def contents(self) -> AnyCourse:
+        """What the course lists; the whole of it where that is there already."""
+        if self._is_whole or isinstance(self._source, Course):
+            return self.course
+        return self._source.contents
+
+    @property
+    def listed(self) -> Mapping[str, AnyCard]:
+        """Card id -> card, of `contents`."""
+        return self.cards if self._is_whole else self.contents.cards
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether nothing less than the whole course will do, or it is there already."""
+        return "course" in self.__dict__ or any(self.paths.own_decks_dir.glob("*.yaml"))
 
     def reload_decks(self, deck: Path | None = None) -> None:
         """Take up the course as it is now; raises `CourseError` and leaves it if a deck broke.
@@ -291,13 +308,14 @@ class Services:
         """Days off, exams and what is wanted of each deck, as the settings have them now."""
         from studykit.review.plan import Plan
 
-        return Plan.build(self.settings.review, self.course.id, self.course.retention)
+        contents = self.contents
+        return Plan.build(self.settings.review, contents.id, contents.retention)
 
     @property
     def desired_retention(self) -> float:
         """What is wanted of the course's cards, on average."""
         plan, usual = self.plan, self.scheduler.settings.desired_retention
-        cards = {deck.id: len(deck.cards) for deck in self.course.decks}
+        cards = {deck.id: len(deck.cards) for deck in self.contents.decks}
         if not any(cards.values()):
             return plan.desired_retention or usual
         wanted = ((plan.retention_of(deck) or usual) * n for deck, n in cards.items())
