@@ -62,7 +62,7 @@ def read_backlog(day: Day, services: Services) -> Backlog | None:
                 for id_, memory in day.asked.items()
                 if memory.due_day is not None and id_ not in waiting
             ),
-            n_unseen=len(services.cards) - len(day.memories),
+            n_unseen=len(services.listed) - len(day.memories),
             today=today,
             limits=limits,
             plan=plan,
