@@ -85,9 +85,7 @@ def measure(ours: Data, theirs: Data, base: Path, n_rounds: int) -> Iterator[Fig
             ("peak_mb", "memory at most", "MB", each.mb_below, None),
         ):
             value, baseline = (median(run[key] for run in runs) for runs in (now, then))
-            yield Figure(
-                f"{each.name}: {what}", value, unit, against, baseline, below, ratio_below
-            )
+            yield Figure(f"{each.name}: {what}", value, unit, against, baseline, below, ratio_below)
 
 
 def measure_all(folder: Path, base: Path, n_rounds: int) -> Iterator[Figure]:
