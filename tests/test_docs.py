@@ -20,6 +20,7 @@ from studykit.lab.results import Prediction, RunResult
 from studykit.review.practice import Practised
 from studykit.review.schedule import Rating
 from studykit.settings import Settings
+from studykit.study.definitions import DEFINITIONS
 from studykit.tui.keymap import key_bindings
 from tests.commands.dice_course import LAB, edit, lab_file, open_store, study, write_course
 
@@ -94,6 +95,13 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_environment_variables_are_documented(variable: str) -> None:
     """Where the settings are."""
     assert f"`{variable}`" in PAGES["docs/settings.md"]
+
+
+def test_every_figure_is_documented_as_its_help_defines_it() -> None:
+    """In the same words and the same order."""
+    table = PAGES["docs/statistics.md"].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", table, re.M)[1:]
+    assert rows == [tuple(each) for each in DEFINITIONS.values()]
 
 
 # --- keys ---

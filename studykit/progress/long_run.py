@@ -29,6 +29,12 @@ MATURE_DAYS = 21
 N_BINS = 20
 """Equal parts of the probabilities of recall from 0 to 1."""
 
+N_ERRORS = 200
+"""Cards answered wrongly by a learner who was sure that are told of one by one."""
+
+N_LATEST = 10_000
+"""The latest answers, by which times and shares by kind of card are told."""
+
 
 # --- sums over the log ---
 
@@ -55,11 +61,13 @@ class PredictionCounts(NamedTuple):
     remembered: int
 
 
-class AnswerTime(NamedTuple):
-    """How long one answer took."""
+class LatestAnswer(NamedTuple):
+    """One answer without its card."""
 
     kind: str
     before: State | None
+    """The state in which its card was asked; None where the log does not tell."""
+    correct: bool | None
     taken_ms: int
 
 
@@ -82,21 +90,36 @@ class ConfidentError(NamedTuple):
         return self.right_since is True
 
 
+class ConfidentErrors(NamedTuple):
+    """All such cards."""
+
+    cards: int
+    mended: int
+    told: tuple[ConfidentError, ...]
+    """`N_ERRORS` of them at most: those not mended first, the latest error first."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogSums:
-    """What SQLite sums up of the log, from some study day on; all of one moment."""
+    """What SQLite sums up of the log, all of one moment. "Since": from some study day on."""
 
     work: Mapping[date, Work]
+    """Of every day that has an answer, oldest first."""
     known: Mapping[date, KnownCounts]
+    """Of every day that has a review of a known card, oldest first."""
+    cards: int
+    """Cards that were ever answered."""
+    latest: tuple[LatestAnswer, ...]
+    """The latest answers, newest first."""
     told: Mapping[int, tuple[int, int]]
-    """Confidence in per cent -> graded answers given with it, and how many of them were right."""
+    """Confidence in per cent -> graded answers given with it since, how many of them were right."""
     predictions: tuple[PredictionCounts, ...]
-    times: tuple[AnswerTime, ...]
-    """Of the latest answers, whatever their day."""
-    errors: tuple[ConfidentError, ...]
+    """Of the reviews since."""
+    errors: ConfidentErrors
+    """Of the answers since."""
 
 
-NO_SUMS = LogSums({}, {}, {}, (), (), ())
+NO_SUMS = LogSums({}, {}, 0, (), {}, (), ConfidentErrors(0, 0, ()))
 """Of an empty log."""
 
 
@@ -197,52 +220,71 @@ def foresight(counts: Iterable[PredictionCounts]) -> Foresight:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How long answers take."""
+class Answers:
+    """Some answers counted."""
 
     n: int
-    seconds: float | None
-    """The median, which a break at a card leaves alone; None without an answer."""
+    seconds: float
+    """The median time of one, which a break at a card leaves alone; 0 without any."""
+    graded: int
+    right: int
 
 
-def pace(times: Iterable[AnswerTime]) -> Pace:
-    """Of these answers."""
-    taken = [each.taken_ms for each in times]
-    return Pace(len(taken), median(taken) / 1000 if taken else None)
+def count_answers(answers: Sequence[LatestAnswer]) -> Answers:
+    """These answers counted."""
+    graded = [each.correct for each in answers if each.correct is not None]
+    seconds = median(each.taken_ms for each in answers) / 1000 if answers else 0.0
+    return Answers(len(answers), seconds, len(graded), sum(graded))
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSpent:
     """What studying takes."""
 
-    days: int
-    """Study days with an answer."""
+    days: tuple[tuple[date, Work], ...]
+    """Every study day with an answer, oldest first."""
     answers: int
     seconds: float
-    """Of all answers together, from a card's appearing to its rating."""
-    all: Pace
-    by_state: tuple[tuple[State, Pace], ...]
-    """By the state in which the card was asked; without those that the log does not tell."""
-    by_kind: tuple[tuple[str, Pace], ...]
-    """By kind of card, the slowest first."""
+    """Of all answers ever, each from the card's appearing to its rating."""
+    cards: int
+    """Cards that they were given to."""
+    latest: Answers
+    by_state: tuple[tuple[State, Answers], ...]
+    """The latest by the state in which the card was asked."""
+    by_kind: tuple[tuple[str, Answers], ...]
+    """The latest by kind of card, the slowest first."""
+
+    def seconds_a_card(self) -> float | None:
+        """All that was spent on a card up to now, on average; None before the first."""
+        return self.seconds / self.cards if self.cards else None
+
+    def weeks(self, today: date, n_weeks: int) -> tuple[tuple[date, float], ...]:
+        """Monday -> seconds of its week, of the latest `n_weeks`, this one included."""
+        seconds: defaultdict[date, float] = defaultdict(float)
+        for day, work in self.days:
+            seconds[monday(day)] += work.taken_ms / 1000
+        first = monday(today) - timedelta(weeks=n_weeks - 1)
+        mondays = (first + timedelta(weeks=n) for n in range(n_weeks))
+        return tuple((begin, seconds[begin]) for begin in mondays)
 
 
 def time_spent(sums: LogSums) -> TimeSpent:
     """What studying took."""
-    states: defaultdict[State, list[AnswerTime]] = defaultdict(list)
-    kinds: defaultdict[str, list[AnswerTime]] = defaultdict(list)
-    for each in sums.times:
+    states: defaultdict[State, list[LatestAnswer]] = defaultdict(list)
+    kinds: defaultdict[str, list[LatestAnswer]] = defaultdict(list)
+    for each in sums.latest:
         kinds[each.kind].append(each)
         if each.before is not None:
             states[each.before].append(each)
-    by_kind = [(kind, pace(times)) for kind, times in kinds.items()]
+    by_kind = [(kind, count_answers(answers)) for kind, answers in kinds.items()]
     return TimeSpent(
-        days=len(sums.work),
+        days=tuple(sums.work.items()),
         answers=sum(work.answers for work in sums.work.values()),
         seconds=sum(work.taken_ms for work in sums.work.values()) / 1000,
-        all=pace(sums.times),
-        by_state=tuple((state, pace(states[state])) for state in State if state in states),
-        by_kind=tuple(sorted(by_kind, key=lambda each: (-(each[1].seconds or 0), each[0]))),
+        cards=sums.cards,
+        latest=count_answers(sums.latest),
+        by_state=tuple((state, count_answers(states[state])) for state in sorted(states)),
+        by_kind=tuple(sorted(by_kind, key=lambda each: (-each[1].seconds, each[0]))),
     )
 
 

@@ -443,7 +443,7 @@ class Store:
     # --- counts ---
 
     def sums(self, since: date) -> LogSums:
-        """What statistics sum up of the log from the study day `since` on, all of one moment."""
+        """What statistics sum up of the log, some of it from the study day `since` on."""
         with self._reading() as session:
             return read_sums(session, since)
 

@@ -14,20 +14,20 @@ from sqlmodel import Session, col
 
 from studykit.progress.long_run import (
     N_BINS,
-    AnswerTime,
+    N_ERRORS,
+    N_LATEST,
     ConfidentError,
+    ConfidentErrors,
+    LatestAnswer,
     LogSums,
     PredictionCounts,
     Work,
 )
 from studykit.progress.soundness import checked
 from studykit.progress.stats import KnownCounts
-from studykit.progress.tables import ReviewRow
+from studykit.progress.tables import MemoryRow, ReviewRow
 from studykit.review.grading import Confidence
 from studykit.review.schedule import Rating, State
-
-N_TIMES = 10_000
-"""The latest answers whose times are told."""
 
 _id = col(ReviewRow.id)
 _day = col(ReviewRow.day)
@@ -46,25 +46,30 @@ WITH errors AS (
     FROM reviews
     WHERE day >= ? AND correct = 0 AND confidence >= {int(Confidence.SURE)}
     GROUP BY +card_id
+),
+followed AS (
+    SELECT *, (
+        SELECT later.correct FROM reviews AS later
+        WHERE later.card_id = errors.card_id AND later.id > errors.id AND later.day > errors.day
+            AND later.correct IS NOT NULL
+        ORDER BY later.id DESC LIMIT 1
+    ) AS right_since
+    FROM errors
 )
-SELECT card_id, n, day, confidence, (
-    SELECT later.correct FROM reviews AS later
-    WHERE later.card_id = errors.card_id AND later.id > errors.id AND later.day > errors.day
-        AND later.correct IS NOT NULL
-    ORDER BY later.id DESC LIMIT 1
-)
-FROM errors ORDER BY id DESC
+SELECT count(*) OVER (), sum(right_since IS 1) OVER (), card_id, n, day, confidence, right_since
+FROM followed ORDER BY right_since IS 1, id DESC LIMIT ?
 """
 
 
 def read_sums(session: Session, since: date) -> LogSums:
-    """All that statistics need of the log from the study day `since` on."""
+    """All that statistics need of the log."""
     return LogSums(
-        work=work_by_day(session, since),
-        known=known_by_day(session, since),
+        work=work_by_day(session),
+        known=known_by_day(session, date.min),
+        cards=session.connection().execute(select_columns(_n).select_from(MemoryRow)).scalar_one(),
+        latest=latest_answers(session),
         told=right_by_confidence(session, since),
         predictions=counts_by_prediction(session, since),
-        times=latest_times(session),
         errors=confident_errors(session, since),
     )
 
@@ -76,16 +81,11 @@ def answers_by_day(session: Session) -> dict[date, int]:
     return {_read_day(day): n for day, n in rows}
 
 
-def work_by_day(session: Session, since: date) -> dict[date, Work]:
+def work_by_day(session: Session) -> dict[date, Work]:
     """Study day -> the answers given on it, oldest first."""
     new = _n.filter(_before == int(State.NEW))
     again = _n.filter(col(ReviewRow.rating) == int(Rating.AGAIN))
-    query = (
-        select_columns(_day, _n, new, again, func.sum(_taken_ms))
-        .where(_day >= since.isoformat())
-        .group_by(_day)
-        .order_by(_day)
-    )
+    query = select_columns(_day, _n, new, again, func.sum(_taken_ms)).group_by(_day).order_by(_day)
     rows = session.connection().execute(query)
     return {_read_day(day): Work(*counts) for day, *counts in rows}
 
@@ -97,16 +97,18 @@ def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
     return [checked("reviews", "taken_ms", each) for each in taken]
 
 
-def latest_times(session: Session) -> tuple[AnswerTime, ...]:
-    """How long each of the `N_TIMES` latest answers took, newest first."""
-    query = select_columns(col(ReviewRow.kind), _before, _taken_ms).order_by(_id.desc())
+def latest_answers(session: Session) -> tuple[LatestAnswer, ...]:
+    """The `N_LATEST` latest, newest first."""
+    columns = (col(ReviewRow.kind), _before, _correct, _taken_ms)
+    query = select_columns(*columns).order_by(_id.desc()).limit(N_LATEST)
     return tuple(
-        AnswerTime(
+        LatestAnswer(
             checked("reviews", "kind", kind),
             None if before is None else State(checked("reviews", "state_before", before)),
+            None if correct is None else bool(correct),
             checked("reviews", "taken_ms", taken_ms),
         )
-        for kind, before, taken_ms in session.connection().execute(query.limit(N_TIMES))
+        for kind, before, correct, taken_ms in session.connection().execute(query)
     )
 
 
@@ -151,10 +153,12 @@ def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, i
     return {checked("reviews", "confidence", percent): (n, k) for percent, n, k in rows}
 
 
-def confident_errors(session: Session, since: date) -> tuple[ConfidentError, ...]:
-    """The cards that were answered wrongly by a learner who was sure, the latest first."""
-    rows = session.connection().exec_driver_sql(_CONFIDENT_ERRORS, (since.isoformat(),))
-    return tuple(
+def confident_errors(session: Session, since: date) -> ConfidentErrors:
+    """The cards that were answered wrongly by a learner who was sure."""
+    asked = (since.isoformat(), N_ERRORS)
+    rows = session.connection().exec_driver_sql(_CONFIDENT_ERRORS, asked).all()
+    n_cards, n_mended = rows[0][:2] if rows else (0, 0)
+    told = (
         ConfidentError(
             checked("reviews", "card_id", card_id),
             n,
@@ -162,8 +166,9 @@ def confident_errors(session: Session, since: date) -> tuple[ConfidentError, ...
             checked("reviews", "confidence", confidence),
             None if right_since is None else bool(right_since),
         )
-        for card_id, n, day, confidence, right_since in rows
+        for _, _, card_id, n, day, confidence, right_since in rows
     )
+    return ConfidentErrors(n_cards, n_mended, tuple(told))
 
 
 def _read_day(value: Any) -> date:

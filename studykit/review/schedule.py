@@ -182,6 +182,8 @@ class Scheduler:
             maximum_interval=settings.maximum_interval_days,
             enable_fuzzing=False,
         )
+        self._decay = -settings.parameters[20]
+        self._factor: float = 0.9 ** (1 / self._decay) - 1
         self._aimed: dict[float, Scheduler] = {settings.desired_retention: self}
 
     def aiming_at(self, desired_retention: float) -> Scheduler:
@@ -278,9 +280,12 @@ class Scheduler:
 
     def retrievability(self, memory: Memory, day: date) -> float:
         """Probability of recall on `day`; 0 for a card never reviewed."""
-        if memory.state is State.NEW:
+        if memory.last_review_day is None or memory.stability_days is None:
             return 0.0
-        return self._fsrs.get_card_retrievability(_to_fsrs(memory, day), _midnight(day))
+        # As the package works it out, without a card of its own for each: a fifth of the time.
+        days = max(0, (day - memory.last_review_day).days)
+        recall: float = (1 + self._factor * days / memory.stability_days) ** self._decay
+        return recall
 
     def predicted(self, memory: Memory, day: date) -> float | None:
         """Probability of recall on `day` of a card in Review; None in any other state.

@@ -1,29 +1,23 @@
-"""How study goes beside today's cards: what Home and the progress screen show of it.
+"""How study goes beside today's cards: what Home shows of it.
 
 From counts: a log of years is too long to be read each time a screen opens.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import Course, LabHeader, Predict
+from studykit.course.cards import Course, Predict
 from studykit.progress.stats import (
-    FORECAST_DAYS,
-    HardCard,
     KnownCounts,
     Retention,
-    Sureness,
     TopicProgress,
     calendar,
     forecast,
-    hardest,
-    retention,
     retention_since,
     streak,
     topic_progress,
@@ -34,7 +28,6 @@ from studykit.review.study_queue import Counts
 from studykit.study.day import read_day
 
 if TYPE_CHECKING:
-    from studykit.progress.runs import RunEntry
     from studykit.study.services import Services
 
 DEFAULT_ANSWER_SECONDS = ANSWER_SECONDS
@@ -47,9 +40,6 @@ N_TIMED = 500
 WEEK_DAYS = 7
 RETENTION_DAYS = 30
 """Days up to today whose true retention Home tells."""
-
-PERIODS_DAYS = (7, 30, 90, 365)
-"""Days up to today whose true retention is told, each with what came before it left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +73,6 @@ class HomeStats:
         return min(begun, key=lambda topic: topic.mastery, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class LabRecord:
-    """What the learner did with one lab."""
-
-    header: LabHeader
-    n_runs: int
-    n_judged: int
-    """Predictions that came true or did not."""
-    n_right: int
-    is_latest_right: bool
-    """Whether the latest of them came true."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressStats:
-    """Everything that the progress screen tells."""
-
-    desired_retention: float
-    periods: tuple[tuple[int, Retention], ...]
-    """Days -> true retention, for `PERIODS_DAYS`."""
-    forecast: tuple[tuple[date, int], ...]
-    overdue: int
-    topics: tuple[TopicProgress, ...]
-    calibration: tuple[Sureness, ...]
-    """Of all answers given with a confidence, from least to most sure."""
-    hardest: tuple[HardCard, ...]
-    labs: tuple[LabRecord, ...]
-    """Every lab of the course, in its order."""
-
-
 def read_home_stats(services: Services) -> HomeStats:
     """The longer run, as it stands now; slower than the overview, so call it in a thread."""
 
@@ -123,23 +83,6 @@ def read_home_stats(services: Services) -> HomeStats:
         store.known_by_day(today - timedelta(days=RETENTION_DAYS)),
         day.memories,
         day.asked,
-        services.course,
-        today,
-        services.scheduler,
-    )
-
-
-def read_progress_stats(services: Services) -> ProgressStats:
-    """What the progress screen tells; slow with a long log, so call it in a thread."""
-
-    store, today = services.progress, services.today
-    day = read_day(services, store)
-    return build_progress_stats(
-        store.known_by_day(today - timedelta(days=max(PERIODS_DAYS))),
-        store.right_by_confidence(date.min),
-        day.memories,
-        day.asked,
-        tuple(services.runs),
         services.course,
         today,
         services.scheduler,
@@ -192,58 +135,3 @@ def waiting_labs(course: Course, run_labs: Iterable[str]) -> tuple[str, ...]:
     asked = {card.lab: None for card in course.cards.values() if isinstance(card.body, Predict)}
     have_run = set(run_labs)
     return tuple(lab for lab in asked if lab in course.labs and lab not in have_run)
-
-
-def build_progress_stats(
-    known: Mapping[date, KnownCounts],
-    told: Mapping[int, tuple[int, int]],
-    memories: Mapping[str, Memory],
-    asked: Mapping[str, Memory],
-    runs: Sequence[RunEntry],
-    course: Course,
-    today: date,
-    scheduler: Scheduler,
-) -> ProgressStats:
-    """The numbers for the progress screen on `today`.
-
-    `known` is as for `build_home_stats`, of the longest of `PERIODS_DAYS`; `told` counts the judged
-    answers by confidence, with how many were right; `memories` are those of the course,
-    `asked` the same as they will be asked.
-    """
-    ahead, overdue = forecast(asked.values(), today, FORECAST_DAYS)
-    return ProgressStats(
-        desired_retention=scheduler.settings.desired_retention,
-        periods=tuple(
-            (days, retention_since(known, today - timedelta(days=days - 1)))
-            for days in PERIODS_DAYS
-        ),
-        forecast=ahead,
-        overdue=overdue,
-        topics=topic_progress(course, memories, {}, today, scheduler),
-        calibration=calibration(told, runs),
-        hardest=hardest(course, memories),
-        labs=tuple(_lab_record(header, runs) for header in course.labs.values()),
-    )
-
-
-def calibration(
-    told: Mapping[int, tuple[int, int]], runs: Sequence[RunEntry]
-) -> tuple[Sureness, ...]:
-    """Each confidence with how often the answers were right, the least sure first.
-
-    A prediction made from a card is counted with the card's answer, not again with the run.
-    """
-    counts = defaultdict(lambda: (0, 0), told)
-    for run in runs:
-        bet = run.prediction
-        if run.card_id is None and bet and bet.confidence is not None and bet.correct is not None:
-            n, k = counts[bet.confidence]
-            counts[bet.confidence] = (n + 1, k + bet.correct)
-    return tuple(Sureness(percent, retention(*counts[percent])) for percent in sorted(counts))
-
-
-def _lab_record(header: LabHeader, runs: Sequence[RunEntry]) -> LabRecord:
-    own = [run for run in runs if run.lab == header.id]
-    judged = [bet.correct for run in own if (bet := run.prediction) and bet.correct is not None]
-    n_runs = sum(run.is_complete for run in own)
-    return LabRecord(header, n_runs, len(judged), sum(judged), bool(judged and judged[-1]))

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from studykit.review.schedule import Memory, Rating
     from studykit.study.finding import Entry
     from studykit.study.lab_run import LabRun
-    from studykit.study.learner_stats import HomeStats, ProgressStats
+    from studykit.study.learner_stats import HomeStats
     from studykit.study.overview import Overview
+    from studykit.study.statistics import Statistics
 
 
 @dataclass
@@ -42,10 +43,10 @@ class HomeStatsRead(Message):
 
 
 @dataclass
-class ProgressStatsRead(Message):
+class StatisticsRead(Message):
     """What the progress screen tells has been counted."""
 
-    stats: ProgressStats
+    stats: Statistics
 
 
 @dataclass

@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studykit.progress.long_run import N_BINS, NO_SUMS, ConfidentError, PredictionCounts, Work
+from studykit.progress.long_run import (
+    N_BINS,
+    NO_SUMS,
+    ConfidentError,
+    LatestAnswer,
+    PredictionCounts,
+    Work,
+)
 from studykit.progress.store import Store
 from studykit.progress.tables import SUMMED
 from studykit.review.schedule import Rating, State
@@ -48,7 +55,7 @@ def test_the_answers_of_each_day_are_counted(store: Store) -> None:
         day_after(0): Work(1, 1, 0, 1500),
         day_after(1): Work(3, 1, 2, 4500),
     }
-    assert list(store.sums(day_after(1)).work) == [day_after(1)]
+    assert store.sums(date.min).cards == 1
 
 
 def test_predictions_are_counted_in_bins(store: Store) -> None:
@@ -85,7 +92,8 @@ def test_an_error_is_mended_on_a_later_day(
     for n_days, correct in later:
         store.record(sure("a", n_days, correct=correct, confidence=None))
 
-    (error,) = store.sums(date.min).errors
+    n_cards, n_mended, (error,) = store.sums(date.min).errors
+    assert (n_cards, n_mended) == (1, error.is_mended)
     assert error == ConfidentError("a", 1, TODAY, 95, right_since)
     assert error.is_mended == (right_since is True)
 
@@ -103,23 +111,43 @@ def test_only_who_was_sure_and_wrong_erred_confidently(store: Store) -> None:
         store.record(review)
 
     assert store.sums(date.min).errors == (
-        ConfidentError("twice", 2, day_after(2), 75, None),
-        ConfidentError("once", 1, day_after(1), 75, None),
+        *(2, 0),
+        (
+            ConfidentError("twice", 2, day_after(2), 75, None),
+            ConfidentError("once", 1, day_after(1), 75, None),
+        ),
     )
-    assert [error.n for error in store.sums(day_after(1)).errors] == [1, 1]
+    assert [error.n for error in store.sums(day_after(1)).errors.told] == [1, 1]
 
 
-def test_the_times_are_those_of_the_latest_answers(
+def test_errors_that_are_not_mended_are_told_first(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studykit.progress.sums.N_TIMES", 2)
+    """Where there are too many to tell, all are counted."""
+    for card_id in "abc":
+        store.record(sure(card_id, 0, correct=False))
+    store.record(sure("c", 1, correct=True))
+
+    errors = store.sums(date.min).errors
+    assert (errors.cards, errors.mended) == (3, 1)
+    assert [error.card_id for error in errors.told] == ["b", "a", "c"]
+    monkeypatch.setattr("studykit.progress.sums.N_ERRORS", 1)
+    errors = store.sums(date.min).errors
+    assert (errors.cards, errors.mended) == (3, 1)
+    assert [error.card_id for error in errors.told] == ["b"]
+
+
+def test_the_latest_answers_are_told_one_by_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studykit.progress.sums.N_LATEST", 2)
     for n in range(3):
         store.record(make_review(taken_ms=n, before=State.NEW if n else None))
 
-    assert [(t.kind, t.before, t.taken_ms) for t in store.sums(date.max).times] == [
-        ("choice", State.NEW, 2),
-        ("choice", State.NEW, 1),
-    ]
+    assert store.sums(date.max).latest == (
+        LatestAnswer("choice", State.NEW, True, 2),
+        LatestAnswer("choice", State.NEW, True, 1),
+    )
 
 
 SHARE = st.floats(0, 1)
@@ -166,10 +194,12 @@ def test_every_sum_is_that_of_a_loop_over_the_log(
 
     period = [review for review in log if review.day >= day_after(n_days)]
     assert {day: work.answers for day, work in sums.work.items()} == Counter(
-        review.day for review in period
+        review.day for review in log
     )
-    assert sum(work.taken_ms for work in sums.work.values()) == sum(r.taken_ms for r in period)
-    known = [review for review in period if review.before is State.REVIEW]
+    assert sum(work.taken_ms for work in sums.work.values()) == sum(r.taken_ms for r in log)
+    assert sums.cards == len({review.card_id for review in log})
+    assert [each.taken_ms for each in sums.latest] == [review.taken_ms for review in log[::-1]]
+    known = [review for review in log if review.before is State.REVIEW]
     assert {day: counts.n for day, counts in sums.known.items()} == Counter(r.day for r in known)
     remembered = sum(review.rating is not Rating.AGAIN for review in known)
     assert sum(counts.remembered for counts in sums.known.values()) == remembered
@@ -181,17 +211,20 @@ def test_every_sum_is_that_of_a_loop_over_the_log(
     )
     expected = sum(review.predicted or 0 for review in known)
     assert sum(counts.predicted for counts in sums.known.values()) == pytest.approx(expected)
-    bins = Counter(min(N_BINS - 1, int((r.predicted or 0) * N_BINS)) for r in known)
+    foretold = [review.predicted for review in period if review.predicted is not None]
+    bins = Counter(min(N_BINS - 1, int(predicted * N_BINS)) for predicted in foretold)
     assert {each.bin: each.n for each in sums.predictions} == bins
-    assert sum(each.predicted for each in sums.predictions) == pytest.approx(expected)
+    assert sum(each.predicted for each in sums.predictions) == pytest.approx(sum(foretold))
     told: defaultdict[int, list[bool]] = defaultdict(list)
     for review in period:
         if review.confidence is not None and review.correct is not None:
             told[review.confidence].append(review.correct)
     assert sums.told == {percent: (len(each), sum(each)) for percent, each in told.items()}
     wrong = Counter(review.card_id for review in period if review.is_confident_error)
-    assert {error.card_id: error.n for error in sums.errors} == wrong
-    for error in sums.errors:
+    assert {error.card_id: error.n for error in sums.errors.told} == wrong
+    assert sums.errors.cards == len(wrong)
+    assert sums.errors.mended == sum(error.is_mended for error in sums.errors.told)
+    for error in sums.errors.told:
         since = [
             review.correct
             for review in log

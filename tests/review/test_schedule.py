@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import fsrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -371,6 +372,21 @@ def test_without_learning_steps_every_rating_gives_days() -> None:
     assert {memory.state for memory in after.values()} == {State.REVIEW}
     lapsed = NO_STEPS.review("a", after[Rating.EASY], Rating.AGAIN, MONDAY + timedelta(days=8))
     assert (lapsed.state, lapsed.lapses) == (State.REVIEW, 1)
+
+
+@given(histories, st.integers(-1, 400))
+def test_retrievability_is_that_of_the_package(
+    history: list[tuple[int, Rating]], n_days: int
+) -> None:
+    """To the last bit, also where the clock was put back."""
+    memory = play(history, DEFAULT)
+    assert memory.last_review_day is not None
+    last, days = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=n_days)
+    card = fsrs.Card(card_id=1, stability=memory.stability_days, last_review=last)
+
+    recall = DEFAULT.retrievability(memory, memory.last_review_day + days)
+
+    assert recall == fsrs.Scheduler().get_card_retrievability(card, last + days)
 
 
 def test_retrievability_falls_to_the_desired_retention_when_due() -> None:

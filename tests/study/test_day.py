@@ -9,8 +9,9 @@ from studykit.clock import FixedClock
 from studykit.review.schedule import Rating
 from studykit.study.day import read_day
 from studykit.study.finding import build_entries, find
-from studykit.study.learner_stats import read_home_stats, read_progress_stats
+from studykit.study.learner_stats import read_home_stats
 from studykit.study.overview import build_overview, write_report
+from studykit.study.statistics import read_statistics
 from studykit.study.words import held_back
 from tests.tui.conftest import build_idle_services
 
@@ -44,7 +45,7 @@ def test_all_that_counts_what_is_due_today_counts_the_same(tmp_path: Path) -> No
     assert (overview.n_due, overview.n_siblings, overview.backlog) == (2, 1, "")
     assert read_home_stats(services).week[0][1] == 2
     assert read_home_stats(services).week[1][1] == 1
-    assert read_progress_stats(services).forecast[0][1] == 2
+    assert read_statistics(services, services.progress, ()).forecast[0][1] == 2
     entries = build_entries(services.course, day.memories, day.queue.held)
     assert len(find(entries, "s:due", day.marks, services.today).entries) == 2
     report = write_report(services).read_text(encoding="utf-8")

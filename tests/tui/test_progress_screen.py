@@ -1,4 +1,4 @@
-"""Progress: six panels, in one view or one row at a time, and what opens from them."""
+"""Progress: pages of four panels, one row at a time where there is little room, what they open."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from textual.pilot import Pilot
 
 from studykit.lab.results import Prediction
 from studykit.review.schedule import Rating
+from studykit.study.definitions import DEFINITIONS
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from tests.tui.conftest import MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study
 from tests.tui.screen_course import build_result
 
-TITLES = (
-    "True retention",
-    "Due in the next 30 days",
-    "Mastery by topic",
-    "Confidence: said and right",
-    "Hardest cards",
-    "Labs and predictions",
+PAGES = (
+    (
+        "True retention ─",
+        "True retention by week",
+        "FSRS: expected and remembered",
+        "Confidence: said and right",
+    ),
+    ("Mastery by topic", "Maturity", "Confidently wrong", "Hardest cards"),
+    ("Due in the next 30 days", "─ Time ─", "By kind of card", "Labs and predictions"),
 )
+TITLES = [title for page in PAGES for title in page]
 
 
 async def open_progress(pilot: Pilot[None]) -> None:
@@ -45,58 +49,124 @@ def learner(make_services: MakeServices) -> Services:
     return services
 
 
-async def test_everything_at_once_where_there_is_room(learner: Services) -> None:
+async def test_a_page_at_once_where_there_is_room(learner: Services) -> None:
     async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
         await open_progress(pilot)
         screen = text_of(pilot.app)
-        assert all(title in screen for title in TITLES)
+        assert [title for title in TITLES if title in screen] == list(PAGES[0])
         assert "in 30 days as wanted: 90 %" in screen
         assert re.search(r"7 days +too few to judge \(9 reviews\)", screen)
-        assert re.search(r"30 days .*├.*┊.*●.*┤ +92\.9 %  \(77–98 %\)", screen)
+        assert re.search(r"30 days .*├.*●.*┤ +92\.9 %  \(77–98 %\) +9\d % +93 %", screen)
+        assert re.search(r"9 Nov +8 of 9 reviews", screen)
         assert "75 %" in screen and "right  94 % of 33" in screen
+        assert re.search(r"expected 99 %, remembered 93 % · error 6\.\d points", screen)
+
+        await pilot.press("l")
+        screen = text_of(pilot.app)
+        assert [title for title in TITLES if title in screen] == list(PAGES[1])
         assert "2/8 met" in screen
+        assert re.search(r"mature .* 1 +12 %", screen)
+        assert "!  1.4  Before each branch of a pre-norm block" in screen
+        assert "2×, last 75 % sure on 19 Nov · not asked since" in screen
+        assert "1 card, 0 mended" in screen
         assert "2×  1.4  Before each branch of a pre-norm block" in screen
+
+        await pilot.press("right")
+        screen = text_of(pilot.app)
+        assert [title for title in TITLES if title in screen] == list(PAGES[2])
+        assert re.search(r"a day +under a minute on 24 days of the last 30", screen)
+        assert re.search(r"an answer +6 s", screen)
+        assert re.search(r"cloze +9 +78 % +6 s", screen)
         assert re.search(
             r"–  What if I remove the residual connections\? .*\n.* not run yet", screen
         )
+        assert "0 of 1 lab run" in screen
+        await pilot.press("right")
+        assert PAGES[0][0] in text_of(pilot.app)
+        await pilot.press("left")
+        assert PAGES[2][0] in text_of(pilot.app)
 
 
 async def test_one_row_at_a_time_at_80_columns(learner: Services) -> None:
     """Tab goes through all of them and around; the title names those out of sight."""
     async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
         await open_progress(pilot)
-        for row in (0, 2, 4, 0):
+        for row in (0, 2, 4, 6, 8, 10, 0):
             screen = text_of(pilot.app)
             shown = [title for title in TITLES if title in screen]
-            assert shown == list(TITLES[row : row + 2])
-            assert "retention · forecast · mastery · calibration · hardest · labs" in screen
+            assert shown == TITLES[row : row + 2]
+            assert "Progress   Memory Cards Work   " in screen
             await pilot.press("tab", "tab")
+        assert "retention · trend · prediction · confidence" in text_of(pilot.app)
         await pilot.press("shift+tab", "shift+tab", "shift+tab")
-        assert TITLES[5] in text_of(pilot.app)
+        assert TITLES[-1] in text_of(pilot.app)
+        assert "forecast · time · kinds · labs" in text_of(pilot.app)
 
 
-async def test_all_panels_are_named_at_60_columns(learner: Services) -> None:
-    """Most of them are out of sight there; the name of the screen gives way to theirs."""
+async def test_a_page_is_gone_through_at_60_columns(learner: Services) -> None:
+    """Most of it is out of sight there; the name of the screen gives way to those of the panels."""
     async with StudykitApp(learner).run_test(size=(60, 20)) as pilot:
         await open_home(pilot)
         await pilot.press("p")
         await until(pilot, lambda: "True retention" in text_of(pilot.app))
         title = text_of(pilot.app).splitlines()[0]
-        assert title.split() == [
-            "retention",
-            "forecast",
-            "mastery",
-            "calibration",
-            "hardest",
-            "labs",
-        ]
+        names = ["retention", "trend", "prediction", "confidence"]
+        assert title.split() == ["Memory", "Cards", "Work", *names]
+
+
+async def test_retention_is_told_by_day_week_and_month(learner: Services) -> None:
+    """The key leads to where it is told; without a review there is nothing to tell of a day."""
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_progress(pilot)
+        await pilot.press("b")
+        assert "True retention by month" in text_of(pilot.app)
+        assert re.search(r"Nov 2026 .* 93 %", text_of(pilot.app))
+        await pilot.press("b")
+        assert "True retention by day" in text_of(pilot.app)
+        assert re.search(r"22 Nov +1 of 1 review", text_of(pilot.app))
+        await pilot.press("tab", "b")
+        assert "True retention by week" in text_of(pilot.app)
+
+
+async def test_the_span_of_calibration_is_chosen(learner: Services) -> None:
+    """Thirty days hold fewer answers than the year that is told of at first."""
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_progress(pilot)
+        assert "Confidence: said and right · 1 year" in text_of(pilot.app)
+        await pilot.press("s")
+        await until(pilot, lambda: "said and right ─" in text_of(pilot.app))
+        assert "of the whole log" in text_of(pilot.app)
+        await pilot.press("s")
+        await until(pilot, lambda: "said and right · 30 days" in text_of(pilot.app))
+
+
+async def test_help_defines_every_figure(learner: Services) -> None:
+    """Those of the panel in use come first."""
+    async with StudykitApp(learner).run_test(size=(200, 100)) as pilot:
+        await open_progress(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "FIGURES" in text_of(pilot.app))
+        screen = text_of(pilot.app)
+        places = [screen.index(each.figure.capitalize() + "  ") for each in DEFINITIONS.values()]
+        assert places == sorted(places)
+        await pilot.press("q", "l", "question_mark")
+        await until(pilot, lambda: "FIGURES" in text_of(pilot.app))
+        after = text_of(pilot.app).split("FIGURES")[1].split()
+        assert after[after.index("│") + 1 if "│" in after[:3] else 0] == "Mastery"
+
+
+async def test_a_mistake_opens_its_card(learner: Services) -> None:
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_progress(pilot)
+        await pilot.press("l", "tab", "tab", "enter")
+        await until(pilot, lambda: "stacks-cloze  cloze" in text_of(pilot.app))
 
 
 async def test_hardest_cards_open_to_read(learner: Services) -> None:
     """With the answer; q comes back to the list."""
     async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
         await open_progress(pilot)
-        await pilot.press("tab", "tab", "tab", "tab", "enter")
+        await pilot.press("l", "tab", "tab", "tab", "enter")
         await until(pilot, lambda: "stacks-cloze  cloze" in text_of(pilot.app))
         screen = text_of(pilot.app)
         assert "norm (also: layer norm, LayerNorm)" in screen and "MEASURED" in screen
@@ -133,8 +203,8 @@ async def test_the_mark_of_a_lab_is_that_of_the_latest_prediction(learner: Servi
     async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
         await open_home(pilot)
         await until(pilot, lambda: "✗ last predicted wrong" in text_of(pilot.app))
-        await pilot.press("p")
-        await until(pilot, lambda: "2 of 3 predictions right" in text_of(pilot.app))
+        await pilot.press("p", "h")
+        await until(pilot, lambda: "2 of 3 predictions right (21–94 %)" in text_of(pilot.app))
         assert "✗  What if I remove" in text_of(pilot.app)
 
 
@@ -142,9 +212,15 @@ async def test_a_new_learner_reads_that_there_is_nothing_yet(make_services: Make
     async with StudykitApp(make_services("recall")).run_test(size=(120, 40)) as pilot:
         await open_progress(pilot)
         screen = text_of(pilot.app)
-        assert screen.count("too few to judge (0 reviews)") == 4
-        assert "nothing is scheduled" in screen
+        assert screen.count("too few to judge (0 reviews)") == 5
+        assert "no known card came up for review yet" in screen
+        assert "no review of a known card yet" in screen
         assert "no answers with a confidence yet" in screen
-        assert "no card was forgotten yet" in screen
+        await pilot.press("l")
+        assert "no card was forgotten yet" in text_of(pilot.app)
+        await pilot.press("l")
+        screen = text_of(pilot.app)
+        assert "nothing is scheduled" in screen
+        assert screen.count("nothing answered yet") == 2
         await pilot.press("q")
         await until(pilot, lambda: "Welcome!" in text_of(pilot.app))

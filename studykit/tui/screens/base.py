@@ -28,6 +28,7 @@ from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
 from studykit.tui.widgets.labs_in_hand import render_lab_news, render_mark
 
 if TYPE_CHECKING:
+    from studykit.study.definitions import Definition
     from studykit.study.lab_run import LabRun
 
 NO_UNDO = Binding(
@@ -85,6 +86,10 @@ class StudyScreen(OwnKeys, Screen[None]):
     def services(self) -> Services:
         """What all screens share."""
         return cast("HasServices", self.app).services
+
+    def figures(self) -> Sequence[Definition]:
+        """What the figures on the screen mean, for its help; those looked at come first."""
+        return ()
 
     # Keys that nobody meant
 

@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from studykit import __version__
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.widgets.card_text import Fitted, Line, lay_out
+from studykit.tui.widgets.card_text import Fitted, Line, lay_out, wrap
 from studykit.tui.widgets.safe import Static
 
 MARKS = [("▸", "marked"), ("✓ ✗", "right, wrong"), ("●", "given, not judged"), ("!", "look here")]
@@ -55,10 +55,13 @@ class HelpScreen(StudyScreen):
         super().__init__()
         self._sections = list(sections_of(below, self.services.settings.keys))
         self._title = below.BINDING_GROUP_TITLE or ""
+        self._figures = below.figures() if isinstance(below, StudyScreen) else ()
 
     def compose_body(self) -> ComposeResult:
         yield Static(Content.assemble(("Help", "bold"), f"  {self._title}"), id="title")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
+            if self._figures:
+                yield Fitted(self._define, id="figures")
             with Horizontal(id="columns"):
                 *main, everywhere = self._sections
                 with Vertical():
@@ -68,6 +71,14 @@ class HelpScreen(StudyScreen):
                     for section in (everywhere, Section("Marks", MARKS)):
                         yield Fitted(partial(_render, section), classes="section")
             yield Static(self._about(), id="about")
+
+    def _define(self, width: int) -> Content:
+        """What the figures on the screen mean."""
+        rows = [Content.styled("FIGURES", "bold $text-accent")]
+        for figure, meaning in self._figures:
+            lead = Content.styled(figure.capitalize(), "bold") + Content("  ")
+            rows += wrap(lead + Content(meaning), width)
+        return Content("\n").join(rows)
 
     def _about(self) -> Content:
         paths = self.services.paths

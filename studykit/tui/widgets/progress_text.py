@@ -1,23 +1,26 @@
-"""What the progress screen tells, panel by panel, each laid out to a width."""
+"""How well it stays and what comes, in text: for Home and for panels of the progress screen."""
 
 from __future__ import annotations
 
+from datetime import date
+
 from textual.content import Content
 
-from studykit.progress.markdown import shorten
-from studykit.progress.stats import ENOUGH, HardCard, Retention, TopicProgress
-from studykit.study.learner_stats import LabRecord, ProgressStats
+from studykit.progress.long_run import Stretch, Unit
+from studykit.progress.stats import ENOUGH, Retention, TopicProgress
+from studykit.study.statistics import Statistics
 from studykit.study.words import short_day
 from studykit.text import clean, percent, plural
 from studykit.tui.widgets.gauges import render_bar, render_columns, render_interval, render_scale
-from studykit.tui.widgets.rows import Row
 
 MUTED = "$text-muted"
 LOWEST_RETENTION = 0.5
 """The left end of the line of retention; what is lower stands at it."""
 _FORECAST_ROWS = 4
-LONGEST_QUESTION = 80
-"""Characters of a question that a list shows."""
+MOST_STRETCHES = 60
+"""Days, weeks or months that are listed."""
+_LABEL, _SHARE, _BESIDE = 9, 18, 14
+"""Columns: of a period's name, of a share with its interval, of what stands behind it."""
 
 
 def render_retention(retention: Retention, wanted: float) -> Content:
@@ -61,35 +64,90 @@ def verdict(retention: Retention, wanted: float) -> Content:
     return Content.styled(f"as wanted: {percent(wanted)}", "$text-success")
 
 
-def render_retention_panel(stats: ProgressStats, width: int) -> Content:
-    """True retention of each period against the desired one."""
+def render_retention_panel(stats: Statistics, width: int) -> Content:
+    """True retention of each period against the desired one and the expected one."""
     wanted = stats.desired_retention
-    line = max(12, min(40, width - 32))
-    rows = [Content(" " * 9) + render_scale(LOWEST_RETENTION, line)]
-    for days, seen in stats.periods:
-        label = Content.styled(f"{_period(days):<9}", MUTED)
-        share = render_share(seen)
+    line = _line_of(width)
+    rows = [_heading("", line)]
+    for days, each in stats.periods:
+        share = render_share(each.seen)
+        label = Content.styled(f"{period_name(days):<{_LABEL}}", MUTED)
         if share is None:
-            few = f"too few to judge ({plural(seen.n, 'review')})"
+            few = f"too few to judge ({plural(each.seen.n, 'review')})"
             rows.append(label + Content.styled(few, MUTED))
-            continue
-        track = render_interval(seen, wanted, LOWEST_RETENTION, line)
-        rows.append(Content.assemble(label, track, "  ", share))
+        else:
+            rows.append(_against(label, each, share, wanted, line))
     rows.append(Content(""))
-    month = dict(stats.periods).get(30)
-    if month is not None and month.n >= ENOUGH:
+    month = dict(stats.periods)[30].seen
+    if month.n >= ENOUGH:
         said = [verdict(month, wanted), *_graded(month)]
         rows.append(Content("in 30 days ") + Content(" · ").join(said))
-    legend = f"┊ wanted {100 * wanted:.0f} %   ├●┤ seen (95 % interval)"
-    rows.append(Content.styled(legend, MUTED))
-    return _lines(rows, width)
+    return in_rows([*rows, _legend(wanted)], width)
 
 
-def _period(days: int) -> str:
+def render_trend_panel(stats: Statistics, unit: Unit, width: int) -> Content:
+    """True retention day by day, week by week or month by month, the latest first."""
+    stretches = stats.retention_by(unit)[::-1]
+    if not stretches:
+        return Content.styled("no known card came up for review yet", MUTED)
+    line = _line_of(width)
+    rows = [_heading(unit, line)]
+    for each in stretches[:MOST_STRETCHES]:
+        share = render_share(each.seen)
+        label = Content.styled(f"{stretch_name(each, unit, stats.today):<{_LABEL}}", MUTED)
+        if share is None:
+            few = f"{each.seen.remembered} of {plural(each.seen.n, 'review')}"
+            rows.append(label + Content.styled(few, MUTED))
+        else:
+            rows.append(_against(label, each, share, stats.desired_retention, line))
+    if len(stretches) > MOST_STRETCHES:
+        rows.append(Content.styled("earlier ones: `studykit stats`", MUTED))
+    return in_rows(rows, width)
+
+
+def stretch_name(each: Stretch, unit: Unit, today: date) -> str:
+    """``16 Nov``, of a month ``Nov 2026``."""
+    return f"{each.begin:%b %Y}" if unit == "month" else short_day(each.begin, today)
+
+
+def _line_of(width: int) -> int:
+    """Columns of the line of retention, beside what stands left and right of it."""
+    return max(10, min(40, width - _LABEL - _SHARE - _BESIDE - 3))
+
+
+def _heading(title: str, line: int) -> Content:
+    scale = render_scale(LOWEST_RETENTION, line)
+    beside = Content.styled(f" {'seen':<{_SHARE}}{'FSRS':>6}{'graded':>8}", MUTED)
+    return Content.styled(f"{title:<{_LABEL}}", MUTED) + scale + beside
+
+
+def _against(label: Content, each: Stretch, share: Content, wanted: float, line: int) -> Content:
+    expected = "–" if each.expected is None else percent(each.expected)
+    graded = percent(each.seen.right / each.seen.graded) if each.seen.graded else "–"
+    flattering = "$text-warning" if each.seen.is_flattering else MUTED
+    return Content.assemble(
+        label,
+        render_interval(each.seen, wanted, LOWEST_RETENTION, line),
+        "   ",
+        share.truncate(_SHARE, pad=True),
+        (f"{expected:>6}", MUTED),
+        (f"{graded:>8}", flattering),
+    )
+
+
+def _legend(wanted: float) -> Content:
+    told = f"┊ wanted {100 * wanted:.0f} %  ├●┤ seen (95 % interval)  FSRS: expected"
+    return Content.styled(told, MUTED)
+
+
+def period_name(days: int | None) -> str:
+    """``30 days``, ``1 year``; of the whole log ``all``."""
+    if days is None:
+        return "all"
     return "1 year" if days == 365 else f"{days} days"
 
 
-def render_forecast_panel(stats: ProgressStats, width: int) -> Content:
+def render_forecast_panel(stats: Statistics, width: int) -> Content:
     """Known cards by the day that they fall due, for 30 days."""
     days, numbers = zip(*stats.forecast, strict=True)
     today = days[0]
@@ -117,12 +175,15 @@ def render_forecast_panel(stats: ProgressStats, width: int) -> Content:
             f"most {most}, {when}"
         )
     )
-    return _lines(rows, width)
+    return in_rows(rows, width)
 
 
-def render_mastery_panel(stats: ProgressStats, width: int) -> Content:
+def render_mastery_panel(stats: Statistics, width: int) -> Content:
     """Each topic with the share of its cards expected to be recalled today."""
-    return _lines([_topic(topic, width) for topic in stats.topics], width)
+    head = (
+        f"you would recall {percent(stats.mastery)} of {plural(stats.maturity.cards, 'card')} today"
+    )
+    return in_rows([Content(head), *(_topic(topic, width) for topic in stats.topics)], width)
 
 
 def _topic(topic: TopicProgress, width: int) -> Content:
@@ -137,47 +198,6 @@ def _topic(topic: TopicProgress, width: int) -> Content:
     return title.truncate(room, ellipsis=True, pad=True) + Content("  ") + tail
 
 
-def render_calibration_panel(stats: ProgressStats, width: int) -> Content:
-    """How often the answers were right that were given with each confidence."""
-    if not stats.calibration:
-        return Content.styled("no answers with a confidence yet", MUTED)
-    line = max(12, min(36, width - 38))
-    rows = [Content.styled("said".rjust(6) + "   ", MUTED) + render_scale(0.0, line)]
-    for sure in stats.calibration:
-        seen = sure.outcome
-        label = f"{sure.stated:4.0f} %   "
-        if seen.n < ENOUGH or seen.share is None:
-            few = f"{seen.remembered} of {seen.n} right: too few to judge"
-            rows.append(Content(label) + Content.styled(few, MUTED))
-            continue
-        track = render_interval(seen, sure.stated / 100, 0.0, line)
-        told = (f"  right {100 * seen.share:3.0f} %", "bold")
-        rows.append(Content.assemble(label, track, told, (f" of {seen.n}", MUTED)))
-    rows.append(Content(""))
-    rows.append(Content.styled("┊ as often as you said   ├●┤ right (95 % interval)", MUTED))
-    return _lines(rows, width)
-
-
-def hard_row(card: HardCard) -> Row:
-    """A card that was forgotten, as an entry of a list."""
-    question = shorten(clean(card.question), LONGEST_QUESTION)
-    leech = "leech  " if card.is_leech else ""
-    return Row(
-        f"{card.lapses:2}×",
-        Content.assemble((f"{card.topic_number}  ", MUTED), (leech, "$text-warning"), question),
-    )
-
-
-def lab_row(record: LabRecord) -> Row:
-    """A lab with what the learner did, as an entry of a list."""
-    said, mark = "not run yet", "–"
-    if record.n_runs:
-        said, mark = f"{plural(record.n_runs, 'run')}, nothing predicted", "●"
-    if record.n_judged:
-        said = f"{record.n_right} of {plural(record.n_judged, 'prediction')} right"
-        mark = "✓" if record.is_latest_right else "✗"
-    return Row(mark, Content.assemble(clean(record.header.question), (f"\n{said}", MUTED)))
-
-
-def _lines(rows: list[Content], width: int) -> Content:
+def in_rows(rows: list[Content], width: int) -> Content:
+    """One below the other, each cut to the width."""
     return Content("\n").join(row.truncate(width, ellipsis=True) for row in rows)
