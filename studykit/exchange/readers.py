@@ -23,6 +23,12 @@ def _read_markdown(path: Path, circumstances: Circumstances) -> Collection:
     return read_markdown(path, circumstances)
 
 
+def _read_table(path: Path, circumstances: Circumstances) -> Collection:
+    from studykit.exchange.tables_in import read_table
+
+    return read_table(path, circumstances)
+
+
 def _read_anki(path: Path, circumstances: Circumstances) -> Collection:
     from studykit.exchange.anki_reader import read_anki
 
@@ -31,13 +37,19 @@ def _read_anki(path: Path, circumstances: Circumstances) -> Collection:
 
 READERS: Mapping[str, Reader] = {
     "anki": _read_anki,
+    "anki-text": _read_table,
+    "csv": _read_table,
     "markdown": _read_markdown,
+    "tsv": _read_table,
 }
 """Name of a format, as `--format` takes it -> its reader."""
 
 ENDINGS: Mapping[str, str] = {
     ".apkg": "anki",
     ".colpkg": "anki",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "anki-text",
     ".md": "markdown",
     ".markdown": "markdown",
 }

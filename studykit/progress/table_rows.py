@@ -26,10 +26,10 @@ def rows_of_table(connection: Connection, name: str) -> Iterator[dict[str, Any]]
         yield {key: value for key, value in zip(names, row, strict=True) if value is not None}
 
 
-def fill_table(connection: Connection, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Insert the rows, whatever is left out of them as null; returns how many.
+def fill_table(connection: Connection, name: str, rows: Iterable[Any]) -> int:
+    """Insert the rows, mappings whose missing columns are null; returns how many there were.
 
-    Raises `DBAPIError` for values that the schema refuses, `KeyError` for a column it has not.
+    Raises `DBAPIError` for values that the schema refuses, `ValueError` for what is no row of it.
     """
     table = METADATA.tables[name]
     # One statement serves all rows, so each names every column; the one default there is, is 0.
@@ -37,10 +37,15 @@ def fill_table(connection: Connection, name: str, rows: Iterable[Mapping[str, An
     statement = insert(table)
     rows = iter(rows)
     n = 0
-    while batch := [{**columns, **row} for row in islice(rows, N_ROWS_AT_A_TIME)]:
-        for row in batch:
-            if unknown := row.keys() - table.columns.keys():
-                raise KeyError(min(unknown))
+    while batch := [_whole_row(columns, row) for row in islice(rows, N_ROWS_AT_A_TIME)]:
         connection.execute(statement, batch)
         n += len(batch)
     return n
+
+
+def _whole_row(columns: Mapping[str, Any], row: Any) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise ValueError("a row is no object")
+    if unknown := row.keys() - columns.keys():
+        raise ValueError(f"no column is called {min(unknown)[:80]!r}")
+    return {**columns, **row}
