@@ -14,6 +14,7 @@ from studykit.text import plural
 if TYPE_CHECKING:
     from studykit.review.study_queue import Counts
     from studykit.study.backlog import Backlog
+    from studykit.study.exams import Exam
 
 
 def due(
@@ -24,12 +25,15 @@ def due(
     from studykit.review.study_queue import Counts, next_due
     from studykit.study.backlog import describe_backlog, read_backlog
     from studykit.study.day import read_day
+    from studykit.study.exams import describe_exam, exams_ahead
     from studykit.study.words import held_back
 
     env = environment(ctx)
     with env.existing_store() as store:
         day = read_day(env.services, store)
     backlog = read_backlog(day, env.services)
+    new_per_day = env.settings.review.new_per_day
+    exams = exams_ahead(env.course, day.memories, env.services.plan, new_per_day, day.day)
     now = env.clock.now()
     counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.contents.decks]
     total = day.queue.counts
@@ -54,6 +58,7 @@ def due(
                     "beyond_limit": len(day.queue.beyond),
                 },
                 "backlog": None if backlog is None else _backlog_document(backlog),
+                "exams": [_exam_document(exam) for exam in exams],
                 "next": None if upcoming is None else _next_document(*upcoming),
             }
         )
@@ -63,6 +68,8 @@ def due(
     say_table(header, [*rows, _row("all", total)], numbers=4)
     if held := held_back(len(day.queue.siblings), describe_backlog(backlog, day.day)):
         say(held)
+    for exam in exams:
+        say(f"exam: {describe_exam(exam, day.day)}")
     if upcoming is not None:
         when, n_cards = upcoming
         say(f"next: {plural(n_cards, 'card')} {_when(when, now)}")
@@ -94,6 +101,17 @@ def _backlog_document(backlog: Backlog) -> dict[str, Any]:
         "days": backlog.days,
         "new_cards_wait": backlog.pauses_new,
         "resumes": None if resumes is None else resumes.isoformat(),
+    }
+
+
+def _exam_document(exam: Exam) -> dict[str, Any]:
+    return {
+        "name": exam.name,
+        "on": exam.day.isoformat(),
+        "cards": exam.n_cards,
+        "unseen": exam.n_unseen,
+        "new_per_day_needed": exam.new_needed,
+        "met": exam.n_met,
     }
 
 

@@ -67,3 +67,52 @@ def test_a_title_cannot_drive_the_terminal(run: Run, course: Path) -> None:
     edit(course / "decks" / "1-dice.yaml", "title: Rolling dice", 'title: "\\e[31mred"')
     outcome = run("due")
     assert "\x1b" not in outcome.out + outcome.err
+
+
+def set_review(home: Path, text: str) -> None:
+    (home / "settings.toml").write_text(f"[review]\n{text}\n", encoding="utf-8")
+
+
+def test_due_says_how_long_a_backlog_takes(run: Run, home: Path) -> None:
+    """And that no new cards come before it is cleared."""
+    for card_id in ("dice-probability", "dice-highest"):
+        study(home, card_id, AT - timedelta(days=60), Rating.EASY)
+    set_review(home, "backlog_per_day = 1")
+    assert (
+        "1 beyond today's limit, cleared in about 1 day, no new cards until then"
+        in run("due").out.splitlines()
+    )
+    document = run("due", "--json").document
+    assert document["total"] == {"new": 0, "learning": 0, "review": 1, "total": 1}
+    assert document["backlog"] == {
+        "per_day": 1,
+        "days": 1,
+        "new_cards_wait": True,
+        "resumes": None,
+    }
+
+
+def test_due_asks_nothing_on_a_day_off(run: Run, home: Path) -> None:
+    """The cards wait, and the prompt is silent about them."""
+    study(home, "dice-probability", AT - timedelta(days=60), Rating.EASY)
+    set_review(home, 'holidays = ["2026-11-20/2026-11-29"]')
+    document = run("due", "--json").document
+    assert document["total"]["total"] == 0
+    assert document["backlog"]["resumes"] == "2026-11-30"
+    assert document["next"] == {"at": "2026-11-30", "cards": 1}
+    assert "a day off: 1 wait until 30 Nov" in run("due").out
+
+
+def test_due_names_the_exams_to_come(run: Run, home: Path) -> None:
+    """With the new cards a day that meet all cards in time."""
+    study(home, "dice-probability", AT)
+    set_review(home, "new_per_day = 0\nexams = {dice = 2026-12-02}")
+    told = "exam: dice on 2 Dec, in 9 days: 2 cards to meet, 1 a day (set are 0"
+    assert told in run("due").out
+    (exam,) = run("due", "--json").document["exams"]
+    assert (exam["name"], exam["on"], exam["cards"], exam["unseen"]) == (
+        "dice",
+        "2026-12-02",
+        3,
+        2,
+    )
