@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
+from errno import EACCES
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from studykit.errors import Place, SettingsError
 from studykit.files import open_regular
@@ -23,6 +25,9 @@ from studykit.settings import (
     Settings,
 )
 from studykit.text import clean
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 LARGEST_BYTES = 64 * 1024
 MOST_DOTS = 100
@@ -37,6 +42,82 @@ def load_settings(path: Path) -> Settings:
 
     Raises `SettingsError` for a file that cannot be read, an unknown key or a wrong value.
     """
+    return _SettingsFile(path, _read(path)).parse()
+
+
+def keep_settings(path: Path, table: str, values: Mapping[str, Any]) -> Settings:
+    """Put `values` into a table of the learner's file, which else stays as it is, comments too.
+
+    An empty list or table takes its key out. Returns the settings as they are then. Raises
+    `SettingsError` for a wrong value, and where it cannot be done for certain: the file is then
+    as it was.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    from studykit.files import replace_file
+
+    file = path.resolve()  # what a link of dotfiles points to
+    old = _read(path)
+    _SettingsFile(path, old).parse()  # a mistake that is there already is told with its place
+    wanted = tomllib.loads(old)
+    try:
+        document = tomlkit.parse(old)
+        for name, value in values.items():
+            _put(document, table, name, value)
+            if value not in ({}, []):
+                wanted.setdefault(table, {})[name] = value
+            elif table in wanted:
+                wanted[table].pop(name, None)
+        new = tomlkit.dumps(document)
+        if tomllib.loads(new) != wanted:
+            raise ValueError
+    except (TOMLKitError, ValueError, TypeError, AttributeError):
+        hint = f"write it below [{table}] yourself"
+        what = f"{', '.join(values)} could not be put in"
+        raise SettingsError(what, place=Place(path), hint=hint) from None
+    settings = _SettingsFile(path, new).parse()
+    try:
+        if file.exists() and not os.access(file, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, new)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise SettingsError(what, place=Place(path)) from None
+    return settings
+
+
+def _put(document: TOMLDocument, table: str, name: str, value: Any) -> None:
+    """Set one value; a table that is there already keeps the comments of what stays in it."""
+    import tomlkit
+
+    section: Any = document.get(table)
+    if section is None:
+        if value in ({}, []):
+            return
+        text = document.as_string()
+        for end in ("\n", "\n\n"):
+            if text and not text.endswith(end):
+                document.add(tomlkit.nl())
+        section = document[table] = tomlkit.table()
+    if value in ({}, []):
+        section.pop(name, None)
+    elif isinstance(value, dict) and name in section:
+        there = section[name]
+        for key in [key for key in there if key not in value]:
+            del there[key]
+        there.update(value)
+    elif isinstance(value, dict):
+        inline = tomlkit.inline_table()
+        inline.update(value)
+        section[name] = inline
+    else:
+        section[name] = value
+
+
+def _read(path: Path) -> str:
+    """The text of the file at `path`, empty if there is none; raises `SettingsError`."""
     try:
         with open_regular(path) as file:
             content = file.read(LARGEST_BYTES + 1)
@@ -44,14 +125,14 @@ def load_settings(path: Path) -> Settings:
             hint = f"at most {LARGEST_BYTES // 1024} KiB"
             raise SettingsError("is too large", place=Place(path), hint=hint)
         content = content.removeprefix(codecs.BOM_UTF8)
-        source = content.decode()
+        return content.decode()
     except FileNotFoundError:
         if path.is_symlink():  # the learner has settings, and the defaults are not them
             hint = "see that what it leads to is there, or take the link away"
             raise SettingsError(
                 "is a link that leads nowhere", place=Place(path), hint=hint
             ) from None
-        return Settings()
+        return ""
     except OSError as error:
         reason = error.strerror or "input error"
         raise SettingsError(f"cannot be read: {reason}", place=Place(path)) from None
@@ -59,7 +140,6 @@ def load_settings(path: Path) -> Settings:
         before = content[: error.start].decode()
         what = f"byte 0x{content[error.start]:02x} is not UTF-8"
         raise SettingsError(what, place=_place(path, before), hint="save it as UTF-8") from None
-    return _SettingsFile(path, source).parse()
 
 
 def _place(path: Path, before: str) -> Place:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -18,7 +21,7 @@ from studykit.settings import (
     bundled_course_root,
     user_paths,
 )
-from studykit.settings_file import load_settings
+from studykit.settings_file import keep_settings, load_settings
 
 
 def write(path: Path, text: str) -> Path:
@@ -322,3 +325,145 @@ def test_a_wrong_plan_is_one_line(text: str, what: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=what) as caught:
         load_settings(write(tmp_path / "settings.toml", f"[review]\n{text}\n"))
     assert "\n" not in str(caught.value)
+
+
+# --- written by the program ---
+
+THEME = {"theme": "nord"}
+DAYS = {"easy_days": {"sat": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("before", "table", "values", "after"),
+    [
+        ("", "screen", THEME, '[screen]\ntheme = "nord"\n'),
+        (
+            "[review]\nnew_per_day = 5",
+            "screen",
+            THEME,
+            '[review]\nnew_per_day = 5\n\n[screen]\ntheme = "nord"\n',
+        ),
+        (
+            "# mine\n[screen] # x\nmouse = false\n\n[keys]\nlab = 'l'\n",
+            "screen",
+            THEME,
+            "# mine\n[screen] # x\nmouse = false\ntheme = \"nord\"\n\n[keys]\nlab = 'l'\n",
+        ),
+        (
+            "[screen]\n  theme = 'x'   # why\nmouse=true",
+            "screen",
+            THEME,
+            '[screen]\n  theme = "nord"   # why\nmouse=true',
+        ),
+        ("screen = {theme = 'a'}\n", "screen", THEME, 'screen = {theme = "nord"}\n'),
+        ("screen.theme = 'a'\n", "screen", THEME, 'screen.theme = "nord"\n'),
+        ("", "review", DAYS, "[review]\neasy_days = {sat = 0.5}\n"),
+        (
+            "[review.easy_days]\nsat = 1 # full\nsun = 0 # off\n[lab]\nthreads = 1\n",
+            "review",
+            DAYS,
+            "[review.easy_days]\nsat = 0.5 # full\n[lab]\nthreads = 1\n",
+        ),
+        ("[review]\neasy_days = {sun = 0}\n", "review", {"easy_days": {}}, "[review]\n"),
+        ("", "review", {"easy_days": {}, "holidays": []}, ""),
+        (
+            "",
+            "review",
+            {"exams": {"core": date(2027, 2, 1)}, "holidays": ["2026-12-24"]},
+            '[review]\nexams = {core = 2027-02-01}\nholidays = ["2026-12-24"]\n',
+        ),
+    ],
+)
+def test_a_setting_is_put_in_and_the_rest_of_the_file_stays(
+    tmp_path: Path, before: str, table: str, values: dict[str, Any], after: str
+) -> None:
+    """Comments and all."""
+    file = tmp_path / "config" / "settings.toml"
+    if before:
+        file.parent.mkdir()
+        file.write_text(before)
+    settings = keep_settings(file, table, values)
+    assert file.read_text() == after
+    assert settings == load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("before", "values", "what"),
+    [
+        ("[screen]\nx = [", {"new_per_day": 3}, "not valid TOML"),
+        ("[review]\nnew = 3\n", {"new_per_day": 3}, "unknown setting"),
+        ("[[review]]\n", {"new_per_day": 3}, "must be a table"),
+        ("", {"new_per_day": -3}, "review.new_per_day: -3 is out of range"),
+        ("", {"holidays": ["soon"]}, "no day and no period"),
+    ],
+)
+def test_a_setting_that_cannot_be_put_in_leaves_the_file(
+    tmp_path: Path, before: str, values: dict[str, Any], what: str
+) -> None:
+    """The mistake is told, whether it was there or is asked for."""
+    file = write(tmp_path / "settings.toml", before)
+    with pytest.raises(SettingsError, match=what):
+        keep_settings(file, "review", values)
+    assert file.read_text() == before
+
+
+def test_a_setting_cannot_be_put_into_a_file_that_is_read_only(tmp_path: Path) -> None:
+    """Which others manage; a link to settings elsewhere is followed, not replaced."""
+    file, link = tmp_path / "real.toml", tmp_path / "settings.toml"
+    file.touch()
+    link.symlink_to(file)
+    keep_settings(link, "screen", THEME)
+    assert link.is_symlink() and 'theme = "nord"' in file.read_text()
+    with patch.object(os, "access", return_value=False), pytest.raises(SettingsError):
+        keep_settings(link, "screen", {"theme": "gruvbox"})
+    assert 'theme = "nord"' in file.read_text()
+
+
+parts = st.lists(
+    st.sampled_from(
+        [
+            *("# a comment\n", "\n", "[review]\n", "[lab] # mine\n", "[screen]\n", "[keys]\n"),
+            *("new_per_day = 7 # few\n", "threads = 2\n", "theme = 'x'\n", "rate-good = 'g'\n"),
+            *("easy_days = {sun = 0, sat = 0.5}\n", "[review.easy_days]\n", "sun = 0 # rest\n"),
+            *("[review.exams]\n", "core = 2027-02-01\n", 'holidays = [ # some\n"2026-12-24" ]\n'),
+        ]
+    ),
+    max_size=10,
+).map("".join)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "new_per_day": st.integers(0, 99),
+        "desired_retention": st.sampled_from([0.8, 0.9, 0.95]),
+        "balance": st.booleans(),
+        "easy_days": st.dictionaries(st.sampled_from(["sat", "sun"]), st.sampled_from([0.0, 0.5])),
+        "exams": st.dictionaries(st.sampled_from(["core", "bert"]), st.dates()),
+        "holidays": st.lists(st.dates().map(date.isoformat), max_size=2),
+    },
+)
+
+
+@given(parts, changes)
+@hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_file_is_only_what_was_asked_for_changes(
+    tmp_path: Path, before: str, values: dict[str, Any]
+) -> None:
+    """Comments stay with what stays, and doing it twice is doing it once."""
+    path = write(tmp_path / "settings.toml", before)
+    try:
+        old = load_settings(path)
+        new = keep_settings(path, "review", values)
+    except SettingsError:
+        assert path.read_text(encoding="utf-8") == before
+        return
+    assert (new.lab, new.screen, new.keys) == (old.lab, old.screen, old.keys)
+    for item in fields(new.review):
+        if item.name not in values:
+            assert getattr(new.review, item.name) == getattr(old.review, item.name)
+    assert new.review.new_per_day == values.get("new_per_day", old.review.new_per_day)
+    assert new.review.exams == values.get("exams", old.review.exams)
+    assert new.review.easy_days == values.get("easy_days", old.review.easy_days)
+    after = path.read_text(encoding="utf-8")
+    assert after.count("# a comment") == before.count("# a comment")
+    assert keep_settings(path, "review", values) == new
+    assert path.read_text(encoding="utf-8") == after

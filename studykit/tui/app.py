@@ -26,6 +26,7 @@ from textual.timer import Timer
 from textual.widget import MountError
 
 from studykit.errors import StudykitError
+from studykit.settings_file import keep_settings
 from studykit.study.services import Services
 from studykit.text import clean
 from studykit.tui.commands import CardChoice, CourseCommands, ScreenCommands
@@ -44,7 +45,7 @@ from studykit.tui.messages import (
 )
 from studykit.tui.pace import KeyRepeats
 from studykit.tui.screens.base import StudyScreen
-from studykit.tui.theme import DARK, THEMES, first_theme, keep_theme, wants_no_colour
+from studykit.tui.theme import DARK, THEMES, first_theme, wants_no_colour
 from studykit.tui.widgets.chrome import MINIMUM, KeyHints, StatusLine
 from studykit.tui.widgets.safe import NoControls
 
@@ -405,7 +406,7 @@ class StudykitApp(App[None]):
         if wants_no_colour(os.environ) or os.environ.get("TEXTUAL_THEME"):
             kept += "; at the start NO_COLOR and TEXTUAL_THEME go before it"
         try:
-            keep_theme(self.services.paths.settings_file, name)
+            keep_settings(self.services.paths.settings_file, "screen", {"theme": name})
         except StudykitError as error:
             kept = f"until the program ends: {error}"
         for line in self.screen.query(StatusLine):

@@ -1,4 +1,4 @@
-"""The two themes of our own, which theme to start with, and how a chosen one is kept.
+"""The two themes of our own, and which theme to start with.
 
 A colour that carries text has a contrast of at least 4.5 on each ground; a test measures it.
 Textual derives its ``$text-*`` roles for any theme; here they are set, not derived.
@@ -6,16 +6,9 @@ Textual derives its ``$text-*`` roles for any theme; here they are set, not deri
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping
-from errno import EACCES
-from pathlib import Path
 
 from textual.theme import Theme
-
-from studykit.errors import Place, SettingsError
 
 DARK = "studykit-dark"
 LIGHT = "studykit-light"
@@ -128,56 +121,3 @@ def first_theme(environ: Mapping[str, str], preferred: str) -> str:
     if wants_no_colour(environ):
         return COLOURLESS
     return environ.get("TEXTUAL_THEME") or preferred
-
-
-def keep_theme(settings_file: Path, name: str) -> None:
-    """Make `name` the theme in the learner's settings, which else stay as they are, comments too.
-
-    Raises `SettingsError` where that cannot be done for certain: the file is then as it was.
-    """
-    from studykit.files import replace_file
-
-    file = settings_file.resolve()  # what a link of dotfiles points to
-    try:
-        old = file.read_text(encoding="utf-8") if file.exists() else ""
-        document = tomllib.loads(old)
-        new = _with_theme(old, name)
-        wanted = {**document, "screen": {**document.get("screen", {}), "theme": name}}
-        if tomllib.loads(new) != wanted:
-            raise ValueError
-        if file.exists() and not os.access(file, os.W_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, new)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot be written: {error.strerror}", place=Place(settings_file)
-        ) from None
-    except (ValueError, TypeError):  # not TOML, or written in a way that is not read here
-        raise SettingsError(
-            "the theme could not be put in",
-            place=Place(settings_file),
-            hint=f'write theme = "{name}" below [screen]',
-        ) from None
-
-
-def _with_theme(text: str, name: str) -> str:
-    """`text` of a TOML file with the theme in its table ``[screen]``."""
-    setting = f'theme = "{name}"'
-    head = re.search(r"^[ \t]*\[[ \t]*screen[ \t]*\].*$", text, re.MULTILINE)
-    if head is None:
-        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-        return f"{text}{gap}[screen]\n{setting}\n"
-    rest = text[head.end() :]
-    end = re.search(r"^[ \t]*\[", rest, re.MULTILINE)
-    table, after = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
-    table, n_put = re.subn(
-        r"""^([ \t]*)theme[ \t]*=[ \t]*("[^"\n]*"|'[^'\n]*')""",
-        lambda found: found[1] + setting,
-        table,
-        count=1,
-        flags=re.MULTILINE,
-    )
-    if not n_put:
-        table = f"\n{setting}{table}"
-    return text[: head.end()] + table + after

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from rich.color import ColorSystem
 from textual.color import Color
 from textual.theme import Theme
 
-from studykit.errors import SettingsError
 from studykit.tui.app import StudykitApp
-from studykit.tui.theme import GROUNDS, TEXT_ROLES, THEMES, first_theme, keep_theme
+from studykit.tui.theme import GROUNDS, TEXT_ROLES, THEMES, first_theme
 from tests.tui.conftest import MakeServices, open_home, open_review, text_of, until
 
 PAIRS = (
@@ -97,50 +93,3 @@ async def test_no_color(make_services: MakeServices, monkeypatch: pytest.MonkeyP
                 style = segment.style
                 assert style is None or style.color is None or style.color.is_default
                 assert style is None or style.bgcolor is None or style.bgcolor.is_default
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("", '[screen]\ntheme = "nord"\n'),
-        ("[review]\nnew_per_day = 5", '[review]\nnew_per_day = 5\n\n[screen]\ntheme = "nord"\n'),
-        (
-            "# mine\n[screen] # x\nmouse = false\n\n[keys]\nlab = 'l'\n",
-            "# mine\n[screen] # x\ntheme = \"nord\"\nmouse = false\n\n[keys]\nlab = 'l'\n",
-        ),
-        ("[screen]\n  theme = 'x'   # why\nmouse=true", None),
-        ("screen = {theme = 'a'}", ""),
-        ("screen.theme = 'a'\n", ""),
-        ("[screen]\ntheme = '''a'''\n", ""),
-        ("[screen]\nx = [", ""),
-        ("[[screen]]\n", ""),
-    ],
-)
-def test_a_kept_theme_leaves_the_rest_of_the_settings(
-    tmp_path: Path, before: str, after: str | None
-) -> None:
-    """Comments and all; where the file is written otherwise it stays, and that is said."""
-    file = tmp_path / "config" / "settings.toml"
-    if before:
-        file.parent.mkdir()
-        file.write_text(before)
-    if after == "":
-        with pytest.raises(SettingsError, match=r"below \[screen\]"):
-            keep_theme(file, "nord")
-        assert file.read_text() == before
-        return
-    keep_theme(file, "nord")
-    expected = before.replace("'x'", '"nord"') if after is None else after
-    assert file.read_text() == expected
-
-
-def test_a_theme_cannot_be_kept_in_settings_that_are_read_only(tmp_path: Path) -> None:
-    """Which others manage; a link to settings elsewhere is followed, not replaced."""
-    file, link = tmp_path / "real.toml", tmp_path / "settings.toml"
-    file.touch()
-    link.symlink_to(file)
-    keep_theme(link, "nord")
-    assert link.is_symlink() and 'theme = "nord"' in file.read_text()
-    with patch.object(os, "access", return_value=False), pytest.raises(SettingsError):
-        keep_theme(link, "gruvbox")
-    assert 'theme = "nord"' in file.read_text()
