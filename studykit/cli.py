@@ -21,6 +21,7 @@ from studykit.commands import (
     report,
     review,
     stability,
+    stats,
     sweep,
     verify,
     whatif,
@@ -56,6 +57,7 @@ app.command("whatif", epilog='Example: studykit whatif "remove the residual conn
 app.command("report", epilog="Example: studykit report --since 2026-11-01 --output report.md")(
     report.report
 )
+app.command("stats", epilog="Example: studykit stats --by week --since 2026-09-01")(stats.stats)
 app.command("export", epilog="Example: studykit export --to attention.apkg")(export.export)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
 lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)

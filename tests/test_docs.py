@@ -133,6 +133,7 @@ MAPPINGS = {
 
 COMMANDS = {
     "due": ["due", "--json"],
+    "stats": ["stats", "--json"],
     "check": ["check", "--coverage", "--json"],
     "lab list": ["lab", "list", "--json"],
     "lab show": ["lab", "show", LAB, "--json"],

@@ -104,9 +104,13 @@ class Statistics:
     labs: tuple[LabRecord, ...]
     """Every lab of the course, in its order."""
 
-    def retention_by(self, unit: Unit) -> tuple[Stretch, ...]:
-        """True retention of each day, week or month that has a review, oldest first."""
-        return retention_by(self.known, unit)
+    def retention_by(self, unit: Unit, since: date | None = None) -> tuple[Stretch, ...]:
+        """True retention of each day, week or month that has a review, oldest first.
+
+        With `since` earlier study days are left out, also of the first week or month.
+        """
+        first = since or date.min
+        return retention_by({day: n for day, n in self.known.items() if day >= first}, unit)
 
     @property
     def mastery(self) -> float:
