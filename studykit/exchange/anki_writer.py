@@ -195,7 +195,9 @@ class _Writer:
         """The rows of the log; `counts` are those that went in, and those of other cards."""
         intervals: dict[str, int] = {}
         taken: set[int] = set()
-        for row in self._out.log():
+        for n, row in enumerate(self._out.log(), start=1):
+            if not n % (20 * _N_AT_A_TIME) or n == self._out.n_reviews:
+                self._out.tell("reviews", n, self._out.n_reviews)
             card = self._ids.get(row.card_id)
             if card is None:
                 counts[1] += 1
@@ -207,19 +209,16 @@ class _Writer:
             taken.add(at_ms)
             interval, last = _interval(row), intervals.get(row.card_id, 0)
             intervals[row.card_id] = interval
-            difficulty = 0 if row.difficulty is None else row.difficulty
             yield (
                 at_ms,
                 card,
                 row.rating,
                 interval,
                 last,
-                round(((difficulty - 1) / 9 + 0.1) * 1000),
+                0 if row.difficulty is None else round(((row.difficulty - 1) / 9 + 0.1) * 1000),
                 row.taken_ms,
                 _KINDS_OF_REVIEW[State(row.state_before or 0)],
             )
-            if not counts[0] % (50 * _N_AT_A_TIME):
-                self._out.tell("reviews", counts[0], 0)
 
     def _write_collection(self) -> None:
         out = self._out

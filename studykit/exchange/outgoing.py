@@ -50,6 +50,7 @@ class Outgoing:
     n_cards: int
     cards: Iterable[OutCard]
     """In the course's order; to be read once."""
+    n_reviews: int
     log: Callable[[], Iterator[LogRow]]
     """The whole log in the order of the answers, of whichever course."""
     now: datetime

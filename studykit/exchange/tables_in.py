@@ -80,10 +80,12 @@ def read_table(path: Path, circumstances: Circumstances) -> Collection:
     reading = _Reading(path, layout, options)
     if not is_header:
         reading.add(*head)
+    n_lines = text.count("\n") + 1
     for n, row in enumerate(rows, start=2):
         reading.add(*row)
         if not n % 1000:
-            circumstances.tell("rows", n, 0)
+            circumstances.tell("lines", row[0], n_lines)
+    circumstances.tell("lines", n_lines, n_lines)
     return reading.collection()
 
 

@@ -34,6 +34,7 @@ def outgoing(services: Services, store: Store | None, tell: Tell) -> Outgoing:
         title=services.course.title,
         n_cards=len(services.cards),
         cards=_cards(services, memories, marks),
+        n_reviews=0 if store is None else store.n_reviews(),
         log=(lambda: iter(())) if store is None else store.log_rows,
         now=services.clock.now(),
         today=today,

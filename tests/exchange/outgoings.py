@@ -80,6 +80,7 @@ def make_outgoing(cards: Sequence[OutCard], log: Iterable[LogRow] = ()) -> Outgo
         title="Notes",
         n_cards=len(cards),
         cards=iter(cards),
+        n_reviews=len(rows),
         log=lambda: iter(rows),
         now=NOW,
         today=TODAY,
