@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from studykit.course.source import read_source, walk_files
 from studykit.errors import StudykitError
+from studykit.files import replace_file
 from studykit.settings import Paths
+from studykit.settings_file import load_settings
 from studykit.text import clean
 
 SETTINGS = "settings.toml"
@@ -46,3 +50,47 @@ def learner_files(paths: Paths) -> Iterator[tuple[str, str]]:
             name = path.relative_to(paths.data_dir).as_posix()
             if any(pattern.fullmatch(name) for pattern in (_DECK, _PINS, _LAB)):
                 yield name, read_source(path, LARGEST_FILE_BYTES)
+
+
+class Placed(NamedTuple):
+    """What became of files that came along."""
+
+    written: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Others lie there, and stay."""
+    left: tuple[str, ...] = ()
+    """Programs that nobody has said to trust."""
+
+
+def put_files(
+    files: Mapping[str, str], paths: Paths, *, trusted: bool, dry_run: bool = False
+) -> Placed:
+    """Write each file where none lies; no file is written over.
+
+    Raises `StudykitError` for a name that is none of ours, or settings that cannot be read, and
+    `OSError`; nothing is written then that was not written before.
+    """
+    found: dict[str, list[str]] = {"written": [], "kept": [], "left": []}
+    for name, text in files.items():
+        path = place_of(name, paths)
+        if is_program(name) and not trusted:
+            found["left"].append(name)
+        elif path.exists() or path.is_symlink():
+            if not path.is_file() or read_source(path, LARGEST_FILE_BYTES) != text:
+                found["kept"].append(name)
+        else:
+            found["written"].append(name)
+    if SETTINGS in found["written"]:
+        _require_settings(files[SETTINGS])
+    for name in () if dry_run else found["written"]:
+        path = place_of(name, paths)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, files[name])
+    return Placed(**{key: tuple(names) for key, names in found.items()})
+
+
+def _require_settings(text: str) -> None:
+    with TemporaryDirectory(prefix="studykit-") as folder:
+        path = Path(folder, SETTINGS)
+        path.write_text(text, encoding="utf-8")
+        load_settings(path)

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from studykit.errors import StudykitError
-from studykit.exchange.learner_files import is_program, learner_files, place_of
+from studykit.exchange.learner_files import (
+    Placed,
+    is_program,
+    learner_files,
+    place_of,
+    put_files,
+)
 from studykit.settings import Paths
 from tests.files import write_files
 
@@ -45,3 +51,39 @@ def test_no_other_name_has_a_place(name: str, tmp_path: Path) -> None:
     """A document may come from anybody."""
     with pytest.raises(StudykitError, match="no file of a learner is called"):
         place_of(name, paths_of(tmp_path))
+
+
+def test_no_file_is_written_over(tmp_path: Path) -> None:
+    """What is missing is written, what is there stays, programs come only if they are trusted."""
+    paths = paths_of(tmp_path)
+    write_files(tmp_path / "data", {"decks/same.yaml": "a", "decks/other.yaml": "mine"})
+    lab = "bench/many/labs/core/residuals.py"
+    files = {
+        "decks/same.yaml": "a",
+        "decks/other.yaml": "theirs",
+        "pins/many.json": "{}",
+        "settings.toml": "[review]\nnew_per_day = 7\n",
+        lab: "print()",
+    }
+    tried = put_files(files, paths, trusted=False, dry_run=True)
+    assert not paths.settings_file.exists()
+    placed = put_files(files, paths, trusted=False)
+    assert (
+        placed
+        == tried
+        == Placed(
+            written=("pins/many.json", "settings.toml"), kept=("decks/other.yaml",), left=(lab,)
+        )
+    )
+    assert lab not in dict(learner_files(paths))
+    assert put_files(files, paths, trusted=True).written == (lab,)
+    found = dict(learner_files(paths))
+    assert found == {**files, "decks/other.yaml": "mine"}
+
+
+def test_settings_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    """Before anything is written: they would keep every command from starting."""
+    files = {"pins/many.json": "{}", "settings.toml": "[review]\nnew_per_day = -1\n"}
+    with pytest.raises(StudykitError, match="new_per_day"):
+        put_files(files, paths_of(tmp_path), trusted=True)
+    assert not (tmp_path / "data").exists()
