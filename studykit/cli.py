@@ -15,6 +15,7 @@ from studykit.commands import (
     due,
     export,
     labs,
+    merge,
     models,
     new,
     pull,
@@ -59,6 +60,7 @@ app.command("report", epilog="Example: studykit report --since 2026-11-01 --outp
 )
 app.command("stats", epilog="Example: studykit stats --by week --since 2026-09-01")(stats.stats)
 app.command("export", epilog="Example: studykit export --to attention.apkg")(export.export)
+app.command("merge", epilog="Example: studykit merge ~/Sync/laptop.sqlite3 --dry-run")(merge.merge)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
 lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)
 lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs.show_lab)

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from studykit.errors import StoreError
@@ -17,6 +17,9 @@ from studykit.text import clean, plural
 
 N_DAILY = 7
 """Daily copies kept, the newest ones."""
+
+N_BEFORE_MERGES = 7
+"""Copies kept of those made before merges, the newest ones."""
 
 N_WEEKLY = 4
 """Copies kept of the weeks before those, the newest of each week."""
@@ -50,6 +53,24 @@ def back_up_daily(database: Path, folder: Path, day: date) -> Path | None:
             path.unlink(missing_ok=True)
         else:
             kept.append(path)
+    return target
+
+
+def copy_before_merge(database: Path, folder: Path, at: datetime) -> Path:
+    """The copy made before a merge at `at`; of older ones the newest seven stay.
+
+    One that holds an answer or a run which no newer one has is never taken away. Raises as
+    `copy_database` does.
+    """
+    name = f"{database.stem}-before-merge-"
+    target = folder / f"{name}{at:%Y-%m-%d-%H%M%S}{database.suffix}"
+    if target.exists():
+        return target  # the same second: what was merged since is in both
+    copy_database(database, target)
+    copies = sorted(folder.glob(f"{glob.escape(name)}*{database.suffix}"), reverse=True)
+    for path in copies[N_BEFORE_MERGES:]:
+        if _holds_all_of(target, path):
+            path.unlink(missing_ok=True)
     return target
 
 

@@ -5,6 +5,7 @@ Nothing is ever made in place of a file that cannot be read.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -40,6 +41,10 @@ N_HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 WITH_LOG, WITHOUT_LOG = b"\2\2", b"\1\1"
 """What the header says of a database with a write-ahead log, and of one without, as a copy is."""
+
+# SQLite's locks on the file (https://sqlite.org/src/doc/trunk/src/os.h): every program that has
+# it open in WAL mode holds one of the bytes from here on.
+_LOCKS_FROM, _N_LOCKS = 0x40000002, 510
 
 WRITES = {"begin": "IMMEDIATE"}
 """Execution options of an engine whose transactions take the write lock as they begin."""
@@ -102,6 +107,54 @@ def open_for_reading(
         return _open_private_copy(path, backups_dir)
 
 
+def require_alone(path: Path) -> None:
+    """Raises `StoreError` if another program has the database open: it would go on writing it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _N_LOCKS, _LOCKS_FROM)
+        except OSError:
+            what = f"{clean(str(path))} is open in another window"
+            raise StoreError(what, hint="close that one first") from None
+
+
+@contextmanager
+def migrated_copy(path: Path) -> Iterator[Path]:
+    """A private copy of another machine's database, of our schema; that one is never written.
+
+    What SQLite has left beside it counts, too. Raises `StoreError` if it cannot be read.
+    """
+    at = clean(str(path))
+    if not path.is_file():
+        raise StoreError(f"{at} is {'a folder' if path.is_dir() else 'not there'}")
+    with TemporaryDirectory(prefix="studykit-") as folder:
+        copy = Path(folder) / "other.sqlite3"
+        try:
+            _copy_with_log(path, copy)
+            open_database(copy, Path(folder)).dispose()
+        except OSError as error:
+            raise StoreError(f"{at} cannot be read: {error.strerror}") from error
+        except StoreError as error:
+            is_newer = error.hint.startswith("upgrade")
+            raise StoreError(
+                error.what.replace(str(copy), at),
+                hint=error.hint
+                if is_newer
+                else "it must be a whole progress database: wait until "
+                "it is synchronised, or mend it on its machine with `studykit doctor`",
+            ) from error
+        yield copy
+
+
+def _copy_with_log(path: Path, copy: Path) -> None:
+    shutil.copyfile(path, copy)
+    for suffix in ("-wal", "-journal"):
+        left = path.with_name(path.name + suffix)
+        if left.exists():
+            shutil.copyfile(left, copy.with_name(copy.name + suffix))
+
+
 def _needs_writing(error: BaseException | None) -> bool:
     """Whether reading failed because SQLite wanted to write something beside the database."""
     name = getattr(error, "sqlite_errorname", None) or ""
@@ -113,9 +166,7 @@ def _open_private_copy(path: Path, backups_dir: Path) -> tuple[Engine, Temporary
     folder = TemporaryDirectory(prefix="studykit-")
     try:
         copy = Path(folder.name) / path.name
-        shutil.copyfile(path, copy)
-        if log_of(path).exists():
-            shutil.copyfile(log_of(path), log_of(copy))
+        _copy_with_log(path, copy)
         return open_database(copy, Path(folder.name)), folder
     except BaseException as error:
         folder.cleanup()

@@ -15,7 +15,7 @@ import numpy as np
 
 from studykit.progress.soundness import RowError
 from studykit.review.grading import Confidence
-from studykit.review.replay import NONE, Answers, Ints, Outcomes, Replayed, replay
+from studykit.review.replay import CLOSE, NONE, Answers, Floats, Ints, Outcomes, Replayed, replay
 from studykit.review.schedule import ScheduleSettings
 
 ALL = "1"
@@ -65,7 +65,7 @@ class StoredLog:
     answers: Answers
     after: Outcomes
     before: Ints
-    predicted: Any
+    predicted: Floats
     n_removed: Ints
     """Answers to the card until then that were taken back."""
     schedules: list[ScheduleSettings]
@@ -134,17 +134,10 @@ def write_replayed(
 
     Returns how many memories it changes.
     """
-    same = np.ones(len(log.ids), np.bool_)
-    for name, column in (
-        *found.after._asdict().items(),
-        ("before", found.before),
-        ("predicted", found.predicted),
-    ):
-        stored = getattr(log.after, name, None)
-        if stored is None:
-            stored = getattr(log, name)
-        both_none = (column != column) & (stored != stored)  # NaN, NaT
-        same &= (column == stored) | both_none
+    same = found.before == log.before
+    same &= np.isclose(found.predicted, log.predicted, rtol=CLOSE, atol=0, equal_nan=True)
+    for name in Outcomes._fields:
+        same &= getattr(found.after, name) == getattr(log.after, name)
     rows = np.flatnonzero(~same)
     connection.executemany(_UPDATE, _updates(log.ids, found, rows))
     newest = f"SELECT max(id) FROM reviews WHERE {which} GROUP BY card_id"

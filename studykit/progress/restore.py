@@ -5,7 +5,6 @@ The file that was in its place is kept beside it, whatever its state.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from studykit.progress.backups import (
     log_of,
     synchronise_folder,
 )
-from studykit.progress.database import explained
+from studykit.progress.database import explained, require_alone
 from studykit.progress.soundness import RULES, RowError, require
 from studykit.progress.store import Store
 from studykit.text import clean
@@ -36,10 +35,6 @@ _IN_ORDER = ("sittings", "reviews", "practised", "runs", "outcomes")
 
 _N_COMPARED = 20
 """Answers by which two databases are known to be of one history; one of them may be damaged."""
-
-# SQLite's locks on the file (https://sqlite.org/src/doc/trunk/src/os.h): every program that has
-# it open in WAL mode holds one of the bytes from here on.
-_LOCKS_FROM, _N_LOCKS = 0x40000002, 510
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +64,7 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
     with explained(path, backups_dir):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_drafts(path.parent, ".restore-*")
-        _require_alone(path)
+        require_alone(path)
         with TemporaryDirectory(prefix=".restore-", dir=path.parent) as folder:
             draft = Path(folder) / path.name
             copies = [copy] if copy else _copies_of_something(backups_dir)
@@ -86,7 +81,7 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
                     f" of {clean(str(path))} or of a copy",
                     hint="move both away to begin anew",
                 )
-            _require_alone(path)
+            require_alone(path)
             kept_in = _set_aside(path, at)
             draft.replace(path)
             synchronise_folder(path.parent)
@@ -97,18 +92,6 @@ def _copies_of_something(backups_dir: Path) -> list[Path]:
     """The copies, the newest first, without those made before anything was answered or run."""
     histories = {copy: history_of(copy) for copy in copies_in(backups_dir)}
     return [copy for copy, history in histories.items() if history is None or any(history.counts)]
-
-
-def _require_alone(path: Path) -> None:
-    """Raises `StoreError` if another program has the database open: it would go on writing it."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _N_LOCKS, _LOCKS_FROM)
-        except OSError:
-            what = f"{clean(str(path))} is open in another window"
-            raise StoreError(what, hint="close that one first") from None
 
 
 def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]]:

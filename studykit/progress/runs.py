@@ -148,12 +148,12 @@ def add_run(
     assert row.id is not None
     session.add(OutcomeRow(run_id=row.id, n_bytes=len(events), numbers=numbers, events=events))
     session.flush()
-    session.connection().exec_driver_sql(_LET_GO, (KEPT_EVENT_BYTES,))
+    session.connection().exec_driver_sql(LET_GO, (KEPT_EVENT_BYTES,))
     return row.id
 
 
 # The latest complete run of a lab at some knobs may be what its cards show: it goes last.
-_LET_GO = """\
+LET_GO = """\
 UPDATE outcomes SET events = NULL, n_bytes = 0 WHERE n_bytes > 0 AND run_id IN (
     SELECT id FROM (
         SELECT id, sum(n_bytes) OVER (ORDER BY is_latest DESC, id DESC) AS n_bytes_kept

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, get_args
 from studykit.clock import FIRST_YEAR, LAST_YEAR, to_ms, year_start
 from studykit.review.marks import Mark
 from studykit.review.practice import Mode
-from studykit.review.schedule import CAPS_DAYS, Rating, State
+from studykit.review.schedule import CAPS_DAYS, Rating, ScheduleSettings, State
 from studykit.review.weights import judgement_from_json, weights_from_json
 from studykit.text import clean
 
@@ -143,6 +143,12 @@ RULES: Mapping[str, Mapping[str, Check]] = {
         "day": _day,
     },
     "practised": {"id": _id, **_ANSWER, "mode": _one_of(*get_args(Mode))},
+    "schedules": {"parameters_id": _text, "settings": _made_by(ScheduleSettings.from_json)},
+    "removals": {
+        "what": _one_of("review", "practised", *get_args(Mark)),
+        "card_id": _text,
+        "at_ms": _instant,
+    },
     "weights": {
         "id": _id,
         "at_ms": _instant,

@@ -124,13 +124,14 @@ def replay(
     stability and difficulty of one agree with the replay, its state, step and due day stand: a day
     may have been moved to balance the load, or set by another program. Where the first version
     counts more reviews than there are answers (and answers taken back before, `n_removed`), some
-    are missing from the log: what it led to cannot be computed again, and all of it stands.
+    are missing from the log: what they led to cannot be computed again, so all of it stands.
     """
     n = len(answers.card)
     now = _empty(len(card_ids))
     after, before = _empty(n), np.zeros(n, np.int64)
     predicted, source = np.full(n, np.nan), np.full(n, -1)
     removed = np.zeros(n, np.int64) if n_removed is None else n_removed
+    lacks = _lack_answers(answers.card, len(card_ids), stored, removed)
     plans = [_Plan(settings) for settings in schedules]
     last_day = np.full(len(card_ids), NONE)
     days = answers.day.astype("datetime64[D]").astype(np.int64)
@@ -153,7 +154,7 @@ def replay(
                 found, chosen[agrees] = _with_stored(found, theirs, agrees), number
             if stored:
                 theirs = stored[0].take(part)
-                is_cut = theirs.reps > found.reps + removed[part]
+                is_cut = lacks[cards] & (theirs.reps > found.reps + removed[part])
                 found = Outcomes(*map(_either(is_cut), theirs, found))
                 chosen[is_cut], before[part[is_cut]], predicted[part[is_cut]] = 0, NONE, np.nan
             source[part] = chosen
@@ -187,6 +188,20 @@ def _rounds(card: Ints) -> Iterator[Ints]:
     place = np.arange(len(card)) - firsts
     by_place = by_card[np.argsort(place, kind="stable")]
     yield from np.split(by_place, np.cumsum(np.bincount(place))[:-1]) if len(card) else ()
+
+
+def _lack_answers(card: Ints, n_cards: int, stored: Sequence[Outcomes], removed: Ints) -> Bools:
+    """The cards that some version counts more reviews of than there ever were answers.
+
+    A single answer is no sign: by a clock that was put back it may stand before others that it
+    counts.
+    """
+    most, gone = np.zeros(n_cards, np.int64), np.zeros(n_cards, np.int64)
+    if stored:
+        np.maximum.at(most, card, stored[0].reps)
+    np.maximum.at(gone, card, removed)
+    lacks: Bools = most > np.bincount(card, minlength=n_cards) + gone
+    return lacks
 
 
 def _agree(found: Outcomes, stored: Outcomes) -> Bools:

@@ -129,9 +129,12 @@ class ScheduleSettings:
         for name in ("learning_steps", "relearning_steps"):
             if name in values:
                 values[name] = tuple(timedelta(seconds=seconds) for seconds in values[name])
-        if "parameters" in values:
-            values["parameters"] = tuple(values["parameters"])
-        return cls(**values)
+        values["parameters"] = tuple(values.get("parameters", DEFAULT_WEIGHTS))
+        settings = cls(**values)
+        Scheduler(settings)  # which refuses weights that are none
+        if not (0 < settings.desired_retention < 1 <= settings.maximum_interval_days):
+            raise ValueError("a retention or an interval that no schedule has")
+        return settings
 
     @classmethod
     def from_settings(

@@ -181,8 +181,9 @@ with closing(open_store(Path(sys.argv[1]))) as store:
 """
 
 
-def test_a_file_that_is_open_elsewhere_is_left_alone(home: Path) -> None:
-    """The other window would go on answering into the file that was moved away."""
+@contextmanager
+def elsewhere(home: Path) -> Iterator[None]:
+    """Another program has the progress open meanwhile."""
     other = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(home)],
         stdin=subprocess.PIPE,
@@ -192,8 +193,15 @@ def test_a_file_that_is_open_elsewhere_is_left_alone(home: Path) -> None:
     with other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
-        with pytest.raises(StoreError, match="is open in another window"):
-            bring_back(home)
-        other.communicate()
+        try:
+            yield
+        finally:
+            other.communicate()
+
+
+def test_a_file_that_is_open_elsewhere_is_left_alone(home: Path) -> None:
+    """The other window would go on answering into the file that was moved away."""
+    with elsewhere(home), pytest.raises(StoreError, match="is open in another window"):
+        bring_back(home)
 
     assert bring_back(home).n_answers == 7

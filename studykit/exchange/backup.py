@@ -1,0 +1,72 @@
+"""Everything that is the learner's in one zip archive, and the way back.
+
+The progress as SQLite copies it, settings, own cards, pinned questions, and changed labs.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from studykit.errors import StudykitError
+from studykit.exchange.archives import Archive, open_archive
+from studykit.exchange.learner_files import learner_files
+from studykit.files import drafted
+from studykit.progress.backups import copy_database
+from studykit.progress.database import explained
+from studykit.settings import Paths
+from studykit.text import clean
+
+DATABASE = "progress.sqlite3"
+
+_WHAT = "backup of studykit"
+
+
+def write_backup(paths: Paths, target: Path, at: datetime) -> list[str]:
+    """Write the archive `target`, whole or not at all; the names of what is in it.
+
+    Raises `StudykitError` if there is nothing to keep or something cannot be read or written.
+    """
+    files = dict(learner_files(paths))
+    if not files and not paths.database.exists():
+        raise StudykitError(
+            f"there is nothing to back up in {clean(str(paths.data_dir))}",
+            hint="the first answer makes a progress",
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(prefix="studykit-") as folder,
+            drafted(target) as draft,
+            zipfile.ZipFile(draft, "x", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            if paths.database.exists():
+                copy = Path(folder) / DATABASE
+                with explained(paths.database, paths.backups_dir):
+                    copy_database(paths.database, copy)
+                archive.write(copy, DATABASE)
+            for name, text in files.items():
+                entry = zipfile.ZipInfo(name, at.timetuple()[:6])
+                archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
+            return archive.namelist()
+    except OSError as error:
+        where = clean(str(error.filename or target))
+        raise StudykitError(f"{where} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def unpacked_database(archive: Path) -> Iterator[Path]:
+    """The progress in a backup, in a private folder; raises `StudykitError` if there is none."""
+    with TemporaryDirectory(prefix="studykit-") as folder, open_archive(archive, _WHAT) as opened:
+        yield _unpack_database(opened, Path(folder))
+
+
+def _unpack_database(archive: Archive, folder: Path) -> Path:
+    copy = folder / DATABASE
+    with archive.open(DATABASE) as source:
+        archive.unpack(source, copy)
+    return copy
