@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from studykit.course.cards import OWN_PREFIX, Course, KnobValue, LabHeader
+from studykit.course.cards import OWN_PREFIX, KnobValue, LabHeader
+from studykit.course.contents import AnyCourse
 from studykit.course.designs import render_change
 from studykit.lab.differences import Difference, differences_of
 from studykit.lab.results import Prediction, Status, Verdict
 from studykit.lab.verdicts import judge_again
 from studykit.progress.stats import (
     FORECAST_DAYS,
+    Answers,
     HardCard,
+    KnownCounts,
     PretestScore,
     Retention,
     Sureness,
@@ -27,14 +30,12 @@ from studykit.progress.stats import (
     monday,
     pretest_scores,
     retention,
-    states_before,
     streak,
     tally,
     topic_progress,
 )
 from studykit.review.practice import Practised
-from studykit.review.schedule import Memory, Rating, Scheduler, State
-from studykit.review.session import Review
+from studykit.review.schedule import Memory, Scheduler
 from studykit.text import plural
 
 if TYPE_CHECKING:
@@ -42,6 +43,27 @@ if TYPE_CHECKING:
 
 RETENTION_WEEKS = 26
 """The latest weeks of the period whose retention is told one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSums:
+    """What a report needs of the log: counts, because a log of years is too long to be read."""
+
+    days: Mapping[date, Answers]
+    """Study day -> its answers, of the whole log, oldest first."""
+    known: Mapping[date, KnownCounts]
+    """Study day -> reviews of cards that were in Review, of the period at least."""
+    cards: Mapping[str, Answers]
+    """Card id -> its answers in the period."""
+    told: Mapping[int, tuple[int, int]]
+    """Confidence in per cent -> graded answers of the period given with it, and how many of them
+    were right."""
+    latest_grades: Mapping[str, bool]
+    """Card id -> whether its last graded review was right; of cards that a pretest has asked."""
+
+
+NO_REPORT_SUMS = ReportSums({}, {}, {}, {}, {})
+"""Of an empty log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +161,9 @@ class Trends:
 
 
 def period_stats(
-    reviews: Sequence[Review],
+    sums: ReportSums,
     runs: Iterable[StoredRun],
-    course: Course,
+    course: AnyCourse,
     memories: Mapping[str, Memory],
     since: date | None,
     today: date,
@@ -151,63 +173,51 @@ def period_stats(
 ) -> PeriodStats:
     """The numbers of the period from `since` (None: the first review or run) to `today`.
 
-    `reviews` is the whole log in its order: retention asks for the state of a card before.
-    `practised` is told of, and counts for nothing else. `asked` are the memories as their cards
-    will be asked, where that is not the same: by them the forecast counts.
+    `sums` are of the same period. `practised` is told of, and counts for nothing else. `asked` are
+    the memories as their cards will be asked, where that is not the same: by them the forecast
+    counts.
     """
     all_runs = [_run_summary(run, course, scheduler) for run in runs]
     if since is None:
-        since = min([review.day for review in reviews] + [run.day for run in all_runs] + [today])
-        since = min([since, *(each.day for each in practised)])
-    befores = list(states_before(reviews))
-    period = [
-        (review, before)
-        for review, before in zip(reviews, befores, strict=True)
-        if since <= review.day <= today
-    ]
+        first = [*sums.days][:1] + [run.day for run in all_runs] + [each.day for each in practised]
+        since = min([*first, today])
+    days = [(day, answers) for day, answers in sums.days.items() if since <= day <= today]
     beside = [each for each in practised if since <= each.day <= today]
-    cards = course.cards
-    studied = [review for review, _ in period]
-    by_day: defaultdict[date, list[Review]] = defaultdict(list)
-    by_topic: defaultdict[tuple[str, str], list[Review]] = defaultdict(list)
-    for review in studied:
-        by_day[review.day].append(review)
-        if card := cards.get(review.card_id):
-            by_topic[card.deck_id, card.topic_id].append(review)
-    judged = [review.correct for review in studied if review.correct is not None]
-    known = {id_: memory for id_, memory in memories.items() if id_ in cards}
+    listed = course.cards
+    known = {id_: memory for id_, memory in memories.items() if id_ in listed}
     ahead, overdue = forecast((known if asked is None else asked).values(), today, FORECAST_DAYS)
     return PeriodStats(
         course_id=course.id,
         course_title=course.title,
         since=since,
         today=today,
-        total=tally(studied),
-        cards=len({review.card_id for review in studied}),
-        judged=len(judged),
-        right=sum(judged),
-        elsewhere=sum(review.card_id not in cards for review in studied),
-        streak_days=streak({review.day for review in reviews}, today),
-        days=tuple((day, tally(by_day[day])) for day in sorted(by_day)),
-        retention=_retention(review for review, before in period if before is State.REVIEW),
-        topics=topic_progress(course, known, by_topic, today, scheduler),
+        total=tally(answers for _, answers in days),
+        cards=len(sums.cards),
+        judged=sum(answers.graded for _, answers in days),
+        right=sum(answers.right for _, answers in days),
+        elsewhere=sum(each.n for id_, each in sums.cards.items() if id_ not in listed),
+        streak_days=streak(sums.days, today),
+        days=tuple((day, tally([answers])) for day, answers in days),
+        retention=_retention(_within(sums.known, since, today).values()),
+        topics=topic_progress(course, known, sums.cards, today, scheduler),
         overdue=overdue,
         forecast=ahead,
         runs=tuple(run for run in all_runs if since <= run.day <= today),
         hardest=hardest(course, known),
         practised=len(beside),
-        pretests=pretest_scores(beside, reviews, course),
+        pretests=pretest_scores(beside, sums.latest_grades, course),
     )
 
 
-def _retention(reviews: Iterable[Review]) -> Retention:
-    known = list(reviews)
-    remembered = sum(review.rating is not Rating.AGAIN for review in known)
-    judged = [review.correct for review in known if review.correct is not None]
-    return retention(len(known), remembered, len(judged), sum(judged))
+def _within(known: Mapping[date, KnownCounts], since: date, today: date) -> dict[date, KnownCounts]:
+    return {day: counts for day, counts in known.items() if since <= day <= today}
 
 
-def _run_summary(run: StoredRun, course: Course, scheduler: Scheduler) -> RunSummary:
+def _retention(known: Iterable[KnownCounts]) -> Retention:
+    return retention(*map(sum, zip((0, 0, 0, 0), *(counts[:4] for counts in known), strict=True)))
+
+
+def _run_summary(run: StoredRun, course: AnyCourse, scheduler: Scheduler) -> RunSummary:
     result = run.result
     header = course.labs.get(result.lab.removeprefix(OWN_PREFIX))
     is_own = result.lab.startswith(OWN_PREFIX)
@@ -248,50 +258,42 @@ def _is_design(header: LabHeader, knobs: Mapping[str, KnobValue]) -> bool:
         return False
 
 
-def build_trends(reviews: Sequence[Review], stats: PeriodStats, desired_retention: float) -> Trends:
-    """The trends of the period of `stats`; `reviews` is the whole log in its order."""
+def build_trends(sums: ReportSums, stats: PeriodStats, desired_retention: float) -> Trends:
+    """The trends of the period of `stats`, of the same `sums`."""
     return Trends(
         desired_retention=desired_retention,
-        calendar=calendar(Counter(review.day for review in reviews), stats.today),
-        weeks=_weeks(reviews, stats.since, stats.today),
-        calibration=_calibration(reviews, stats),
+        calendar=calendar({day: each.n for day, each in sums.days.items()}, stats.today),
+        weeks=_weeks(_within(sums.known, stats.since, stats.today)),
+        calibration=_calibration(sums.told, stats),
     )
 
 
-def _weeks(
-    reviews: Sequence[Review], since: date, today: date
-) -> tuple[tuple[date, Retention], ...]:
-    seen: defaultdict[date, list[bool]] = defaultdict(list)
-    for review, before in zip(reviews, states_before(reviews), strict=True):
-        if before is State.REVIEW and since <= review.day <= today:
-            seen[monday(review.day)].append(review.rating is not Rating.AGAIN)
+def _weeks(known: Mapping[date, KnownCounts]) -> tuple[tuple[date, Retention], ...]:
+    seen: defaultdict[date, list[KnownCounts]] = defaultdict(list)
+    for day, counts in known.items():
+        seen[monday(day)].append(counts)
     latest = sorted(seen)[-RETENTION_WEEKS:]
-    return tuple((week, retention(len(seen[week]), sum(seen[week]))) for week in latest)
+    return tuple(
+        (week, retention(sum(c.n for c in seen[week]), sum(c.remembered for c in seen[week])))
+        for week in latest
+    )
 
 
-def _calibration(reviews: Iterable[Review], stats: PeriodStats) -> tuple[Sureness, ...]:
+def _calibration(told: Mapping[int, tuple[int, int]], stats: PeriodStats) -> tuple[Sureness, ...]:
     """Tens of per cent, each with what came of it.
 
     A prediction made from a card is counted with the card's answer, not again with the run.
     """
-    told = [
-        (review.confidence, review.correct)
-        for review in reviews
-        if stats.since <= review.day <= stats.today
+    bets = [run.prediction for run in stats.runs if run.prediction and run.card_id is None]
+    counts = [(confidence, n, right) for confidence, (n, right) in told.items()] + [
+        (bet.confidence, 1, int(bet.correct))
+        for bet in bets
+        if bet.confidence is not None and bet.correct is not None
     ]
-    told += [
-        (run.prediction.confidence, run.prediction.correct)
-        for run in stats.runs
-        if run.prediction is not None and run.card_id is None
-    ]
-    tens: defaultdict[int, list[tuple[int, bool]]] = defaultdict(list)
-    for confidence, correct in told:
-        if confidence is not None and correct is not None:
-            tens[min(confidence, 99) // 10].append((confidence, correct))
+    tens: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for confidence, n, right in counts:
+        tens[min(confidence, 99) // 10].append((confidence * n, n, right))
     return tuple(
-        Sureness(
-            sum(confidence for confidence, _ in tens[ten]) / len(tens[ten]),
-            retention(len(tens[ten]), sum(correct for _, correct in tens[ten])),
-        )
-        for ten in sorted(tens)
+        Sureness(stated / n, retention(n, right))
+        for stated, n, right in (map(sum, zip(*tens[ten], strict=True)) for ten in sorted(tens))
     )

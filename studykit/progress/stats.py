@@ -5,15 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from studykit.course.cards import Course
+from studykit.course.contents import AnyCourse
 from studykit.review.practice import Practised
-from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
-from studykit.review.session import Review
+from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_leech
 
 ENOUGH = 10
 """Fewer answers than this say nothing about a share."""
@@ -130,23 +129,26 @@ class Sureness:
     """How many of them were right, with the interval of that share."""
 
 
-def states_before(reviews: Iterable[Review]) -> Iterable[State | None]:
-    """For each review the state that its card was in; None if the log does not tell."""
-    states: dict[str, State] = {}
-    for review in reviews:
-        unknown = State.NEW if review.after.reps == 1 else None
-        yield states.get(review.card_id, unknown)
-        states[review.card_id] = review.after.state
+class Answers(NamedTuple):
+    """Answers counted, those of a day or those to a card."""
+
+    n: int
+    new: int
+    """To cards never asked before."""
+    again: int
+    """Rated Again."""
+    taken_ms: int
+    graded: int
+    right: int
 
 
-def tally(reviews: Sequence[Review]) -> Tally:
-    """The answers counted."""
-    return Tally(
-        reviews=len(reviews),
-        new=sum(review.after.reps == 1 for review in reviews),
-        again=sum(review.rating is Rating.AGAIN for review in reviews),
-        seconds=sum(review.taken_ms for review in reviews) / 1000,
-    )
+def tally(answers: Iterable[Answers]) -> Tally:
+    """All of them together."""
+    n, new, again, taken_ms, *_ = map(sum, zip(NO_ANSWERS, *answers, strict=True))
+    return Tally(reviews=n, new=new, again=again, seconds=taken_ms / 1000)
+
+
+NO_ANSWERS = Answers(0, 0, 0, 0, 0, 0)
 
 
 class KnownCounts(NamedTuple):
@@ -221,13 +223,13 @@ def forecast(
 
 
 def topic_progress(
-    course: Course,
+    course: AnyCourse,
     memories: Mapping[str, Memory],
-    studied: Mapping[tuple[str, str], Sequence[Review]],
+    studied: Mapping[str, Answers],
     today: date,
     scheduler: Scheduler,
 ) -> tuple[TopicProgress, ...]:
-    """Every topic that has cards, in the course's order."""
+    """Every topic that has cards, in the course's order; `studied` counts the answers by card."""
     topics = []
     for deck in course.decks:
         for topic in deck.topics:
@@ -250,13 +252,13 @@ def topic_progress(
                     learning=states[State.LEARNING] + states[State.RELEARNING],
                     known=states[State.REVIEW],
                     mastery=recalled / len(known),
-                    studied=tally(studied.get((deck.id, topic.id), ())),
+                    studied=tally(studied[card.id] for card in topic.cards if card.id in studied),
                 )
             )
     return tuple(topics)
 
 
-def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
+def hardest(course: AnyCourse, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
     """The cards with most lapses, hardest first; at equal lapses the one with fewer reviews."""
     forgotten = [
         (memory, card, topic)
@@ -275,21 +277,17 @@ def hardest(course: Course, memories: Mapping[str, Memory]) -> tuple[HardCard, .
 
 
 def pretest_scores(
-    practised: Iterable[Practised], reviews: Sequence[Review], course: Course
+    practised: Iterable[Practised], since: Mapping[str, bool], course: AnyCourse
 ) -> tuple[PretestScore, ...]:
     """Of each topic with a judged pretest answer, in the course's order.
 
-    `reviews` is the log in its order; of a card its last judged answer counts.
+    `since` says of these cards, as far as a review has judged them, whether the last one that did
+    was right.
     """
     before = {
         each.card_id: each
         for each in practised
         if each.mode == "pretest" and each.correct is not None
-    }
-    since = {
-        review.card_id: review.correct
-        for review in reviews
-        if review.card_id in before and review.correct is not None
     }
     scores = []
     for deck in course.decks:

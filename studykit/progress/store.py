@@ -7,7 +7,7 @@ what its last review led to. One `Store` may be used from several threads.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -46,6 +46,7 @@ from studykit.progress.queries import (
     stored_practised,
     unset_mark,
 )
+from studykit.progress.report_data import ReportSums
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
@@ -70,6 +71,7 @@ from studykit.progress.sums import (
     answers_by_day,
     known_by_day,
     latest_taken_ms,
+    read_report_sums,
     read_sums,
     right_by_confidence,
 )
@@ -446,6 +448,13 @@ class Store:
         """What statistics sum up of the log, some of it from the study day `since` on."""
         with self._reading() as session:
             return read_sums(session, since)
+
+    def report_sums(
+        self, since: date | None, until: date, pretested: Iterable[str] = ()
+    ) -> ReportSums:
+        """What a report of the study days from `since` (None: the first) to `until` needs."""
+        with self._reading() as session:
+            return read_report_sums(session, since, until, pretested)
 
     def answers_by_day(self) -> dict[date, int]:
         """Study day -> its answers, of every day that has any, oldest first."""

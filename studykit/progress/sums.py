@@ -5,10 +5,11 @@ By the day they need only what the index `ix_reviews_sums` holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Integer, cast, func
+from sqlalchemy import Integer, bindparam, cast, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
@@ -23,13 +24,15 @@ from studykit.progress.long_run import (
     PredictionCounts,
     Work,
 )
+from studykit.progress.report_data import ReportSums
 from studykit.progress.soundness import checked
-from studykit.progress.stats import KnownCounts
+from studykit.progress.stats import Answers, KnownCounts
 from studykit.progress.tables import MemoryRow, ReviewRow
 from studykit.review.grading import Confidence
 from studykit.review.schedule import Rating, State
 
 _id = col(ReviewRow.id)
+_card_id = col(ReviewRow.card_id)
 _day = col(ReviewRow.day)
 _before = col(ReviewRow.state_before)
 _correct = col(ReviewRow.correct)
@@ -60,6 +63,20 @@ SELECT count(*) OVER (), sum(right_since IS 1) OVER (), card_id, n, day, confide
 FROM followed ORDER BY right_since IS 1, id DESC LIMIT ?
 """
 
+_ANSWERS = f"""\
+count(*), count(*) FILTER (WHERE state_before = {int(State.NEW)}),
+    count(*) FILTER (WHERE rating = {int(Rating.AGAIN)}), sum(taken_ms),
+    count(correct), count(*) FILTER (WHERE correct = 1)
+"""
+"""The columns of `Answers`."""
+
+_ANSWERS_OF_DAYS = f"SELECT day, {_ANSWERS} FROM reviews GROUP BY day ORDER BY day"
+
+# Not card by card either; and the index on the days helps only where some of them are asked for.
+_ANSWERS_TO_CARDS = f"""\
+SELECT card_id, {_ANSWERS} FROM reviews {{index}} WHERE day BETWEEN ? AND ? GROUP BY +card_id
+"""
+
 
 def read_sums(session: Session, since: date) -> LogSums:
     """All that statistics need of the log."""
@@ -71,6 +88,20 @@ def read_sums(session: Session, since: date) -> LogSums:
         told=right_by_confidence(session, since),
         predictions=counts_by_prediction(session, since),
         errors=confident_errors(session, since),
+    )
+
+
+def read_report_sums(
+    session: Session, since: date | None, until: date, pretested: Iterable[str]
+) -> ReportSums:
+    """All that a report of the study days from `since` (None: the first) to `until` needs."""
+    first = since or date.min
+    return ReportSums(
+        days=graded_by_day(session),
+        known=known_by_day(session, first),
+        cards=answers_by_card(session, since, until),
+        told=right_by_confidence(session, first, until),
+        latest_grades=latest_grades(session, pretested),
     )
 
 
@@ -88,6 +119,35 @@ def work_by_day(session: Session) -> dict[date, Work]:
     query = select_columns(_day, _n, new, again, func.sum(_taken_ms)).group_by(_day).order_by(_day)
     rows = session.connection().execute(query)
     return {_read_day(day): Work(*counts) for day, *counts in rows}
+
+
+def graded_by_day(session: Session) -> dict[date, Answers]:
+    """Study day -> the answers given on it, of every day that has any, oldest first."""
+    rows = session.connection().exec_driver_sql(_ANSWERS_OF_DAYS)
+    return {_read_day(day): Answers(*counts) for day, *counts in rows}
+
+
+def answers_by_card(session: Session, since: date | None, until: date) -> dict[str, Answers]:
+    """Card id -> its answers on the study days from `since` (None: the first) to `until`."""
+    whole = since is None
+    statement = _ANSWERS_TO_CARDS.format(index="NOT INDEXED" if whole else "")
+    bounds = ((since or date.min).isoformat(), until.isoformat())
+    rows = session.connection().exec_driver_sql(statement, bounds)
+    return {checked("reviews", "card_id", id_): Answers(*counts) for id_, *counts in rows}
+
+
+def latest_grades(session: Session, card_ids: Iterable[str]) -> dict[str, bool]:
+    """Card id -> whether its last graded answer was right, of those that have one."""
+    query = (
+        select_columns(_correct)
+        .where(_card_id == bindparam("card_id"), _correct.is_not(None))
+        .order_by(_id.desc())
+        .limit(1)
+    )
+    found = {
+        id_: session.connection().execute(query, {"card_id": id_}).scalar() for id_ in card_ids
+    }
+    return {id_: bool(correct) for id_, correct in found.items() if correct is not None}
 
 
 def latest_taken_ms(session: Session, n_answers: int) -> list[int]:
@@ -140,12 +200,18 @@ def counts_by_prediction(session: Session, since: date) -> tuple[PredictionCount
     return tuple(PredictionCounts(*row) for row in session.connection().execute(query))
 
 
-def right_by_confidence(session: Session, since: date) -> dict[int, tuple[int, int]]:
+def right_by_confidence(
+    session: Session, since: date, until: date = date.max
+) -> dict[int, tuple[int, int]]:
     """Confidence in per cent -> graded answers given with it, and how many of them were right."""
     confidence = col(ReviewRow.confidence)
     query = (
         select_columns(confidence, _n, _n.filter(_correct.is_(True)))
-        .where(_day >= since.isoformat(), confidence.is_not(None), _correct.is_not(None))
+        .where(
+            _day.between(since.isoformat(), until.isoformat()),
+            confidence.is_not(None),
+            _correct.is_not(None),
+        )
         .group_by(confidence)
         .order_by(confidence)
     )

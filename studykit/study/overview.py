@@ -1,11 +1,10 @@
-"""What Home shows of today, computed from the store, and the report that it writes."""
+"""What Home shows of today, computed from the store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -110,38 +109,3 @@ def _first_pretest(course: Course, known: Known, decks: Mapping[str, Counts]) ->
             ids = known.untouched(deck.cards)
             return Offer("pretest", deck.id, deck.title, ids) if ids else None
     return None
-
-
-def write_report(services: Services) -> Path:
-    """Write the report of the whole progress into the data folder; returns where it lies.
-
-    Raises `OSError`, and an earlier report of the day stays whole.
-    """
-    from studykit.files import replace_file
-    from studykit.progress.report import render_markdown
-    from studykit.progress.report_data import period_stats
-    from studykit.study.day import read_day
-
-    reviews = services.progress.reviews()
-    today = services.today
-    practised = services.progress.practised()
-    days = [review.day for review in reviews] + [each.day for each in practised]
-    since = min(days, default=today)
-    runs = services.progress.each_run()
-    day = read_day(services, services.progress)
-    text = render_markdown(
-        period_stats(
-            reviews,
-            runs,
-            services.course,
-            day.memories,
-            since,
-            today,
-            services.scheduler,
-            practised,
-            day.asked,
-        )
-    )
-    path = services.paths.data_dir / f"report-{today.isoformat()}.md"
-    replace_file(path, text)
-    return path

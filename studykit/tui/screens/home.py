@@ -476,7 +476,7 @@ class HomeScreen(StudyScreen):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """Write the whole progress as Markdown into the data folder."""
-        from studykit.study.overview import write_report
+        from studykit.study.reporting import write_report
 
         try:
             path = write_report(self.services)
