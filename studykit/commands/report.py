@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,7 @@ from studykit.errors import UsageError
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
-    from studykit.progress.report_data import PeriodStats
-    from studykit.review.session import Review
+    from studykit.progress.store import Store
 
 
 class Format(enum.StrEnum):
@@ -50,61 +50,60 @@ def report(
     Retention, topics, forecast, labs with predictions and verdicts; in HTML with charts. CSV has
     one row a review.
     """
-    from studykit.files import replace_file
-    from studykit.progress.report_data import period_stats
-    from studykit.study.day import read_day
+    from studykit.files import drafted
 
     env = environment(ctx)
-    services = env.services
     first_day = None if since is None else since.date()
-    if first_day is not None and first_day > services.today:
-        raise UsageError(f"--since {first_day} lies ahead", hint=f"today is {services.today}")
+    if first_day is not None and first_day > env.services.today:
+        raise UsageError(f"--since {first_day} lies ahead", hint=f"today is {env.services.today}")
     with env.existing_store() as store:
-        reviews = [] if store is None else store.reviews()
-        day = read_day(services, store)
-        practised = [] if store is None else store.practised()
-        numbers = period_stats(
-            reviews,
-            () if store is None else store.each_run(),
-            env.course,
-            day.memories,
-            first_day,
-            services.today,
-            services.scheduler,
-            practised,
-            day.asked,
-        )
-    text = _render(format, numbers, reviews, env)
-    if output is None:
-        typer.echo(text.rstrip("\n"))
+        parts = _render(format, env, store, first_day)
+        if output is None:
+            for part in parts:
+                typer.echo(part, nl=False)
+            return
+        try:
+            if output.exists() and not output.is_file():  # a pipe, a device
+                with output.open("w", encoding="utf-8") as file:
+                    file.writelines(parts)
+                return
+            with (
+                drafted(output.resolve()) as draft,  # a full disk must not cost the last report
+                draft.open("x", encoding="utf-8", newline="") as file,
+            ):
+                file.writelines(parts)
+        except OSError as error:
+            raise UsageError(f"--output {output}: {error.strerror}") from None
+
+
+def _render(
+    format: Format,  # noqa: A002
+    env: Environment,
+    store: Store | None,
+    since: date | None,
+) -> Iterator[str]:
+    """The report in parts that follow each other; only what its format needs is imported."""
+    from studykit.study.reporting import read_period
+
+    if format is Format.CSV:
+        from studykit.progress.csv_report import FIELDS, render_csv
+
+        period = since or date.min, env.services.today
+        rows = iter(()) if store is None else store.log_columns(FIELDS, *period)
+        yield from render_csv(rows, env.contents)
         return
-    try:
-        if output.is_file():
-            replace_file(output.resolve(), text)  # a full disk must not cost the last report
-        else:
-            output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--output {output}: {error.strerror}") from None
-
-
-def _render(format: Format, summary: PeriodStats, reviews: list[Review], env: Environment) -> str:  # noqa: A002
-    """The report as text; only what its format needs is imported."""
+    stats, sums = read_period(env.services, store, since)
     match format:
-        case Format.MARKDOWN | Format.MD:
-            from studykit.progress.report import render_markdown
-
-            return render_markdown(summary)
         case Format.HTML:
             from studykit.progress.html_report import render_html
             from studykit.progress.report_data import build_trends
 
-            desired = env.settings.review.desired_retention
-            return render_html(summary, build_trends(reviews, summary, desired))
-        case Format.CSV:
-            from studykit.progress.csv_report import render_csv
-
-            return render_csv(reviews, env.course, summary.since, summary.today)
+            yield render_html(stats, build_trends(sums, stats, env.services.desired_retention))
         case Format.JSON:
             from studykit.progress.report import render_json
 
-            return render_json(summary)
+            yield render_json(stats)
+        case _:
+            from studykit.progress.report import render_markdown
+
+            yield render_markdown(stats)

@@ -7,7 +7,7 @@ what its last review led to. One `Store` may be used from several threads.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ from studykit.progress.database import (
     open_for_reading,
 )
 from studykit.progress.examination import driver_of, examine
-from studykit.progress.log_rows import LogRow, stored_log_rows
+from studykit.progress.log_rows import LogRow, checked_log_rows, stored_log_rows
 from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
     add_practised,
@@ -256,6 +256,13 @@ class Store:
         """The log in the order of the answers, as bare columns, read bit by bit."""
         with self._reading() as session:
             yield from stored_log_rows(session)
+
+    def log_columns(
+        self, names: Sequence[str], since: date, until: date
+    ) -> Iterator[tuple[Any, ...]]:
+        """These columns of the log from one study day to another, read bit by bit."""
+        with self._reading() as session:
+            yield from checked_log_rows(session, names, since, until)
 
     def tables(self) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
         """Every table's name with its rows as plain values, as they are at one moment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -11,7 +12,8 @@ from studykit.course.cards import Card, Course, Deck, LabHeader, Recall, Topic
 from studykit.errors import Place
 from studykit.lab.events import Curve, Measurement
 from studykit.lab.results import RunResult, SeedResult, Status, Verdict
-from studykit.progress.stats import states_before
+from studykit.progress.report_data import ReportSums
+from studykit.progress.stats import Answers, KnownCounts
 from studykit.progress.store import Store
 from studykit.review.grading import is_confident_error
 from studykit.review.schedule import (
@@ -88,8 +90,68 @@ def make_review(
 
 def with_befores(reviews: Sequence[Review]) -> list[Review]:
     """The same log with the state that each card was in, as a sitting records it."""
-    befores = states_before(reviews)
-    return [replace(review, before=before) for review, before in zip(reviews, befores, strict=True)]
+    states: dict[str, State] = {}
+    found = []
+    for review in reviews:
+        unknown = State.NEW if review.after.reps == 1 else None
+        found.append(replace(review, before=states.get(review.card_id, unknown)))
+        states[review.card_id] = review.after.state
+    return found
+
+
+def sums_of(
+    reviews: Sequence[Review], since: date = date.min, until: date = date.max
+) -> ReportSums:
+    """What SQLite sums up of the log, counted review by review."""
+    days: defaultdict[date, list[Review]] = defaultdict(list)
+    cards: defaultdict[str, list[Review]] = defaultdict(list)
+    told: dict[int, tuple[int, int]] = {}
+    for review in reviews:
+        days[review.day].append(review)
+        if since <= review.day <= until:
+            cards[review.card_id].append(review)
+            if review.confidence is not None and review.correct is not None:
+                n, right = told.get(review.confidence, (0, 0))
+                told[review.confidence] = n + 1, right + review.correct
+    known = {
+        day: [review for review in days[day] if review.before is State.REVIEW]
+        for day in sorted(days)
+        if day >= since
+    }
+    return ReportSums(
+        days={day: _answers(days[day]) for day in sorted(days)},
+        known={day: _known(there) for day, there in known.items() if there},
+        cards={card_id: _answers(there) for card_id, there in cards.items()},
+        told=told,
+        latest_grades={
+            review.card_id: review.correct for review in reviews if review.correct is not None
+        },
+    )
+
+
+def _answers(reviews: Sequence[Review]) -> Answers:
+    grades = [review.correct for review in reviews if review.correct is not None]
+    return Answers(
+        n=len(reviews),
+        new=sum(review.before is State.NEW for review in reviews),
+        again=sum(review.rating is Rating.AGAIN for review in reviews),
+        taken_ms=sum(review.taken_ms for review in reviews),
+        graded=len(grades),
+        right=sum(grades),
+    )
+
+
+def _known(reviews: Sequence[Review]) -> KnownCounts:
+    grades = [review.correct for review in reviews if review.correct is not None]
+    expected = [review.predicted for review in reviews if review.predicted is not None]
+    return KnownCounts(
+        n=len(reviews),
+        remembered=sum(review.rating is not Rating.AGAIN for review in reviews),
+        graded=len(grades),
+        right=sum(grades),
+        predicted=sum(expected),
+        n_predicted=len(expected),
+    )
 
 
 def make_rated(

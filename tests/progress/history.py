@@ -31,6 +31,7 @@ from tests.progress.builders import (
     make_memory,
     make_review,
     make_run,
+    sums_of,
     with_befores,
 )
 
@@ -108,4 +109,4 @@ RUNS = [
 
 def whole_summary() -> PeriodStats:
     """Of everything until today."""
-    return period_stats(REVIEWS, RUNS, COURSE, MEMORIES, None, TODAY, SCHEDULER)
+    return period_stats(sums_of(REVIEWS), RUNS, COURSE, MEMORIES, None, TODAY, SCHEDULER)

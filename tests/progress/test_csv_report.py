@@ -6,14 +6,16 @@ import csv
 import io
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from studykit.progress.csv_report import COLUMNS, guard, render_csv
+from studykit.progress.csv_report import COLUMNS, FIELDS, guard, render_csv
+from studykit.progress.rows import review_row
+from studykit.progress.store import Store
 from studykit.review.session import Review
 from tests.progress.builders import make_review
 from tests.progress.history import COURSE, REVIEWS, TODAY
@@ -21,9 +23,15 @@ from tests.progress.history import COURSE, REVIEWS, TODAY
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "report.md"
 
 
-def rows(reviews: list[Review], since: date = date.min) -> list[dict[str, str]]:
+def written(reviews: list[Review]) -> str:
+    """The CSV."""
+    rows = [review_row(review, None) for review in reviews]
+    return "".join(render_csv([[getattr(row, name) for name in FIELDS] for row in rows], COURSE))
+
+
+def rows(reviews: list[Review]) -> list[dict[str, str]]:
     """What a reader of the CSV sees."""
-    return list(csv.DictReader(io.StringIO(render_csv(reviews, COURSE, since, TODAY))))
+    return list(csv.DictReader(io.StringIO(written(reviews))))
 
 
 def test_a_review_is_a_row() -> None:
@@ -61,10 +69,27 @@ def test_a_review_is_a_row() -> None:
     assert table[8]["correct"] == ""
 
 
-def test_only_the_period_is_listed() -> None:
+def test_only_the_period_is_listed(store: Store) -> None:
     """The states before it are known all the same."""
-    table = rows(REVIEWS, since=TODAY)
-    assert [(row["card"], row["state_before"]) for row in table] == [("b", "review")]
+    for review in REVIEWS:
+        store.record(review)
+
+    def listed(since: date, until: date = TODAY) -> list[dict[str, str]]:
+        parts = render_csv(store.log_columns(FIELDS, since, until), COURSE)
+        return list(csv.DictReader(io.StringIO("".join(parts))))
+
+    assert listed(date.min) == rows(REVIEWS)
+    assert [(row["card"], row["state_before"]) for row in listed(TODAY)] == [("b", "review")]
+    yesterday = TODAY - timedelta(days=1)
+    assert [row["card"] for row in listed(yesterday, yesterday)] == ["a", "a", "gone"]
+
+
+def test_a_long_log_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their size, they make the same text."""
+    whole = written(REVIEWS)
+    for size in (1, 2, len(REVIEWS)):
+        monkeypatch.setattr("studykit.progress.csv_report.ROWS_A_PART", size)
+        assert written(REVIEWS) == whole
 
 
 @given(st.text(max_size=20))
@@ -81,7 +106,7 @@ def test_no_answer_is_a_formula(text: str) -> None:
     is_number = re.fullmatch(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", given_, re.IGNORECASE)
     assert is_number or not given_.startswith(tuple("=+-@|%＝＋－＠\t\r\n "))
     assert "\x1b" not in given_
-    assert len(render_csv([make_review(given=text)], COURSE, date.min, TODAY).splitlines()) == 2
+    assert len(written([make_review(given=text)]).splitlines()) == 2
 
 
 @pytest.mark.parametrize("text", ["-3.3", "+1e-3", "0.05", "attention, then a norm", 'a "b"'])

@@ -18,9 +18,9 @@ import pytest
 
 from studykit.progress.charts import forecast_chart, retention_chart
 from studykit.progress.html_report import N_RUNS, render_html
-from studykit.progress.report_data import build_trends, period_stats
+from studykit.progress.report_data import NO_REPORT_SUMS, build_trends, period_stats
 from studykit.progress.stats import Retention, wilson_interval
-from tests.progress.builders import make_card, make_course
+from tests.progress.builders import make_card, make_course, sums_of
 from tests.progress.history import MEMORIES, REVIEWS, RUNS, SCHEDULER, TODAY, whole_summary
 
 CHARTS = ("Calendar of", "True retention by week", "Cards due", "Right answers by confidence")
@@ -30,7 +30,7 @@ VOID = {"meta"}
 
 def page_of_history() -> str:
     """The page of all that `history` tells."""
-    return render_html(whole_summary(), build_trends(REVIEWS, whole_summary(), 0.9))
+    return render_html(whole_summary(), build_trends(sums_of(REVIEWS), whole_summary(), 0.9))
 
 
 class Reader(HTMLParser):
@@ -114,8 +114,8 @@ def test_whatever_the_course_says_is_text() -> None:
     )
     said = replace(bet.prediction, text=HOSTILE)
     runs = [replace(bet, result=result, prediction=said), *others]
-    whole = period_stats(REVIEWS, runs, course, MEMORIES, None, TODAY, SCHEDULER)
-    page = render_html(whole, build_trends(REVIEWS, whole, 0.9))
+    whole = period_stats(sums_of(REVIEWS), runs, course, MEMORIES, None, TODAY, SCHEDULER)
+    page = render_html(whole, build_trends(sums_of(REVIEWS), whole, 0.9))
     reader = Reader(page)
 
     assert set(reader.tags) <= set(Reader(page_of_history()).tags)
@@ -126,8 +126,8 @@ def test_whatever_the_course_says_is_text() -> None:
 
 def test_an_empty_report_is_a_page_too() -> None:
     """It says that there is nothing."""
-    empty = period_stats([], [], make_course({}), {}, None, TODAY, SCHEDULER)
-    text = Reader(render_html(empty, build_trends([], empty, 0.9))).text
+    empty = period_stats(NO_REPORT_SUMS, [], make_course({}), {}, None, TODAY, SCHEDULER)
+    text = Reader(render_html(empty, build_trends(NO_REPORT_SUMS, empty, 0.9))).text
     for line in (
         "No known card came up for review.",
         "No answer was given with a confidence.",
@@ -143,7 +143,8 @@ def test_many_runs_are_counted_and_the_latest_described() -> None:
     runs = tuple(replace(run, lab=f"core/lab-{n}") for n in range(N_RUNS + 3))
     text = Reader(
         render_html(
-            replace(whole_summary(), runs=runs), build_trends(REVIEWS, whole_summary(), 0.9)
+            replace(whole_summary(), runs=runs),
+            build_trends(sums_of(REVIEWS), whole_summary(), 0.9),
         )
     ).text
     assert f"{N_RUNS + 3} runs" in text

@@ -13,7 +13,7 @@ import pytest
 
 from studykit.lab.results import Prediction
 from studykit.progress.report import N_DAYS, N_RUNS, render_json, render_markdown
-from studykit.progress.report_data import period_stats
+from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
 from studykit.progress.runs import StoredRun
 from studykit.progress.stats import Retention, Tally
 from tests.progress.builders import make_course, make_run
@@ -116,7 +116,7 @@ def test_the_json_report_holds_the_numbers_of_the_summary() -> None:
 
 
 def test_an_empty_report_says_that_there_is_nothing() -> None:
-    empty = period_stats([], [], make_course({}), {}, None, TODAY, SCHEDULER)
+    empty = period_stats(NO_REPORT_SUMS, [], make_course({}), {}, None, TODAY, SCHEDULER)
     text = render_markdown(empty)
 
     for line in (
@@ -172,7 +172,7 @@ def test_text_from_outside_is_harmless_in_json() -> None:
     """Control characters are made visible; NaN and infinity are marked, as in stored runs."""
     prediction = Prediction("\x1b[2J", claim="", value=math.inf)
     runs = [StoredRun(1, make_run(knobs={"rate": math.nan}), None, prediction), *RUNS]
-    text = render_json(period_stats([], runs, COURSE, {}, None, TODAY, SCHEDULER))
+    text = render_json(period_stats(NO_REPORT_SUMS, runs, COURSE, {}, None, TODAY, SCHEDULER))
 
     assert "\x1b" not in text
     (run, *_) = json.loads(text, parse_constant=_refuse)["labs"]["runs"]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studykit.progress.report_data import period_stats
+from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
 from studykit.progress.runs import StoredRun
 from studykit.progress.stats import FORECAST_DAYS, N_HARDEST, Tally, wilson_interval
 from studykit.review.schedule import Rating, State
-from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_run
+from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_run, sums_of
 from tests.progress.history import (
     COURSE,
     MEMORIES,
@@ -55,7 +55,8 @@ def test_true_retention_counts_only_cards_that_were_known() -> None:
 
 def test_a_period_knows_the_states_from_before_it() -> None:
     """The state before a period's first review of a card comes from the log before the period."""
-    today_only = period_stats(REVIEWS, RUNS, COURSE, MEMORIES, TODAY, TODAY, SCHEDULER)
+    sums = sums_of(REVIEWS, TODAY)
+    today_only = period_stats(sums, RUNS, COURSE, MEMORIES, TODAY, TODAY, SCHEDULER)
 
     assert today_only.total.reviews == 1
     assert (today_only.retention.n, today_only.retention.remembered) == (1, 1)
@@ -103,7 +104,7 @@ def test_a_run_of_an_own_version_is_named_as_such() -> None:
     """It changes of itself, so it is not out of date; its verdicts are those of its own tests."""
     run = make_run("mine/core/residuals", verdicts={"stuck": "depends"}, code_hash="mine")
     stored = [StoredRun(1, run, None, None)]
-    (own,) = period_stats([], stored, COURSE, {}, None, TODAY, SCHEDULER).runs
+    (own,) = period_stats(NO_REPORT_SUMS, stored, COURSE, {}, None, TODAY, SCHEDULER).runs
 
     assert own.title == f"{COURSE.labs['core/residuals'].title} A version of your own."
     assert own.verdicts == {"stuck": "depends"}
@@ -117,7 +118,7 @@ def test_the_hardest_cards_are_those_forgotten_most() -> None:
     memories = {card.id: make_memory(reps=20 - n, lapses=n // 2) for n, card in enumerate(cards)}
     course = make_course({"Hard": cards})
 
-    hardest = period_stats([], [], course, memories, None, TODAY, SCHEDULER).hardest
+    hardest = period_stats(NO_REPORT_SUMS, [], course, memories, None, TODAY, SCHEDULER).hardest
 
     assert [card.card_id for card in hardest[:3]] == ["card-19", "card-18", "card-17"]
     assert (hardest[0].lapses, hardest[0].reviews, hardest[0].topic_number) == (9, 1, "1.1")
@@ -135,11 +136,12 @@ def test_a_streak_lasts_until_a_day_without_review(days_ago: list[int], streak: 
     """Today does not break it: it is not over yet."""
     reviews = [answer(n, "a", Rating.GOOD, State.REVIEW, 1) for n in sorted(days_ago)[::-1]]
 
-    assert period_stats(reviews, [], COURSE, {}, None, TODAY, SCHEDULER).streak_days == streak
+    told = period_stats(sums_of(reviews), [], COURSE, {}, None, TODAY, SCHEDULER)
+    assert told.streak_days == streak
 
 
 def test_nothing_studied_is_a_summary_of_zeros() -> None:
-    empty = period_stats([], [], COURSE, {}, None, TODAY, SCHEDULER)
+    empty = period_stats(NO_REPORT_SUMS, [], COURSE, {}, None, TODAY, SCHEDULER)
 
     assert empty.since == TODAY
     assert empty.total == Tally(0, 0, 0, 0.0)
@@ -153,7 +155,7 @@ def test_a_run_before_the_rollover_counts_for_the_day_before() -> None:
     """As an answer at that hour does."""
     night = make_run(at=MONDAY.replace(hour=3))
     (run,) = period_stats(
-        [], [StoredRun(1, night, None, None)], COURSE, {}, None, TODAY, SCHEDULER
+        NO_REPORT_SUMS, [StoredRun(1, night, None, None)], COURSE, {}, None, TODAY, SCHEDULER
     ).runs
 
     assert run.day == TODAY - timedelta(days=1)

@@ -26,7 +26,7 @@ from studykit.progress.store import Store
 from studykit.progress.tables import SUMMED
 from studykit.review.schedule import Rating, State
 from studykit.review.session import Review
-from tests.progress.builders import MONDAY, day_after, make_review, open_store
+from tests.progress.builders import MONDAY, day_after, make_review, open_store, sums_of
 
 TODAY = MONDAY.date()
 
@@ -191,6 +191,14 @@ def test_every_sum_is_that_of_a_loop_over_the_log(
         for review in log:
             store.record(review)
         sums = store.sums(day_after(n_days))
+        until = day_after(n_days + 2)
+        for first in (day_after(n_days), None):
+            of_report = store.report_sums(first, until, "abc")
+            counted = sums_of(log, first or date.min, until)
+            assert replace(of_report, known={}) == replace(counted, known={})
+            assert {day: counts[:4] for day, counts in of_report.known.items()} == {
+                day: counts[:4] for day, counts in counted.known.items()
+            }
 
     period = [review for review in log if review.day >= day_after(n_days)]
     assert {day: work.answers for day, work in sums.work.items()} == Counter(

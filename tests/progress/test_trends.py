@@ -12,14 +12,15 @@ from studykit.progress.report_data import Trends, build_trends, period_stats
 from studykit.progress.runs import StoredRun
 from studykit.progress.stats import CALENDAR_WEEKS, Retention, Sureness, wilson_interval
 from studykit.review.session import Review
-from tests.progress.builders import make_run
+from tests.progress.builders import make_run, sums_of
 from tests.progress.history import COURSE, MEMORIES, REVIEWS, RUNS, SCHEDULER, TODAY
 
 
 def of(reviews: list[Review], *, runs: list[StoredRun] = RUNS, since: date | None = None) -> Trends:
     """Trends of these reviews until today."""
-    whole = period_stats(reviews, runs, COURSE, MEMORIES, since, TODAY, SCHEDULER)
-    return build_trends(reviews, whole, 0.9)
+    sums = sums_of(reviews, since or date.min)
+    whole = period_stats(sums, runs, COURSE, MEMORIES, since, TODAY, SCHEDULER)
+    return build_trends(sums, whole, 0.9)
 
 
 def test_the_calendar_begins_on_a_monday_and_ends_today() -> None:

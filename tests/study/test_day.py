@@ -10,7 +10,8 @@ from studykit.review.schedule import Rating
 from studykit.study.day import read_day
 from studykit.study.finding import build_entries, find
 from studykit.study.learner_stats import read_home_stats
-from studykit.study.overview import build_overview, write_report
+from studykit.study.overview import build_overview
+from studykit.study.reporting import write_report
 from studykit.study.statistics import read_statistics
 from studykit.study.words import held_back
 from tests.tui.conftest import build_idle_services
