@@ -14,6 +14,7 @@ from studykit.commands import (
     doctor,
     due,
     export,
+    importing,
     labs,
     merge,
     models,
@@ -59,6 +60,9 @@ app.command("report", epilog="Example: studykit report --since 2026-11-01 --outp
     report.report
 )
 app.command("stats", epilog="Example: studykit stats --by week --since 2026-09-01")(stats.stats)
+app.command("import", epilog="Example: studykit import spanish.apkg --into ~/spanish")(
+    importing.import_file
+)
 app.command("export", epilog="Example: studykit export --to attention.apkg")(export.export)
 app.command("merge", epilog="Example: studykit merge ~/Sync/laptop.sqlite3 --dry-run")(merge.merge)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)

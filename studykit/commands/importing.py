@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,25 +12,69 @@ import typer
 
 from studykit.commands.environment import Environment, environment
 from studykit.commands.terminal import say, say_table
-from studykit.errors import UsageError
-from studykit.text import clean
+from studykit.errors import StudykitError, UsageError
+from studykit.text import clean, plural
 
 if TYPE_CHECKING:
     from studykit.exchange.collection import Collection
+    from studykit.exchange.course_writer import CoursePlan
 
 
 def import_file(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What another tool has written.")],
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Folder of the course: a new one, or one that was imported before."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would come and what not; write nothing.")
+    ] = False,
+    title: Annotated[
+        str, typer.Option(metavar="TEXT", help="Title of a new course; default: the file's.")
+    ] = "",
     format: Annotated[  # noqa: A002, the option's name
         str | None,
         typer.Option(metavar="NAME", help="Its format; default: the one that its ending names."),
     ] = None,
 ) -> None:
-    """Take over cards and reviews from another tool."""
+    """Take over cards and reviews from another tool.
+
+    The cards become a course of YAML decks, the reviews join your own. What is there already stays
+    as it is, so the same file can be imported again, or a newer one of the same collection.
+    """
+    if into is None and not dry_run:
+        raise UsageError("--into is missing", hint="the folder that the course shall lie in")
+    from studykit.exchange.course_writer import plan_course
+
     env = environment(ctx)
     collection = _read(env, file, format)
-    _say_collection(collection)
+    folder = None if into is None else into.expanduser().absolute()
+    if not any(deck.notes for deck in collection.decks):
+        raise StudykitError(f"{clean(str(file))} holds no card that can come")
+    plan = plan_course(collection, folder)
+    _say_collection(collection, plan)
+    say()
+    if dry_run or folder is None:
+        say("Nothing was written.")
+    else:
+        _import(env, plan, folder, title or collection.title)
+
+
+def _import(env: Environment, plan: CoursePlan, folder: Path, title: str) -> None:
+    from studykit.exchange.taking_in import take_in
+
+    services, now = env.services, env.clock.now()
+    with closing(env.open_store()) as store:
+        services.use_weights(store)
+        scheduler = services.scheduler
+        done = take_in(plan, folder, clean(title), store, scheduler, now, services.today, tell)
+    told = f"{plural(done.n_cards, 'new card')}, {plural(done.n_answers, 'new review')}"
+    marks = f", {plural(done.n_marks, 'mark')}" if done.n_marks else ""
+    say(f"{clean(str(folder))}: {told}{marks}")
+    say(f"  studykit --course {shlex.quote(str(folder))}    study it")
 
 
 def _read(env: Environment, file: Path, name: str | None) -> Collection:
@@ -53,13 +99,18 @@ def tell(what: str, n: int, of: int) -> None:
         print(f"\r{what}: {n:,} of {of:,}", end=end, file=sys.stderr, flush=True)
 
 
-def _say_collection(collection: Collection) -> None:
+def _say_collection(collection: Collection, plan: CoursePlan) -> None:
     """What the file holds, deck by deck, and what of it does not come."""
     rows = []
     for deck in collection.decks:
         cards = [card for note in deck.notes for card in note.cards]
         n_reviews = sum(len(card.reviews) for card in cards)
-        rows.append([" / ".join(deck.path), f"{len(cards):,}", f"{n_reviews:,}"])
-    say_table(["deck", "cards", "reviews"], rows, numbers=2)
-    for remark in collection.remarks:
-        say(f"{remark.n:,} {remark.what}")
+        n_marked = sum(bool(card.marks) for card in cards)
+        n_new = len(plan.added.get(deck.path, ()))
+        counts = (len(cards), n_new, n_reviews, n_marked)
+        rows.append([clean(" / ".join(deck.path)), *(f"{n:,}" for n in counts)])
+    say_table(["comes from", "cards", "new", "reviews", "marked"], rows, numbers=4)
+    if remarks := [*collection.remarks, *plan.remarks]:
+        say()
+        rows = [[clean(remark.what), f"{remark.n:,}"] for remark in remarks]
+        say_table(["does not come as it is", ""], rows, numbers=1, wrapped=0)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, func
 from sqlalchemy import select as select_columns
@@ -23,7 +23,7 @@ from studykit.clock import from_ms, offset_minutes, to_ms
 from studykit.course.contents import AnyCard
 from studykit.errors import StoreError
 from studykit.lab.results import Prediction, RunResult
-from studykit.progress.backups import back_up_daily, n_missing
+from studykit.progress.backups import back_up_daily, copy_database, n_missing
 from studykit.progress.database import (
     WRITES,
     explained,
@@ -92,6 +92,9 @@ from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
 from studykit.review.weights import History, Weights, WeightsEntry
 from studykit.text import clean
+
+if TYPE_CHECKING:
+    from studykit.progress.additions import Additions
 
 DEFAULTS = ScheduleSettings()
 
@@ -309,6 +312,30 @@ class Store:
             reviews=sum(state == State.REVIEW for _, state in asked),
             notes=frozenset(card.note for card, _ in asked if card.note),
         )
+
+    def add_past(
+        self,
+        answers: Iterable[tuple[Any, ...]],
+        marks: Iterable[tuple[str, Mark]],
+        at: datetime,
+        day: date,
+        scheduler: Scheduler,
+    ) -> Additions:
+        """Add what was answered and marked in another program, after a copy; all or nothing.
+
+        As `additions.add_past`, whose columns the answers have; the marks count as set `at`.
+        """
+        from studykit.progress.additions import add_past  # it computes with numpy
+
+        with self._writing() as session:
+            add_schedule(session, scheduler.parameters_id, scheduler.settings)
+            marked = (to_ms(at), offset_minutes(at), day.isoformat())
+            added = add_past(driver_of(session), answers, marks, marked, scheduler.settings)
+            if any(added):
+                # Another connection still reads what was there before.
+                name = f"{self.path.stem}-before-import-{at:%Y-%m-%dT%H%M%S}{self.path.suffix}"
+                copy_database(self.path, self.backups_dir / name)
+            return added
 
     # --- marks on cards ---
 
