@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from operator import eq
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,12 +25,24 @@ from studykit.progress.backups import (
     synchronise_folder,
 )
 from studykit.progress.database import explained, require_alone
-from studykit.progress.soundness import RULES, RowError, require
-from studykit.progress.store import Store
+from studykit.progress.merge import merge
+from studykit.progress.soundness import RULES, fault_of
+from studykit.progress.store import DEFAULTS, Store
+from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
 
-_IN_ORDER = ("sittings", "reviews", "practised", "runs", "outcomes")
-"""Tables whose rows are numbered as they are added: what has a higher number came later."""
+_IN_ORDER = (
+    *("sittings", "reviews", "practised", "runs", "outcomes"),
+    *("schedules", "weights", "removals"),
+)
+"""Tables that are read of a damaged file; marks are apart, memories come from the log."""
+
+_KEYS = {
+    "reviews": ("card_id", "at_ms"),
+    "practised": ("card_id", "at_ms"),
+    "runs": ("lab", "started_at_ms"),
+}
+"""Columns by which a row is known in a copy: what else is in it may be damaged."""
 
 _N_COMPARED = 20
 """Answers by which two databases are known to be of one history; one of them may be damaged."""
@@ -53,12 +64,18 @@ class Restored:
     """The folder where that file lies now; None if there was none."""
 
 
-def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = None) -> Restored:
+def restore(
+    path: Path,
+    backups_dir: Path,
+    at: datetime,
+    copy: Path | None = None,
+    fallback: ScheduleSettings = DEFAULTS,
+) -> Restored:
     """Put the newest sound copy, or `copy`, in the place of the progress at `path`.
 
-    Answers, practice and runs that were added to the file after the copy was made are taken over
-    as far as they can be read. Raises `StoreError` if another program has the file open, or if no
-    copy is sound and nothing can be read of the file, and has changed nothing then.
+    Answers, practice and runs that the copy has not are taken over from the file as far as they can
+    be read, and scheduled as a merge does it. Raises `StoreError` if another program has the file
+    open, or if no copy is sound and nothing can be read of the file, and has changed nothing then.
     """
     path = path.resolve()
     with explained(path, backups_dir):
@@ -71,7 +88,8 @@ def restore(path: Path, backups_dir: Path, at: datetime, copy: Path | None = Non
             base, passed_over = _choose(copies, draft)
             # Where no copy is sound, the one that is damaged least may still give something.
             sources = [path] if base else [path, *copies]
-            taken = (_take_over(each, draft, Path(folder)) for each in sources if each.exists())
+            there = filter(Path.exists, sources)
+            taken = (_take_over(each, draft, Path(folder), fallback) for each in there)
             n_since = next(filter(None, taken), 0)
             with closing(Store.open(draft, backups_dir=Path(folder))) as store:
                 n_answers = sum(store.answers_by_day().values())
@@ -133,38 +151,32 @@ def _remove(database: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _take_over(path: Path, draft: Path, folder: Path) -> int:
-    """Add to `draft` what was added to the database at `path` later; how many answers that is.
+def _take_over(path: Path, draft: Path, folder: Path, fallback: ScheduleSettings) -> int:
+    """Add to `draft` what else the database at `path` holds; how many answers that is.
 
     Nothing is added if the two are not of one history, or if the result were not sound.
     """
     damaged, attempt = folder / "damaged.sqlite3", folder / "attempt.sqlite3"
+    rest = folder / "rest.sqlite3"
+    for each in (damaged, attempt, rest):
+        _remove(each)
     shutil.copyfile(path, damaged)
     if log_of(path).exists():
         shutil.copyfile(log_of(path), log_of(damaged))
     shutil.copyfile(draft, attempt)
     try:
-        n_answers = _add_later_rows(damaged, attempt)
+        with closing(sqlite3.connect(damaged)) as source:
+            source.text_factory = bytes
+            if not _read_rest(source, attempt, rest):
+                return 0
+            n_answers = merge(attempt, folder, rest, fallback).n_answers
+            _take_marks(source, attempt)
         if _problems(attempt):
             return 0
     except (*SQLITE_ERRORS, StoreError):
         return 0
     attempt.replace(draft)
     return n_answers
-
-
-def _add_later_rows(damaged: Path, attempt: Path) -> int:
-    with (
-        closing(sqlite3.connect(damaged)) as source,
-        closing(sqlite3.connect(attempt)) as target,
-    ):
-        source.text_factory = bytes
-        if not _is_one_history(source, target):
-            return 0
-        n_added = {table: _add_later(source, target, table) for table in _IN_ORDER}
-        _add_marks(source, target)
-        target.executescript(_UNLINK)
-        return n_added["reviews"]
 
 
 _UNLINK = """\
@@ -175,61 +187,89 @@ DELETE FROM outcomes WHERE run_id NOT IN (SELECT id FROM runs);
 """What a row that could not be read leaves behind."""
 
 
-def _is_one_history(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
-    """Whether most of the last answers of the copy are in the file, under the same numbers."""
-    query = "SELECT id, CAST(card_id AS BLOB), at_ms FROM reviews"
-    last = target.execute(f"{query} ORDER BY id DESC LIMIT {_N_COMPARED}").fetchall()
-    found = [source.execute(f"{query} WHERE id = ?", row[:1]).fetchone() for row in last]
-    n_alike: int = sum(map(eq, found, last))
-    return 2 * n_alike >= len(last)
+def _read_rest(source: sqlite3.Connection, attempt: Path, rest: Path) -> bool:
+    """Make `rest` of what can be read of a damaged database and `attempt` has not.
+
+    False, and of no use, where the two are not of one history.
+    """
+    Store.open(rest, backups_dir=rest.with_name("no copies")).close()
+    with closing(sqlite3.connect(rest)) as target, closing(sqlite3.connect(attempt)) as draft:
+        for table in _IN_ORDER:
+            names, rows = _readable(source, target, table)
+            key = [names.index(name) for name in _KEYS.get(table, ()) if name in names]
+            query = f"SELECT {', '.join(_KEYS[table])} FROM {table}" if key else ""
+            known = set(draft.execute(query)) if key else set()
+            found = [tuple(row[n] for n in key) for row in rows]
+            if table == "reviews" and not _is_one_history(draft, set(found)):
+                return False
+            for row, row_key in zip(rows, found, strict=True):
+                # What it has is sound there, and may be damaged here.
+                if not key or row_key not in known:
+                    _add(target, table, names, row)
+        target.executescript(_UNLINK)
+        target.commit()
+    return True
 
 
-def _add_later(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> int:
-    """Add the rows of a table with numbers above those that the copy has; returns how many."""
+def _is_one_history(draft: sqlite3.Connection, found: Set[Sequence[Any]]) -> bool:
+    """Whether most of the last answers of the copy are among those that were `found`."""
+    columns = ", ".join(_KEYS["reviews"])
+    query = f"SELECT {columns} FROM reviews ORDER BY id DESC LIMIT {_N_COMPARED}"
+    last = draft.execute(query).fetchall()
+    return 2 * sum(row in found for row in last) >= len(last)
+
+
+def _readable(
+    source: sqlite3.Connection, target: sqlite3.Connection, table: str
+) -> tuple[list[str], list[Sequence[Any]]]:
+    """Columns that both have, and the rows of `source` that can be read, texts as texts."""
     names = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
-    key = "run_id" if table == "outcomes" else "id"
-    (last,) = target.execute(f"SELECT coalesce(max({key}), 0) FROM {table}").fetchone()
     found: dict[int, Sequence[Any]] = {}
+    with suppress(*SQLITE_ERRORS):
+        of_source = {str(row[1], "utf-8") for row in source.execute(f"PRAGMA table_info({table})")}
+        names = [name for name in names if name in of_source]
     # A page that cannot be read ends the reading: so from both ends.
     for order in ("ASC", "DESC"):
-        query = (
-            f"SELECT {', '.join([key, *names])} FROM {table} WHERE {key} > ? ORDER BY {key} {order}"
-        )
+        query = f"SELECT rowid, {', '.join(names)} FROM {table} ORDER BY rowid {order}"
         with suppress(sqlite3.DatabaseError):
-            for number, *values in source.execute(query, (last,)):
+            for number, *values in source.execute(query):
                 if number in found:
                     break
                 found[number] = values
-    return sum(_add(target, table, names, found[number]) for number in sorted(found))
+    return names, [row for n in sorted(found) if (row := _decoded(found[n])) is not None]
 
 
-def _add_marks(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """The marks as they are in the file, if all can be read; else those of the copy stay, too."""
-    names = [row[1] for row in target.execute("PRAGMA table_info(marks)")]
-    rows: list[Sequence[Any]] = []
+def _decoded(stored: Sequence[Any]) -> Sequence[Any] | None:
     try:
-        rows.extend(source.execute(f"SELECT {', '.join(names)} FROM marks"))
-    except sqlite3.DatabaseError:
-        pass
-    else:
-        target.execute("DELETE FROM marks")
-    for row in rows:
-        _add(target, "marks", names, row)
+        return [str(value, "utf-8") if type(value) is bytes else value for value in stored]
+    except UnicodeDecodeError:
+        return None
+
+
+def _take_marks(source: sqlite3.Connection, attempt: Path) -> None:
+    """The marks as they are in the file, if all can be read; else those of the copy stay, too."""
+    with closing(sqlite3.connect(attempt)) as target, target:
+        names = [row[1] for row in target.execute("PRAGMA table_info(marks)")]
+        try:
+            n_rows = len(source.execute(f"SELECT {', '.join(names)} FROM marks").fetchall())
+        except SQLITE_ERRORS:
+            n_rows = -1
+        _, rows = _readable(source, target, "marks")
+        if n_rows == len(rows):
+            target.execute("DELETE FROM marks")
+        for row in rows:
+            _add(target, "marks", names, row)
 
 
 def _add(
-    target: sqlite3.Connection, table: str, names: Sequence[str], stored: Sequence[Any]
-) -> bool:
-    """Add a row if it obeys the rules of its table; whether it does."""
-    try:
-        values = [str(value, "utf-8") if type(value) is bytes else value for value in stored]
-        if table in RULES:
-            require(list(RULES[table].items()), [values[names.index(n)] for n in RULES[table]])
+    target: sqlite3.Connection, table: str, names: Sequence[str], values: Sequence[Any]
+) -> None:
+    """Add a row if it obeys the rules of its table."""
+    if table in RULES and fault_of(table, dict(zip(names, values, strict=True))):
+        return
+    with suppress(sqlite3.IntegrityError):
         marks = ", ".join("?" * len(names))
         target.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", values)
-    except (UnicodeDecodeError, RowError, sqlite3.IntegrityError):
-        return False
-    return True
 
 
 def _set_aside(path: Path, at: datetime) -> Path | None:

@@ -232,11 +232,19 @@ def _fault(table: str, rules: Mapping[str, Check], stored: Sequence[Any]) -> str
         values = [str(value, "utf-8") if type(value) is bytes else value for value in stored]
     except UnicodeDecodeError:
         return "a text is not UTF-8"
+    return fault_of(table, dict(zip(rules, values, strict=True)))
+
+
+def fault_of(table: str, row: Mapping[str, Any]) -> str:
+    """What rule some columns of a row break, if not all are there; empty if none."""
+    rules = RULES[table]
     try:
-        require(list(rules.items()), values)
+        require(
+            [(name, rules[name]) for name in row if name in rules],
+            [value for name, value in row.items() if name in rules],
+        )
         if table in ("reviews", "memories"):
-            named = dict(zip(rules, values, strict=True))
-            require_memory([named[name] for name in _MEMORY])
+            require_memory([row.get(name) for name in _MEMORY])
     except RowError as error:
         return str(error)
     return ""
