@@ -10,6 +10,7 @@ import typer
 
 from studykit import __version__
 from studykit.commands import (
+    backup,
     check,
     doctor,
     due,
@@ -65,6 +66,8 @@ app.command("import", epilog="Example: studykit import spanish.apkg --into ~/spa
 )
 app.command("export", epilog="Example: studykit export --to attention.apkg")(export.export)
 app.command("merge", epilog="Example: studykit merge ~/Sync/laptop.sqlite3 --dry-run")(merge.merge)
+app.command("backup", epilog="Example: studykit backup /media/stick")(backup.backup)
+app.command("restore", epilog="Example: studykit restore newest")(backup.restore)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
 lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)
 lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs.show_lab)

@@ -114,19 +114,12 @@ def _workload(env: Environment) -> str:
 
 
 def _restore(env: Environment, which: str) -> None:
-    from studykit.progress.restore import restore
+    from studykit.commands.backup import restore_progress
 
     copy = None if which == "newest" else Path(which).expanduser()
     if copy is not None and not copy.is_file():
         raise UsageError(f"--restore {which}: there is no such file", hint="newest, or a copy")
-    done = restore(env.paths.database, env.paths.backups_dir, env.clock.now(), copy)
-    for reason in done.passed_over:
-        say(f"not taken  {reason}")
-    source = done.copy or "what could still be read"
-    since = f", {done.n_since} of them given since" if done.copy else ""
-    say(f"restored   {source}: {plural(done.n_answers, 'answer')}{since}")
-    if done.kept_in is not None:
-        say(f"kept       the file as it was, in {done.kept_in}")
+    restore_progress(env, copy)
 
 
 def _progress(env: Environment, *, rebuild: bool) -> list[str]:
@@ -144,7 +137,10 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
             return []
         with closing(env.open_store()) as store:
             if rebuild:
-                say(f"rebuilt    {store.rebuild()} memories that differed from the review log")
+                from studykit.review.schedule import ScheduleSettings
+
+                n_wrong = store.rebuild(ScheduleSettings(rollover_hour=env.rollover_hour))
+                say(f"rebuilt    {n_wrong} memories that differed from the review log")
     except StudykitError as error:
         problems.append(str(error))
     # What cannot be written can often be read, and tells what is wrong.

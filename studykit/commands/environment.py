@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, clock_from_environment
-from studykit.errors import LabError, UsageError
-from studykit.settings import Paths, Settings, bundled_course_root, user_paths
+from studykit.errors import LabError, SettingsError, UsageError
+from studykit.settings import Paths, ReviewSettings, Settings, bundled_course_root, user_paths
 from studykit.settings_file import load_settings
 from studykit.text import plural
 
@@ -42,6 +42,17 @@ class Environment:
     def settings(self) -> Settings:
         """The learner's preferences; raises `SettingsError`."""
         return load_settings(self.paths.settings_file)
+
+    @property
+    def rollover_hour(self) -> int:
+        """The learner's; the default where the settings are wrong: the progress is mended without.
+
+        Every other use of the settings tells what is wrong with them.
+        """
+        try:
+            return self.settings.review.rollover_hour
+        except SettingsError:
+            return ReviewSettings().rollover_hour
 
     @cached_property
     def reader(self) -> CourseReader:

@@ -110,7 +110,7 @@ def _merge(env: Environment, path: Path, backups_dir: Path, other: Path) -> Merg
     from studykit.progress.merge import merge as merge_database
     from studykit.review.schedule import ScheduleSettings
 
-    fallback = ScheduleSettings(rollover_hour=env.settings.review.rollover_hour)
+    fallback = ScheduleSettings(rollover_hour=env.rollover_hour)
     try:
         with ExitStack() as stack:
             if other.suffix == ".zip":

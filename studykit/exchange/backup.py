@@ -6,15 +6,16 @@ The progress as SQLite copies it, settings, own cards, pinned questions, and cha
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from studykit.errors import StudykitError
 from studykit.exchange.archives import Archive, open_archive
-from studykit.exchange.learner_files import learner_files
+from studykit.exchange.learner_files import LARGEST_FILE_BYTES, learner_files, place_of
 from studykit.files import drafted
 from studykit.progress.backups import copy_database
 from studykit.progress.database import explained
@@ -23,7 +24,21 @@ from studykit.text import clean
 
 DATABASE = "progress.sqlite3"
 
+PREFIX = "studykit-"
+"""How the name of a backup begins that was given none."""
+MOST_FILES = 2000
+
 _WHAT = "backup of studykit"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """An archive that was opened and found harmless."""
+
+    database: Path | None
+    """The progress, in a private folder; None if there was none yet."""
+    files: Mapping[str, str]
+    """Name, as `learner_files.place_of` knows it -> text."""
 
 
 def write_backup(paths: Paths, target: Path, at: datetime) -> list[str]:
@@ -59,14 +74,34 @@ def write_backup(paths: Paths, target: Path, at: datetime) -> list[str]:
 
 
 @contextmanager
-def unpacked_database(archive: Path) -> Iterator[Path]:
+def opened_backup(path: Path, paths: Paths) -> Iterator[Backup]:
+    """What a backup holds, unpacked within bounds; raises `StudykitError` if it is none."""
+    with TemporaryDirectory(prefix="studykit-") as folder, open_archive(path, _WHAT) as archive:
+        names = archive.entries.keys() - {DATABASE}
+        if len(names) > MOST_FILES:
+            raise archive.refused(f"it holds more than {MOST_FILES:,} files")
+        for name in names:
+            place_of(name, paths)
+        files = {name: _text_of(archive, name) for name in sorted(names)}
+        yield Backup(_unpacked(archive, Path(folder)) if DATABASE in archive else None, files)
+
+
+@contextmanager
+def unpacked_database(path: Path) -> Iterator[Path]:
     """The progress in a backup, in a private folder; raises `StudykitError` if there is none."""
-    with TemporaryDirectory(prefix="studykit-") as folder, open_archive(archive, _WHAT) as opened:
-        yield _unpack_database(opened, Path(folder))
+    with TemporaryDirectory(prefix="studykit-") as folder, open_archive(path, _WHAT) as archive:
+        yield _unpacked(archive, Path(folder))
 
 
-def _unpack_database(archive: Archive, folder: Path) -> Path:
+def _unpacked(archive: Archive, folder: Path) -> Path:
     copy = folder / DATABASE
     with archive.open(DATABASE) as source:
         archive.unpack(source, copy)
     return copy
+
+
+def _text_of(archive: Archive, name: str) -> str:
+    try:
+        return archive.read(name, LARGEST_FILE_BYTES).decode()
+    except UnicodeDecodeError:
+        raise archive.refused(f"{clean(name)} in it is no text") from None

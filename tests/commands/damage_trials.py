@@ -2,7 +2,8 @@
 
 Run as ``python -m tests.commands.damage_trials N [SEED]``. Of every second database one value is
 replaced by one that no studykit has written, of the others bytes, pages or the end of the file.
-In every fourth the newest copy is damaged, too. Prints a line for each trial that went wrong, and
+In every fourth the newest copy is damaged, too. Each of the three commands that bring it back
+has its turn. Prints a line for each trial that went wrong, and
 a summary; exit code 1 if any did.
 """
 
@@ -24,10 +25,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from studykit.cli import main
+from studykit.exchange.backup import write_backup
 from studykit.lab.results import Prediction
 from studykit.progress.store import Store
 from studykit.review.marks import Marking
 from studykit.review.practice import Practised
+from studykit.settings import Paths
 from tests.commands.dice_course import LAB, open_store, write_course
 from tests.progress.builders import MONDAY, make_review, make_run
 
@@ -89,6 +92,8 @@ def fill(home: Path) -> None:
         for day in range(DAYS):
             morning = MONDAY + timedelta(days=day)
             store.back_up(morning.date())
+            paths = Paths(home, home / "settings.toml")
+            write_backup(paths, home / f"{day}.zip", morning)
             store.begin_sitting(morning, morning.date())
             for n in range(ANSWERS_A_DAY):
                 store.record(
@@ -200,7 +205,7 @@ def answers(path: Path) -> set[tuple[str, int]]:
 def run_trial(folder: Path, course: Path, number: int, rng: random.Random, tally: Tally) -> None:
     """Damage the progress in `folder`, call every command, go back to a copy, look again."""
     path, backups = folder / "progress.sqlite3", sorted((folder / "backups").iterdir())
-    newest_good = backups[-1]
+    newest_good, archive = backups[-1], folder / f"{DAYS - 1}.zip"
     if number % 4 == 3:
         damage_row(newest_good, rng)
         newest_good = backups[-2]
@@ -231,9 +236,10 @@ def run_trial(folder: Path, course: Path, number: int, rng: random.Random, tally
                 named = done if "memories" not in done else "memory of"
                 if code != 1 or named not in out:
                     fault(f"doctor does not name {done}: {out}")
-    code, out = call("doctor", "--restore", "newest")
+    way_back = (("doctor", "--restore", "newest"), ("restore",), ("restore", str(archive)))
+    code, out = call(*way_back[number % 3])
     if code != 0:
-        fault(f"--restore ends with {code}: {out}")
+        fault(f"{' '.join(way_back[number % 3])} ends with {code}: {out}")
         return
     restored = answers(path)
     if not kept <= restored:
