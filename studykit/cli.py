@@ -20,6 +20,7 @@ from studykit.commands import (
     merge,
     models,
     new,
+    optimise,
     pull,
     report,
     review,
@@ -28,6 +29,7 @@ from studykit.commands import (
     sweep,
     verify,
     whatif,
+    workload,
 )
 from studykit.commands.endings import exit_code_of
 from studykit.commands.environment import build_environment
@@ -68,6 +70,8 @@ app.command("export", epilog="Example: studykit export --to attention.apkg")(exp
 app.command("merge", epilog="Example: studykit merge ~/Sync/laptop.sqlite3 --dry-run")(merge.merge)
 app.command("backup", epilog="Example: studykit backup /media/stick")(backup.backup)
 app.command("restore", epilog="Example: studykit restore newest")(backup.restore)
+app.command("optimize", epilog="Example: studykit optimize --reschedule")(optimise.optimise)
+app.command("workload", epilog="Example: studykit workload --new 10")(workload.workload)
 app.command("doctor", epilog="Example: studykit doctor --rebuild")(doctor.doctor)
 lab_app.command("list", epilog="Example: studykit lab list")(labs.list_labs)
 lab_app.command("show", epilog="Example: studykit lab show core/residuals")(labs.show_lab)

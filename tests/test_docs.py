@@ -140,6 +140,8 @@ COMMANDS = {
     "lab run": ["lab", "run", LAB, "--trust", "--json"],
     "verify": ["verify", "--trust", "--json"],
     "report": ["report", "--format", "json"],
+    "workload": ["workload", "--json"],
+    "optimize": ["optimize", "--use", "default", "--json"],
 }
 
 

@@ -21,10 +21,10 @@ import numpy as np
 from studykit.errors import StoreError
 from studykit.progress.backups import copy_database
 from studykit.progress.database import explained, migrated_copy, open_database, require_alone
-from studykit.progress.replays import StoredLog, read_log, write_replayed
+from studykit.progress.replays import StoredLog, read_log, reschedulings, write_replayed
 from studykit.progress.runs import KEPT_EVENT_BYTES, LET_GO
 from studykit.progress.soundness import bad_rows
-from studykit.review.replay import NONE, Outcomes, replay
+from studykit.review.replay import NONE, Outcomes
 from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
 
@@ -181,9 +181,12 @@ class _Joining:
         n_practised = self._join_practised()
         n_runs = self._join_runs()
         n_marks = self._join_marks()
+        before = reschedulings(self._connection)
         n_weights = self._pair(_WEIGHTS)
         self._add(_WEIGHTS)
         self._renumber(_WEIGHTS)
+        if reschedulings(self._connection) != before:  # every card follows, not only theirs
+            do("INSERT OR IGNORE INTO differing SELECT DISTINCT card_id FROM main.reviews")
         n_cards = self._replay(fallback, versions)
         return Merged(n_answers, n_taken_back, n_cards, n_practised, n_runs, n_marks, n_weights)
 
@@ -407,9 +410,7 @@ class _Joining:
         """Compute the memories of the cards whose logs differ; how many are others now."""
         log = read_log(self._connection, fallback, _DIFFERING)
         other = _other_version(log, versions)
-        found = replay(
-            log.card_ids, log.answers, log.schedules, log.after, other, n_removed=log.n_removed
-        )
+        found = log.replayed(other)
         return write_replayed(self._connection, log, found, _DIFFERING)
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from studykit.progress.soundness import RowError
+from studykit.progress.soundness import RowError, checked
 from studykit.review.grading import Confidence
 from studykit.review.replay import CLOSE, NONE, Answers, Floats, Ints, Outcomes, Replayed, replay
 from studykit.review.schedule import ScheduleSettings
+from studykit.review.weights import RESCHEDULED, Move, Weights, weights_from_json
 
 ALL = "1"
 """The condition that holds for every row."""
@@ -56,6 +57,13 @@ _OF_A_MEMORY = (
 )
 
 
+class Rescheduling(NamedTuple):
+    """From when on all earlier answers count as scheduled by some weights."""
+
+    at_ms: int
+    weights: Weights
+
+
 @dataclass(frozen=True, slots=True)
 class StoredLog:
     """Answers of the log, in its order, with what they led to as it is stored."""
@@ -71,10 +79,35 @@ class StoredLog:
     schedules: list[ScheduleSettings]
     """What `answers.schedule` counts."""
 
-    def replayed(self) -> Replayed:
-        """What the answers lead to; stored memories stand where they agree."""
+    reschedulings: list[Rescheduling]
+    """Oldest first."""
+
+    def replayed(self, *others: Outcomes) -> Replayed:
+        """What the answers lead to; a stored memory, or one of `others`, stands where it agrees.
+
+        Answers before the latest rescheduling count as scheduled by its weights. What was predicted
+        of each is what the schedule of its time expected: weights that were fitted to an answer do
+        not tell how well it was foreseen.
+        """
+        found = self._replayed(len(self.reschedulings), *others)
+        predicted = found.predicted.copy()
+        times = [each.at_ms for each in self.reschedulings]
+        n_before = np.searchsorted(times, self.answers.at_ms)
+        for n in range(len(times)):
+            if (rows := n_before == n).any():
+                predicted[rows] = self._replayed(n, *others).predicted[rows]
+        return found._replace(predicted=predicted)
+
+    def _replayed(self, n_reschedulings: int, *others: Outcomes) -> Replayed:
+        """What they led to after so many reschedulings."""
+        answers, schedules = self.answers, self.schedules
+        if n_reschedulings:
+            at_ms, weights = self.reschedulings[n_reschedulings - 1]
+            moved = answers.schedule + len(schedules) * (answers.at_ms <= at_ms)
+            answers = replace(answers, schedule=moved)
+            schedules = schedules + [replace(each, parameters=weights) for each in schedules]
         return replay(
-            self.card_ids, self.answers, self.schedules, self.after, n_removed=self.n_removed
+            self.card_ids, answers, schedules, self.after, *others, n_removed=self.n_removed
         )
 
 
@@ -124,6 +157,7 @@ def read_log(
         predicted=table["predicted"],
         n_removed=table["n_removed"],
         schedules=_schedules(connection, list(names), fallback),
+        reschedulings=reschedulings(connection),
     )
 
 
@@ -157,6 +191,34 @@ def rebuild_memories(connection: sqlite3.Connection, fallback: ScheduleSettings)
     """Compute all memories again from the answers; returns how many were wrong."""
     log = read_log(connection, fallback)
     return write_replayed(connection, log, log.replayed())
+
+
+def find_moves(
+    connection: sqlite3.Connection, fallback: ScheduleSettings, weights: Weights
+) -> list[Move]:
+    """When each card is due, and when it would be if `weights` had scheduled every answer."""
+    log = read_log(connection, fallback)
+    always = Rescheduling(int(log.answers.at_ms.max(initial=0)), weights)
+    found = replace(log, reschedulings=[always])._replayed(1)
+    newest = np.zeros(len(log.card_ids), np.int64)
+    newest[log.answers.card] = np.arange(len(log.ids))  # of several rows the last stays
+    before, after = log.after.due_day[newest].tolist(), found.after.due_day[newest].tolist()
+    return [Move(*each) for each in zip(log.card_ids, before, after, strict=True)]
+
+
+def reschedulings(connection: sqlite3.Connection) -> list[Rescheduling]:
+    """Those of the history of weights, oldest first; raises `RowError` for one that is wrong."""
+    rows = connection.execute(
+        "SELECT at_ms, parameters FROM weights WHERE source = ? AND adopted = 1 ORDER BY at_ms, id",
+        (RESCHEDULED,),
+    )
+    return [
+        Rescheduling(
+            checked("weights", "at_ms", at_ms),
+            weights_from_json(checked("weights", "parameters", text)),
+        )
+        for at_ms, text in rows
+    ]
 
 
 def _updates(ids: Ints, found: Replayed, rows: Ints) -> Iterator[tuple[Any, ...]]:

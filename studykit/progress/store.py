@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,7 +91,7 @@ from studykit.review.practice import Mode, Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, ScheduleSettings, State
 from studykit.review.session import ElsewhereError, Review
 from studykit.review.study_queue import Done
-from studykit.review.weights import History, Weights, WeightsEntry
+from studykit.review.weights import History, Move, Weights, WeightsEntry
 from studykit.text import clean
 
 if TYPE_CHECKING:
@@ -404,6 +405,33 @@ class Store:
         """The whole log as weights are fitted to it."""
         with self._reading() as session:
             return log_to_fit(session)
+
+    def find_moves(self, weights: Weights, fallback: ScheduleSettings) -> list[Move]:
+        """What `reschedule` with these weights would do to the due day of each card."""
+        from studykit.progress.replays import find_moves  # it computes with numpy
+
+        with self._reading() as session:
+            return find_moves(driver_of(session), fallback, weights)
+
+    def reschedule(self, entry: WeightsEntry, fallback: ScheduleSettings) -> None:
+        """Compute all memories again as if the weights of `entry` had scheduled every answer.
+
+        The entry is kept in the history, as the latest; with it, every replay comes to the same.
+        Answers by settings that are not known count as scheduled by `fallback`. A copy of what
+        was before is in `backups_dir` then.
+        """
+        from studykit.progress.replays import rebuild_memories  # it computes with numpy
+
+        name = f"{self.path.stem}-before-rescheduling{self.path.suffix}"
+        with explained(self.path, self.backups_dir):
+            copy_database(self.path, self.backups_dir / name)
+        with self._writing() as session:
+            connection = driver_of(session)
+            (latest_ms,) = connection.execute("SELECT max(at_ms) FROM reviews").fetchone()
+            if latest_ms is not None and latest_ms > to_ms(entry.at):  # the clock was put back
+                entry = replace(entry, at=from_ms(latest_ms, offset_minutes(entry.at)))
+            add_weights(session, entry)
+            rebuild_memories(connection, fallback)
 
     def rated_lately(self, n_answers: int) -> list[Rated]:
         """The latest answers, counted by state, rating, and rating before."""

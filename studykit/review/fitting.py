@@ -30,6 +30,9 @@ N_BINS = 5
 """Groups of equal size, by predicted recall, whose recall is told."""
 DECIMALS = 4
 """Of a weight, as Anki keeps it."""
+GAMMA = 4.0
+"""Strength of the pull towards the default weights, which fades as the log grows; the package's own
+is 1. In simulations the fit to a few thousand reviews errs less with more of it (record 21)."""
 
 Tell = Callable[[str], object]
 
@@ -72,7 +75,7 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
             f"weights are fitted from {LEAST_REVIEWS} reviews on, and there are {n_reviews}"
         )
     tell(f"reading {n_reviews} reviews")
-    lives = _Lives(history)
+    lives = Lives(history)
     n_later = len(lives.items)
     if n_later < LEAST_LATER:
         raise CannotFitError(
@@ -86,7 +89,7 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
     return Fit(weights, n_reviews, _judge(lives, n_fitted, in_use, weights))
 
 
-class _Lives:
+class Lives:
     """The log as fsrs-rs takes it: an item for each review that is to be predicted.
 
     That is one on a later day than the card's review before. Its item is the card's whole history
@@ -99,12 +102,15 @@ class _Lives:
 
         self.items: list[Any] = []
         self.recalled: list[bool] = []
+        self.rows: list[int] = []
+        """Their places in the log."""
         self._ends: list[tuple[list[Any], int]] = []  # the card's reviews, and how many are before
         self.days: list[int] = []
         """Since the review before."""
         pasts: dict[int, tuple[list[Any], list[int]]] = {}
         known: dict[tuple[int, int], Any] = {}  # reviews are alike in all but rating and days
-        for card, day, rating in zip(history.card, history.day, history.rating, strict=True):
+        log = zip(history.card, history.day, history.rating, strict=True)
+        for row, (card, day, rating) in enumerate(log):
             past, last = pasts.setdefault(card, ([], [day]))
             gap = max(0, day - last[0])  # a clock that went back: the same day, as when scheduled
             review = known.get((rating, gap))
@@ -114,6 +120,7 @@ class _Lives:
             last[0] = day
             if gap:
                 self.items.append(FSRSItem(past))
+                self.rows.append(row)
                 self.recalled.append(rating > 1)
                 self.days.append(gap)
                 self._ends.append((past, len(past) - 1))
@@ -129,20 +136,24 @@ class _Lives:
 
 
 def _compute(items: list[Any], n_relearning_steps: int) -> Weights:
-    from fsrs_rs_python import FSRS
+    from fsrs_rs_python import FSRS, TrainingConfig
 
     try:
-        found = FSRS([]).compute_parameters(items, num_relearning_steps=n_relearning_steps)
+        found = FSRS([]).compute_parameters(
+            items,
+            num_relearning_steps=n_relearning_steps,
+            training_config=TrainingConfig(gamma=GAMMA),
+        )
     except ValueError as error:  # the package's own, of one word
         raise CannotFitError(f"the weights could not be fitted: {error}") from error
     bounded = zip(found, WEIGHT_BOUNDS, strict=True)
     return tuple(min(max(round(w, DECIMALS), low), high) for w, (low, high) in bounded)
 
 
-def _judge(lives: _Lives, first: int, in_use: Sequence[float], fitted: Weights) -> Judgement:
+def _judge(lives: Lives, first: int, in_use: Sequence[float], fitted: Weights) -> Judgement:
     recalled = np.array(lives.recalled[first:])
     before, after = lives.predicted(in_use, first), lives.predicted(fitted, first)
-    gains = _losses(before, recalled) - _losses(after, recalled)
+    gains = losses(before, recalled) - losses(after, recalled)
     n = len(recalled)
     return Judgement(
         n_fitted=first,
@@ -155,7 +166,8 @@ def _judge(lives: _Lives, first: int, in_use: Sequence[float], fitted: Weights) 
     )
 
 
-def _losses(predicted: Floats, recalled: NDArray[np.bool_]) -> Floats:
+def losses(predicted: Floats, recalled: NDArray[np.bool_]) -> Floats:
+    """Of each review, -log of the probability given to what happened."""
     losses: Floats = -np.log(np.where(recalled, predicted, 1 - predicted))
     return losses
 
@@ -171,7 +183,7 @@ def _score(
         for part in np.array_split(order, N_BINS)
     )
     return Score(
-        log_loss=float(_losses(predicted, recalled).mean()),
+        log_loss=float(losses(predicted, recalled).mean()),
         rmse_bins=float(FSRS(weights).evaluate(items).rmse_bins),
         predicted=float(predicted.mean()),
         bins=bins,

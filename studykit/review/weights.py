@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from studykit.review.schedule import WEIGHT_BOUNDS
 
 DEFAULTS = "defaults"
 """The source of a way back to the weights that FSRS comes with."""
+
+RESCHEDULED = "rescheduled"
+"""The source of an entry from which on all earlier answers count as scheduled by its weights."""
 
 Weights = tuple[float, ...]
 
@@ -46,7 +49,8 @@ class Score:
     """Mean of -log(p), p the probability given to what happened; in nats, lower is better."""
     rmse_bins: float
     """Root mean square difference of predicted and actual recall, over the bins of fsrs-rs
-    (reviews so far, lapses, days since the last); lower is better."""
+    (reviews so far, lapses, days since the last), which weighs later reviews more; lower is
+    better."""
     predicted: float
     """Mean predicted recall."""
     bins: tuple[Bin, ...]
@@ -97,15 +101,24 @@ class WeightsEntry:
     at: datetime
     weights: Weights
     source: str
-    """The fitting package with its version, `DEFAULTS`, or the entry that was gone back to."""
+    """The fitting package with its version, `DEFAULTS`, `RESCHEDULED`, or the entry that was gone
+    back to."""
     n_reviews: int
-    """Of the log that they were fitted to; 0 where nothing was fitted."""
+    """Of the log that they were fitted to, or that was scheduled by them; else 0."""
     judgement: Judgement | None
     """None where nothing was fitted."""
     is_adopted: bool
     """They came into use, and are until the next entry that did."""
     id: int | None = None
     """None until it is stored."""
+
+
+class Move(NamedTuple):
+    """From which study day on a card is asked, and from which it would be."""
+
+    card_id: str
+    before: date
+    after: date
 
 
 def in_use(history: Sequence[WeightsEntry]) -> WeightsEntry | None:

@@ -25,6 +25,7 @@ from studykit.progress.store import Store
 from studykit.review.marks import Mark, Marking
 from studykit.review.practice import Practised
 from studykit.review.schedule import Rating, Scheduler, ScheduleSettings, State
+from studykit.review.weights import RESCHEDULED, WeightsEntry
 from tests.progress.builders import MONDAY, make_rated, make_run, open_store
 
 CARDS = ("a", "b", "c", "d")
@@ -105,12 +106,9 @@ class Machine:
                 self.scheduler = rng.choice(SCHEDULERS)
             case "reschedule":
                 store.keep_schedule(self.scheduler)
-                with store._writing() as session:
-                    session.connection().exec_driver_sql(
-                        "UPDATE reviews SET parameters_id = ? WHERE card_id = ?",
-                        (self.scheduler.parameters_id, card_id),
-                    )
-                store.rebuild(FALLBACK)
+                weights = rng.choice(SCHEDULERS).settings.parameters
+                entry = WeightsEntry(at, weights, RESCHEDULED, 0, None, is_adopted=True)
+                store.reschedule(entry, FALLBACK)
             case "keep":
                 with store._writing() as session:
                     session.connection().exec_driver_sql(

@@ -1,0 +1,152 @@
+"""Two packages that fit weights of FSRS, beside each other: ``python -m benchmarks.optimizers``.
+
+Each fits the older four fifths of a simulated log in a process of its own, and both are held
+against the newest fifth and against the truth that the simulation knows. The optimizer of `fsrs`
+needs torch, pandas and tqdm; where they are missing its rows are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.simulated_log import LEARNERS, Answer, history_of, simulate
+from studykit.review.fitting import HELD_OUT, Lives, losses
+from studykit.review.schedule import DEFAULT_WEIGHTS
+
+PACKAGES = ("fsrs-rs-python", "fsrs")
+FIT_ENDED = 600.0
+"""Seconds that a fit may take."""
+
+
+def fit_fsrs_rs(answers: Sequence[Answer]) -> list[float]:
+    """As its example does: one item for each review on a later day."""
+    from fsrs_rs_python import FSRS
+
+    lives = Lives(history_of([*answers]))
+    found: list[float] = FSRS([]).compute_parameters(lives.items)
+    return found
+
+
+def fit_fsrs(answers: Sequence[Answer]) -> list[float]:
+    """As its documentation does: review logs in, weights out."""
+    from fsrs import Rating, ReviewLog
+    from fsrs.optimizer import Optimizer
+
+    logs = [ReviewLog(a.card, Rating(a.rating), a.at, None) for a in answers]
+    return list(Optimizer(logs).compute_optimal_parameters())
+
+
+def one_fit(package: str, learner: str, n_reviews: int, seed: int) -> dict[str, Any]:
+    """Seconds, memory and weights of one fit; its imports and the log are there before."""
+    answers = simulate(LEARNERS[learner], n_reviews, seed)
+    older = answers[: first_held(answers)]
+    fit = fit_fsrs_rs if package == "fsrs-rs-python" else fit_fsrs
+    if package == "fsrs":
+        import fsrs.optimizer
+        import torch  # noqa: F401
+
+        if not hasattr(fsrs.optimizer, "pd"):
+            raise SystemExit("fsrs needs torch, pandas and tqdm to fit")
+    else:
+        import fsrs_rs_python  # noqa: F401
+    before_mb, begin = _peak_mb(), time.process_time()
+    weights = fit(older)
+    seconds = time.process_time() - begin
+    return {"seconds": seconds, "mb": _peak_mb() - before_mb, "weights": weights}
+
+
+def first_held(answers: Sequence[Answer]) -> int:
+    """Answers before the first that is held out."""
+    last: dict[int, Any] = {}
+    later = []
+    for n, answer in enumerate(answers):
+        if answer.card in last and answer.at.date() > last[answer.card]:
+            later.append(n)
+        last[answer.card] = answer.at.date()
+    return later[len(later) - len(later) // HELD_OUT]
+
+
+def held_out_loss(
+    weights: Sequence[float], answers: Sequence[Answer], first: int
+) -> tuple[float, float]:
+    """Mean log loss on the answers from `first` on: as they were, and as they were to be expected.
+
+    The second is the excess over the true weights, free of the luck of so few answers.
+    """
+    n_before = len(Lives(history_of([*answers[:first]])).items)
+    lives = Lives(history_of([*answers]))
+    predicted = lives.predicted(weights, n_before)
+    recall = np.array([answers[n].recall for n in lives.rows[n_before:]])
+    seen = losses(predicted, np.array(lives.recalled[n_before:]))
+    excess = recall * np.log(recall / predicted)
+    excess += (1 - recall) * np.log((1 - recall) / (1 - predicted))
+    return float(seen.mean()), float(excess.mean())
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _fit_apart(package: str, learner: str, n: int, seed: int) -> dict[str, Any] | None:
+    command = [sys.executable, "-m", "benchmarks.optimizers", "--fit", package, learner]
+    command += [str(n), str(seed)]
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, timeout=FIT_ENDED, check=True, text=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Print the table, row by row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fit", nargs=4, metavar=("PACKAGE", "LEARNER", "N", "SEED"))
+    parser.add_argument("--sizes", default="1000,3000,10000", help="reviews of a log")
+    parser.add_argument("--packages", default=",".join(PACKAGES))
+    parser.add_argument("--seeds", type=int, default=3)
+    wanted = parser.parse_args()
+    if wanted.fit:
+        package, learner, n, seed = wanted.fit
+        print(json.dumps(one_fit(package, learner, int(n), int(seed))))
+        return
+    print("| learner | reviews | weights of | s | MB | held-out log loss | excess |")
+    print("|---|---|---|---|---|---|---|")
+    for n in map(int, wanted.sizes.split(",")):
+        for learner in LEARNERS:
+            _row(learner, n, "the defaults", [None] * wanted.seeds)
+            for package in wanted.packages.split(","):
+                fits = [_fit_apart(package, learner, n, seed) for seed in range(wanted.seeds)]
+                if None not in fits:
+                    _row(learner, n, package, fits)
+
+
+def _row(learner: str, n: int, name: str, fits: Sequence[dict[str, Any] | None]) -> None:
+    """One line: means over the seeds."""
+    scores = []
+    for seed, fit in enumerate(fits):
+        answers = simulate(LEARNERS[learner], n, seed)
+        weights = DEFAULT_WEIGHTS if fit is None else fit["weights"]
+        scores.append(held_out_loss(weights, answers, first_held(answers)))
+    seen, excess = np.mean(scores, axis=0)
+    cost = " | "
+    if all(fits):
+        cost = " | ".join(
+            f"{np.mean([f[key] for f in fits if f]):.3g}" for key in ("seconds", "mb")
+        )
+    print(f"| {learner} | {n:,} | {name} | {cost} | {seen:.4f} | {excess:.4f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
