@@ -1,6 +1,6 @@
 """What an Anki collection of schema 11 consists of, as far as a package of ours needs it.
 
-Every Anki since 2.1 reads it; it is what Anki itself writes with "Support older Anki versions".
+It is what Anki itself writes with "Support older Anki versions".
 The note type is frozen: Anki refuses a package whose notes have another number of fields than the
 note type that it knows by that id, and one more field costs whoever has the old one the updates
 of all texts. New things go into the spare fields.

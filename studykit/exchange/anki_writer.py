@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import html
 import json
@@ -57,8 +58,11 @@ def write_apkg(outgoing: Outgoing, path: Path) -> Written:
     """
     with TemporaryDirectory(prefix="studykit-", dir=path.parent) as folder:
         database = Path(folder, "collection.anki21")
-        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            written = _Writer(outgoing, connection).write()
+        try:
+            with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+                written = _Writer(outgoing, connection).write()
+        except sqlite3.OperationalError as error:  # a full disk, for SQLite
+            raise OSError(errno.EIO, str(error)) from None
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as package:
             package.writestr("meta", LEGACY_2)
             package.write(database, database.name)

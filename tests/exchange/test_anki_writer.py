@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studykit.exchange import anki_schema
 from studykit.exchange.anki_schema import FIELDS
 from studykit.exchange.anki_writer import Written, as_field, deck_name, write_apkg
 from studykit.exchange.outgoing import OutCard
@@ -212,3 +213,12 @@ def test_nothing_stays_beside_the_package(tmp_path: Path) -> None:
     """The database is written in a folder of its own."""
     write_apkg(make_outgoing([make_card()]), tmp_path / "a.apkg")
     assert [path.name for path in tmp_path.iterdir()] == ["a.apkg"]
+
+
+def test_a_full_disk_is_an_error_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has errors of its own for it."""
+    monkeypatch.setattr(anki_schema, "CREATE", f"PRAGMA max_page_count = 3;{anki_schema.CREATE}")
+    with pytest.raises(OSError, match="full"):
+        write_apkg(make_outgoing([make_card()]), tmp_path / "a.apkg")
