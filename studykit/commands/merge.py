@@ -40,7 +40,7 @@ def merge(
     """
     env = environment(ctx)
     others = _databases(env, other.expanduser())
-    with _target(env, dry_run=dry_run) as (path, backups_dir, copy):
+    with merge_target(env, dry_run=dry_run) as (path, backups_dir, copy):
         found = [(each, _merge(env, path, backups_dir, each)) for each in others]
     failed = [error for _, error in found if isinstance(error, StudykitError)]
     if failed and len(others) == 1:
@@ -52,7 +52,7 @@ def merge(
     else:
         for each, merged in found:
             if not isinstance(merged, StudykitError):
-                say(f"{clean(each.name)}: {_told(merged)}")
+                say(f"{clean(each.name)}: {describe_merged(merged)}")
         if copy is not None:
             say(f"a copy of the progress as it was: {clean(str(copy))}")
     for error in failed:
@@ -84,7 +84,7 @@ def _databases(env: Environment, other: Path) -> list[Path]:
 
 
 @contextmanager
-def _target(env: Environment, *, dry_run: bool) -> Iterator[tuple[Path, Path, Path | None]]:
+def merge_target(env: Environment, *, dry_run: bool) -> Iterator[tuple[Path, Path, Path | None]]:
     """The database to merge into, where its copies lie, and the copy made of it.
 
     On a dry run that is a private copy, of which none is made.
@@ -122,7 +122,8 @@ def _merge(env: Environment, path: Path, backups_dir: Path, other: Path) -> Merg
         return error
 
 
-def _told(merged: Merged) -> str:
+def describe_merged(merged: Merged) -> str:
+    """What has come, in words."""
     if merged.is_nothing:
         return "nothing that is not here already"
     parts = [

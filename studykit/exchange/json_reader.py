@@ -17,8 +17,6 @@ from studykit.progress.table_rows import TABLES
 from studykit.settings import Paths
 from studykit.text import clean
 
-MADE_ANEW = frozenset({"memories"})
-"""Tables that are computed from others."""
 MOST_FILES = 2000
 
 
@@ -60,7 +58,7 @@ class _Document:
         """Each table with its rows; the rest of the document is kept on the way."""
         seen: set[str] = set()
         for key, value in pairs:
-            if key in TABLES and key not in MADE_ANEW:
+            if key in TABLES:
                 if key in seen or not isinstance(value, Iterator):
                     raise self._fault(f"{key} stands twice, or is no list")
                 seen.add(key)

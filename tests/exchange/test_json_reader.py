@@ -48,9 +48,9 @@ def open_store(folder: Path) -> Store:
 
 
 def everything(database: Path) -> dict[str, list[dict[str, Any]]]:
-    """All rows but the memories, which follow from the log."""
+    """All rows of all tables."""
     with closing(Store.open(database, backups_dir=database.parent / "backups")) as store:
-        return {name: [*rows] for name, rows in store.tables() if name != "memories"}
+        return {name: [*rows] for name, rows in store.tables()}
 
 
 def fill(store: Store, answers: list[tuple[str, Rating, int, str]]) -> None:
@@ -98,7 +98,7 @@ def test_every_row_of_every_table_comes_back(
     before = everything(paths_of(folder).database)
     assert everything(folder / "read.sqlite3") == before
     assert learner.counts == {name: len(before[name]) for name in before}
-    assert set(before) | {"memories"} == set(TABLES)
+    assert set(before) == set(TABLES)
 
 
 @pytest.fixture
