@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from studykit.exchange.course_writer import CoursePlan
 
 
+LEARNER = "json"
+"""The format that makes no course: everything that `studykit export` has written of a learner."""
+
+
 def import_file(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What another tool has written.")],
@@ -39,18 +43,31 @@ def import_file(
         str | None,
         typer.Option(metavar="NAME", help="Its format; default: the one that its ending names."),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Of JSON: take over own versions of labs, too.")
+    ] = False,
 ) -> None:
     """Take over cards and reviews from another tool.
 
     The cards become a course of YAML decks, the reviews join your own. What is there already stays
-    as it is, so the same file can be imported again, or a newer one of the same collection.
+    as it is, so the same file can be imported again, or a newer one of the same collection. What
+    studykit has exported as JSON joins your progress, and makes no course.
     """
+    env, path = environment(ctx), file.expanduser()
+    if not path.exists():
+        raise UsageError(f"{clean(str(file))} does not exist", hint="name a file or a folder")
+    if format == LEARNER or (format is None and path.suffix.lower() == f".{LEARNER}"):
+        if into is not None or title:
+            raise UsageError("--into and --title make a course", hint="JSON of studykit has none")
+        from studykit.commands.import_learner import import_learner
+
+        import_learner(env, path, dry_run=dry_run, trusted=trust)
+        return
     if into is None and not dry_run:
         raise UsageError("--into is missing", hint="the folder that the course shall lie in")
     from studykit.exchange.course_writer import plan_course
 
-    env = environment(ctx)
-    collection = _read(env, file, format)
+    collection = _read(env, path, format)
     folder = None if into is None else into.expanduser().absolute()
     if not any(deck.notes for deck in collection.decks):
         raise StudykitError(f"{clean(str(file))} holds no card that can come")
@@ -77,17 +94,15 @@ def _import(env: Environment, plan: CoursePlan, folder: Path, title: str) -> Non
     say(f"  studykit --course {shlex.quote(str(folder))}    study it")
 
 
-def _read(env: Environment, file: Path, name: str | None) -> Collection:
+def _read(env: Environment, path: Path, name: str | None) -> Collection:
     """What the file holds, read by its format's reader."""
     from studykit.exchange.circumstances import Circumstances
     from studykit.exchange.readers import READERS, format_of
 
-    path = file.expanduser()
-    if not path.exists():
-        raise UsageError(f"{clean(str(file))} does not exist", hint="name a file or a folder")
     name = name or format_of(path)
     if name not in READERS:
-        raise UsageError(f"no format is called {name!r}", hint=f"one of {', '.join(READERS)}")
+        known = ", ".join([*READERS, LEARNER])
+        raise UsageError(f"no format is called {name!r}", hint=f"one of {known}")
     rollover_hour = env.settings.review.rollover_hour
     return READERS[name](path, Circumstances(env.clock.now(), rollover_hour, tell))
 

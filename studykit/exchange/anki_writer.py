@@ -161,7 +161,7 @@ class _Writer:
             data |= {
                 "s": round(memory.stability_days or 0, 4),
                 "d": round(memory.difficulty or 0, 3),
-                "dr": out.settings.desired_retention,
+                "dr": card.desired_retention,
                 "decay": round(out.settings.parameters[20], 3),
                 "lrt": changed_at_s,
             }

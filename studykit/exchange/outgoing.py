@@ -38,6 +38,7 @@ class OutCard:
     memory: Memory = NEW_MEMORY
     marks: frozenset[Mark] = frozenset()
     """Those that hold today."""
+    desired_retention: float = 0.9
     changed_at_s: int = 0
     """Seconds since the epoch: when its file was last changed."""
 

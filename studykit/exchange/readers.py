@@ -66,6 +66,6 @@ def format_of(path: Path) -> str:
     try:
         return ENDINGS[path.suffix.lower()]
     except KeyError:
-        known = ", ".join(ENDINGS)
+        known = ", ".join((*ENDINGS, ".json"))
         what = f"{clean(str(path))} ends in none of {known}"
         raise UsageError(what, hint="name its format with --format") from None

@@ -44,8 +44,10 @@ def outgoing(services: Services, store: Store | None, tell: Tell) -> Outgoing:
 
 
 def _cards(services: Services, memories: dict[str, Memory], marks: Marks) -> Iterator[OutCard]:
+    plan, usual = services.plan, services.scheduler.settings.desired_retention
     for deck in services.course.decks:
         changed_at_s = _changed_at_s(deck.path)
+        wanted = plan.retention_of(deck.id) or usual
         for topic in deck.topics:
             for card in topic.cards:
                 shown = _shown(services, card)
@@ -64,6 +66,7 @@ def _cards(services: Services, memories: dict[str, Memory], marks: Marks) -> Ite
                     hidden=card.body.answer if isinstance(card.body, Cloze) else "",
                     memory=memories.get(card.id, NEW_MEMORY),
                     marks=frozenset(m for m in MARKS if card.id in getattr(marks, m)),
+                    desired_retention=wanted,
                     changed_at_s=changed_at_s,
                 )
 
