@@ -264,6 +264,8 @@ class AskingScreen(BesideScreen):
                 return card is not None and card.kind != "recall"
             case "write":
                 return self.focused is None and bool(self.query(AnswerInput))
+            case "lab" | "lab_beside":
+                return card is None or bool(card.lab)
             case "tests":
                 return sitting.evidence is not None
             case "show_result":

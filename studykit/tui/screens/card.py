@@ -90,6 +90,9 @@ class CardScreen(BesideScreen):
     def show_tests(self) -> None:
         self.reword_evidence(self._card, self.services.evidence(self._card))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._card.lab) if action == "lab" else super().check_action(action, parameters)
+
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)
         self.pane.scroll_text(rows)

@@ -41,7 +41,9 @@ class LabsScreen(StudyScreen):
             if self.services.course.labs:
                 yield LongRows()
             else:
-                yield Static("This course has no lab that can be read: studykit check says why")
+                problems = self.services.course.problems
+                why = "no lab that can be read: studykit check says why" if problems else "no labs"
+                yield Static(f"This course has {why}")
 
     def on_mount(self) -> None:
         self._read()

@@ -67,11 +67,11 @@ class LabLines(Widget):
             self.post_message(self.Clicked(event.y - 1))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return 1 + len(self.labs) + (len(self._labs) > self.n_most)
+        return bool(self._labs) + len(self.labs) + (len(self._labs) > self.n_most)
 
     def render(self) -> Content:
         width = self.content_size.width
-        lines = [Content.styled("LABS", "bold $text-accent")]
+        lines = [Content.styled("LABS", "bold $text-accent")] if self._labs else []
         for place, header in enumerate(self.labs):
             is_marked = place == self.cursor
             line = Content("▸ " if is_marked else "  ") + self._line(header)
