@@ -34,6 +34,7 @@ from studykit.progress.stats import (
     tally,
     topic_progress,
 )
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.practice import Practised
 from studykit.review.schedule import Memory, Scheduler
 from studykit.text import plural
@@ -170,12 +171,13 @@ def period_stats(
     scheduler: Scheduler,
     practised: Sequence[Practised] = (),
     asked: Mapping[str, Memory] | None = None,
+    plan: Plan = NO_PLAN,
 ) -> PeriodStats:
     """The numbers of the period from `since` (None: the first review or run) to `today`.
 
     `sums` are of the same period. `practised` is told of, and counts for nothing else. `asked` are
     the memories as their cards will be asked, where that is not the same: by them the forecast
-    counts.
+    counts. Days off of the `plan` do not end a row of study days.
     """
     all_runs = [_run_summary(run, course, scheduler) for run in runs]
     if since is None:
@@ -196,7 +198,7 @@ def period_stats(
         judged=sum(answers.graded for _, answers in days),
         right=sum(answers.right for _, answers in days),
         elsewhere=sum(each.n for id_, each in sums.cards.items() if id_ not in listed),
-        streak_days=streak(sums.days, today),
+        streak_days=streak(sums.days, today, plan),
         days=tuple((day, tally([answers])) for day, answers in days),
         retention=_retention(_within(sums.known, since, today).values()),
         topics=topic_progress(course, known, sums.cards, today, scheduler),

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from studykit.course.contents import AnyCourse
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.practice import Practised
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_leech
 
@@ -190,12 +191,15 @@ def wilson_interval(k: int, n: int) -> tuple[float, float]:
     return 0.0 if k == 0 else low, 1.0 if k == n else high  # exactly, whatever the rounding
 
 
-def streak(days: Container[date], today: date) -> int:
-    """Study days in a row in `days`, up to today, or to yesterday while today is not in it."""
+def streak(days: Container[date], today: date, plan: Plan = NO_PLAN) -> int:
+    """Study days in a row in `days`, up to today, or to yesterday while today is not in it.
+
+    Days off that are not in it neither count nor end the row.
+    """
     day = today if today in days else today - timedelta(days=1)
     n = 0
-    while day in days:
-        n += 1
+    while day in days or plan.share(day) == 0:
+        n += day in days
         day -= timedelta(days=1)
     return n
 

@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from studykit.course.cards import Card, Course, Deck, Recall, Topic
 from studykit.review.marks import Marks
-from studykit.review.plan import Plan
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.practice import Mode
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, State, is_leech
 from studykit.review.session import Part, Review
-from studykit.review.study_queue import NO_PLAN, Done, Limits, build_queue
+from studykit.review.study_queue import Done, Limits, build_queue
 
 OfferKind: TypeAlias = Mode | Literal["new"]
 """A mode of practice, or more new cards today, which are reviews like all others."""

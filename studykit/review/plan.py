@@ -96,3 +96,7 @@ class Plan:
     def places_reviews(self) -> bool:
         """Whether anything here may move a review within the range of its fuzz, or out of it."""
         return bool(self.is_balanced or self.easy_days or self.holidays or self.exams)
+
+
+NO_PLAN = Plan()
+"""Every day is a usual one."""

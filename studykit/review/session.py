@@ -20,7 +20,7 @@ from studykit.review.asking import Asking, MarkJournal, RunsOf, no_runs
 from studykit.review.grading import is_confident_error
 from studykit.review.marks import Marking, Marks
 from studykit.review.placing import PlannedDays, count_due
-from studykit.review.plan import Plan
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.schedule import (
     NEW_MEMORY,
     Memory,
@@ -33,7 +33,6 @@ from studykit.review.schedule import (
 )
 from studykit.review.study_queue import (
     LEARN_AHEAD,
-    NO_PLAN,
     Counts,
     Done,
     Limits,

@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from studykit.course.contents import AnyCard
 from studykit.review.marks import Marks
-from studykit.review.plan import Plan
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
 
 LEARN_AHEAD = timedelta(minutes=20)
@@ -21,8 +21,6 @@ LEARN_AHEAD = timedelta(minutes=20)
 
 UNLIMITED = 1_000_000
 """More cards than any course has."""
-
-NO_PLAN = Plan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,8 @@ class StudyQueue:
     siblings: tuple[str, ...] = ()
     """Reviews that are due, but wait until tomorrow: another card of their note is of today."""
     beyond: tuple[str, ...] = ()
-    """Reviews that are due, but wait for a day whose limit has room for them."""
+    """Reviews that are due, but wait for a day whose limit has room for them; on a day off also
+    steps of an earlier day."""
     limits: Limits = Limits()
     """The day's, as a backlog has left them."""
 
@@ -191,12 +190,15 @@ def build_queue(
     only a part of what is studied. Cards of the next exam are met before other new ones.
 
     Of siblings only one is asked on a day: a learning card before a review before a new card.
-    Learning cards themselves are always asked, or their steps would be lost.
+    Learning cards themselves are always asked, or their steps would be lost; a day off asks those
+    that were begun on it.
     """
     learning: list[str] = []
     waiting: list[str] = []
     due: list[str] = []
     unseen: list[str] = []
+    broken_off: list[str] = []
+    is_off = plan.share(day) == 0
     for id_ in cards:
         if id_ in hidden:
             continue
@@ -204,7 +206,12 @@ def build_queue(
         if memory.state is State.NEW:
             unseen.append(id_)
         elif is_due(memory, at, day):
-            (due if memory.state is State.REVIEW else learning).append(id_)
+            if memory.state is State.REVIEW:
+                due.append(id_)
+            elif is_off and memory.due_day is not None and memory.due_day < day:
+                broken_off.append(id_)
+            else:
+                learning.append(id_)
         elif comes_today(memory, at, day):
             waiting.append(id_)
 
@@ -227,7 +234,7 @@ def build_queue(
     chosen = set(reviews)
     left = [id_ for id_ in due if id_ not in chosen]
     siblings = [id_ for id_ in left if cards[id_].note in asked]
-    beyond = [id_ for id_ in left if cards[id_].note not in asked]
+    beyond = [id_ for id_ in left if cards[id_].note not in asked] + broken_off
     new = _without_siblings(unseen, cards, asked, max(0, limits.new_per_day - done.new))
     return StudyQueue(
         learning=tuple(sorted(learning, key=lambda id_: step_end(memories[id_], at))),

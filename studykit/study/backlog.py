@@ -159,7 +159,8 @@ def describe_backlog(backlog: Backlog | None, today: date) -> str:
     if backlog is None:
         return ""
     if backlog.resumes is not None:
-        told = f"a day off: {backlog.n_cards} wait until {short_day(backlog.resumes, today)}"
+        waiting = "1 card waits" if backlog.n_cards == 1 else f"{backlog.n_cards} cards wait"
+        told = f"a day off: {waiting} until {short_day(backlog.resumes, today)}"
         if backlog.days is None or today + timedelta(days=backlog.days) <= backlog.resumes:
             return told
     else:

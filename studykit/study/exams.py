@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from studykit.course.cards import Card, Course
+from studykit.course.contents import AnyCard, AnyCourse
 from studykit.review.habits import Habits
 from studykit.review.placing import PlannedDays
 from studykit.review.plan import EXAM_DAYS, Plan
@@ -56,7 +56,7 @@ class Readiness:
 
 
 def exams_ahead(
-    course: Course,
+    course: AnyCourse,
     memories: Mapping[str, Memory],
     plan: Plan,
     new_per_day: int,
@@ -103,14 +103,14 @@ def _needed(n_unseen: int, shares: Sequence[float]) -> int:
     return per_day
 
 
-def cards_of(course: Course, name: str) -> list[Card]:
+def cards_of(course: AnyCourse, name: str) -> list[AnyCard]:
     """The cards of a deck, or of the whole course, by its id."""
     return [card for deck in course.decks for card in deck.cards if name in (deck.id, course.id)]
 
 
 def readiness(
     exam: Exam,
-    course: Course,
+    course: AnyCourse,
     memories: Mapping[str, Memory],
     plan: Plan,
     scheduler: Scheduler,
@@ -152,7 +152,7 @@ def _days_of_new(n_unseen: int, new_per_day: int, plan: Plan, today: date) -> li
 
 
 def _recall_on(
-    exam: date, card: Card, memory: Memory, day: date, plan: Plan, scheduler: Scheduler
+    exam: date, card: AnyCard, memory: Memory, day: date, plan: Plan, scheduler: Scheduler
 ) -> float:
     """Probability of recall on the day of the exam, each review until then on its day."""
     wanted = plan.retention_of(card.deck_id)

@@ -23,6 +23,7 @@ from studykit.progress.stats import (
     topic_progress,
 )
 from studykit.review.habits import ANSWER_SECONDS
+from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.schedule import Memory, Scheduler
 from studykit.review.study_queue import Counts
 from studykit.study.day import read_day
@@ -86,6 +87,7 @@ def read_home_stats(services: Services) -> HomeStats:
         services.course,
         today,
         services.scheduler,
+        services.plan,
     )
 
 
@@ -97,6 +99,7 @@ def build_home_stats(
     course: Course,
     today: date,
     scheduler: Scheduler,
+    plan: Plan = NO_PLAN,
 ) -> HomeStats:
     """The numbers for Home on `today`.
 
@@ -106,7 +109,7 @@ def build_home_stats(
     """
     week, _ = forecast(asked.values(), today, WEEK_DAYS)
     return HomeStats(
-        streak_days=streak(answers, today),
+        streak_days=streak(answers, today, plan),
         calendar=calendar(answers, today),
         week=week,
         retention=retention_since(known, today - timedelta(days=RETENTION_DAYS - 1)),

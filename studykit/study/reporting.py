@@ -37,6 +37,7 @@ def read_period(
         services.scheduler,
         practised,
         day.asked,
+        services.plan,
     )
     return stats, sums
 

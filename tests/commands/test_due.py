@@ -100,7 +100,7 @@ def test_due_asks_nothing_on_a_day_off(run: Run, home: Path) -> None:
     assert document["total"]["total"] == 0
     assert document["backlog"]["resumes"] == "2026-11-30"
     assert document["next"] == {"at": "2026-11-30", "cards": 1}
-    assert "a day off: 1 wait until 30 Nov" in run("due").out
+    assert "a day off: 1 card waits until 30 Nov" in run("due").out
 
 
 def test_due_names_the_exams_to_come(run: Run, home: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
 from studykit.progress.runs import StoredRun
-from studykit.progress.stats import FORECAST_DAYS, N_HARDEST, Tally, wilson_interval
+from studykit.progress.stats import FORECAST_DAYS, N_HARDEST, Tally, streak, wilson_interval
+from studykit.review.plan import Plan
 from studykit.review.schedule import Rating, State
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_run, sums_of
 from tests.progress.history import (
@@ -128,16 +129,32 @@ def test_the_hardest_cards_are_those_forgotten_most() -> None:
     assert [card.card_id for card in whole_summary().hardest] == ["a"]
 
 
+def test_a_streak_goes_on_over_days_off() -> None:
+    """Neither does a day off count that has no answer; one that has, does."""
+
+    def on(*days_ago: int) -> set[date]:
+        return {TODAY - timedelta(days=n) for n in days_ago}
+
+    off = Plan(holidays=((TODAY - timedelta(days=4), TODAY - timedelta(days=2)),))
+    assert streak(on(0, 1, 5, 6), TODAY, off) == 4
+    assert streak(on(0, 1, 3, 5), TODAY, off) == 4
+    assert streak(on(0, 1, 6), TODAY, off) == 2
+    assert streak(on(0, 1, 5, 6), TODAY) == 2
+    weekly = Plan(easy_days={TODAY.weekday(): 0.0})
+    assert streak(on(*range(1, 7), *range(8, 14)), TODAY, weekly) == 12
+    assert streak(set(), TODAY, weekly) == 0
+
+
 @pytest.mark.parametrize(
-    ("days_ago", "streak"),
+    ("days_ago", "n_days"),
     [([], 0), ([0], 1), ([1], 1), ([2], 0), ([0, 1, 2, 4], 3), ([1, 2], 2)],
 )
-def test_a_streak_lasts_until_a_day_without_review(days_ago: list[int], streak: int) -> None:
+def test_a_streak_lasts_until_a_day_without_review(days_ago: list[int], n_days: int) -> None:
     """Today does not break it: it is not over yet."""
     reviews = [answer(n, "a", Rating.GOOD, State.REVIEW, 1) for n in sorted(days_ago)[::-1]]
 
     told = period_stats(sums_of(reviews), [], COURSE, {}, None, TODAY, SCHEDULER)
-    assert told.streak_days == streak
+    assert told.streak_days == n_days
 
 
 def test_nothing_studied_is_a_summary_of_zeros() -> None:

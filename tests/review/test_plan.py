@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -105,6 +105,31 @@ def test_what_falls_due_on_a_holiday_waits_without_harm() -> None:
         plan=HOLIDAY,
     )
     assert (set(later.reviews), later.new) == ({"a", "b"}, ("new",))
+
+
+def test_a_step_of_an_earlier_day_waits_and_one_of_the_day_off_does_not() -> None:
+    def step(day: date, minutes_ago: int) -> Memory:
+        at = MONDAY - timedelta(minutes=minutes_ago)
+        return Memory(State.LEARNING, step=0, due_at=at, due_day=day, last_review_at=at, reps=1)
+
+    cards = make_cards("old", "today", "later")
+    memories = {
+        "old": step(DAY - timedelta(days=1), 600),
+        "today": step(DAY, 5),
+        "later": step(DAY, -5),
+    }
+    limits = Limits().on(DAY, HOLIDAY)
+    off, usual = (
+        build_queue(
+            cards, memories, day=DAY, at=MONDAY, limits=limits, done=Done(), scheduler=SCHEDULER,
+            plan=plan,
+        )
+        for plan in (HOLIDAY, Plan())
+    )  # fmt: skip
+    assert (off.learning, off.waiting, off.beyond) == (("today",), ("later",), ("old",))
+    assert (set(usual.learning), usual.beyond) == ({"old", "today"}, ())
+    asked = as_asked(memories, Marks(), off.held, DAY, MONDAY, HOLIDAY)
+    assert asked["old"].due_day == NEXT_MONDAY
 
 
 def test_a_sitting_that_outlasts_a_holiday_goes_on_after_it() -> None:

@@ -127,11 +127,11 @@ def test_the_reckoning_agrees_with_a_simulation_card_by_card() -> None:
         (Backlog(900, 5, None, None, False), "900 beyond today's limit, over a year at 5 a day"),
         (
             Backlog(4, 50, 3, DAY + timedelta(days=3), False),
-            "a day off: 4 wait until 26 Nov",
+            "a day off: 4 cards wait until 26 Nov",
         ),
         (
             Backlog(400, 50, 11, DAY + timedelta(days=3), False),
-            "a day off: 400 wait until 26 Nov, cleared in about 11 days",
+            "a day off: 400 cards wait until 26 Nov, cleared in about 11 days",
         ),
     ],
 )
@@ -158,6 +158,6 @@ def test_a_backlog_and_a_day_off_are_told_on_home(tmp_path: Path) -> None:
     )
     overview = build_overview(services)
     assert overview.n_due == 0
-    assert overview.backlog.startswith("a day off: 3 wait until")
+    assert overview.backlog.startswith("a day off: 3 cards wait until")
     assert overview.coming is not None
     assert overview.coming[1] == 3
