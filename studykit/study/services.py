@@ -311,6 +311,15 @@ class Services:
         contents = self.contents
         return Plan.build(self.settings.review, contents.id, contents.retention)
 
+    def change_plan(self, values: Mapping[str, object]) -> None:
+        """Put `values` into the table ``[review]`` of the settings, and go by them from now on.
+
+        Raises `SettingsError` where they are wrong or cannot be written: nothing has changed then.
+        """
+        from studykit.settings_file import keep_settings
+
+        self.settings = keep_settings(self.paths.settings_file, "review", values)
+
     @property
     def desired_retention(self) -> float:
         """What is wanted of the course's cards, on average."""

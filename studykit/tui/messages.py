@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from studykit.study.lab_run import LabRun
     from studykit.study.learner_stats import HomeStats
     from studykit.study.overview import Overview
+    from studykit.study.plan_outlook import PlanOutlook
     from studykit.study.statistics import Statistics
 
 
@@ -40,6 +41,13 @@ class HomeStatsRead(Message):
     """The numbers of the longer run have been counted."""
 
     stats: HomeStats
+
+
+@dataclass
+class PlanReckoned(Message):
+    """What the plan leads to has been simulated."""
+
+    outlook: PlanOutlook
 
 
 @dataclass

@@ -88,6 +88,7 @@ class HomeScreen(StudyScreen):
             tooltip="What if a part were missing: two models side by side",
         ),
         Binding("p", "progress", "progress", id="progress", tooltip="How well it stays"),
+        Binding("P", "plan", "plan", id="plan", tooltip="How much a day, days off, exams"),
         Binding("slash", "browse", "browse", id="browse", tooltip="Search and read all cards"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take today's last rating back"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Leave; twice while a lab runs"),
@@ -321,7 +322,7 @@ class HomeScreen(StudyScreen):
                 return self._overview is not None
             case "undo":
                 return self._overview is not None and self._overview.n_done > 0
-            case "report" | "progress" | "browse" | "practise":
+            case "report" | "progress" | "plan" | "browse" | "practise":
                 return self._overview is not None
         return True
 
@@ -450,6 +451,11 @@ class HomeScreen(StudyScreen):
         from studykit.tui.screens.progress import ProgressScreen
 
         self.app.push_screen(ProgressScreen())
+
+    def action_plan(self) -> None:
+        from studykit.tui.screens.plan import PlanScreen
+
+        self.app.push_screen(PlanScreen())
 
     def action_browse(self) -> None:
         part = self._marked_part

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import HorizontalGroup, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
@@ -20,14 +20,13 @@ from studykit.study.evidence_words import about_before, render_knobs
 from studykit.study.prediction import build_bets, build_question
 from studykit.text import plural, size_in_words
 from studykit.tui.messages import AnswerUnclear
-from studykit.tui.widgets.answer_text import AnswerInput
 from studykit.tui.widgets.card_text import Fitted, lay_out, parse_lines
 from studykit.tui.widgets.evidence import ROOMY, hang
 from studykit.tui.widgets.knobs import KnobRows
 from studykit.tui.widgets.outcome import render_about, render_prediction
+from studykit.tui.widgets.own_value import OwnValue
 from studykit.tui.widgets.part_rows import PartRows, build_rows
 from studykit.tui.widgets.rows import Rows, row
-from studykit.tui.widgets.safe import Static
 
 
 class _Bets(Rows, can_focus=False):
@@ -41,35 +40,6 @@ class _Bets(Rows, can_focus=False):
 
     def watch_is_live(self, is_live: bool) -> None:
         """Stay out of the focus."""
-
-
-class _OwnValue(HorizontalGroup):
-    """A line to write a knob's value in; it is there while it has the keys."""
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="own-name")
-        yield AnswerInput(compact=True, select_on_focus=False)
-        yield Static(id="own-hint")
-
-    def on_mount(self) -> None:
-        self.display = False
-
-    def ask(self, name: str, value: str, hint: str) -> None:
-        """Ask for the value of a knob; `hint` says what it may be.
-
-        `value` is there to be changed: it is marked, so that what is typed takes its place.
-        """
-        self.query_one("#own-name", Static).update(f"    {name} = ")
-        self.query_one("#own-hint", Static).update(Content.styled(hint, "$text-muted"))
-        self.display = True
-        field = self.query_one(AnswerInput)
-        field.value = value
-        self.set_class(bool(value), "-text")
-        field.focus()
-        field.select_all()
-
-    def on_descendant_blur(self) -> None:
-        self.display = False
 
 
 def _render_lack(models: Sequence[ShelfModel]) -> str:
@@ -131,7 +101,7 @@ class LabSetup(VerticalScroll, can_focus=False):
         with Vertical(id="columns"):
             with Vertical(id="turn"):
                 yield self._knobs
-                yield _OwnValue()
+                yield OwnValue()
                 yield Fitted(self._render_ask, id="ask")
                 yield self._bets
                 yield Fitted(self._render_sure, id="sure")
@@ -250,9 +220,9 @@ class LabSetup(VerticalScroll, can_focus=False):
         at = self._knobs.cursor
         name = self._knobs.names[at]
         if name in self._header.text_knobs:  # as wide as the screen, with no room for a hint
-            self.query_one(_OwnValue).ask(name, str(self.knobs[name]), "")
+            self.query_one(OwnValue).ask(name, str(self.knobs[name]), "")
         else:
-            self.query_one(_OwnValue).ask(name, "", f"  {self._knobs.describe(at)}")
+            self.query_one(OwnValue).ask(name, "", f"  {self._knobs.describe(at)}")
 
     @on(Input.Submitted)
     def _set_value(self, event: Input.Submitted) -> None:
