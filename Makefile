@@ -1,5 +1,5 @@
 # Run inside the virtual environment of the README (or put its bin/ first on PATH).
-.PHONY: help bench check format gpu lint pictures test verify
+.PHONY: help anki bench check format gpu lint pictures test verify
 
 help:  # list the targets
 	@grep -E '^[a-z]+:.*#' Makefile | sed 's/:.*# /\t/'
@@ -26,6 +26,13 @@ gpu:  # what only a machine with a CUDA GPU can show: the kernel's tests there, 
 	    python -m pytest -m gpu -k 'test_case and 113x203'; \
 	else echo "compute-sanitizer is not on PATH: nothing watched the kernel's memory accesses"; fi
 	python -m benchmarks.flash_attention
+
+ANKI = build/anki
+anki:  # hold what we read and write against the real Anki (AGPL), in an environment of its own
+	test -x $(ANKI)/bin/python || python3 -m venv $(ANKI)
+	$(ANKI)/bin/pip install --quiet anki==26.9.3
+	python -m tests.exchange.sent_to_anki $(ANKI)/sent
+	$(ANKI)/bin/python tests/exchange/into_anki.py $(ANKI)/sent
 
 bench:  # the figures of benchmarks/README.md, measured here
 	python -m benchmarks

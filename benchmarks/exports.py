@@ -1,4 +1,4 @@
-"""How long an export takes, and how much memory, in every format.
+"""How long an export takes, and how much memory, in every format; and the JSON's way back.
 
     python -m benchmarks.exports [--cards 50000] [--reviews 500000] [--record]
 
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,14 +33,18 @@ FORMATS = {
 """Format -> the file that it goes to."""
 
 
-def measure(data: Data, folder: Path) -> Iterator[Figure]:
-    """Wall time and memory of each format; the files lie in `folder` then."""
+def measure(data: Data, folder: Path, formats: Mapping[str, str] = FORMATS) -> Iterator[Figure]:
+    """Wall time and memory of each format, and of the JSON's way back; all lie in `folder` then."""
     _run(data, "due")  # the course is read, and kept
     due_s, due_mb = _run(data, "due")
-    for name, file in FORMATS.items():
+    for name, file in formats.items():
         wall_s, mb = _run(data, "export", "--to", str(folder / file), "--format", name)
         yield Figure(f"{name}: time", wall_s, "s", "studykit due", due_s, below=MOST_SECONDS)
         yield Figure(f"{name}: memory", mb, "MB", "studykit due", due_mb, below=MOST_MB)
+    fresh = Data(data.root, folder / "fresh")
+    wall_s, mb = _run(fresh, "import", str(folder / formats["json"]))
+    yield Figure("json taken back: time", wall_s, "s", "studykit due", due_s, below=MOST_SECONDS)
+    yield Figure("json taken back: memory", mb, "MB", "studykit due", due_mb, below=MOST_MB)
 
 
 def _run(data: Data, *arguments: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from torch import Generator
 from benchmarks import (
     chart,
     decoding,
+    exports,
     labs,
     long_context,
     models,
@@ -52,6 +53,13 @@ def test_every_benchmark_measures_something(data: Data) -> None:
         *runs.measure(data, 3, 1),
     ]
     assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+def test_every_export_is_measured(data: Data, tmp_path: Path) -> None:
+    """Time and memory of the JSON, and of its way back."""
+    figures = [*exports.measure(data, tmp_path, {"json": "all.json"})]
+    assert [figure.name.partition(":")[0] for figure in figures[::2]] == ["json", "json taken back"]
+    assert all(figure.value > 0 and figure.is_met for figure in figures)
 
 
 def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:
