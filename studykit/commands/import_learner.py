@@ -12,12 +12,15 @@ from studykit.text import clean
 
 if TYPE_CHECKING:
     from studykit.commands.environment import Environment
+    from studykit.exchange.circumstances import Tell
     from studykit.exchange.json_reader import Learner
     from studykit.exchange.learner_files import Placed
     from studykit.progress.merge import Merged
 
 
-def import_learner(env: Environment, path: Path, *, dry_run: bool, trusted: bool) -> None:
+def import_learner(
+    env: Environment, path: Path, tell: Tell, *, dry_run: bool, trusted: bool
+) -> None:
     """Join the document's log to the progress, and put its files where none lie.
 
     Raises `StudykitError` if the document or the progress cannot be used; nothing has changed then.
@@ -27,7 +30,7 @@ def import_learner(env: Environment, path: Path, *, dry_run: bool, trusted: bool
 
     with TemporaryDirectory(prefix="studykit-") as folder:
         database = Path(folder, "progress.sqlite3")
-        learner = read_learner(path, database, env.paths)
+        learner = read_learner(path, database, env.paths, tell)
         placed = put_files(learner.files, env.paths, trusted=trusted, dry_run=True)
         merged, copy = _take_in(env, database, learner, dry_run=dry_run)
     if not dry_run:

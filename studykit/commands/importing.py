@@ -61,7 +61,7 @@ def import_file(
             raise UsageError("--into and --title make a course", hint="JSON of studykit has none")
         from studykit.commands.import_learner import import_learner
 
-        import_learner(env, path, dry_run=dry_run, trusted=trust)
+        import_learner(env, path, tell, dry_run=dry_run, trusted=trust)
         return
     if into is None and not dry_run:
         raise UsageError("--into is missing", hint="the folder that the course shall lie in")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studykit.errors import StoreError, StudykitError
+from studykit.exchange.circumstances import Tell, tell_nobody
 from studykit.exchange.json_stream import opened_object
 from studykit.exchange.json_writer import FORMAT, VERSION
 from studykit.exchange.learner_files import LARGEST_FILE_BYTES, place_of
@@ -30,7 +31,7 @@ class Learner:
     """Table -> its rows."""
 
 
-def read_learner(path: Path, database: Path, paths: Paths) -> Learner:
+def read_learner(path: Path, database: Path, paths: Paths, tell: Tell = tell_nobody) -> Learner:
     """Make a database at `database` of the document's tables, and return the rest.
 
     Nothing else is written. Raises `StudykitError` for a document that is no such one, that a
@@ -38,7 +39,7 @@ def read_learner(path: Path, database: Path, paths: Paths) -> Learner:
     """
     document = _Document(path, paths)
     try:
-        with opened_object(path) as pairs:
+        with opened_object(path, tell) as pairs:
             counts = build_database(database, document.tables(pairs))
     except StoreError as error:
         hint = "the document was changed, or is damaged; nothing was changed here"

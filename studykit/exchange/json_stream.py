@@ -6,6 +6,8 @@ The standard library's parser takes the whole text and holds the whole tree, ten
 from __future__ import annotations
 
 import json
+import math
+import os
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from studykit.errors import StudykitError
+from studykit.exchange.circumstances import Tell, tell_nobody
 from studykit.files import open_regular
 from studykit.text import clean
 
@@ -24,14 +27,14 @@ _OF_A_NUMBER = "0123456789.eE+-"
 
 
 @contextmanager
-def opened_object(path: Path) -> Iterator[Iterator[tuple[str, Any]]]:
+def opened_object(path: Path, tell: Tell = tell_nobody) -> Iterator[Iterator[tuple[str, Any]]]:
     """The object's keys in their order, each with its value; of a list an iterator of its items.
 
     An iterator is used up before the next key comes, by whoever got it or here. Raises
     `StudykitError` with the place of what is no JSON, `OSError` if the file cannot be read.
     """
     with open_regular(path) as file:
-        yield _pairs(_Stream(path, file))
+        yield _pairs(_Stream(path, file, tell))
 
 
 def _pairs(stream: _Stream) -> Iterator[tuple[str, Any]]:
@@ -72,9 +75,11 @@ def _refuse(constant: str) -> Any:
 
 
 class _Stream:
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BinaryIO, tell: Tell) -> None:
         self._path = path
         self._file = file
+        self._tell = tell
+        self._n_mb = math.ceil(os.fstat(file.fileno()).st_size / 1e6)
         self._decoder = json.JSONDecoder(parse_constant=_refuse)
         self._text = ""
         self._at = 0
@@ -138,6 +143,8 @@ class _Stream:
         # As much again as waits: a large value is not parsed from its beginning for each chunk.
         data = self._file.read(max(CHUNK_BYTES, len(self._text) - self._at))
         self._is_over = not data
+        n_mb = self._n_mb if self._is_over else int(self._file.tell() / 1e6)
+        self._tell("MB", n_mb, self._n_mb)
         try:
             text = self._utf8.decode(data, final=self._is_over)
         except UnicodeDecodeError:

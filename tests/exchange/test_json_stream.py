@@ -100,3 +100,15 @@ def test_a_value_that_does_not_end_is_refused(
     path.write_text('{"a": "' + "x" * 5000 + '"}', encoding="utf-8")
     with pytest.raises(StudykitError, match="a value is too large"):
         read_whole(path)
+
+
+def test_it_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In megabytes, up to the size of the file."""
+    monkeypatch.setattr(json_stream, "CHUNK_BYTES", 700_000)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"a": ["x" * 100] * 20_000}), encoding="utf-8")
+    told: list[tuple[str, int, int]] = []
+    with opened_object(path, lambda *what: told.append(what)) as pairs:
+        for _, items in pairs:
+            assert len([*items]) == 20_000
+    assert told == [("MB", 0, 3), ("MB", 1, 3), ("MB", 2, 3), ("MB", 3, 3)]
