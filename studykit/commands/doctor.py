@@ -184,7 +184,7 @@ def _course(env: Environment) -> list[str]:
     from studykit.study.check import check_course
 
     try:
-        report = check_course(env.root)
+        report = check_course(env.root, env.reader.course)
     except StudykitError as error:
         return [str(error)]
     say(f"course     {env.root}: {plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}")

@@ -23,6 +23,11 @@ SHORT_OPTION = 10
 _LATEX = re.compile(r"\\[A-Za-z]{2,}|\\[()\[\]]|\$(?! )[^$\n]*(?<! )\$(?![0-9])")
 
 
+def is_plain(source: str) -> bool:
+    """Whether a file has neither invisible characters nor LaTeX, nor an escape that makes some."""
+    return "\\" not in source and "$" not in source and first_suspect(source) is None
+
+
 def hidden_characters(document: Document) -> Iterator[CourseError]:
     """Invisible characters anywhere in a deck or manifest, each an error."""
     source = document.source

@@ -153,6 +153,18 @@ _KEYS = (
 """Tables of what a learner did, and the columns by which one row is known from another."""
 
 
+# Nearly all rows of a copy stand in the database at the same place: only of the others a sorted
+# list is made, which takes far longer.
+_MISSING = """\
+SELECT count(*) FROM (
+    SELECT {columns} FROM copy.{table} AS theirs WHERE NOT EXISTS (
+        SELECT 1 FROM main.{table} AS ours WHERE ours.rowid = theirs.rowid AND {same}
+    )
+    EXCEPT SELECT {columns} FROM main.{table}
+)
+"""
+
+
 def newest_history(folder: Path) -> str | None:
     """The newest copy that holds anything a learner did, in words; None if none does.
 
@@ -210,8 +222,13 @@ def n_missing(database: sqlite3.Connection, copy: Path) -> int:
     try:
         return sum(
             database.execute(
-                f"SELECT count(*) FROM (SELECT {columns} FROM copy.{table}"
-                + (f" EXCEPT SELECT {columns} FROM main.{table})" if theirs[table] else ")")
+                _MISSING.format(
+                    table=table,
+                    columns=columns,
+                    same=" AND ".join(f"ours.{c} IS theirs.{c}" for c in columns.split(", ")),
+                )
+                if theirs[table]
+                else f"SELECT count(*) FROM copy.{table}"
             ).fetchone()[0]
             for table, columns in _tables(database, "copy")
             if columns

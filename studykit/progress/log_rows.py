@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from studykit.progress.examination import driver_of
-from studykit.progress.soundness import checks_of, require
+from studykit.progress.soundness import RowError, broken
 from studykit.progress.tables import METADATA
 
 N_ROWS_AT_A_TIME = 5000
@@ -45,15 +45,17 @@ def checked_log_rows(
 ) -> Iterator[tuple[Any, ...]]:
     """These columns of the study days from `since` to `until`, in the order of the answers.
 
-    Few rows are in memory. Raises `RowError` for one with a value that it cannot have.
+    Few rows are in memory. Raises `RowError` first of all if the log has a row with a value in one
+    of the columns that it cannot have.
     """
     columns = METADATA.tables["reviews"].c
-    checks = checks_of("reviews", names)
+    driver = driver_of(session)
+    # By SQLite, which takes half the time.
+    if driver.execute(f"SELECT 1 FROM reviews WHERE {broken('reviews', names)}").fetchone():
+        raise RowError("a review has a value that it cannot have")
     statement = (
         f"SELECT {', '.join(columns[name].name for name in names)} FROM reviews"
         " WHERE +day BETWEEN ? AND ? ORDER BY id"
     )
     # By the driver itself: between it and a million rows SQLAlchemy takes as long as all the rest.
-    for row in driver_of(session).execute(statement, (since.isoformat(), until.isoformat())):
-        require(checks, row)
-        yield row
+    yield from driver.execute(statement, (since.isoformat(), until.isoformat()))

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, func, insert
+from sqlalchemy import delete, insert
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
-from studykit.progress.soundness import RowError, checks_of, require, require_memory
+from studykit.progress.soundness import checks_of, require, require_memory
 from studykit.progress.tables import METADATA, MemoryColumns, MemoryRow, ReviewRow
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, State
 from studykit.review.session import Review
@@ -178,31 +178,18 @@ def stored_memories(session: Session) -> dict[str, Memory]:
     return {row[0]: memory_of(row[1:]) for row in rows}
 
 
-def differences(session: Session) -> dict[str, Memory]:
-    """Card id -> its memory by the log, for each card whose stored memory is another one.
-
-    A stored memory that cannot be read is another one, too. Raises `RowError` for the log.
-    """
-    by_log = _memories_by_log(session)
-    rows = session.connection().execute(select_columns(col(MemoryRow.card_id), *MEMORY_COLUMNS))
-    stored = {row[0]: _memory_or_none(row[1:]) for row in rows}
-    return {
-        card_id: by_log.get(card_id, NEW_MEMORY)
-        for card_id in sorted(by_log.keys() | stored.keys(), key=str)
-        if by_log.get(card_id, NEW_MEMORY) != stored.get(card_id, NEW_MEMORY)
-    }
+def differences(session: Session) -> list[str]:
+    """The cards whose stored memory is not the one that their last review led to."""
+    return list(session.connection().exec_driver_sql(_DIFFERENCES).scalars())
 
 
-def _memories_by_log(session: Session) -> dict[str, Memory]:
-    """Card id -> what its last review led to."""
-    newest = select_columns(func.max(col(ReviewRow.id))).group_by(col(ReviewRow.card_id))
-    query = select_columns(*REVIEW_COLUMNS).where(col(ReviewRow.id).in_(newest))
-    log = map(review_of, session.connection().execute(query))
-    return {review.card_id: review.after for review in log}
-
-
-def _memory_or_none(columns: Sequence[Any]) -> Memory | None:
-    try:
-        return memory_of(columns)
-    except RowError:
-        return None
+_VALUES = ", ".join(("card_id", *_OF_A_MEMORY))
+_BY_LOG = f"""\
+SELECT {_VALUES} FROM reviews WHERE id IN (SELECT max(id) FROM reviews GROUP BY card_id)
+"""
+_DIFFERENCES = f"""\
+SELECT DISTINCT card_id FROM (
+    SELECT * FROM ({_BY_LOG} EXCEPT SELECT {_VALUES} FROM memories)
+    UNION ALL SELECT * FROM (SELECT {_VALUES} FROM memories EXCEPT {_BY_LOG})
+) ORDER BY card_id
+"""

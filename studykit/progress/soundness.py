@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Any, TypeAlias, get_args
@@ -34,32 +35,47 @@ class RowError(ValueError):
     """A row breaks a rule; the text names the column and its value."""
 
 
-def _whole(low: int, high: int) -> Check:
-    return lambda value: type(value) is int and low <= value <= high
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the values of a column may be, said twice: a long table is checked by SQLite."""
+
+    holds: Check
+    sql: str
+    """The same as a condition on ``{}``, the column. It may fail for a value that holds, and then
+    `holds` decides; it never holds for one that fails, but for texts that are no UTF-8."""
+    is_text: bool = False
+    """Any text will do."""
 
 
-def _number(low: float, high: float) -> Check:
-    return lambda value: type(value) in (int, float) and low <= value <= high
+def _whole(low: int, high: int) -> Rule:
+    return Rule(
+        lambda value: type(value) is int and low <= value <= high,
+        f"typeof({{0}}) = 'integer' AND {{0}} BETWEEN {low} AND {high}",
+    )
 
 
-def _text(value: Any) -> bool:
-    return type(value) is str
+def _number(low: float, high: float) -> Rule:
+    return Rule(
+        lambda value: type(value) in (int, float) and low <= value <= high,
+        f"typeof({{0}}) IN ('integer', 'real') AND {{0}} BETWEEN {low} AND {high}",
+    )
 
 
 @cache
-def _day(value: Any) -> bool:
+def _is_day(value: Any) -> bool:
     if type(value) is not str or not _A_DAY.fullmatch(value):
         return False
     with suppress(ValueError):
-        # Intervals of a century lead beyond the last year that a clock may show.
-        return FIRST_YEAR <= date.fromisoformat(value).year <= LAST_YEAR + 200
+        return FIRST_YEAR <= date.fromisoformat(value).year <= _LAST_YEAR
     return False
 
 
+_LAST_YEAR = LAST_YEAR + 200
+"""Intervals of a century lead beyond the last year that a clock may show."""
 _A_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _made_by(read: Callable[[str], object]) -> Check:
+def _made_by(read: Callable[[str], object]) -> Rule:
     """What `read` can read."""
 
     def check(value: Any) -> bool:
@@ -68,17 +84,26 @@ def _made_by(read: Callable[[str], object]) -> Check:
             return True
         return False
 
-    return check
+    return Rule(check, "FALSE")
 
 
-def _optional(check: Check) -> Check:
-    return lambda value: value is None or check(value)
+def _optional(rule: Rule) -> Rule:
+    holds = rule.holds
+    return Rule(lambda value: value is None or holds(value), f"({{0}} IS NULL OR {rule.sql})")
 
 
-def _one_of(*values: str) -> Check:
-    return lambda value: type(value) is str and value in values
+def _one_of(*values: str) -> Rule:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return Rule(lambda value: type(value) is str and value in values, f"{{0}} IN ({listed})")
 
 
+_text = Rule(lambda value: type(value) is str, "typeof({0}) = 'text'", is_text=True)
+_day = Rule(
+    _is_day,
+    # SQLite takes 31 February for a day in March, once it is to reckon with it.
+    f"date({{0}}, '+0 days') IS {{0}}"
+    f" AND {{0}} BETWEEN '{FIRST_YEAR}-01-01' AND '{_LAST_YEAR}-12-31'",
+)
 _instant = _whole(to_ms(year_start(FIRST_YEAR)), to_ms(year_start(LAST_YEAR + 200)))
 _offset = _whole(-1439, 1439)
 _share = _number(0, 1)
@@ -87,7 +112,7 @@ _rating = _whole(min(Rating), max(Rating))
 _count = _whole(0, 2**31)
 _id = _whole(1, 2**63)
 
-_MEMORY: dict[str, Check] = {
+_MEMORY: dict[str, Rule] = {
     "state": _whole(min(State), max(State)),
     "step": _optional(_count),
     "stability_days": _optional(_number(1e-9, 1e9)),
@@ -100,7 +125,7 @@ _MEMORY: dict[str, Check] = {
     "lapses": _count,
     "caps_left": _whole(0, len(CAPS_DAYS)),
 }
-_ANSWER: dict[str, Check] = {
+_ANSWER: dict[str, Rule] = {
     "card_id": _text,
     "at_ms": _instant,
     "offset_min": _offset,
@@ -113,7 +138,7 @@ _ANSWER: dict[str, Check] = {
     "score": _optional(_share),
 }
 
-RULES: Mapping[str, Mapping[str, Check]] = {
+RULES: Mapping[str, Mapping[str, Rule]] = {
     "sittings": {
         "id": _id,
         "started_at_ms": _instant,
@@ -163,9 +188,9 @@ RULES: Mapping[str, Mapping[str, Check]] = {
 """Table -> column -> what its values may be. Runs of labs are checked by their own parser."""
 
 
-def checks_of(table: str, names: Sequence[str]) -> tuple[tuple[str, Check], ...]:
+def checks_of(table: str, names: Iterable[str]) -> tuple[tuple[str, Check], ...]:
     """The rules of some columns, for `require`."""
-    return tuple((name, RULES[table][name]) for name in names)
+    return tuple((name, RULES[table][name].holds) for name in names)
 
 
 def require(checks: Sequence[tuple[str, Check]], values: Sequence[Any]) -> None:
@@ -178,12 +203,12 @@ def require(checks: Sequence[tuple[str, Check]], values: Sequence[Any]) -> None:
 def require_row(table: str, row: object) -> None:
     """As `require`, for every column of a row of the table."""
     rules = RULES[table]
-    require(list(rules.items()), [getattr(row, name) for name in rules])
+    require(checks_of(table, rules), [getattr(row, name) for name in rules])
 
 
 def checked(table: str, name: str, value: Any) -> Any:
     """`value`, if a column may hold it; raises `RowError` if not."""
-    require([(name, RULES[table][name])], [value])
+    require(checks_of(table, [name]), [value])
     return value
 
 
@@ -217,32 +242,77 @@ def bad_rows(connection: sqlite3.Connection, tables: Iterable[str] = RULES) -> I
     connection.text_factory = bytes  # what is no UTF-8 must not stop the reading
     try:
         for table in tables:
-            rules = RULES[table]
-            names = list(rules)
-            query = f"SELECT rowid, {', '.join(names)} FROM {table}"
-            for row_id, *values in connection.execute(query):
-                if fault := _fault(table, rules, values):
-                    yield f"row {row_id} of {table}{_of_card(names, values)}: {fault}"
+            names = list(RULES[table])
+            query = f"SELECT {', '.join(names)} FROM {table} WHERE rowid = ?"
+            for row_id in _suspects(connection, table):
+                for values in connection.execute(query, (row_id,)):
+                    if fault := _fault(table, values):
+                        yield f"row {row_id} of {table}{_of_card(names, values)}: {fault}"
     finally:
         connection.text_factory = factory
 
 
-def _fault(table: str, rules: Mapping[str, Check], stored: Sequence[Any]) -> str:
+def broken(table: str, names: Iterable[str]) -> str:
+    """A condition in SQL that holds for each row in which one of these columns breaks its rule."""
+    return f"NOT ({_condition(table, names)})"
+
+
+def _condition(table: str, names: Iterable[str]) -> str:
+    conditions = [f"({RULES[table][name].sql.format(name)})" for name in names]
+    return f"coalesce({' AND '.join(conditions)}, FALSE)"
+
+
+_NEEDED = f"""\
+state <> {int(State.NEW)} AND stability_days IS NOT NULL AND difficulty IS NOT NULL
+AND due_day IS NOT NULL AND last_review_at_ms IS NOT NULL AND last_review_day IS NOT NULL
+AND (state = {int(State.REVIEW)} OR (step IS NOT NULL AND due_at_ms IS NOT NULL))
+"""
+"""As `require_memory` has it."""
+
+
+def _suspects(connection: sqlite3.Connection, table: str) -> Iterator[int]:
+    """Ids of the rows that may break a rule, found by SQLite, and among them of all that do."""
+    rules = RULES[table]
+    sound = _condition(table, rules)
+    if table in ("reviews", "memories"):
+        sound += f" AND {_NEEDED}"
+    texts = [name for name, rule in rules.items() if rule.is_text]
+    text = f" || '{_SEPARATOR}' || ".join(f"CAST({name} AS BLOB)" for name in texts) or "''"
+    rows = connection.execute(f"SELECT rowid, {sound}, CAST({text} AS BLOB) FROM {table}")
+    while some := rows.fetchmany(N_ROWS_AT_A_TIME):
+        # Of many texts at once, as there is hardly ever one that is not UTF-8.
+        all_readable = _is_readable(_SEPARATOR.encode().join(text or b"" for *_, text in some))
+        for row_id, is_sound, text in some:
+            if not is_sound or not (all_readable or _is_readable(text)):
+                yield row_id
+
+
+N_ROWS_AT_A_TIME = 5_000
+_SEPARATOR = "|"
+"""Between two texts, so that half a character of each does not make a whole one."""
+
+
+def _is_readable(text: bytes) -> bool:
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fault(table: str, stored: Sequence[Any]) -> str:
     try:
         values = [str(value, "utf-8") if type(value) is bytes else value for value in stored]
     except UnicodeDecodeError:
         return "a text is not UTF-8"
-    return fault_of(table, dict(zip(rules, values, strict=True)))
+    return fault_of(table, dict(zip(RULES[table], values, strict=True)))
 
 
 def fault_of(table: str, row: Mapping[str, Any]) -> str:
     """What rule some columns of a row break, if not all are there; empty if none."""
-    rules = RULES[table]
+    names = [name for name in row if name in RULES[table]]
     try:
-        require(
-            [(name, rules[name]) for name in row if name in rules],
-            [value for name, value in row.items() if name in rules],
-        )
+        require(checks_of(table, names), [row[name] for name in names])
         if table in ("reviews", "memories"):
             require_memory([row.get(name) for name in _MEMORY])
     except RowError as error:

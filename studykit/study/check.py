@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from studykit.course.cards import Card, Course, LabHeader, OutlineTopic
+from studykit.course.cards import Card, Course, Deck, LabHeader, OutlineTopic
 from studykit.course.decks import MANIFEST, Manifest, load_manifest, read_course
 from studykit.course.lab_file import LabFile
 from studykit.course.labs import find_labs, is_lab, lab_id
@@ -22,6 +22,7 @@ from studykit.course.source import (
     in_order,
     locate,
     one_line,
+    read_source,
     require_bounded,
     walk_files,
 )
@@ -29,6 +30,7 @@ from studykit.course.writing import (
     card_writing_errors,
     hidden,
     hidden_characters,
+    is_plain,
     latex_errors,
     repeated_answers,
 )
@@ -67,11 +69,18 @@ class TopicCoverage:
     """Cards that ask about any of them."""
 
 
-def check_course(root: Path) -> Report:
-    """Everything that is wrong with the course below `root`."""
+def check_course(root: Path, known: Course | None = None) -> Report:
+    """Everything that is wrong with the course below `root`.
+
+    `known` is the same course as it was read of the present files, if it was.
+    """
+    errors: list[CourseError] = []
     try:
         manifest = load_manifest(root)
-        course, errors = read_course(root)
+        if known is not None and not known.problems:
+            course = known
+        else:
+            course, errors = read_course(root)
         unlisted = list(_unlisted_files(root, manifest))
     except CourseError as error:
         return Report((one_line(error),))
@@ -85,13 +94,21 @@ def check_course(root: Path) -> Report:
     document = read_document(root / "decks" / MANIFEST)
     errors += hidden_characters(document)
     writing += latex_errors(document)
+    asked = {point for card in cards for point in card.points}
+    tells_points = bool(course.outline) or not manifest.labs_are_optional
     for deck in course.decks:
+        # Read again only where its topics or texts give a reason, which is then told with its
+        # place: reading a large course takes longer than all the rest.
+        has_topics = not tells_points or _is_outlined(deck, course.outline)
+        is_asked = not is_whole or all(asked.issuperset(topic.points) for topic in deck.topics)
+        if has_topics and is_asked and is_plain(read_source(deck.path)):
+            continue
         document = read_document(deck.path)
         errors += hidden_characters(document)
         writing += latex_errors(document)
-        if course.outline or not manifest.labs_are_optional:
+        if tells_points:
             errors += _topic_errors(document, course.outline)
-        errors += _unasked_points(document, cards) if is_whole else ()
+        errors += _unasked_points(document, asked) if is_whole else ()
     try:
         models = set(load_models(root))
     except CourseError as error:
@@ -159,6 +176,16 @@ def _unlisted_files(root: Path, manifest: Manifest) -> Iterator[CourseError]:
             yield _stray(path, "no lab of the course recorded it", "delete it, or add its lab")
 
 
+def _is_outlined(deck: Deck, outline: tuple[OutlineTopic, ...]) -> bool:
+    """Whether the outline has the deck's topics, with the same points."""
+    n_points = {topic.number: topic.n_points for topic in outline}
+    return all(
+        topic.number in n_points
+        and topic.points.keys() == set(_numbered(topic.number, n_points[topic.number]))
+        for topic in deck.topics
+    )
+
+
 def _topic_errors(document: Document, outline: tuple[OutlineTopic, ...]) -> Iterator[CourseError]:
     """Topics of a deck that the outline does not have, or has with other points."""
     n_points = {topic.number: topic.n_points for topic in outline}
@@ -181,8 +208,7 @@ def _topic_errors(document: Document, outline: tuple[OutlineTopic, ...]) -> Iter
                 yield (text.key or text).fail(f"the outline has no point {point}", hint)
 
 
-def _unasked_points(document: Document, cards: Iterable[Card]) -> Iterator[CourseError]:
-    asked = {point for card in cards for point in card.points}
+def _unasked_points(document: Document, asked: Collection[str]) -> Iterator[CourseError]:
     for node in document.root.entries()["topics"].items():
         points = node.entries().get("points")
         for point, text in (points.entries() if points else {}).items():
