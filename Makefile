@@ -31,6 +31,8 @@ ANKI = build/anki
 anki:  # hold what we read and write against the real Anki (AGPL), in an environment of its own
 	test -x $(ANKI)/bin/python || python3 -m venv $(ANKI)
 	$(ANKI)/bin/pip install --quiet anki==26.9.3
+	$(ANKI)/bin/python tests/exchange/with_anki.py $(ANKI)/packages
+	python -m tests.exchange.from_anki $(ANKI)/packages
 	python -m tests.exchange.sent_to_anki $(ANKI)/sent
 	$(ANKI)/bin/python tests/exchange/into_anki.py $(ANKI)/sent
 
