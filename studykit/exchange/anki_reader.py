@@ -38,7 +38,7 @@ from studykit.exchange.collection import (
     SourceDeck,
     SourceNote,
 )
-from studykit.exchange.plain_text import has_words, to_text
+from studykit.exchange.plain_text import LONGEST_HTML, has_words, to_text
 from studykit.review.marks import Mark
 from studykit.text import clean, flat, without_suspects
 
@@ -191,7 +191,9 @@ class _Reading:
     def _add_note(self, rows: list[_CardColumns], histories: dict[int, History]) -> None:
         first = rows[0]
         note_type = self._frame.note_types[first.note_type]
-        values = [PRIVATE.sub("", value) for value in str(first.fields).split("\x1f")]
+        values = [
+            PRIVATE.sub("", value[:LONGEST_HTML]) for value in str(first.fields).split("\x1f")
+        ]
         fields = dict(zip(note_type.fields, values, strict=False))
         tags = tuple(dict.fromkeys(filter(None, map(_line, str(first.tags).split()))))
         decks: dict[tuple[str, ...], tuple[int, list[SourceCard]]] = {}

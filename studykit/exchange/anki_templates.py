@@ -16,12 +16,12 @@ OPENS, HINTS, CLOSES = "\ue000", "\ue001", "\ue002"
 PRIVATE = re.compile("[\ue000-\ue002]")
 
 DEEPEST = 100
-"""Conditions inside conditions, clozes inside clozes: far more than anybody reads."""
+"""Conditions inside conditions: far more than anybody writes."""
 
 _TAG = re.compile(r"\{\{(?P<kind>[#^/]?)(?P<name>[^{}]*)\}\}")
 _CLOZE_MARK = re.compile(r"\{\{c(?P<numbers>[0-9]{1,9}(?:,[0-9]{1,9})*)::|\}\}")
 _EMPTY = re.compile(r"(?:\s|&nbsp;|<br ?/?>|</?div>|</?p>)*", re.IGNORECASE)
-_FURIGANA = re.compile(r" ?([^ >]+?)\[(.+?)\]")
+_FURIGANA = re.compile(r" ?([^ >\[\]]{1,100})\[([^\[\]]{1,200})\]")
 _ANSWER_LINE = re.compile(r"<hr[^>]*\bid\s*=\s*[\"']?answer\b[^>]*>", re.IGNORECASE)
 
 
@@ -168,23 +168,27 @@ def _cloze_parts(text: str, number: int) -> Iterator[tuple[str, bool]]:
     """
     open_parts: list[bool] = []
     """Of each cloze around this place, whether it is the one that is asked for."""
+    is_inside = False
+    """Inside a part that is asked for."""
     end = 0
     for mark in _CLOZE_MARK.finditer(text):
         between = text[end : mark.start()]
         end = mark.end()
         if numbers := mark["numbers"]:
             yield between, False
-            asked = number in map(int, numbers.split(",")) and not any(open_parts)
-            open_parts.append(asked and len(open_parts) < DEEPEST)
-            if open_parts[-1]:
+            begins = not is_inside and number in map(int, numbers.split(","))
+            open_parts.append(begins)
+            if begins:
+                is_inside = True
                 yield OPENS, True
         elif open_parts:
             inner, _, hint = between.partition("::")
             yield inner, False
             if open_parts.pop():
+                is_inside = False
                 yield f"{HINTS}{hint}{CLOSES}" if hint else CLOSES, False
         else:
             yield between + mark[0], False
     yield text[end:], False
-    if any(open_parts):
+    if is_inside:
         yield CLOSES, False
