@@ -68,7 +68,10 @@ def optimise(
         if reschedule:
             moves = _reschedule(env, store, is_sure=yes, is_quiet=json)
         elif not json and entry.is_adopted:
-            say_wrapped("What is scheduled already stays: --reschedule tells what would move.")
+            say_wrapped(
+                "In use from the next sitting on. What is scheduled already stays:"
+                " --reschedule tells what would move."
+            )
     if json:
         say_json(
             {
@@ -97,7 +100,7 @@ def _say_entry(entry: WeightsEntry) -> None:
     from studykit.study.optimising import describe_judgement, describe_verdict
 
     if entry.judgement is None:
-        say(f"in use from the next answer on: the weights {entry.source}")
+        say(f"weights: {entry.source}")
         return
     say_wrapped(*describe_judgement(entry))
     say()
@@ -115,7 +118,12 @@ def _say_entry(entry: WeightsEntry) -> None:
 
 
 def _reschedule(env: Environment, store: Store, *, is_sure: bool, is_quiet: bool) -> Rescheduling:
-    from studykit.study.optimising import describe_rescheduling, find_rescheduling, reschedule
+    from studykit.study.optimising import (
+        describe_rescheduling,
+        find_rescheduling,
+        reschedule,
+        week_name,
+    )
 
     settings, weights = env.services.scheduler.settings, store.weights_in_use()
     found = find_rescheduling(store, settings, weights, env.services.today)
@@ -123,13 +131,7 @@ def _reschedule(env: Environment, store: Store, *, is_sure: bool, is_quiet: bool
         say()
         say_wrapped(*describe_rescheduling(found))
         if found.n_moved:
-            rows = [
-                [
-                    "this week" if n == 0 else f"in {n} weeks" if n > 1 else "in 1 week",
-                    *map(str, each),
-                ]
-                for n, each in enumerate(found.weeks)
-            ]
+            rows = [[week_name(n), *map(str, each)] for n, each in enumerate(found.weeks)]
             say_table(["cards due", "as it is", "rescheduled"], rows, numbers=2)
     if found.n_moved:
         confirm("Move them?", is_sure=is_sure)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from multiprocessing.connection import Connection
 from statistics import median
 
-from studykit.errors import StudykitError, UsageError
+from studykit.errors import UsageError
 from studykit.progress.store import Store
-from studykit.review.fitting import CannotFitError, Fit, Tell, fit, fitter
+from studykit.review.fit_child import FITTED, TOLD
+from studykit.review.fitting import CannotFitError, Fit, Tell, fitter
 from studykit.review.schedule import DEFAULT_WEIGHTS, ScheduleSettings
 from studykit.review.weights import (
     DEFAULTS,
@@ -29,48 +29,35 @@ N_WEEKS = 6
 """Weeks from today whose load is told before rescheduling."""
 
 
-def fit_apart(
-    history: History, in_use: Sequence[float], n_relearning_steps: int, tell: Tell
-) -> Fit:
+def fit_apart(history: History, in_use: Weights, n_relearning_steps: int, tell: Tell) -> Fit:
     """`fit` in a process of its own.
 
     The package holds Python's lock while it computes, seconds for a long log, and what it cannot
-    do it ends in a panic, which no program survives unharmed and which prints what nobody can read.
+    do it ends in a panic, which is no `Exception` and prints what nobody can read.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    arguments = (there, history, tuple(in_use), n_relearning_steps)
-    process = context.Process(target=_work, args=arguments, daemon=True)
-    process.start()
-    there.close()
-    try:
-        while True:
-            kind, value = here.recv()
-            if kind == "told":
-                tell(value)
-            elif kind == "fitted":
-                found: Fit = value
-                return found
-            else:
-                raise CannotFitError(value)
-    except EOFError:
-        raise CannotFitError(f"{fitter()} failed on this log") from None
-    finally:
-        here.close()
-        process.terminate()
-        process.join()
-
-
-def _work(sender: Connection, history: History, in_use: Weights, n_relearning_steps: int) -> None:
-    """The other process: what it says, and at last what it found."""
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(silence, stream.fileno())
-    try:
-        found = fit(history, in_use, n_relearning_steps, lambda text: sender.send(("told", text)))
-        sender.send(("fitted", found))
-    except StudykitError as error:
-        sender.send(("failed", error.what))
+    # No `multiprocessing`: it passes the number of stderr on, which is -1 below the screens.
+    command = [sys.executable, "-m", "studykit.review.fit_child"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            pickle.dump((history, tuple(in_use), n_relearning_steps), child.stdin)
+            child.stdin.flush()
+            while True:
+                kind, value = pickle.load(child.stdout)
+                if kind == TOLD:
+                    tell(value)
+                elif kind == FITTED:
+                    found: Fit = value
+                    return found
+                else:
+                    raise CannotFitError(value)
+        except (EOFError, BrokenPipeError):
+            raise CannotFitError(f"{fitter()} failed on this log") from None
+        finally:
+            child.kill()
 
 
 # --- which weights are in use ---
@@ -190,18 +177,16 @@ def describe_judgement(entry: WeightsEntry) -> list[str]:
     if judged is None:
         return []
     before, after = judged.before, judged.after
+    change = f"{'better' if judged.gain > 0 else 'worse'} by {abs(judged.gain):.4f}"
+    change = f"{change} ± {judged.gain_error:.4f}" if judged.gain else "the same"
     lines = [
         f"fitted to {judged.n_fitted:,} reviews, judged on the {judged.n_held_out:,} newest,"
         f" of which {judged.recalled:.1%} were recalled",
-        f"log loss     {before.log_loss:.4f} before, {after.log_loss:.4f} after"
-        f" (better by {judged.gain:.4f} ± {judged.gain_error:.4f})"
-        if judged.gain > 0
-        else f"log loss     {before.log_loss:.4f} before, {after.log_loss:.4f} after"
-        f" (worse by {-judged.gain:.4f} ± {judged.gain_error:.4f})",
+        f"log loss     {before.log_loss:.4f} before, {after.log_loss:.4f} after ({change})",
         f"RMSE (bins)  {before.rmse_bins:.4f} before, {after.rmse_bins:.4f} after",
         f"predicted    {before.predicted:.1%} before, {after.predicted:.1%} after",
     ]
-    if abs(judged.gain) < 2 * judged.gain_error:
+    if 0 < abs(judged.gain) < 2 * judged.gain_error:
         lines.append("the difference is within what chance makes of so few reviews")
     return lines
 
@@ -209,10 +194,15 @@ def describe_judgement(entry: WeightsEntry) -> list[str]:
 def describe_verdict(entry: WeightsEntry) -> str:
     """Whether they were kept, and what that means."""
     if entry.is_adopted:
-        return "They predict better: they are in use from the next answer on."
+        return "They predict better than those in use until then, and were kept."
     if entry.judgement is not None and entry.judgement.gain == 0:
         return "The fit comes to the weights in use: nothing changes."
-    return "They do not predict better: the weights in use stay."
+    return "They do not predict better than those in use then, and were not kept."
+
+
+def week_name(n: int) -> str:
+    """``this week``, ``in 1 week``, ``in 2 weeks``."""
+    return f"in {plural(n, 'week')}" if n else "this week"
 
 
 def describe_rescheduling(found: Rescheduling) -> list[str]:

@@ -41,6 +41,7 @@ from studykit.tui.messages import (
     OpenPractice,
     OpenSitting,
     OpenSweep,
+    OpenWeights,
     StartLab,
 )
 from studykit.tui.pace import KeyRepeats
@@ -372,6 +373,13 @@ class StudykitApp(App[None]):
 
         if event.by is self.screen:
             self.push_screen(BrowseScreen(event.search))
+
+    @on(OpenWeights)
+    def _open_weights(self, event: OpenWeights) -> None:
+        from studykit.tui.screens.optimise import OptimiseScreen
+
+        if event.by is self.screen:
+            self.push_screen(OptimiseScreen())
 
     @on(OpenSitting)
     def _open_sitting(self, event: OpenSitting) -> None:

@@ -14,7 +14,7 @@ from textual.types import IgnoreReturnCallbackType
 
 from studykit.errors import StudykitError
 from studykit.text import clean, size_in_words
-from studykit.tui.messages import OpenCard, OpenLab, OpenPart
+from studykit.tui.messages import OpenCard, OpenLab, OpenPart, OpenWeights
 
 if TYPE_CHECKING:
     from studykit.course.cards import Card
@@ -108,8 +108,8 @@ class CourseCommands(Provider):
         for n, each in enumerate(islice(self._questions(query), MOST_FOUND)):
             # Before all others, the likeliest first.
             yield Hit(1 - n / 1000, Content(each.name), each.run, help=each.shown_help)
-        kinds = (self._parts(), self._models(), self._labs(), self._cards())
-        for score, found in zip((0.9, 0.85, 0.8, 0.7), kinds, strict=True):
+        kinds = (self._weights(), self._parts(), self._models(), self._labs(), self._cards())
+        for score, found in zip((0.95, 0.9, 0.85, 0.8, 0.7), kinds, strict=True):
             for each in islice(filter(partial(_has, words), found), MOST_FOUND):
                 yield Hit(score, Content(each.name), each.run, help=each.shown_help)
 
@@ -132,6 +132,13 @@ class CourseCommands(Provider):
                     f"{found.part}={found.value} on {clean(found.header.id)}",
                     partial(self.app.post_message, OpenLab(self._below, found.header, found.knobs)),
                 )
+
+    def _weights(self) -> Iterator[Command]:
+        yield Command(
+            "optimize the schedule",
+            "Fit the weights of FSRS to your own log, go back, reschedule",
+            partial(self.app.post_message, OpenWeights(self._below)),
+        )
 
     def _parts(self) -> Iterator[Command]:
         for deck in self._services.course.decks:

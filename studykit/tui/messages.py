@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from studykit.review.grading import Confidence, Given
     from studykit.review.marks import Marks
     from studykit.review.schedule import Memory, Rating
+    from studykit.review.weights import WeightsEntry
     from studykit.study.finding import Entry
     from studykit.study.lab_run import LabRun
     from studykit.study.learner_stats import HomeStats
+    from studykit.study.optimising import Rescheduling
     from studykit.study.overview import Overview
     from studykit.study.plan_outlook import PlanOutlook
     from studykit.study.statistics import Statistics
@@ -214,3 +216,38 @@ class OpenSitting(Opening):
     """The cards of a review or of a practice are to be asked."""
 
     asking: Asking
+
+
+@dataclass
+class WorkTold(Message):
+    """What a worker is doing now, in a few words."""
+
+    text: str
+
+
+@dataclass
+class WeightsFitted(Message):
+    """A fit has ended and is in the history."""
+
+    entry: WeightsEntry
+
+
+@dataclass
+class MovesFound(Message):
+    """It is known what rescheduling would move."""
+
+    moves: Rescheduling
+
+
+@dataclass
+class CardsMoved(Message):
+    """The log was rescheduled."""
+
+    n_cards: int
+
+
+@dataclass
+class OpenWeights(Message):
+    """Open the weights of the schedule; nothing happens if another screen has covered `by`."""
+
+    by: Screen[None]

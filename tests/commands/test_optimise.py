@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from benchmarks.simulated_log import LEARNERS, simulate
 from studykit.progress.store import Store
-from studykit.review.schedule import (
-    DEFAULT_WEIGHTS,
-    NEW_MEMORY,
-    Memory,
-    Rating,
-    Scheduler,
-    ScheduleSettings,
-)
+from studykit.review.schedule import DEFAULT_WEIGHTS
 from studykit.study.optimising import fit_apart
 from tests.commands.dice_course import open_store, study
 from tests.commands.runner import AT, Run
-from tests.progress.builders import make_rated
+from tests.study.long_log import fill_log
 
 pytest.importorskip("fsrs_rs_python")
 
@@ -31,35 +22,8 @@ N_REVIEWS = 1500
 @pytest.fixture
 def long_log(home: Path) -> Path:
     """A home with a log that is long enough to fit weights to, of a learner who forgets sooner."""
-    from sqlalchemy import insert
-
-    from studykit.progress.rows import memory_columns, review_row
-    from studykit.progress.tables import METADATA
-
-    answers = simulate(LEARNERS["forgets sooner"], N_REVIEWS, seed=3)
-    late = AT - answers[-1].at - timedelta(days=1)
-    scheduler = Scheduler(ScheduleSettings())
-    memories: dict[str, Memory] = {}
-    rows = []
-    for answer in answers:
-        card_id = f"card-{answer.card}"
-        review = make_rated(
-            card_id,
-            at=answer.at + late,
-            rating=Rating(answer.rating),
-            known=memories.get(card_id, NEW_MEMORY),
-            scheduler=scheduler,
-        )
-        memories[card_id] = review.after
-        rows.append(review_row(review, None).model_dump(exclude={"id"}))
     with closing(open_store(home)) as store:
-        store.keep_schedule(scheduler)
-        with store._engine.begin() as connection:
-            connection.execute(insert(METADATA.tables["reviews"]), rows)
-            connection.execute(
-                insert(METADATA.tables["memories"]),
-                [{"card_id": id_, **memory_columns(m)} for id_, m in memories.items()],
-            )
+        fill_log(store, N_REVIEWS, AT)
     return home
 
 
