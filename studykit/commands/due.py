@@ -33,7 +33,14 @@ def due(
         day = read_day(env.services, store)
     backlog = read_backlog(day, env.services)
     new_per_day = env.settings.review.new_per_day
-    exams = exams_ahead(env.contents, day.memories, env.services.plan, new_per_day, day.day)
+    exams = exams_ahead(
+        env.contents,
+        day.memories,
+        env.services.plan,
+        new_per_day,
+        day.day,
+        day.marks.suspended,
+    )
     now = env.clock.now()
     counts = [(deck, day.decks.get(deck.id, Counts())) for deck in env.contents.decks]
     total = day.queue.counts

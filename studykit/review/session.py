@@ -192,7 +192,6 @@ class Session(Asking):
         self._rest: list[str] = []  # reviews and new cards not asked yet
         self._learning: list[str] = []  # in (re)learning steps that end today
         self._held: frozenset[str] = frozenset()  # due, but not asked today
-        self._day_limits = limits  # as the queue has them
         self.n_beyond = 0
         """Reviews that are due and have no room on the day."""
         self._day = self._first_day = scheduler.study_day(self._shown_at)
@@ -549,18 +548,23 @@ class Session(Asking):
 
     @property
     def _limits(self) -> Limits:
-        """The day's, before a backlog changes them."""
+        """The day's; a backlog is not known of here."""
         if self._day == self._first_day:
             return self._first_limits
         return self._usual_limits.on(self._day, self._plan)
 
     def _is_beyond(self, card: Card) -> bool:
         """True if the day has no room for `card`: its limit or a sibling's turn is used up."""
+        limits = self._limits
+        if limits.backlog_per_day:
+            hidden = self.marks.hidden
+            n_due = count_reviews_due(self.memories, hidden, self._shown_at, self._day)
+            limits = limits.with_due(n_due, self.done)
         match self._memory(card.id).state:
             case State.NEW:
-                has_room = self.done.new < self._day_limits.new_per_day
+                has_room = self.done.new < limits.new_per_day
             case State.REVIEW:
-                has_room = self.done.reviews < self._day_limits.reviews_per_day
+                has_room = self.done.reviews < limits.reviews_per_day
             case _:
                 return False
         return not has_room or card.note in self.done.notes
@@ -590,7 +594,6 @@ class Session(Asking):
             plan=self._plan,
             n_due=n_due,
         )
-        self._day_limits = queue.limits
         self.n_beyond = len(queue.beyond)
         self._rest = list(queue.mixed)
         self._learning = [*queue.learning, *queue.waiting]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
@@ -61,14 +61,18 @@ def exams_ahead(
     plan: Plan,
     new_per_day: int,
     today: date,
+    suspended: Container[str] = frozenset(),
 ) -> list[Exam]:
-    """The exams after `today` on decks of the course or on all of it, the earliest first."""
+    """The exams after `today` on decks of the course or on all of it, the earliest first.
+
+    Cards that are `suspended` are in none.
+    """
     titles = {deck.id: deck.title for deck in course.decks} | {course.id: course.title}
     days = ((day, name) for name, day in plan.exams.items() if name in titles and day > today)
     found: list[Exam] = []
     met_before: set[str] = set()
     for day, name in sorted(days):
-        cards = cards_of(course, name)
+        cards = cards_of(course, name, suspended)
         unseen = [card.id for card in cards if card.id not in memories]
         until = max(plan.last_round(day), today + timedelta(days=1))
         shares = [plan.share(today + timedelta(days=n)) for n in range((until - today).days)]
@@ -103,9 +107,15 @@ def _needed(n_unseen: int, shares: Sequence[float]) -> int:
     return per_day
 
 
-def cards_of(course: AnyCourse, name: str) -> list[AnyCard]:
-    """The cards of a deck, or of the whole course, by its id."""
-    return [card for deck in course.decks for card in deck.cards if name in (deck.id, course.id)]
+def cards_of(course: AnyCourse, name: str, suspended: Container[str]) -> list[AnyCard]:
+    """The cards of a deck, or of the whole course, by its id, without those `suspended`."""
+    return [
+        card
+        for deck in course.decks
+        if name in (deck.id, course.id)
+        for card in deck.cards
+        if card.id not in suspended
+    ]
 
 
 def readiness(
@@ -115,13 +125,14 @@ def readiness(
     plan: Plan,
     scheduler: Scheduler,
     today: date,
+    suspended: Container[str] = frozenset(),
 ) -> Readiness:
     """What will be recalled on the day, by a simulation with a seed of each card's own.
 
     Cards are recalled with the probability that FSRS gives them; a new card is first rated as
     learners rate such cards, and met on the day that its turn comes.
     """
-    cards = cards_of(course, exam.name)
+    cards = cards_of(course, exam.name, suspended)
     known = [(card, memories[card.id]) for card in cards if card.id in memories]
     unseen = [card for card in cards if card.id not in memories][: exam.n_met - len(known)]
     step = max(1, math.ceil(exam.n_met / N_SIMULATED))

@@ -22,6 +22,7 @@ class Simulated:
     year: CourseAhead
     memories: Mapping[str, Memory]
     """Of the course's cards."""
+    suspended: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ def reckon(services: Services, simulated: Simulated | None) -> PlanOutlook:
     if simulated is None:
         store, cards = services.progress, services.cards
         known = {id_: memory for id_, memory in store.memories().items() if id_ in cards}
-        simulated = Simulated(read_year_ahead(services, store), known)
-    year, memories = simulated.year, simulated.memories
+        suspended = store.marks(services.today).suspended
+        simulated = Simulated(read_year_ahead(services, store), known, suspended)
+    year, memories, suspended = simulated.year, simulated.memories, simulated.suspended
     new_per_day = services.settings.review.new_per_day
     wanted, course, plan = services.desired_retention, services.course, services.plan
     shown = shown_retentions(wanted)
     today = services.today
-    exams = exams_ahead(course, memories, plan, new_per_day, today)
+    exams = exams_ahead(course, memories, plan, new_per_day, today, suspended)
     return PlanOutlook(
         new_per_day=new_per_day,
         desired_retention=wanted,
@@ -62,7 +64,10 @@ def reckon(services: Services, simulated: Simulated | None) -> PlanOutlook:
             if each.retention in shown
         ),
         exams=tuple(
-            (exam, readiness(exam, course, memories, plan, services.scheduler, today))
+            (
+                exam,
+                readiness(exam, course, memories, plan, services.scheduler, today, suspended),
+            )
             for exam in exams
         ),
         simulated=simulated,

@@ -11,7 +11,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from studykit.clock import FixedClock
 from studykit.course.cards import Card
 from studykit.progress.store import Store
+from studykit.review.plan import Plan
 from studykit.review.schedule import NEW_MEMORY, Memory, Rating, Scheduler, ScheduleSettings, State
 from studykit.review.session import ElsewhereError, Part, Review, Session
 from studykit.review.study_queue import Limits, build_queue
@@ -27,6 +28,13 @@ from tests.review.helpers import MONDAY, make_card
 N_STEPS = 60
 LIMITS = Limits(new_per_day=3, reviews_per_day=4)
 SCHEDULER = Scheduler(ScheduleSettings())
+PLAN = Plan(
+    is_balanced=True,
+    easy_days={2: 0.5, 6: 0.0},
+    retention={"core": 0.93},
+    exams={"core": MONDAY.date() + timedelta(days=20)},
+)
+"""Of every second walk: days are chosen by what is due, which each window knows as of its own."""
 MOST_TO_FINISH = 200
 """Ratings within which the cards of a day come to an end."""
 
@@ -49,6 +57,8 @@ class Window:
     session: Session
     held: str = ""
     """The card whose answer was looked at or taken back before: no limit takes it away."""
+    seen: tuple[Memory, dict[Rating, Memory]] = (NEW_MEMORY, {})
+    """What was known of it as it was looked at, and what its ratings were said to give."""
 
 
 @dataclass
@@ -57,6 +67,7 @@ class Trial:
 
     path: Path
     random: random.Random
+    plan: Plan = field(default_factory=Plan)
     clock: FixedClock = field(default_factory=lambda: FixedClock(MONDAY))
     cards: dict[str, Card] = field(default_factory=make_course)
     windows: list[Window] = field(default_factory=list)
@@ -80,7 +91,7 @@ class Trial:
                 window.store.close()
 
     def _open(self, store: Store, part: Part | None = None) -> Session:
-        return Session(self.cards, store, SCHEDULER, LIMITS, self.clock, part=part)
+        return Session(self.cards, store, SCHEDULER, LIMITS, self.clock, part=part, plan=self.plan)
 
     def _step(self) -> None:
         self.clock.advance(timedelta(milliseconds=self.random.randrange(1, 9000)))
@@ -117,6 +128,7 @@ class Trial:
         if session.current is not None and not session.revealed:
             session.reveal()
             window.held = session.current.id
+            window.seen = session.memory, session.previews
 
     def _rate(self, window: Window) -> None:
         session = window.session
@@ -131,16 +143,21 @@ class Trial:
         # The log as the limits see it, just before.
         done = window.store.done(self._today, self.cards)
         before = window.store.memory(session.current.id)
+        known, previews = window.seen
+        shown = previews.get(rating) if is_held and known == before else None
         try:
             review = session.rate(rating)
+            if shown and review.day == shown.last_review_day and shown.due_at is None:
+                assert review.after.due_day == shown.due_day, "not the day that was shown"
         except ElsewhereError:
             self.n_refused += 1
             assert is_held, "only an answer that stood while another window worked is refused"
             review = session.rate(rating)  # never twice
         self.acknowledged.append(review)
-        window.held = ""
-        is_beyond = (before.state is State.NEW and done.new >= LIMITS.new_per_day) or (
-            before.state is State.REVIEW and done.reviews >= LIMITS.reviews_per_day
+        window.held, window.seen = "", (NEW_MEMORY, {})
+        limits = LIMITS.on(self._today, self.plan)
+        is_beyond = (before.state is State.NEW and done.new >= limits.new_per_day) or (
+            before.state is State.REVIEW and done.reviews >= limits.reviews_per_day
         )
         self.n_held_beyond += is_beyond
         assert is_held or not is_beyond, f"{review.card_id} is over the limit of {self._today}"
@@ -160,7 +177,10 @@ class Trial:
         if len(left) < len(log):
             assert card is not None
             assert log == [*left, self.acknowledged.pop()]
-            window.held = card.id  # it had its place in the day, and has it again
+            window.held, window.seen = (
+                card.id,
+                (NEW_MEMORY, {}),
+            )  # it had its place in the day, and has it again
         else:
             assert left == log
             assert (window.store.marks(self._today) != marks) == (card is not None)
@@ -168,7 +188,7 @@ class Trial:
     def _put_aside(self, window: Window) -> None:
         if window.session.current is not None:
             card = window.session.hide(self.random.choice(["suspended", "buried"]))
-            window.held = ""
+            window.held, window.seen = "", (NEW_MEMORY, {})
             assert card.id in window.store.marks(self._today).hidden
 
     def _flag(self, window: Window) -> None:
@@ -179,6 +199,7 @@ class Trial:
         window.session.end()
         part = self.random.choice([None, Part("half", frozenset(list(self.cards)[::2]))])
         window.session, window.held = self._open(window.store, part), ""
+        window.seen = (NEW_MEMORY, {})
 
     def _wait(self, _: Window) -> None:
         self.clock.advance(self.random.choice(PAUSES))
@@ -204,6 +225,10 @@ class Trial:
         for review in log:
             before = memories.get(review.card_id, NEW_MEMORY)
             after = SCHEDULER.review(review.card_id, before, review.rating, review.at)
+            if self.plan.places_reviews and after.state is State.REVIEW:
+                assert review.after.due_day is not None
+                assert review.after.due_day > review.day
+                after = replace(after, due_day=review.after.due_day)
             assert review.after == after, "scheduled from a memory that was not"
             memories[review.card_id] = review.after
         assert self.windows[1].store.memories() == memories
@@ -238,10 +263,11 @@ class Trial:
             store.memories(),
             day=self._today,
             at=self.clock.now(),
-            limits=LIMITS,
+            limits=LIMITS.on(self._today, self.plan),
             done=store.done(self._today, self.cards),
             scheduler=SCHEDULER,
             hidden=store.marks(self._today).hidden,
+            plan=self.plan,
         )
         assert left.counts.total == 0, f"never asked: {left}"
 
@@ -252,7 +278,7 @@ def run_trials(folder: Path, seeds: range) -> Counter[str]:
     for seed in seeds:
         path = folder / str(seed) / "progress.sqlite3"
         path.parent.mkdir()
-        trial = Trial(path, random.Random(seed))
+        trial = Trial(path, random.Random(seed), PLAN if seed % 2 else Plan())
         try:
             trial.run()
         except AssertionError as error:

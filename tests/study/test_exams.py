@@ -94,6 +94,15 @@ def test_new_cards_of_an_earlier_exam_come_first() -> None:
     assert (bert.n_days, bert.n_met) == (15, 10)
 
 
+def test_suspended_cards_are_in_no_exam() -> None:
+    plan = Plan(exams={"core": in_days(20)})
+    memories = known("core-0", "core-1")
+    away = {"core-1", "core-2", "bert-0"}
+    (exam,) = exams_ahead(COURSE, memories, plan, 5, DAY, away)
+    assert (exam.n_cards, exam.n_unseen, exam.n_met) == (18, 17, 18)
+    assert readiness(exam, COURSE, memories, plan, SCHEDULER, DAY, away).of_met > 0.9
+
+
 def ready(
     n_days: int,
     new_per_day: int = 5,
