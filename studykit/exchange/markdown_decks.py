@@ -35,16 +35,18 @@ LARGEST_FILE_BYTES = 16 * 1024**2
 MOST_BYTES = 256 * 1024**2
 """Of all files of a folder."""
 
+MOST_HIDDEN = 100
+"""Of one text; each makes a card with all of the text."""
+
 _TAG = re.compile(r"(?P<tag>[QAC]):")
 _RULE = "---"
 _BEGINS = re.compile(r" *(?:[QAC]:|---)")
-_INDENTED = re.compile(f" (?={_BEGINS.pattern})")
-_HIDDEN = re.compile(r"\\[\\\[\]]|!\[[^\]]*\]|\[(?P<hidden>[^\[\]]*(?:\\[\[\]][^\[\]]*)*)\]")
+_INDENTED = re.compile(f"^ (?={_BEGINS.pattern})")
+_HIDDEN = re.compile(r"\\[\\\[\]]|!\[[^\[\]]*\]|\[(?P<hidden>[^\[\]]*(?:\\[\[\]][^\[\]]*)*)\]")
 _AMBIGUOUS = re.compile(rf"[\[\]\\]|!{HOLE}")
 """What a text with a hidden part cannot hold in every version of the notation."""
 _ESCAPED = re.compile(r"\\([\\\[\]])")
-_PICTURE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)")
-_ONE_LINE = re.compile(r"(?P<question>(?:(?!::).)*\S)\s*::\s*(?P<answer>\S(?:(?!::).)*)")
+_PICTURE = re.compile(r"!\[[^\[\]]*\]\(<?([^)\s<>]+)")
 
 
 @dataclass
@@ -167,12 +169,20 @@ def _blocks(
                 tag, text = mark["tag"], [line[2:].removeprefix(" ")]
         elif tag:
             text.append(_INDENTED.sub("", line, count=1))
-        elif not in_fence and (pair := _ONE_LINE.fullmatch(line.strip())):
-            yield "Q", n, f"{pair['question']}\0{pair['answer']}"
+        elif not in_fence and (pair := _in_one_line(line)):
+            yield "Q", n, "\0".join(pair)
         elif line.strip() and not in_fence:
             found.blame("lines outside of cards", Place(file, n + 1))
     if tag:
         yield tag, start, _joined(text)
+
+
+def _in_one_line(line: str) -> tuple[str, str] | None:
+    """Both sides of ``question::answer``."""
+    question, _, answer = (part.strip() for part in line.partition("::"))
+    if not question or not answer or answer.startswith(":") or "::" in answer:
+        return None
+    return question, answer
 
 
 def _joined(lines: list[str]) -> str:
@@ -192,8 +202,9 @@ def _add_basic(
 def _add_cloze(deck: tuple[str, ...], text: str, place: Place, found: _Found) -> None:
     text = text.strip()
     spans = [match for match in _HIDDEN.finditer(text) if (match["hidden"] or "").strip()]
-    if not spans:
-        found.blame("texts without a [hidden] part", place)
+    if not 0 < len(spans) <= MOST_HIDDEN:
+        many = f"texts with more than {MOST_HIDDEN} hidden parts"
+        found.blame(many if spans else "texts without a [hidden] part", place)
         return
     cards = []
     for n, match in enumerate(spans, start=1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -189,7 +188,7 @@ def _rows(
     path: Path, body: str, layout: _Layout, n_lines_before: int
 ) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it begins in."""
-    reader = csv.reader(io.StringIO(body), delimiter=layout.delimiter, strict=True)
+    reader = csv.reader(_lines(body), delimiter=layout.delimiter, strict=True)
     begins = 1 + n_lines_before
     try:
         for row in reader:
@@ -198,6 +197,15 @@ def _rows(
     except csv.Error as error:
         hint = "a cell with a quote in it stands in quotes, each quote inside doubled"
         raise CourseError(str(error), place=Place(path, begins), hint=hint) from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Each line with its end; `str.splitlines` would end them at other signs, too."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def _find_columns(layout: _Layout, options: Mapping[str, str], row: Sequence[str]) -> bool:

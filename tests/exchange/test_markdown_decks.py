@@ -148,6 +148,21 @@ def test_a_file_that_is_no_deck_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_only_the_space_that_begins_a_line_is_taken_out(tmp_path: Path) -> None:
+    """What an export has indented; a tag inside of a line is text."""
+    collection = read(tmp_path, "Q: a\nsee  A: b and Q: c\n A: one\n  --- two\nA: so\n")
+    assert pairs(collection) == [("a\nsee  A: b and Q: c\nA: one\n --- two", "so")]
+
+
+@pytest.mark.parametrize(
+    "text", ["![", "[", "\\[", "[\\[", "![a](", "a :", "::", " ", "Q:", "[a", "[a]"], ids=repr
+)
+def test_a_long_text_of_signs_is_read_in_time(text: str, tmp_path: Path) -> None:
+    """Nothing is searched again and again to the end: that would take hours."""
+    cards = f"Q: a?\nA: b\nC: {text * 200_000}\n---\nx {text * 200_000}\n"
+    assert pairs(read(tmp_path, cards))[0] == ("a?", "b")
+
+
 # Letters that the notation gives a meaning, among others.
 TEXTS = st.text(st.sampled_from("QAC:-[]\\!_` \nab\x00é"), min_size=1, max_size=40).filter(
     lambda text: bool(clean(text).strip())
