@@ -51,6 +51,9 @@ CREATE INDEX ix_revlog_cid ON revlog (cid);
 """
 
 NOTE_TYPE_ID = 1_796_000_000_001
+NOTE_TYPE_CHANGED_AT_S = 1_796_000_000
+"""To be raised with a change of the template or the style, or it never arrives; not before, or it
+writes over what a learner has made of them in Anki."""
 PRESET_ID = 1_796_000_000_002
 DEFAULT_DECK_ID = 1
 
@@ -78,13 +81,13 @@ pre, code { font-size: 16px; }
 """
 
 
-def note_type(changed_at_s: int) -> dict[str, Any]:
+def note_type() -> dict[str, Any]:
     """The one note type of our packages; its fields and its template have ids that never change."""
     return {
         "id": NOTE_TYPE_ID,
         "name": "studykit",
         "type": 0,
-        "mod": changed_at_s,
+        "mod": NOTE_TYPE_CHANGED_AT_S,
         "usn": -1,
         "sortf": 0,
         "did": None,

@@ -83,9 +83,6 @@ class _Writer:
         self._deck_ids: dict[str, int] = {}
         self._tags: set[str] = set()
         self._n_new = 0
-        self._changed_at_s = 0
-        # The day from which Anki counts the others; today, as in a collection made now.
-        self._day_zero = outgoing.today
 
     def write(self) -> Written:
         execute = self._connection.execute
@@ -121,7 +118,6 @@ class _Writer:
             card.kind,
         ]
         fields += [""] * (len(anki_schema.FIELDS) - len(fields))
-        self._changed_at_s = max(self._changed_at_s, card.changed_at_s)
         tag = "::".join((card.course, *card.path))
         self._tags.add(tag)
         plain = html.unescape(_TAGS.sub("", question))
@@ -149,15 +145,15 @@ class _Writer:
         queue, type_, interval, factor, left = 0, 0, 0, 0, 0
         changed_at_s = card.changed_at_s
         data: dict[str, Any] = {}
-        if memory.state is State.NEW:
+        if memory.state is State.NEW or memory.due_day is None:
             self._n_new += 1
             due = self._n_new
             data["pos"] = due
         else:
-            assert memory.last_review_at and memory.due_day and memory.last_review_day
             type_, factor = _TYPES[memory.state], 2500
-            changed_at_s = to_ms(memory.last_review_at) // 1000
-            due = (memory.due_day - self._day_zero).days
+            if memory.last_review_at is not None:
+                changed_at_s = to_ms(memory.last_review_at) // 1000
+            due = (memory.due_day - out.today).days
             data |= {
                 "s": round(memory.stability_days or 0, 4),
                 "d": round(memory.difficulty or 0, 3),
@@ -166,7 +162,8 @@ class _Writer:
                 "lrt": changed_at_s,
             }
             if memory.due_at is None:
-                queue, interval = _REVIEW, (memory.due_day - memory.last_review_day).days
+                last_day = memory.last_review_day or memory.due_day
+                queue, interval = _REVIEW, (memory.due_day - last_day).days
             else:
                 steps = out.settings.learning_steps
                 if memory.state is State.RELEARNING:
@@ -226,15 +223,14 @@ class _Writer:
 
     def _write_collection(self) -> None:
         out = self._out
-        day_begins = datetime.combine(
-            self._day_zero, time(out.settings.rollover_hour), out.now.tzinfo
-        )
+        # Anki counts days from the one on which the collection was made: here, today.
+        day_begins = datetime.combine(out.today, time(out.settings.rollover_hour), out.now.tzinfo)
         config = anki_schema.configuration(
             -offset_minutes(out.now), out.settings.rollover_hour, self._n_new
         )
         documents = (
             config,
-            {str(anki_schema.NOTE_TYPE_ID): anki_schema.note_type(self._changed_at_s)},
+            {str(anki_schema.NOTE_TYPE_ID): anki_schema.note_type()},
             self._decks,
             anki_schema.presets(out.settings, to_ms(out.now) // 1000),
             anki_schema.tags(self._tags),
