@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from studykit.course.cards import Recall
 from studykit.exchange.anki_reader import read_anki
 from studykit.exchange.anki_writer import write_apkg
 from studykit.exchange.circumstances import Circumstances
+from studykit.exchange.html_text import as_html
+from studykit.exchange.plain_text import to_text
 from studykit.progress.log_rows import LogRow
 from studykit.review.marks import Mark
 from studykit.review.schedule import (
@@ -95,3 +98,21 @@ def test_schedule_log_and_marks_come_back(
         if card.memory.state is State.REVIEW:
             assert read.memory is not None
             assert read.memory.due_day == card.memory.due_day
+
+
+TEXTS = st.text(st.sampled_from("ab<>&\"'`*\n[]_/=x;#")).filter(
+    lambda text: text.strip() and "```" not in text
+)
+
+
+@given(text=TEXTS)
+def test_a_text_comes_back_from_html(text: str) -> None:
+    """With its marks, whatever looks like HTML in it; blank lines and ends of lines aside."""
+    lines = "\n".join(line.rstrip() for line in text.strip().split("\n"))
+    assert to_text(as_html(text)) == re.sub(r"\n{3,}", "\n\n", lines)
+
+
+def test_code_comes_back_from_html() -> None:
+    """Line by line, with its indentation."""
+    text = "So:\n```\nif a < b:\n    **c**\n```\nthen"
+    assert to_text(as_html(text)) == text
