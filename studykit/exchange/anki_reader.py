@@ -11,8 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from studykit.course.cards import Body, Recall
-from studykit.course.source import LONGEST_DECK_TEXT
+from studykit.course.cards import Body, Cloze, Recall
+from studykit.course.decks import MOST_CARDS
+from studykit.course.source import LONGEST_DECK_TEXT, MOST_DECK_BYTES
 from studykit.errors import StudykitError
 from studykit.exchange.anki_frame import Frame, read_frame
 from studykit.exchange.anki_history import CardRow, History, LogRow, history_of, memory_of
@@ -43,8 +44,8 @@ from studykit.review.marks import Mark
 from studykit.text import clean, flat, without_suspects
 
 WITHOUT_ANSWER = "cards with no answer, or one by a picture or a sound alone"
-MOST_CARDS = 1_000_000
-"""Of a package; a course may hold less."""
+MOST_REVIEWS = 5_000_000
+"""Rows of the log; twenty years of seven hundred reviews a day."""
 SUSPENDED, BURIED_BY_SIBLING, BURIED_BY_HAND = -1, -2, -3
 """What ``cards.queue`` says beside the queues."""
 _EVERY = 1_000
@@ -110,7 +111,9 @@ def read_anki(path: Path, circumstances: Circumstances) -> Collection:
                 has_protobuf=package.has_protobuf,
                 zone_of=circumstances.now,
             )
-            return _Reading(package, frame, circumstances).collection(_title(path, frame))
+            return _Reading(clean(str(path)), package, frame, circumstances).collection(
+                _title(path, frame)
+            )
         except _BROKEN as error:
             detail = clean(" ".join(str(error).split())) or type(error).__name__
             what = f"{clean(str(path))} is no sound Anki package: {detail}"
@@ -127,7 +130,10 @@ def _title(path: Path, frame: Frame) -> str:
 class _Reading:
     """One reading of a package: what was found so far, and what of it does not come."""
 
-    def __init__(self, package: Package, frame: Frame, circumstances: Circumstances) -> None:
+    def __init__(
+        self, name: str, package: Package, frame: Frame, circumstances: Circumstances
+    ) -> None:
+        self._name = name
         self._database = package.database
         self._media = package.media
         self._frame = frame
@@ -135,12 +141,13 @@ class _Reading:
         self._counts: Counter[str] = Counter()
         self._decks: dict[tuple[str, ...], list[tuple[int, int, SourceNote]]] = {}
         self._split = cache(split_template)
+        self._n_letters = 0
 
     def collection(self, title: str) -> Collection:
-        histories = self._histories()
-        n_cards = self._database.execute("SELECT count(*) FROM cards").fetchone()[0]
+        (n_cards,) = self._database.execute("SELECT count(*) FROM cards").fetchone()
         if n_cards > MOST_CARDS:
-            raise ValueError(f"it holds {n_cards:,} cards, more than {MOST_CARDS:,}")
+            raise self._too_large(f"{n_cards:,} cards", f"{MOST_CARDS:,}")
+        histories = self._histories()
         rows = map(_CardColumns._make, self._database.execute(_CARDS))
         n_read = n_told = 0
         for _, cards in groupby(rows, key=itemgetter(0)):
@@ -163,9 +170,15 @@ class _Reading:
             media=self._media,
         )
 
+    def _too_large(self, what: str, most: str) -> StudykitError:
+        hint = "export it deck by deck, and make several courses of it"
+        return StudykitError(f"{self._name} holds {what}, more than {most}", hint=hint)
+
     def _histories(self) -> dict[int, History]:
         """Card id -> the reviews that count."""
         (n_all,) = self._database.execute("SELECT count(*) FROM revlog").fetchone()
+        if n_all > MOST_REVIEWS:
+            raise self._too_large(f"{n_all:,} rows of the review log", f"{MOST_REVIEWS:,}")
         known = {card_id for (card_id,) in self._database.execute("SELECT id FROM cards")}
         histories: dict[int, History] = {}
         n_read = n_told = n_kept = n_foreign = 0
@@ -204,6 +217,7 @@ class _Reading:
             except _LeftOutError as error:
                 self._counts[str(error)] += 1
                 continue
+            self._count(texts)
             card = self._card(row, texts, histories.get(row.id, History()))
             # Reviewed cards come first: what they teach is begun already.
             place = row.due if row.type == 0 else -1
@@ -212,6 +226,13 @@ class _Reading:
         for deck, (place, cards) in decks.items():
             note = SourceNote(str(first.guid), tuple(cards), tags)
             self._decks.setdefault(deck, []).append((place, first.note_id, note))
+
+    def _count(self, texts: _Texts) -> None:
+        answer = texts.body.answer if isinstance(texts.body, Recall | Cloze) else ""
+        self._n_letters += len(texts.question) + len(answer) + len(texts.explain)
+        if self._n_letters > MOST_DECK_BYTES:
+            most = f"a course may hold: {MOST_DECK_BYTES // 1024**2} MiB"
+            raise self._too_large("texts", most)
 
     def _deck_of(self, row: _CardColumns) -> tuple[str, ...]:
         """The deck that it belongs to, also while a filtered deck has borrowed it."""

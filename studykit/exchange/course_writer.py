@@ -69,6 +69,8 @@ class CoursePlan:
     """Every card of the source that the course holds afterwards, by its id here."""
     added: Mapping[tuple[str, ...], list[NewCard]]
     """Deck -> its cards that are not in the course yet."""
+    n_above: int = 0
+    """Decks that all others lie in: their names would stand before everything."""
     remarks: tuple[Remark, ...] = ()
 
     @property
@@ -111,7 +113,16 @@ def plan_course(collection: Collection, folder: Path | None) -> CoursePlan:
         Remark(n_long, f"cards with a text of more than {LONGEST_DECK_TEXT:,} characters"),
         Remark(n_twice, "cards that stand twice in the file"),
     ]
-    return CoursePlan(course, ids, dict(added), tuple(r for r in remarks if r.n))
+    return CoursePlan(
+        course, ids, dict(added), _n_above(collection), tuple(r for r in remarks if r.n)
+    )
+
+
+def _n_above(collection: Collection) -> int:
+    """One, if a single deck without cards of its own holds all decks: it is the course then."""
+    paths = [deck.path for deck in collection.decks if deck.notes]
+    is_one = len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths)
+    return int(is_one and len(paths) > 1)
 
 
 def write_course(
@@ -279,7 +290,8 @@ class _File:
 def _files(plan: CoursePlan, names: _Names, today: date) -> Iterator[_File]:
     """The decks as files, each of one deck at the top and the decks that lie in it."""
     tops: defaultdict[str, list[tuple[str, list[NewCard]]]] = defaultdict(list)
-    for path, cards in plan.added.items():
+    for full, cards in plan.added.items():
+        path = full[plan.n_above :]
         tops[path[0]].append((" / ".join(path[1:]) or path[0], cards))
     for top, decks in tops.items():
         parts = list(_parts(decks))

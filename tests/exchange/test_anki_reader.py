@@ -222,3 +222,19 @@ def test_a_stub_that_asks_for_an_update_is_never_read() -> None:
         assert "collection.anki2" in package.namelist()
     texts = [card.question for card in read(PACKAGES / "latest.apkg").cards()]
     assert not any("update" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "told"),
+    [
+        ("MOST_CARDS", 18, "holds 19 cards, more than 18 (export it deck by deck"),
+        ("MOST_REVIEWS", 30, "rows of the review log, more than 30"),
+        ("MOST_DECK_BYTES", 100, "holds texts, more than a course may hold"),
+    ],
+)
+def test_more_than_a_course_may_hold_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int, told: str
+) -> None:
+    monkeypatch.setattr(f"studykit.exchange.anki_reader.{bound}", most)
+
+    assert told in refusal(PACKAGES / "legacy2.apkg")

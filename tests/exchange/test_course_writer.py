@@ -188,3 +188,17 @@ def test_a_long_cloze_is_recalled_and_a_short_one_typed(tmp_path: Path) -> None:
 
     first, second = load_course(tmp_path).cards.values()
     assert first.body == Cloze("short") and isinstance(second.body, Recall)
+
+
+def test_a_deck_that_holds_all_others_is_the_course(tmp_path: Path) -> None:
+    def deck(*path: str) -> SourceDeck:
+        note = SourceNote("/".join(path), (SourceCard("", "q", Recall("a")),))
+        return SourceDeck(path, (note,))
+
+    inside = Collection("Top", (deck("Top", "A"), deck("Top", "A", "B"), deck("Top", "C")))
+
+    write(inside, tmp_path)
+
+    course = load_course(tmp_path)
+    titles = [(each.title, [topic.title for topic in each.topics]) for each in course.decks]
+    assert titles == [("A", ["A", "B"]), ("C", ["C"])]
