@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
@@ -18,7 +18,7 @@ from studykit.progress.stats import (
     retention,
 )
 from studykit.review.marks import Marks
-from studykit.review.schedule import NEW_MEMORY, Memory, State
+from studykit.review.schedule import Memory, State
 
 Unit: TypeAlias = Literal["day", "week", "month"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -314,19 +314,20 @@ class Maturity:
         return self.unseen + self.learning + self.relearning + self.young + self.mature
 
 
-def maturity(card_ids: Sequence[str], memories: Mapping[str, Memory], marks: Marks) -> Maturity:
+def maturity(card_ids: Collection[str], memories: Mapping[str, Memory], marks: Marks) -> Maturity:
     """Of the cards with these ids."""
-    known = [memories.get(card_id, NEW_MEMORY) for card_id in card_ids]
+    known = [memories[card_id] for card_id in card_ids if card_id in memories]
+    states = Counter(memory.state for memory in known)
     in_review = [memory for memory in known if memory.state is State.REVIEW]
     mature = sum(interval_days(memory) >= MATURE_DAYS for memory in in_review)
     stabilities = [m.stability_days for m in in_review if m.stability_days is not None]
     return Maturity(
-        unseen=sum(memory.state is State.NEW for memory in known),
-        learning=sum(memory.state is State.LEARNING for memory in known),
-        relearning=sum(memory.state is State.RELEARNING for memory in known),
+        unseen=len(card_ids) - len(known) + states[State.NEW],
+        learning=states[State.LEARNING],
+        relearning=states[State.RELEARNING],
         young=len(in_review) - mature,
         mature=mature,
-        suspended=sum(card_id in marks.suspended for card_id in card_ids),
+        suspended=len(marks.suspended.intersection(card_ids)),
         stability_days=median(stabilities) if stabilities else None,
     )
 
@@ -335,4 +336,4 @@ def interval_days(memory: Memory) -> int:
     """Days from a card's last review to the day it is due; 0 for one that was never reviewed."""
     if memory.due_day is None or memory.last_review_day is None:
         return 0
-    return (memory.due_day - memory.last_review_day) // timedelta(days=1)
+    return (memory.due_day - memory.last_review_day).days

@@ -264,13 +264,13 @@ def topic_progress(
 
 def hardest(course: AnyCourse, memories: Mapping[str, Memory]) -> tuple[HardCard, ...]:
     """The cards with most lapses, hardest first; at equal lapses the one with fewer reviews."""
-    forgotten = [
+    forgotten = (
         (memory, card, topic)
         for deck in course.decks
         for topic in deck.topics
         for card in topic.cards
         if (memory := memories.get(card.id, NEW_MEMORY)).lapses
-    ]
+    )
     worst = heapq.nsmallest(
         N_HARDEST, forgotten, key=lambda each: (-each[0].lapses, each[0].reps, each[1].id)
     )

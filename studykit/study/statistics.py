@@ -176,7 +176,7 @@ def build_statistics(
         errors=sums.errors,
         mistakes=mistakes(sums.errors.told, course),
         time=time_spent(sums),
-        maturity=maturity(tuple(course.cards), day.memories, day.marks),
+        maturity=maturity(course.cards, day.memories, day.marks),
         topics=topic_progress(course, day.memories, {}, today, scheduler),
         forecast=ahead,
         overdue=overdue,
