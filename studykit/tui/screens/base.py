@@ -87,9 +87,9 @@ class StudyScreen(OwnKeys, Screen[None]):
         """What all screens share."""
         return cast("HasServices", self.app).services
 
-    def figures(self) -> Sequence[Definition]:
-        """What the figures on the screen mean, for its help; those looked at come first."""
-        return ()
+    def figures(self) -> tuple[Sequence[Definition], Sequence[Definition]]:
+        """What figures mean, for the help: of the part that has the keys, and of all the rest."""
+        return (), ()
 
     # Keys that nobody meant
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
@@ -15,6 +15,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from studykit import __version__
+from studykit.study.definitions import Definition
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted, Line, lay_out, wrap
 from studykit.tui.widgets.safe import Static
@@ -55,13 +56,14 @@ class HelpScreen(StudyScreen):
         super().__init__()
         self._sections = list(sections_of(below, self.services.settings.keys))
         self._title = below.BINDING_GROUP_TITLE or ""
-        self._figures = below.figures() if isinstance(below, StudyScreen) else ()
+        self._figures = below.figures() if isinstance(below, StudyScreen) else ((), ())
 
     def compose_body(self) -> ComposeResult:
         yield Static(Content.assemble(("Help", "bold"), f"  {self._title}"), id="title")
         with Container(classes="frame"), VerticalScroll(id="body", can_focus=False):
-            if self._figures:
-                yield Fitted(self._define, id="figures")
+            here, elsewhere = self._figures
+            if here:
+                yield Fitted(partial(_define, here), id="here")
             with Horizontal(id="columns"):
                 *main, everywhere = self._sections
                 with Vertical():
@@ -70,15 +72,9 @@ class HelpScreen(StudyScreen):
                 with Vertical():
                     for section in (everywhere, Section("Marks", MARKS)):
                         yield Fitted(partial(_render, section), classes="section")
+            if elsewhere:
+                yield Fitted(partial(_define, elsewhere), id="elsewhere")
             yield Static(self._about(), id="about")
-
-    def _define(self, width: int) -> Content:
-        """What the figures on the screen mean."""
-        rows = [Content.styled("FIGURES", "bold $text-accent")]
-        for figure, meaning in self._figures:
-            lead = Content.styled(figure.capitalize(), "bold") + Content("  ")
-            rows += wrap(lead + Content(meaning), width)
-        return Content("\n").join(rows)
 
     def _about(self) -> Content:
         paths = self.services.paths
@@ -167,6 +163,15 @@ def _names(binding: Binding, app: App[Any], keymap: Mapping[str, str]) -> str:
         return binding.key_display
     keys = Binding.make_bindings([binding.with_key(own) if own else binding])
     return " ".join(dict.fromkeys(app.get_key_display(key) for key in keys))
+
+
+def _define(figures: Sequence[Definition], width: int) -> Content:
+    """What these figures mean."""
+    rows = [Content.styled("FIGURES", "bold $text-accent")]
+    for figure, meaning in figures:
+        lead = Content.styled(figure.capitalize(), "bold") + Content("  ")
+        rows += wrap(lead + Content(meaning), width)
+    return Content("\n").join(rows)
 
 
 def _render(section: Section, width: int) -> Content:

@@ -51,6 +51,7 @@ from studykit.tui.widgets.safe import Static
 if TYPE_CHECKING:
     from studykit.course.cards import LabHeader
     from studykit.review.offers import Wish
+    from studykit.study.definitions import Definition
 
 
 WIDEST = 180
@@ -446,6 +447,13 @@ class HomeScreen(StudyScreen):
     def action_practise(self) -> None:
         part = self._marked_part
         self.app.post_message(OpenPractice(self, part.name if part else ""))
+
+    def figures(self) -> tuple[tuple[()], list[Definition]]:
+        """Those that the progress screen tells, too."""
+        from studykit.study.definitions import DEFINITIONS
+
+        shared = ("retention", "interval", "wanted", "graded", "mastery", "forecast")
+        return (), [DEFINITIONS[name] for name in shared]
 
     def action_progress(self) -> None:
         from studykit.tui.screens.progress import ProgressScreen

@@ -201,10 +201,11 @@ class ProgressScreen(StudyScreen):
         in_use = [place for place, panel in enumerate(self._panels) if panel.is_in_use]
         return in_use[0] if in_use else 0
 
-    def figures(self) -> tuple[Definition, ...]:
-        """Those of the panel in use first."""
+    def figures(self) -> tuple[list[Definition], list[Definition]]:
+        """Of the panel in use, and of the others."""
         mine = PANELS[self._panels[self._current()].id or ""].figures
-        return tuple(DEFINITIONS[name] for name in dict.fromkeys([*mine, *DEFINITIONS]))
+        others = [each for name, each in DEFINITIONS.items() if name not in mine]
+        return [DEFINITIONS[name] for name in mine], others
 
     def _go_to(self, place: int) -> None:
         """Give the keys to a panel; its page is shown, or where there is little room its row."""
