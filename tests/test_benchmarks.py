@@ -20,6 +20,7 @@ from benchmarks import (
     rating,
     runs,
     start,
+    statistics,
     study_queue,
 )
 from benchmarks.figures import Figure, report
@@ -48,6 +49,7 @@ def test_every_benchmark_measures_something(data: Data) -> None:
         *start.measure(data, 1),
         *rating.measure(data, 1),
         *study_queue.measure(data, 500, 1),
+        *statistics.measure(data, 400, 500, 1),
         *parsing.measure(data, 1),
         *chart.measure(data, 0.3),
         *runs.measure(data, 3, 1),
