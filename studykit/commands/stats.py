@@ -14,7 +14,7 @@ from studykit.errors import UsageError
 from studykit.text import percent, plural
 
 if TYPE_CHECKING:
-    from studykit.progress.long_run import Answers, Stretch
+    from studykit.progress.long_run import Pace, Stretch
     from studykit.progress.stats import Retention
     from studykit.study.statistics import Statistics
 
@@ -179,7 +179,7 @@ def _say_time(told: Statistics) -> None:
     say(f"a card: {duration(a_card)} and {time.answers / time.cards:.1f} answers so far")
     say(f"in all: {duration(time.seconds)}, {plural(time.answers, 'answer')}")
 
-    def row(name: str, each: Answers) -> list[str]:
+    def row(name: str, each: Pace) -> list[str]:
         return [name, str(each.n), duration(each.seconds), _share_of(each.right, each.graded)]
 
     rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from studykit.text import clean
 
 if TYPE_CHECKING:
-    from studykit.progress.long_run import Answers, Stretch
+    from studykit.progress.long_run import Pace, Stretch
     from studykit.progress.stats import Retention
     from studykit.study.statistics import Statistics
 
@@ -67,7 +67,7 @@ def statistics_document(told: Statistics) -> dict[str, Any]:
             "days": [
                 {
                     "day": day.isoformat(),
-                    "answers": work.answers,
+                    "answers": work.n,
                     "new": work.new,
                     "again": work.again,
                     "seconds": work.taken_ms / 1000,
@@ -139,5 +139,5 @@ def _interval(seen: Retention) -> dict[str, float | None]:
     return {"share": seen.share, "low": seen.low, "high": seen.high}
 
 
-def _answers(each: Answers) -> dict[str, Any]:
+def _answers(each: Pace) -> dict[str, Any]:
     return {"n": each.n, "median_seconds": each.seconds, "graded": each.graded, "right": each.right}

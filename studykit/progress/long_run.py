@@ -11,6 +11,7 @@ from statistics import median
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from studykit.progress.stats import (
+    Answers,
     KnownCounts,
     Retention,
     known_since,
@@ -37,17 +38,6 @@ N_LATEST = 10_000
 
 
 # --- sums over the log ---
-
-
-class Work(NamedTuple):
-    """The answers of a day."""
-
-    answers: int
-    new: int
-    """To cards never asked before."""
-    again: int
-    """Rated Again."""
-    taken_ms: int
 
 
 class PredictionCounts(NamedTuple):
@@ -103,7 +93,7 @@ class ConfidentErrors(NamedTuple):
 class LogSums:
     """What SQLite sums up of the log, all of one moment. "Since": from some study day on."""
 
-    work: Mapping[date, Work]
+    work: Mapping[date, Answers]
     """Of every day that has an answer, oldest first."""
     known: Mapping[date, KnownCounts]
     """Of every day that has a review of a known card, oldest first."""
@@ -220,8 +210,8 @@ def foresight(counts: Iterable[PredictionCounts]) -> Foresight:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Some answers counted."""
+class Pace:
+    """How fast some answers were, and how many of them right."""
 
     n: int
     seconds: float
@@ -230,28 +220,28 @@ class Answers:
     right: int
 
 
-def count_answers(answers: Sequence[LatestAnswer]) -> Answers:
-    """These answers counted."""
+def pace_of(answers: Sequence[LatestAnswer]) -> Pace:
+    """Of these answers."""
     graded = [each.correct for each in answers if each.correct is not None]
     seconds = median(each.taken_ms for each in answers) / 1000 if answers else 0.0
-    return Answers(len(answers), seconds, len(graded), sum(graded))
+    return Pace(len(answers), seconds, len(graded), sum(graded))
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSpent:
     """What studying takes."""
 
-    days: tuple[tuple[date, Work], ...]
+    days: tuple[tuple[date, Answers], ...]
     """Every study day with an answer, oldest first."""
     answers: int
     seconds: float
     """Of all answers ever, each from the card's appearing to its rating."""
     cards: int
     """Cards that they were given to."""
-    latest: Answers
-    by_state: tuple[tuple[State, Answers], ...]
+    latest: Pace
+    by_state: tuple[tuple[State, Pace], ...]
     """The latest by the state in which the card was asked."""
-    by_kind: tuple[tuple[str, Answers], ...]
+    by_kind: tuple[tuple[str, Pace], ...]
     """The latest by kind of card, the slowest first."""
 
     def seconds_a_card(self) -> float | None:
@@ -276,14 +266,14 @@ def time_spent(sums: LogSums) -> TimeSpent:
         kinds[each.kind].append(each)
         if each.before is not None:
             states[each.before].append(each)
-    by_kind = [(kind, count_answers(answers)) for kind, answers in kinds.items()]
+    by_kind = [(kind, pace_of(answers)) for kind, answers in kinds.items()]
     return TimeSpent(
         days=tuple(sums.work.items()),
-        answers=sum(work.answers for work in sums.work.values()),
+        answers=sum(work.n for work in sums.work.values()),
         seconds=sum(work.taken_ms for work in sums.work.values()) / 1000,
         cards=sums.cards,
-        latest=count_answers(sums.latest),
-        by_state=tuple((state, count_answers(states[state])) for state in sorted(states)),
+        latest=pace_of(sums.latest),
+        by_state=tuple((state, pace_of(states[state])) for state in sorted(states)),
         by_kind=tuple(sorted(by_kind, key=lambda each: (-each[1].seconds, each[0]))),
     )
 

@@ -22,7 +22,6 @@ from studykit.progress.long_run import (
     LatestAnswer,
     LogSums,
     PredictionCounts,
-    Work,
 )
 from studykit.progress.report_data import ReportSums
 from studykit.progress.soundness import checked
@@ -97,7 +96,7 @@ def read_report_sums(
     """All that a report of the study days from `since` (None: the first) to `until` needs."""
     first = since or date.min
     return ReportSums(
-        days=graded_by_day(session),
+        days=work_by_day(session),
         known=known_by_day(session, first),
         cards=answers_by_card(session, since, until),
         told=right_by_confidence(session, first, until),
@@ -112,16 +111,7 @@ def answers_by_day(session: Session) -> dict[date, int]:
     return {_read_day(day): n for day, n in rows}
 
 
-def work_by_day(session: Session) -> dict[date, Work]:
-    """Study day -> the answers given on it, oldest first."""
-    new = _n.filter(_before == int(State.NEW))
-    again = _n.filter(col(ReviewRow.rating) == int(Rating.AGAIN))
-    query = select_columns(_day, _n, new, again, func.sum(_taken_ms)).group_by(_day).order_by(_day)
-    rows = session.connection().execute(query)
-    return {_read_day(day): Work(*counts) for day, *counts in rows}
-
-
-def graded_by_day(session: Session) -> dict[date, Answers]:
+def work_by_day(session: Session) -> dict[date, Answers]:
     """Study day -> the answers given on it, of every day that has any, oldest first."""
     rows = session.connection().exec_driver_sql(_ANSWERS_OF_DAYS)
     return {_read_day(day): Answers(*counts) for day, *counts in rows}

@@ -13,16 +13,15 @@ from studykit.progress.long_run import (
     N_BINS,
     NO_SUMS,
     UNITS,
-    Answers,
     LatestAnswer,
+    Pace,
     PredictionCounts,
-    Work,
     foresight,
     maturity,
     retention_by,
     time_spent,
 )
-from studykit.progress.stats import KnownCounts
+from studykit.progress.stats import Answers, KnownCounts
 from studykit.review.marks import Marks
 from studykit.review.schedule import NEW_MEMORY, State
 from tests.progress.builders import MONDAY, make_memory
@@ -113,14 +112,17 @@ def test_time_is_told_by_the_day_the_card_and_the_answer() -> None:
         LatestAnswer("choice", State.REVIEW, True, 6_000),
         LatestAnswer("recall", None, None, 20_000),
     ]
-    work = {TODAY - timedelta(days=7): Work(10, 1, 1, 60_000), TODAY: Work(4, 2, 0, 40_000)}
+    work = {
+        TODAY - timedelta(days=7): Answers(10, 1, 1, 60_000, 0, 0),
+        TODAY: Answers(4, 2, 0, 40_000, 0, 0),
+    }
     time = time_spent(replace(NO_SUMS, work=work, cards=5, latest=tuple(latest)))
 
     assert (time.answers, time.seconds, time.seconds_a_card()) == (14, 100.0, 20.0)
-    assert time.latest == Answers(4, 14.0, 3, 2)
+    assert time.latest == Pace(4, 14.0, 3, 2)
     assert time.by_kind == (
-        ("recall", Answers(1, 20.0, 0, 0)),
-        ("choice", Answers(3, 8.0, 3, 2)),
+        ("recall", Pace(1, 20.0, 0, 0)),
+        ("choice", Pace(3, 8.0, 3, 2)),
     )
     assert [(state, answers.n) for state, answers in time.by_state] == [
         (State.NEW, 2),

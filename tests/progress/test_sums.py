@@ -20,8 +20,8 @@ from studykit.progress.long_run import (
     ConfidentError,
     LatestAnswer,
     PredictionCounts,
-    Work,
 )
+from studykit.progress.stats import Answers
 from studykit.progress.store import Store
 from studykit.progress.tables import SUMMED
 from studykit.review.schedule import Rating, State
@@ -52,8 +52,8 @@ def test_the_answers_of_each_day_are_counted(store: Store) -> None:
         store.record(make_review(at=at, before=before, rating=rating, taken_ms=1500))
 
     assert store.sums(date.min).work == {
-        day_after(0): Work(1, 1, 0, 1500),
-        day_after(1): Work(3, 1, 2, 4500),
+        day_after(0): Answers(1, 1, 0, 1500, 1, 1),
+        day_after(1): Answers(3, 1, 2, 4500, 3, 3),
     }
     assert store.sums(date.min).cards == 1
 
@@ -201,9 +201,7 @@ def test_every_sum_is_that_of_a_loop_over_the_log(
             }
 
     period = [review for review in log if review.day >= day_after(n_days)]
-    assert {day: work.answers for day, work in sums.work.items()} == Counter(
-        review.day for review in log
-    )
+    assert {day: work.n for day, work in sums.work.items()} == Counter(review.day for review in log)
     assert sum(work.taken_ms for work in sums.work.values()) == sum(r.taken_ms for r in log)
     assert sums.cards == len({review.card_id for review in log})
     assert [each.taken_ms for each in sums.latest] == [review.taken_ms for review in log[::-1]]

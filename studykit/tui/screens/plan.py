@@ -70,10 +70,10 @@ class PlanScreen(StudyScreen):
         self.watch(self.query_one(Rows), "cursor", self._explain)
         self._reckon()
 
-    def figures(self) -> tuple[Definition, ...]:
+    def figures(self) -> tuple[list[Definition], tuple[()]]:
         """What each line is."""
         names = {line.setting: line.label.strip() for line in reversed(self._lines)}
-        return tuple(Definition(names[name], about) for name, about in ABOUT.items())
+        return [Definition(names[name], about) for name, about in ABOUT.items()], ()
 
     def _show_lines(self) -> None:
         services = self.services
