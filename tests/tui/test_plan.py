@@ -22,6 +22,13 @@ from tests.tui.past import daily, study
 BEFORE = '# mine\n[review]\nnew_per_day = 3 # enough\n\n[screen]\ntheme = "studykit-dark"\n'
 
 
+@pytest.fixture(autouse=True)
+def few_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year of few cards is there at once."""
+    monkeypatch.setattr("studykit.study.workload.N_NEW", 20)
+    monkeypatch.setattr("studykit.study.workload.N_KNOWN", 20)
+
+
 @pytest.fixture
 def learner(make_services: MakeServices) -> Services:
     """Who knows one card for weeks and has written settings."""
@@ -108,6 +115,19 @@ async def test_an_exam_says_what_it_asks_for(learner: Services) -> None:
         screen = " ".join(text_of(pilot.app).split())
         assert "screens on 10 Dec, in 17 days: 7 cards to meet, 1 a day" in screen
         assert re.search(r"9\d % of 8 cards recalled on the day", screen)
+
+
+async def test_what_it_leads_to_can_be_scrolled(learner: Services) -> None:
+    """Exams stand below the year, out of sight on a small terminal."""
+    exams = "exams = {core = 2026-12-10, screens = 2026-12-20}\n"
+    learner.paths.settings_file.write_text(f"[review]\n{exams}", encoding="utf-8")
+    learner.settings = load_settings(learner.paths.settings_file)
+    async with StudykitApp(learner).run_test(size=(80, 24)) as pilot:
+        await open_plan(pilot)
+        await pilot.press("tab", *"jjjjjjjj")
+        await until(pilot, lambda: "A YEAR AHEAD" not in text_of(pilot.app))
+        await pilot.press("tab", "j")
+        assert re.search(r"▸ +Reviews a day", text_of(pilot.app))
 
 
 async def test_a_file_that_cannot_be_written_changes_nothing(learner: Services) -> None:

@@ -29,6 +29,7 @@ from studykit.tui.messages import PlanReckoned, ProgressFailed
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.own_value import OwnValue
+from studykit.tui.widgets.panel import Panel
 from studykit.tui.widgets.plan_text import plan_row, render_outlook
 from studykit.tui.widgets.rows import LongRows, Rows
 from studykit.tui.widgets.safe import Static
@@ -44,6 +45,7 @@ class PlanScreen(StudyScreen):
         Binding("right,l", "turn(1)", "more", id="plan-more", tooltip="More, or the next choice"),
         Binding("left,h", "turn(-1)", "less", id="plan-less", tooltip="Less, or the one before"),
         Binding("enter", "type", "type", id="plan-type", tooltip="Type a value"),
+        Binding("tab", "look", "scroll", id="plan-look", tooltip="Scroll what it leads to"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take the last change here back"),
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
     ]
@@ -60,8 +62,7 @@ class PlanScreen(StudyScreen):
         with Container(classes="frame"), Horizontal(id="body"):
             with VerticalScroll(id="lines", can_focus=False):
                 yield LongRows()
-            with VerticalScroll(id="ahead", can_focus=False):
-                yield Fitted(lambda _: Content("Simulating a year …"), id="outlook")
+            yield Panel("", Fitted(lambda _: Content("Simulating a year …")), id="ahead")
         yield Static(id="about")
         yield OwnValue()
 
@@ -161,6 +162,11 @@ class PlanScreen(StudyScreen):
 
     # What it leads to
 
+    def action_look(self) -> None:
+        """Give the keys to what the plan leads to, to scroll it, or back to the list."""
+        panel, rows = self.query_one(Panel), self.query_one(Rows)
+        (rows if panel.is_in_use else panel).focus()
+
     @work(thread=True, exclusive=True, group="plan")
     def _reckon(self) -> None:
         try:
@@ -173,7 +179,7 @@ class PlanScreen(StudyScreen):
         outlook: PlanOutlook = event.outlook
         self._simulated = outlook.simulated
         today = self.services.today
-        fitted = self.query_one("#outlook", Fitted)
+        fitted = self.query_one("#ahead Fitted", Fitted)
         fitted.show(lambda width: render_outlook(outlook, today, width))
 
     @on(ProgressFailed)
