@@ -68,6 +68,11 @@ DEFINITIONS: dict[str, Definition] = {
         "with an answer. An answer: the median, by state and kind of the card, of the latest "
         f"{N_LATEST:,} answers. A card: all time ever spent, over all cards ever answered.",
     ),
+    "kinds": Definition(
+        "by kind of card",
+        f"Of the latest {N_LATEST:,} answers: how many were to cards of that kind, the share of "
+        "the graded ones that was right, and the median time of one.",
+    ),
     "maturity": Definition(
         "maturity",
         f"Cards by state. Young: in Review with an interval below {MATURE_DAYS} days; mature: from "

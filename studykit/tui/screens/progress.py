@@ -71,7 +71,7 @@ PANELS = {
     "hardest": Told("Hardest cards", ("hardest",)),
     "forecast": Told("Due in the next 30 days", ("forecast",), render_forecast_panel),
     "time": Told("Time", ("time",), render_time_panel),
-    "kinds": Told("By kind of card", ("time", "graded"), render_kinds_panel),
+    "kinds": Told("By kind of card", ("kinds",), render_kinds_panel),
     "labs": Told("Labs and predictions", ("labs",)),
 }
 PAGES = {
