@@ -13,9 +13,11 @@ from benchmarks import (
     chart,
     decoding,
     exports,
+    fitting,
     labs,
     long_context,
     models,
+    optimizers,
     parsing,
     rating,
     runs,
@@ -25,6 +27,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Figure, report
 from benchmarks.make_data import Data, make_data
+from benchmarks.simulated_log import LEARNERS, simulate
 from labs.kit.reading import losses
 from labs.transformer import Transformer, TransformerConfig
 from tests.commands.dice_course import LAB, write_course
@@ -62,6 +65,32 @@ def test_every_export_is_measured(data: Data, tmp_path: Path) -> None:
     figures = [*exports.measure(data, tmp_path, {"json": "all.json"})]
     assert [figure.name.partition(":")[0] for figure in figures[::2]] == ["json", "json taken back"]
     assert all(figure.value > 0 and figure.is_met for figure in figures)
+
+
+def test_fitting_is_measured_beside_the_package() -> None:
+    """At a size from which weights are fitted at all."""
+    pytest.importorskip("fsrs_rs_python")
+    figures = [*fitting.measure((600,), 1)]
+    assert all(figure.value > 0 for figure in figures)
+    assert [figure.ratio is not None for figure in figures] == [True, True, False, False]
+
+
+def test_optimizers_are_compared_on_the_same_log() -> None:
+    """What one finds is held against the reviews that neither saw, and against the truth."""
+    pytest.importorskip("fsrs_rs_python")
+    learner, n = "forgets sooner", 3000
+    found = optimizers.one_fit("fsrs-rs-python", learner, n, 0)
+    answers = simulate(LEARNERS[learner], n, 0)
+    first = optimizers.first_held(answers)
+    excess = {
+        name: optimizers.held_out_loss(weights, answers, first)[1]
+        for name, weights in (
+            ("found", found["weights"]),
+            ("defaults", LEARNERS["as the defaults"]),
+            ("true", LEARNERS[learner]),
+        )
+    }
+    assert 0 <= excess["true"] < 1e-6 < excess["found"] < excess["defaults"]
 
 
 def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:
