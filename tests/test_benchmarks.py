@@ -61,7 +61,7 @@ def test_every_benchmark_measures_something(data: Data) -> None:
 
 
 def test_every_export_is_measured(data: Data, tmp_path: Path) -> None:
-    """Time and memory of the JSON, and of its way back."""
+    """What the JSON costs, and its way back."""
     figures = [*exports.measure(data, tmp_path, {"json": "all.json"})]
     assert [figure.name.partition(":")[0] for figure in figures[::2]] == ["json", "json taken back"]
     assert all(figure.value > 0 and figure.is_met for figure in figures)
