@@ -245,9 +245,33 @@ class Session(Asking):
         """The ratings of `previews` whose interval a confident error keeps short."""
         card = self._asked().card
         uncapped = replace(self._memory(card.id), caps_left=0)
-        free = self._scheduler_of(card).preview(
-            card.id, uncapped, self._now(), placing=self._placing_of(card)
+        return self._shorter_than(
+            self._scheduler_of(card).preview(
+                card.id, uncapped, self._now(), placing=self._placing_of(card)
+            )
         )
+
+    @property
+    def before_exam(self) -> frozenset[Rating]:
+        """The ratings of `previews` whose interval an exam draws to the days before it."""
+        card = self._asked().card
+        placing = self._placing_of(card)
+        if self._plan.next_exam(card.deck_id, self._day) is None:
+            return frozenset()
+        assert isinstance(placing, PlannedDays)
+        without = PlannedDays(replace(self._plan, exams={}), placing.load, card.deck_id)
+        return self._shorter_than(
+            self._scheduler_of(card).preview(
+                card.id,
+                self._memory(card.id),
+                self._now(),
+                is_confident_error=self.is_confident_error,
+                placing=without,
+            )
+        )
+
+    def _shorter_than(self, free: Mapping[Rating, Memory]) -> frozenset[Rating]:
+        """The ratings of `previews` that lead to an earlier day than in `free`."""
         return frozenset(
             rating
             for rating, after in self.previews.items()

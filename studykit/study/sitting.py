@@ -275,11 +275,17 @@ TOO_GOOD = "graded wrong, yet scheduled as known"
 
 
 def intervals(session: Session) -> dict[Rating, str]:
-    """When the current card comes again after each rating: ``10 min``, ``7 d capped``."""
-    capped = session.capped
+    """When the current card comes again after each rating: ``10 min``, ``7 d capped``.
+
+    An exam that draws it to the days before it is named, too: ``9 d exam``.
+    """
+    capped, before_exam = session.capped, session.before_exam
+
+    def why(rating: Rating) -> str:
+        return " capped" if rating in capped else " exam" if rating in before_exam else ""
+
     return {
-        rating: describe_interval(after) + (" capped" if rating in capped else "")
-        for rating, after in session.previews.items()
+        rating: describe_interval(after) + why(rating) for rating, after in session.previews.items()
     }
 
 

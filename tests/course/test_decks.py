@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from studykit.course import yaml_reader
 from studykit.course.cards import KINDS, Cloze, Exercise, Match, Numeric, Order, Predict, Recall
 from studykit.course.decks import load_course, load_deck
 from studykit.course.nodes import meaning_to_yaml
+from studykit.course.serialisation import pack_course, unpack_course
 from studykit.course.source import LARGEST_FILE_BYTES, stamp_decks
 from studykit.course.yaml_reader import MOST_NODES
 from studykit.errors import CourseError
@@ -632,6 +634,8 @@ MANIFESTS = [
     ("points: 2", "points: @@20000000", "is no whole number from 1 to 200"),
     ("points: 2", "points: @@1e308", "`1e308` is too large"),
     ("[1-core.yaml]", f"@@{[f'{n}.yaml' for n in range(500)]}", "it takes 1 to 400"),
+    ("title: A", "retention: @@0.99\ntitle: A", "`0.99` is out of range (0.7 to 0.97)"),
+    ("title: A", 'retention: @@"0.9"\ntitle: A', "must be a number, not text"),
     ("outline:", "@@outlines:", "unknown key `outlines` (did you mean outline?)"),
 ]
 
@@ -645,6 +649,15 @@ def test_an_unusable_manifest_is_an_error(mini: MiniCourse, old: str, new: str, 
 
     assert str(caught.value).startswith(f"{place}: ")
     assert gist in str(caught.value)
+
+
+def test_a_course_may_propose_a_retention(mini: MiniCourse) -> None:
+    """It is kept with the course, in the cache as well."""
+    assert load_course(mini.root).retention is None
+    mini.change(mini.manifest, "title: A", "retention: 0.85\ntitle: A")
+    course = load_course(mini.root)
+    assert course.retention == 0.85
+    assert unpack_course(json.loads(json.dumps(pack_course(course))), mini.root) == course
 
 
 def test_an_outline_is_bounded(mini: MiniCourse) -> None:

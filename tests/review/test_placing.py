@@ -235,6 +235,22 @@ def test_each_deck_has_its_own_desired_retention() -> None:
     assert intervals["c000"] < timedelta(days=8) < intervals["c001"]
 
 
+def test_an_interval_that_an_exam_shortens_is_told() -> None:
+    """Of some cards that would come about the day of the exam; of the other deck none."""
+    plan = Plan(exams={"core": DAY + timedelta(days=8)})
+    session = seen_cards(MemoryJournal(), plan, 40)
+    told = []
+    while (card := session.current) is not None:
+        session.reveal()
+        told.append((card.deck_id, session.before_exam))
+        assert not session.capped
+        session.rate(Rating.EASY)
+    of_core = [before_exam for deck, before_exam in told if deck == "core"]
+    assert frozenset({Rating.EASY}) in of_core
+    assert frozenset() in of_core
+    assert {before_exam for deck, before_exam in told if deck == "bert"} == {frozenset()}
+
+
 def test_a_suspended_card_takes_no_place_among_the_days() -> None:
     memories = {"a": review_memory(3, 10), "b": review_memory(3, 10), "c": Memory(State.LEARNING)}
     assert count_due(memories.items(), ()) == {DAY + timedelta(days=3): 2}
