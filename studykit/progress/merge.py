@@ -23,7 +23,7 @@ from studykit.progress.backups import copy_database
 from studykit.progress.database import explained, migrated_copy, open_database, require_alone
 from studykit.progress.replays import StoredLog, read_log, reschedulings, write_replayed
 from studykit.progress.runs import KEPT_EVENT_BYTES, LET_GO
-from studykit.progress.soundness import bad_rows
+from studykit.progress.soundness import RowError, bad_rows
 from studykit.review.replay import NONE, Outcomes
 from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
@@ -112,8 +112,15 @@ def merge(path: Path, backups_dir: Path, other: Path, fallback: ScheduleSettings
         if path.exists():
             require_alone(path)
         open_database(path, backups_dir).dispose()
-        _require_sound(path, path)
-        return _join(path, theirs, fallback)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("ATTACH ? AS other", (str(theirs),))
+            try:
+                with _transaction(connection):
+                    return _Joining(connection).run(fallback)
+            except RowError as error:
+                fault = next(bad_rows(connection), str(error))
+                raise _damaged(path, fault) from error
 
 
 @contextmanager
@@ -133,25 +140,14 @@ def _require_sound(database: Path, named: Path) -> None:
         (finding,) = opened.execute("PRAGMA quick_check(1)").fetchone()
         fault = next(bad_rows(opened), None) if finding == "ok" else finding
     if fault is not None:
-        raise StoreError(
-            f"{clean(str(named))} is damaged: {clean(fault)}",
-            hint="`studykit doctor --restore newest` mends it on the machine that it is of",
-        )
+        raise _damaged(named, fault)
 
 
-def _join(path: Path, theirs: Path, fallback: ScheduleSettings) -> Merged:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("ATTACH ? AS other", (str(theirs),))
-        with _transaction(connection):
-            merged = _Joining(connection).run(fallback)
-            broken = connection.execute("PRAGMA main.foreign_key_check").fetchall()
-            if broken:
-                raise StoreError(
-                    f"{clean(str(path))}: {len(broken)} rows would point nowhere",
-                    hint="nothing was changed; `studykit doctor` says what is wrong",
-                )
-        return merged
+def _damaged(path: Path, fault: str) -> StoreError:
+    return StoreError(
+        f"{clean(str(path))} is damaged: {clean(fault)}",
+        hint="`studykit doctor --restore newest` mends it on the machine that it is of",
+    )
 
 
 @contextmanager
@@ -188,6 +184,9 @@ class _Joining:
         if reschedulings(self._connection) != before:  # every card follows, not only theirs
             do("INSERT OR IGNORE INTO differing SELECT DISTINCT card_id FROM main.reviews")
         n_cards = self._replay(fallback, versions)
+        broken = do("PRAGMA main.foreign_key_check").fetchall()
+        if broken:
+            raise RowError(f"{len(broken)} rows point nowhere")
         return Merged(n_answers, n_taken_back, n_cards, n_practised, n_runs, n_marks, n_weights)
 
     # --- rows of tables that only grow ---
@@ -292,16 +291,16 @@ class _Joining:
             "INSERT OR IGNORE INTO differing SELECT card_id FROM main.reviews"
             " WHERE id NOT IN (SELECT ours FROM pairs WHERE ours IS NOT NULL)"
         )
-        versions = self._choose_versions()
-        self._add(_REVIEWS, sitting_id=self._SITTING)
-        self._renumber(_REVIEWS)
         # What a clock that was put back had in another order is replayed in the order of time.
         do(
             "INSERT OR IGNORE INTO differing SELECT card_id FROM (SELECT card_id,"
-            " coalesce(old, id) AS old, lag(coalesce(old, id)) OVER (PARTITION BY card_id"
-            " ORDER BY id) AS before FROM main.reviews LEFT JOIN numbers ON new = id)"
-            " WHERE before > old"
+            " (lag(at_ms) OVER card, lag(rating) OVER card, lag(given) OVER card)"
+            " > (at_ms, rating, given) AS is_late FROM main.reviews"
+            " WINDOW card AS (PARTITION BY card_id ORDER BY id)) WHERE is_late"
         )
+        versions = self._choose_versions()
+        self._add(_REVIEWS, sitting_id=self._SITTING)
+        self._renumber(_REVIEWS)
         numbers = dict(do("SELECT old, new FROM numbers"))
         return n_answers, n_taken_back, {numbers.get(n, n): row for n, row in versions.items()}
 
