@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from studykit.review.asking import LONGEST_ANSWER
 from studykit.review.replay import NONE, Answers, Ints, Outcomes, Replayed, replay
 from studykit.review.schedule import Memory, Rating, Scheduler, State
 
+N_CARDS_AT_A_TIME = 2_000
+"""A collection may have half a million reviews, each of which takes a kilobyte meanwhile."""
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _LONGEST_TAKEN_MS = int(LONGEST_ANSWER.total_seconds() * 1000)
@@ -32,6 +34,10 @@ class Known(NamedTuple):
     kind: Kind
     content_hash: str
     source: SourceCard
+
+
+Begun: TypeAlias = tuple[Known, tuple[PastReview, ...]]
+"""A card that was reviewed, with its reviews."""
 
 
 class _Columns(NamedTuple):
@@ -48,17 +54,22 @@ def rows_of(
     cards: Sequence[Known], scheduler: Scheduler, now: datetime
 ) -> Iterator[tuple[Any, ...]]:
     """The rows in the order of `additions.COLUMNS`, those of one card oldest first."""
-    begun = [card for card in cards if card.source.memory is not None]
-    histories = [_history(card.source, now) for card in begun]
-    found = [(card, rows) for card, rows in zip(begun, histories, strict=True) if rows]
-    if not found:
-        return
-    ids = [card.id for card, _ in found]
-    columns = _columns(found, scheduler, now)
-    settings = [scheduler.settings]
+    for start in range(0, len(cards), N_CARDS_AT_A_TIME):
+        part = cards[start : start + N_CARDS_AT_A_TIME]
+        begun = [card for card in part if card.source.memory is not None]
+        histories = [_history(card.source, now) for card in begun]
+        found = [(card, rows) for card, rows in zip(begun, histories, strict=True) if rows]
+        if found:
+            columns = _columns(found, scheduler, now)
+            yield from _rows(found, columns, _replayed(found, columns, scheduler), scheduler)
+
+
+def _replayed(found: Sequence[Begun], columns: _Columns, scheduler: Scheduler) -> Replayed:
+    """The memories by FSRS, with the states and due days of the source."""
+    ids, settings = [card.id for card, _ in found], [scheduler.settings]
     ours = replay(ids, columns.answers, settings).after
     theirs = _as_the_source_has_them(found, columns, ours, scheduler)
-    yield from _rows(found, columns, replay(ids, columns.answers, settings, theirs), scheduler)
+    return replay(ids, columns.answers, settings, theirs)
 
 
 def _history(source: SourceCard, now: datetime) -> tuple[PastReview, ...]:
@@ -77,13 +88,15 @@ def _history(source: SourceCard, now: datetime) -> tuple[PastReview, ...]:
     return (PastReview(min(to_ms(noon), to_ms(now)), int(Rating.GOOD), 0),)
 
 
-def _columns(
-    found: Sequence[tuple[Known, tuple[PastReview, ...]]], scheduler: Scheduler, now: datetime
-) -> _Columns:
+def _columns(found: Sequence[Begun], scheduler: Scheduler, now: datetime) -> _Columns:
     sizes = np.array([len(rows) for _, rows in found])
-    table = np.array(
-        [(r.at_ms, r.rating, r.taken_ms, r.interval) for _, rows in found for r in rows], np.int64
+    values = (
+        value
+        for _, rows in found
+        for review in rows
+        for value in (review.at_ms, review.rating, review.taken_ms, review.interval)
     )
+    table = np.fromiter(values, np.int64).reshape(-1, 4)
     at_ms, rating, taken_ms, interval = table.T
     offset = _offsets(at_ms, now)
     rollover_ms = scheduler.settings.rollover_hour * _HOUR_MS
@@ -130,7 +143,7 @@ def _zone_of(now: datetime) -> tzinfo | None:
 
 
 def _as_the_source_has_them(
-    found: Sequence[tuple[Known, tuple[PastReview, ...]]],
+    found: Sequence[Begun],
     columns: _Columns,
     ours: Outcomes,
     scheduler: Scheduler,
@@ -208,20 +221,19 @@ def _number(day: date) -> int:
 
 
 def _rows(
-    found: Sequence[tuple[Known, tuple[PastReview, ...]]],
+    found: Sequence[Begun],
     columns: _Columns,
     replayed: Replayed,
     scheduler: Scheduler,
 ) -> Iterator[tuple[Any, ...]]:
-    answers, after = columns.answers, replayed.after
-    days = answers.day.astype(str).tolist()
     names = [(card.id, card.kind, card.content_hash) for card, _ in found]
     version, parameters_id = scheduler.version, scheduler.parameters_id
+    answers, after = columns.answers, replayed.after
     values: list[Sequence[Any]] = [
         answers.card.tolist(),
         answers.at_ms.tolist(),
         answers.offset_min.tolist(),
-        days,
+        answers.day.astype(str).tolist(),
         answers.rating.tolist(),
         columns.taken_ms.tolist(),
         _nullable(replayed.before),

@@ -18,7 +18,9 @@ COLUMNS = (
 )
 """What a row that is added tells; all other columns have their defaults."""
 
-_TOUCHED = "card_id IN (SELECT card_id FROM temp.touched)"
+_TOUCHED = "card_id IN (SELECT card_id FROM temp.touched WHERE number BETWEEN {} AND {})"
+N_CARDS_AT_A_TIME = 5_000
+"""Whose logs are in memory at once."""
 
 
 class Additions(NamedTuple):
@@ -55,8 +57,8 @@ def add_past(
         " OR EXISTS (SELECT 1 FROM main.removals AS r WHERE r.what = 'review'"
         " AND r.card_id = a.card_id AND r.at_ms = a.at_ms)"
     )
-    do("CREATE TEMP TABLE touched (card_id TEXT PRIMARY KEY) WITHOUT ROWID")
-    do("INSERT INTO temp.touched SELECT DISTINCT card_id FROM temp.added")
+    do("CREATE TEMP TABLE touched (number INTEGER PRIMARY KEY, card_id TEXT UNIQUE)")
+    do("INSERT INTO temp.touched (card_id) SELECT DISTINCT card_id FROM temp.added")
     (newest,) = do("SELECT coalesce(max(at_ms), 0) FROM main.reviews").fetchone()
     (oldest,) = do("SELECT min(at_ms) FROM temp.added").fetchone()
     n_answers = do(
@@ -66,8 +68,11 @@ def add_past(
     if n_answers:
         if oldest < newest:
             _renumber(connection)
-        log = read_log(connection, fallback, _TOUCHED)
-        write_replayed(connection, log, log.replayed(), _TOUCHED)
+        (n_touched,) = do("SELECT count(*) FROM temp.touched").fetchone()
+        for first in range(1, n_touched + 1, N_CARDS_AT_A_TIME):
+            which = _TOUCHED.format(first, first + N_CARDS_AT_A_TIME - 1)
+            log = read_log(connection, fallback, which)
+            write_replayed(connection, log, log.replayed(), which)
     before = connection.total_changes
     connection.executemany(
         "INSERT OR IGNORE INTO marks (card_id, mark, at_ms, offset_min, day)"
