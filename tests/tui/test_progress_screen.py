@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from studykit.lab.results import Prediction
+from studykit.progress.long_run import NO_SUMS
+from studykit.progress.stats import KnownCounts
 from studykit.review.schedule import Rating
 from studykit.study.definitions import DEFINITIONS
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
+from studykit.tui.widgets.progress_text import render_retention_panel
+from tests.progress.history import TODAY
+from tests.study.test_statistics import stand
 from tests.tui.conftest import MakeServices, open_home, text_of, until
 from tests.tui.past import daily, study
 from tests.tui.screen_course import build_result
@@ -225,3 +231,15 @@ async def test_a_new_learner_reads_that_there_is_nothing_yet(make_services: Make
         assert screen.count("nothing answered yet") == 2
         await pilot.press("q")
         await until(pilot, lambda: "Welcome!" in text_of(pilot.app))
+
+
+@pytest.mark.parametrize(("remembered", "scale"), [(95, "70"), (60, "50"), (0, "50")])
+def test_the_line_of_retention_begins_where_no_interval_is_cut(remembered: int, scale: str) -> None:
+    """At 70 %, for who forgets much at 50 %; what is lower still stands at that end."""
+    known = {TODAY: KnownCounts(100, remembered, 0, 0)}
+    stats = stand(replace(NO_SUMS, known=known))
+
+    told = render_retention_panel(stats, 60).plain.splitlines()
+    assert told[0].split()[0] == scale
+    assert ("├" in told[1] or "●" in told[1]) and f"{remembered}.0 %" in told[1]
+    assert all(len(line) <= 60 for line in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from textual.content import Content
@@ -14,8 +15,9 @@ from studykit.text import clean, percent, plural
 from studykit.tui.widgets.gauges import render_bar, render_columns, render_interval, render_scale
 
 MUTED = "$text-muted"
-LOWEST_RETENTION = 0.5
-"""The left end of the line of retention; what is lower stands at it."""
+_BOTTOM, _LOWEST = 0.7, 0.5
+"""The left end of the line of retention, and where an interval is lower; what is lower still
+stands at it."""
 _FORECAST_ROWS = 4
 MOST_STRETCHES = 60
 """Days, weeks or months that are listed."""
@@ -67,8 +69,8 @@ def verdict(retention: Retention, wanted: float) -> Content:
 def render_retention_panel(stats: Statistics, width: int) -> Content:
     """True retention of each period against the desired one and the expected one."""
     wanted = stats.desired_retention
-    line = _line_of(width)
-    rows = [_heading("", line)]
+    line, bottom = _line_of(width), _bottom(each for _, each in stats.periods)
+    rows = [_heading("", line, bottom)]
     for days, each in stats.periods:
         share = render_share(each.seen)
         label = Content.styled(f"{period_name(days):<{_LABEL}}", MUTED)
@@ -76,7 +78,7 @@ def render_retention_panel(stats: Statistics, width: int) -> Content:
             few = f"too few to judge ({plural(each.seen.n, 'review')})"
             rows.append(label + Content.styled(few, MUTED))
         else:
-            rows.append(_against(label, each, share, wanted, line))
+            rows.append(_against(label, each, share, wanted, line, bottom))
     rows.append(Content(""))
     month = dict(stats.periods)[30].seen
     if month.n >= ENOUGH:
@@ -90,8 +92,8 @@ def render_trend_panel(stats: Statistics, unit: Unit, width: int) -> Content:
     stretches = stats.retention_by(unit)[::-1]
     if not stretches:
         return Content.styled("no known card came up for review yet", MUTED)
-    line = _line_of(width)
-    rows = [_heading(unit, line)]
+    line, bottom = _line_of(width), _bottom(stretches[:MOST_STRETCHES])
+    rows = [_heading(unit, line, bottom)]
     for each in stretches[:MOST_STRETCHES]:
         share = render_share(each.seen)
         label = Content.styled(f"{stretch_name(each, unit, stats.today):<{_LABEL}}", MUTED)
@@ -99,7 +101,8 @@ def render_trend_panel(stats: Statistics, unit: Unit, width: int) -> Content:
             few = f"{each.seen.remembered} of {plural(each.seen.n, 'review')}"
             rows.append(label + Content.styled(few, MUTED))
         else:
-            rows.append(_against(label, each, share, stats.desired_retention, line))
+            wanted = stats.desired_retention
+            rows.append(_against(label, each, share, wanted, line, bottom))
     if len(stretches) > MOST_STRETCHES:
         rows.append(Content.styled("earlier ones: `studykit stats`", MUTED))
     return in_rows(rows, width)
@@ -115,19 +118,26 @@ def _line_of(width: int) -> int:
     return max(10, min(40, width - _LABEL - _SHARE - _BESIDE - 3))
 
 
-def _heading(title: str, line: int) -> Content:
-    scale = render_scale(LOWEST_RETENTION, line)
+def _bottom(stretches: Iterable[Stretch]) -> float:
+    judged = (each.seen for each in stretches if each.seen.n >= ENOUGH)
+    return _BOTTOM if all((seen.low or 0.0) >= _BOTTOM for seen in judged) else _LOWEST
+
+
+def _heading(title: str, line: int, bottom: float) -> Content:
+    scale = render_scale(bottom, line)
     beside = Content.styled(f" {'seen':<{_SHARE}}{'FSRS':>6}{'graded':>8}", MUTED)
     return Content.styled(f"{title:<{_LABEL}}", MUTED) + scale + beside
 
 
-def _against(label: Content, each: Stretch, share: Content, wanted: float, line: int) -> Content:
+def _against(
+    label: Content, each: Stretch, share: Content, wanted: float, line: int, bottom: float
+) -> Content:
     expected = "–" if each.expected is None else percent(each.expected)
     graded = percent(each.seen.right / each.seen.graded) if each.seen.graded else "–"
     flattering = "$text-warning" if each.seen.is_flattering else MUTED
     return Content.assemble(
         label,
-        render_interval(each.seen, wanted, LOWEST_RETENTION, line),
+        render_interval(each.seen, wanted, bottom, line),
         "   ",
         share.truncate(_SHARE, pad=True),
         (f"{expected:>6}", MUTED),
