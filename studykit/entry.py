@@ -5,15 +5,21 @@ The parser and its commands take a tenth as long to load as the screens, every m
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+OBJECTS_UNTIL_GARBAGE = 500_000
+"""As many more than there were, before Python looks for garbage; it looks after 700."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of one command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not _wants_screens(arguments):
+        # Among a hundred thousand cards and memories there is none, and Python looks at them all.
+        gc.set_threshold(OBJECTS_UNTIL_GARBAGE)
         from studykit.cli import main as parse
 
         return parse(arguments)

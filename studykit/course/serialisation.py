@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def pack_contents(course: Course) -> list[Any]:
                     topic.id,
                     topic.number,
                     topic.title,
-                    *([card.id, card.note, card.headline] for card in topic.cards),
+                    [card.id for card in topic.cards],
+                    [card.note for card in topic.cards],
+                    [card.headline for card in topic.cards],
                 ]
                 for topic in deck.topics
             ],
@@ -103,9 +106,9 @@ def unpack_contents(first: Any, decks: Any, root: Path) -> Contents:
 
 
 def _unpack_listed(data: Any, deck_id: str) -> ListedTopic:
-    topic_id, number, title, *cards = data
-    listed = [ListedCard(id_, deck_id, topic_id, note, head) for id_, note, head in cards]
-    return ListedTopic(topic_id, number, title, tuple(listed))
+    topic_id, number, title, ids, notes, headlines = data
+    cards = map(ListedCard, ids, repeat(deck_id), repeat(topic_id), notes, headlines)
+    return ListedTopic(topic_id, number, title, tuple(cards))
 
 
 def _values(value: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from studykit.errors import StoreError
 from studykit.files import remove_drafts
@@ -272,6 +273,13 @@ def _engine(path: Path, *, mode: str = "rw", foreign_keys: bool = True) -> Engin
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
+
+
+def driver_of(session: Session) -> sqlite3.Connection:
+    """The connection of the `sqlite3` module below a session."""
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _create(path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from studykit.progress.database import driver_of
 from studykit.progress.rows import differences
 from studykit.progress.runs import run_faults
 from studykit.progress.soundness import RULES, bad_rows
@@ -51,10 +52,3 @@ def examine(session: Session, way_back: str) -> Iterator[str]:
     if not wrong:
         yield from (line + mends for line in of_memories)
     yield from faults
-
-
-def driver_of(session: Session) -> sqlite3.Connection:
-    """The connection of the `sqlite3` module below a session."""
-    driver = session.connection().connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from studykit.errors import StoreError
-from studykit.progress.database import WRITES, open_database
-from studykit.progress.examination import driver_of
+from studykit.progress.database import WRITES, driver_of, open_database
 from studykit.progress.soundness import bad_rows
 from studykit.progress.table_rows import fill_table
 from studykit.text import clean

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlmodel import Session
 
-from studykit.progress.examination import driver_of
-from studykit.progress.soundness import RowError, broken
+from studykit.progress.database import driver_of
+from studykit.progress.soundness import require_all
 from studykit.progress.tables import METADATA
 
 N_ROWS_AT_A_TIME = 5000
@@ -50,9 +50,7 @@ def checked_log_rows(
     """
     columns = METADATA.tables["reviews"].c
     driver = driver_of(session)
-    # By SQLite, which takes half the time.
-    if driver.execute(f"SELECT 1 FROM reviews WHERE {broken('reviews', names)}").fetchone():
-        raise RowError("a review has a value that it cannot have")
+    require_all(driver, "reviews", names)
     statement = (
         f"SELECT {', '.join(columns[name].name for name in names)} FROM reviews"
         " WHERE +day BETWEEN ? AND ? ORDER BY id"

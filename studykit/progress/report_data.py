@@ -16,10 +16,10 @@ from studykit.lab.results import Prediction, Status, Verdict
 from studykit.lab.verdicts import judge_again
 from studykit.progress.stats import (
     FORECAST_DAYS,
-    Answers,
     HardCard,
     KnownCounts,
     PretestScore,
+    ReportSums,
     Retention,
     Sureness,
     Tally,
@@ -44,27 +44,6 @@ if TYPE_CHECKING:
 
 RETENTION_WEEKS = 26
 """The latest weeks of the period whose retention is told one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportSums:
-    """What a report needs of the log: counts, because a log of years is too long to be read."""
-
-    days: Mapping[date, Answers]
-    """Study day -> its answers, of the whole log, oldest first."""
-    known: Mapping[date, KnownCounts]
-    """Study day -> reviews of cards that were in Review, of the period at least."""
-    cards: Mapping[str, Answers]
-    """Card id -> its answers in the period."""
-    told: Mapping[int, tuple[int, int]]
-    """Confidence in per cent -> graded answers of the period given with it, and how many of them
-    were right."""
-    latest_grades: Mapping[str, bool]
-    """Card id -> whether its last graded review was right; of cards that a pretest has asked."""
-
-
-NO_REPORT_SUMS = ReportSums({}, {}, {}, {}, {})
-"""Of an empty log."""
 
 
 @dataclass(frozen=True, slots=True)

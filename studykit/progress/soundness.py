@@ -252,9 +252,19 @@ def bad_rows(connection: sqlite3.Connection, tables: Iterable[str] = RULES) -> I
         connection.text_factory = factory
 
 
-def broken(table: str, names: Iterable[str]) -> str:
-    """A condition in SQL that holds for each row in which one of these columns breaks its rule."""
-    return f"NOT ({_condition(table, names)})"
+def require_all(
+    connection: sqlite3.Connection, table: str, names: Iterable[str] | None = None
+) -> None:
+    """Raise `RowError` if a row of the table breaks a rule of these columns, or of all."""
+    sound = _sound(table) if names is None else _condition(table, names)
+    if connection.execute(f"SELECT 1 FROM {table} WHERE NOT ({sound})").fetchone():
+        raise RowError(f"a row of {table} has a value that it cannot have")
+
+
+def _sound(table: str) -> str:
+    """A condition that holds for no row that breaks a rule, but for texts that are no UTF-8."""
+    columns = _condition(table, RULES[table])
+    return f"{columns} AND {_NEEDED}" if table in ("reviews", "memories") else columns
 
 
 def _condition(table: str, names: Iterable[str]) -> str:
@@ -273,12 +283,9 @@ AND (state = {int(State.REVIEW)} OR (step IS NOT NULL AND due_at_ms IS NOT NULL)
 def _suspects(connection: sqlite3.Connection, table: str) -> Iterator[int]:
     """Ids of the rows that may break a rule, found by SQLite, and among them of all that do."""
     rules = RULES[table]
-    sound = _condition(table, rules)
-    if table in ("reviews", "memories"):
-        sound += f" AND {_NEEDED}"
     texts = [name for name, rule in rules.items() if rule.is_text]
     text = f" || '{_SEPARATOR}' || ".join(f"CAST({name} AS BLOB)" for name in texts) or "''"
-    rows = connection.execute(f"SELECT rowid, {sound}, CAST({text} AS BLOB) FROM {table}")
+    rows = connection.execute(f"SELECT rowid, {_sound(table)}, CAST({text} AS BLOB) FROM {table}")
     while some := rows.fetchmany(N_ROWS_AT_A_TIME):
         # Of many texts at once, as there is hardly ever one that is not UTF-8.
         all_readable = _is_readable(_SEPARATOR.encode().join(text or b"" for *_, text in some))

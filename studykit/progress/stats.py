@@ -165,6 +165,27 @@ class KnownCounts(NamedTuple):
     n_predicted: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ReportSums:
+    """What a report needs of the log: counts, because a log of years is too long to be read."""
+
+    days: Mapping[date, Answers]
+    """Study day -> its answers, of the whole log, oldest first."""
+    known: Mapping[date, KnownCounts]
+    """Study day -> reviews of cards that were in Review, of the period at least."""
+    cards: Mapping[str, Answers]
+    """Card id -> its answers in the period."""
+    told: Mapping[int, tuple[int, int]]
+    """Confidence in per cent -> graded answers of the period given with it, and how many of them
+    were right."""
+    latest_grades: Mapping[str, bool]
+    """Card id -> whether its last graded review was right; of cards that a pretest has asked."""
+
+
+NO_REPORT_SUMS = ReportSums({}, {}, {}, {}, {})
+"""Of an empty log."""
+
+
 def retention(n: int, remembered: int, graded: int = 0, right: int = 0) -> Retention:
     """The share with its interval."""
     low, high = wilson_interval(remembered, n) if n else (None, None)

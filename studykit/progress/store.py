@@ -27,12 +27,13 @@ from studykit.lab.results import Prediction, RunResult
 from studykit.progress.backups import back_up_daily, copy_database, n_missing
 from studykit.progress.database import (
     WRITES,
+    driver_of,
     explained,
     how_to_restore,
     open_database,
     open_for_reading,
 )
-from studykit.progress.examination import driver_of, examine
+from studykit.progress.examination import examine
 from studykit.progress.log_rows import LogRow, checked_log_rows, stored_log_rows
 from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
@@ -47,7 +48,6 @@ from studykit.progress.queries import (
     stored_practised,
     unset_mark,
 )
-from studykit.progress.report_data import ReportSums
 from studykit.progress.rows import (
     MEMORY_COLUMNS,
     REVIEW_COLUMNS,
@@ -67,7 +67,7 @@ from studykit.progress.runs import (
     stored_runs,
 )
 from studykit.progress.soundness import UNREADABLE, RowError, bad_rows
-from studykit.progress.stats import KnownCounts
+from studykit.progress.stats import KnownCounts, ReportSums
 from studykit.progress.sums import (
     answers_by_day,
     known_by_day,

@@ -23,9 +23,8 @@ from studykit.progress.long_run import (
     LogSums,
     PredictionCounts,
 )
-from studykit.progress.report_data import ReportSums
 from studykit.progress.soundness import checked
-from studykit.progress.stats import Answers, KnownCounts
+from studykit.progress.stats import Answers, KnownCounts, ReportSums
 from studykit.progress.tables import MemoryRow, ReviewRow
 from studykit.review.grading import Confidence
 from studykit.review.schedule import Rating, State

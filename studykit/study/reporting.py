@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from studykit.progress.report_data import PeriodStats, ReportSums
+    from studykit.progress.report_data import PeriodStats
+    from studykit.progress.stats import ReportSums
     from studykit.progress.store import Store
     from studykit.study.services import Services
 
@@ -19,7 +20,8 @@ def read_period(
 
     Raises `StoreError` when the progress cannot be read.
     """
-    from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
+    from studykit.progress.report_data import period_stats
+    from studykit.progress.stats import NO_REPORT_SUMS
     from studykit.study.day import read_day
 
     today = services.today

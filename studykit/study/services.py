@@ -115,7 +115,11 @@ class Services:
     @property
     def listed(self) -> Mapping[str, AnyCard]:
         """Card id -> card, of `contents`."""
-        return self.cards if self._is_whole else self.contents.cards
+        return self.cards if self._is_whole else self._listed
+
+    @cached_property
+    def _listed(self) -> Mapping[str, AnyCard]:
+        return self.contents.cards
 
     @property
     def _is_whole(self) -> bool:

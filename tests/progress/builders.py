@@ -12,8 +12,7 @@ from studykit.course.cards import Card, Course, Deck, LabHeader, Recall, Topic
 from studykit.errors import Place
 from studykit.lab.events import Curve, Measurement
 from studykit.lab.results import RunResult, SeedResult, Status, Verdict
-from studykit.progress.report_data import ReportSums
-from studykit.progress.stats import Answers, KnownCounts
+from studykit.progress.stats import Answers, KnownCounts, ReportSums
 from studykit.progress.store import Store
 from studykit.review.grading import is_confident_error
 from studykit.review.schedule import (

@@ -18,8 +18,8 @@ import pytest
 
 from studykit.progress.charts import forecast_chart, retention_chart
 from studykit.progress.html_report import N_RUNS, render_html
-from studykit.progress.report_data import NO_REPORT_SUMS, build_trends, period_stats
-from studykit.progress.stats import Retention, wilson_interval
+from studykit.progress.report_data import build_trends, period_stats
+from studykit.progress.stats import NO_REPORT_SUMS, Retention, wilson_interval
 from tests.progress.builders import make_card, make_course, sums_of
 from tests.progress.history import MEMORIES, REVIEWS, RUNS, SCHEDULER, TODAY, whole_summary
 

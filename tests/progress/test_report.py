@@ -13,9 +13,9 @@ import pytest
 
 from studykit.lab.results import Prediction
 from studykit.progress.report import N_DAYS, N_RUNS, render_json, render_markdown
-from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
+from studykit.progress.report_data import period_stats
 from studykit.progress.runs import StoredRun
-from studykit.progress.stats import Retention, Tally
+from studykit.progress.stats import NO_REPORT_SUMS, Retention, Tally
 from tests.progress.builders import make_course, make_run
 from tests.progress.history import COURSE, RUNS, SCHEDULER, TODAY, whole_summary
 

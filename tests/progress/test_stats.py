@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studykit.progress.report_data import NO_REPORT_SUMS, period_stats
+from studykit.progress.report_data import period_stats
 from studykit.progress.runs import StoredRun
-from studykit.progress.stats import FORECAST_DAYS, N_HARDEST, Tally, streak, wilson_interval
+from studykit.progress.stats import (
+    FORECAST_DAYS,
+    N_HARDEST,
+    NO_REPORT_SUMS,
+    Tally,
+    streak,
+    wilson_interval,
+)
 from studykit.review.plan import Plan
 from studykit.review.schedule import Rating, State
 from tests.progress.builders import MONDAY, make_card, make_course, make_memory, make_run, sums_of
