@@ -104,6 +104,11 @@ class Statistics:
     labs: tuple[LabRecord, ...]
     """Every lab of the course, in its order."""
 
+    @property
+    def span_days(self) -> int | None:
+        """Days from `since` to today; None for the whole log."""
+        return None if self.since is None else (self.today - self.since).days + 1
+
     def retention_by(self, unit: Unit, since: date | None = None) -> tuple[Stretch, ...]:
         """True retention of each day, week or month that has a review, oldest first.
 

@@ -15,7 +15,9 @@ from studykit.progress.stats import KnownCounts
 from studykit.review.schedule import Rating
 from studykit.study.definitions import DEFINITIONS
 from studykit.study.services import Services
+from studykit.study.statistics import read_statistics
 from studykit.tui.app import StudykitApp
+from studykit.tui.messages import StatisticsRead
 from studykit.tui.widgets.progress_text import render_retention_panel
 from tests.progress.history import TODAY
 from tests.study.test_statistics import stand
@@ -144,6 +146,22 @@ async def test_the_span_of_calibration_is_chosen(learner: Services) -> None:
         assert "of the whole log" in text_of(pilot.app)
         await pilot.press("s")
         await until(pilot, lambda: "said and right · 30 days" in text_of(pilot.app))
+
+
+async def test_what_was_counted_of_another_span_comes_too_late(
+    make_services: MakeServices,
+) -> None:
+    services = make_services()
+    study(services, daily("stacks-recall", 60), confidence=75)
+    async with StudykitApp(services).run_test(size=(120, 40)) as pilot:
+        await open_progress(pilot)
+        await pilot.press("s", "s")
+        await until(pilot, lambda: "right 100 % of 29" in text_of(pilot.app))
+        pilot.app.screen.post_message(
+            StatisticsRead(read_statistics(services, services.progress, ()))
+        )
+        await pilot.pause()
+        assert "right 100 % of 29" in text_of(pilot.app)
 
 
 async def test_help_defines_every_figure(learner: Services) -> None:

@@ -52,7 +52,7 @@ class Told(NamedTuple):
     figures: tuple[str, ...]
     """Their definitions, by name."""
     render: Render | None = None
-    """None: a list of entries to open."""
+    """None: it is a list of entries, or told by more than the statistics."""
 
 
 RETENTION = ("retention", "interval", "wanted", "expected", "graded")
@@ -152,6 +152,8 @@ class ProgressScreen(StudyScreen):
 
     @on(StatisticsRead)
     def _fill(self, event: StatisticsRead) -> None:
+        if event.stats.span_days != self._span_days:
+            return  # another span was asked for while this one was counted
         self._stats = stats = event.stats
         for name, told in PANELS.items():
             if told.render is not None:
