@@ -14,6 +14,7 @@ from studykit.clock import FixedClock
 from studykit.files import replace_file
 from studykit.review.schedule import Rating
 from studykit.settings_file import load_settings
+from studykit.study.plan_outlook import reckon
 from studykit.study.services import Services
 from studykit.tui.app import StudykitApp
 from tests.tui.conftest import MakeServices, open_home, text_of, until
@@ -128,6 +129,19 @@ async def test_what_it_leads_to_can_be_scrolled(learner: Services) -> None:
         await until(pilot, lambda: "A YEAR AHEAD" not in text_of(pilot.app))
         await pilot.press("tab", "j")
         assert re.search(r"▸ +Reviews a day", text_of(pilot.app))
+
+
+async def test_the_weights_lie_behind_it(learner: Services) -> None:
+    """And on the way back what they lead to is simulated anew."""
+    async with StudykitApp(learner).run_test(size=(120, 40)) as pilot:
+        await open_plan(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: "Weights of the schedule" in text_of(pilot.app))
+        with patch("studykit.tui.screens.plan.reckon", wraps=reckon) as simulating:
+            await pilot.press("q")
+            await until(pilot, lambda: simulating.called)
+        assert simulating.call_args.args[1] is None
+        await until(pilot, lambda: "A YEAR AHEAD" in text_of(pilot.app))
 
 
 async def test_a_file_that_cannot_be_written_changes_nothing(learner: Services) -> None:

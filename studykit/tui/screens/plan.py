@@ -25,7 +25,7 @@ from studykit.study.planning import (
     typed,
 )
 from studykit.text import clean
-from studykit.tui.messages import PlanReckoned, ProgressFailed
+from studykit.tui.messages import OpenWeights, PlanReckoned, ProgressFailed
 from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted
 from studykit.tui.widgets.own_value import OwnValue
@@ -45,6 +45,9 @@ class PlanScreen(StudyScreen):
         Binding("right,l", "turn(1)", "more", id="plan-more", tooltip="More, or the next choice"),
         Binding("left,h", "turn(-1)", "less", id="plan-less", tooltip="Less, or the one before"),
         Binding("enter", "type", "type", id="plan-type", tooltip="Type a value"),
+        Binding(
+            "o", "weights", "weights", id="plan-weights", tooltip="Fit weights to your own log"
+        ),
         Binding("tab", "look", "scroll", id="plan-look", tooltip="Scroll what it leads to"),
         Binding("u", "undo", "undo", id="undo", tooltip="Take the last change here back"),
         Binding("q,escape", "home", "home", key_display="q", id="home", tooltip="Home"),
@@ -69,7 +72,6 @@ class PlanScreen(StudyScreen):
     def on_mount(self) -> None:
         self._show_lines()
         self.watch(self.query_one(Rows), "cursor", self._explain)
-        self._reckon()
 
     def figures(self) -> tuple[list[Definition], tuple[()]]:
         """What each line is."""
@@ -161,6 +163,16 @@ class PlanScreen(StudyScreen):
             self._before.append(values)
 
     # What it leads to
+
+    def action_weights(self) -> None:
+        """To the weights of the schedule; what they change is simulated on the way back."""
+        self._simulated = None
+        self.app.post_message(OpenWeights(self))
+
+    def on_screen_resume(self) -> None:
+        """Back from the weights, or here for the first time."""
+        if self._simulated is None:
+            self._reckon()
 
     def action_look(self) -> None:
         """Give the keys to what the plan leads to, to scroll it, or back to the list."""
