@@ -21,6 +21,7 @@ NEW, LEARNING, REVIEW, RELEARNING = range(4)
 _LEARN, _FILTERED, _MANUAL, _RESCHEDULED = 0, 3, 4, 5
 """What ``revlog.type`` says of a review: in learning, in a filtered deck, no review at all."""
 
+_DAY_S = 86_400
 LONGEST_INTERVAL = 36_500
 """Days; a due day beyond is damage."""
 _EARLIEST_MS = to_ms(year_start(FIRST_YEAR))
@@ -65,26 +66,26 @@ class History(NamedTuple):
 def history_of(rows: Sequence[LogRow]) -> History:
     """The answers that the schedule rests on, of one card's rows in their order.
 
-    What was before the card was forgotten by hand, or before it was last learned from the
-    beginning, is over; a preview in a filtered deck never counted.
+    What was before the card was forgotten by hand is over, and so is what was before its first
+    step of learning since; a preview in a filtered deck never counted. A log that holds no step
+    of learning has lost its beginning, and counts from its first interval in days.
     """
     start = 0
     for n, row in enumerate(rows):
         if row.kind == _MANUAL and row.factor == 0:
             start = n + 1
     graded = [row for row in rows[start:] if _is_graded(row)]
-    first = len(graded)
-    while first and graded[first - 1].kind != _LEARN:
-        first -= 1
-    while first and graded[first - 1].kind == _LEARN:
-        first -= 1
-    # Without any learning the log has lost its beginning: what is left of it is all there is.
-    has_learning = any(row.kind == _LEARN for row in graded)
-    counted = graded[first if has_learning else 0 :]
+    learned = next((n for n, row in enumerate(graded) if row.kind == _LEARN), None)
+    in_days = next((n for n, row in enumerate(graded) if _is_in_days(row)), len(graded))
     reviews = (
-        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval) for row in counted
+        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval)
+        for row in graded[in_days if learned is None else learned :]
     )
-    return History(tuple(reviews), has_learning)
+    return History(tuple(reviews), is_whole=learned is not None)
+
+
+def _is_in_days(row: LogRow) -> bool:
+    return row.interval >= 1 or row.interval <= -_DAY_S
 
 
 def _is_graded(row: LogRow) -> bool:
@@ -110,7 +111,7 @@ def memory_of(card: CardRow, first_day: date, now: datetime, rollover_hour: int)
             stability_days=stability,
             difficulty=difficulty,
             due_day=due_day,
-            last_review_day=due_day - timedelta(days=max(1, card.interval)),
+            last_review_day=due_day - timedelta(days=min(max(1, card.interval), LONGEST_INTERVAL)),
             lapses=max(0, card.lapses),
         )
     due_at = _due_at(card.due, first_day, now)
@@ -141,7 +142,7 @@ def _fsrs_of(card: CardRow) -> tuple[float | None, float | None]:
         stability, difficulty = float(data["s"]), float(data["d"])
         if 0 < stability < 1e6 and 1 <= difficulty <= 10:
             return stability, difficulty
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         pass
     if card.interval < 1 or card.factor < 1000:
         return None, None

@@ -62,7 +62,10 @@ FROM cards c JOIN notes n ON n.id = c.nid ORDER BY n.id, c.ord
 """
 _LOG = "SELECT cid, id, ease, ivl, factor, time, type FROM revlog ORDER BY cid, id"
 
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+_BROKEN = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(OverflowError, RecursionError),
+)
 """What values raise that Anki does not write."""
 
 
