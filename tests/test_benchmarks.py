@@ -20,6 +20,7 @@ from benchmarks import (
     optimizers,
     parsing,
     rating,
+    replaying,
     runs,
     start,
     statistics,
@@ -58,6 +59,12 @@ def test_every_benchmark_measures_something(data: Data) -> None:
         *runs.measure(data, 3, 1),
     ]
     assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+def test_a_replay_gives_what_the_package_gives() -> None:
+    """Else there would be nothing to compare."""
+    (figure,) = replaying.measure(2_000, 1)
+    assert figure.value > 0 and figure.ratio
 
 
 def test_every_export_is_measured(data: Data, tmp_path: Path) -> None:

@@ -38,10 +38,15 @@ def merge(
 
     Nothing is lost, and OTHER is never written.
     """
+    from studykit.progress.merge import Merged
+
     env = environment(ctx)
     others = _databases(env, other.expanduser())
     with merge_target(env, dry_run=dry_run) as (path, backups_dir, copy):
         found = [(each, _merge(env, path, backups_dir, each)) for each in others]
+        if copy is not None and all(isinstance(it, Merged) and it.is_nothing for _, it in found):
+            copy.unlink(missing_ok=True)  # nothing was changed
+            copy = None
     failed = [error for _, error in found if isinstance(error, StudykitError)]
     if failed and len(others) == 1:
         raise failed[0]

@@ -64,8 +64,9 @@ def copy_before_merge(database: Path, folder: Path, at: datetime) -> Path:
     """
     name = f"{database.stem}-before-merge-"
     target = folder / f"{name}{at:%Y-%m-%d-%H%M%S}{database.suffix}"
-    if target.exists():
-        return target  # the same second: what was merged since is in both
+    n = 1
+    while target.exists():
+        target, n = folder / f"{name}{at:%Y-%m-%d-%H%M%S}-{n}{database.suffix}", n + 1
     copy_database(database, target)
     copies = sorted(folder.glob(f"{glob.escape(name)}*{database.suffix}"), reverse=True)
     for path in copies[N_BEFORE_MERGES:]:

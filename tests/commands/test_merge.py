@@ -41,7 +41,7 @@ def test_the_other_machines_answers_come_and_a_copy_is_kept(
     ]
     assert (outcome.code, n_answers(home)) == (0, 2)
     assert run("doctor").code == 0
-    assert "nothing that is not here already" in run("merge", str(other)).out
+    assert run("merge", str(other)).out == "progress.sqlite3: nothing that is not here already\n"
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, home: Path, other: Path) -> None:
