@@ -249,7 +249,7 @@ class _Plan:
     def __init__(self, settings: ScheduleSettings) -> None:
         self.settings = settings
         self.fsrs = FsrsArrays(settings.parameters)
-        self.steps = [_Steps(settings.learning_steps), _Steps(settings.relearning_steps)]
+        self.steps = [StepTable(settings.learning_steps), StepTable(settings.relearning_steps)]
 
     def answer(self, known: Outcomes, these: _Round) -> Outcomes:
         """What is known of the cards after the answers."""
@@ -373,7 +373,7 @@ class _Plan:
         return moved
 
 
-class _Steps:
+class StepTable:
     """What becomes of a card in the (re)learning steps `waits`: tables of step × rating.
 
     Step `n` stands for that one and all beyond it, where a card is whose steps were made fewer.

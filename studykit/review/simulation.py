@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studykit.review.fsrs_arrays import Floats, FsrsArrays
 from studykit.review.habits import Habits
+from studykit.review.replay import NONE, StepTable
 from studykit.review.schedule import Memory, Rating, ScheduleSettings, State
 
 GRID_DAYS = 5
@@ -26,8 +27,7 @@ N_ROUNDS = 2000
 _NOON_MINUTE = 480
 """Minutes since the study day began: at noon it is answered, so that steps of hours fit in."""
 _DAY_MINUTES = 1440
-_KNOWN = -1.0
-"""In the tables of waits: no step follows, the next interval is in days."""
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,7 @@ def _simulate(
     shape, n_grid = (len(wanted), n_days), n_days // GRID_DAYS + 1
     answers, seconds = np.zeros(shape), np.zeros(shape)
     recall = np.zeros((len(wanted), n_grid))
-    steps = (settings.learning_steps, settings.relearning_steps)
-    n_rows = max(map(len, steps)) + 1
-    waits = np.stack([_waits(each, n_rows) for each in steps])
+    steps = (StepTable(settings.learning_steps), StepTable(settings.relearning_steps))
     cost = np.array(habits.seconds)
     seen = herd.keep(herd.state != State.NEW)
     _add_recall(recall, model, seen, seen.last_day, seen.day)
@@ -162,7 +160,7 @@ def _simulate(
         spent = cost[group, rating - 1]
         seconds += np.bincount(place, spent, seconds.size).reshape(shape)
         answered_on = herd.day
-        _answer(herd, rating, model, wanted, waits, settings.maximum_interval_days)
+        _answer(herd, rating, model, wanted, steps, settings.maximum_interval_days)
         _add_recall(recall, model, herd, answered_on, herd.day)
         herd = herd.keep(herd.day < n_days)
     n = max(1, n_cards)
@@ -192,46 +190,32 @@ def _answer(
     rating: NDArray[np.int64],
     model: FsrsArrays,
     wanted: Floats,
-    waits: Floats,
+    steps: tuple[StepTable, StepTable],
     maximum_days: int,
 ) -> None:
-    """Changes `herd` into what the ratings lead to."""
+    """Change `herd` into what the ratings lead to; `steps` are those of learning and relearning."""
     is_new, was_review = herd.state == State.NEW, herd.state == State.REVIEW
     first = model.first(rating)
     later = model.next(herd.stability, herd.difficulty, rating, herd.day - herd.last_day)
     herd.stability = np.where(is_new, first[0], later[0])
     herd.difficulty = np.where(is_new, first[1], later[1])
-    relearns = (was_review | (herd.state == State.RELEARNING)).astype(np.int64)
-    step = np.minimum(np.where(was_review, 0, herd.step), waits.shape[1] - 1)
-    wait = waits[relearns, step, rating - 1]
-    is_known = (wait == _KNOWN) | (was_review & (rating > Rating.AGAIN))
+    relearns = was_review | (herd.state == State.RELEARNING)
+    step = np.full(len(rating), NONE)
+    wait_minutes = np.zeros(len(rating))
+    for table, mask in ((steps[0], ~relearns), (steps[1], relearns)):
+        place = np.where(was_review[mask], 0, np.minimum(herd.step[mask], table.n))
+        step[mask] = table.step[place, rating[mask]]
+        wait_minutes[mask] = table.wait_ms[place, rating[mask]] / _MINUTE_MS
+    step[was_review & (rating > Rating.AGAIN)] = NONE
+    is_known = step == NONE
     days = model.interval(herd.stability, wanted[herd.at], maximum_days).astype(np.int64)
-    minute = herd.minute + np.where(is_known, 0.0, wait)
+    minute = herd.minute + wait_minutes
     herd.last_day, herd.last_rating = herd.day, rating
     herd.day = herd.day + np.where(is_known, days, minute // _DAY_MINUTES).astype(np.int64)
     herd.minute = np.where(is_known, float(_NOON_MINUTE), minute % _DAY_MINUTES)
-    in_steps = np.where(relearns == 1, State.RELEARNING, State.LEARNING)
+    in_steps = np.where(relearns, State.RELEARNING, State.LEARNING)
     herd.state = np.where(is_known, State.REVIEW, in_steps).astype(np.int8)
-    moved = np.where(rating == Rating.GOOD, step + 1, np.where(rating == Rating.AGAIN, 0, step))
-    herd.step = np.where(is_known, 0, moved)
-
-
-def _waits(steps: Sequence[timedelta], n_rows: int) -> Floats:
-    """[step, rating - 1] -> minutes until the card is asked again, or `_KNOWN`.
-
-    More rows than there are steps: a card may be further on than the steps that are set now.
-    """
-    minutes = [each.total_seconds() / 60 for each in steps]
-    table = np.full((n_rows, 4), _KNOWN)
-    if not minutes:
-        return table
-    table[:, 0] = minutes[0]
-    for n, each in enumerate(minutes):
-        table[n, 1] = each
-        if n + 1 < len(minutes):
-            table[n, 2] = minutes[n + 1]
-    table[0, 1] = (minutes[0] + minutes[1]) / 2 if len(minutes) > 1 else minutes[0] * 1.5
-    return table
+    herd.step = np.where(is_known, 0, step)
 
 
 def _add_recall(
