@@ -33,7 +33,7 @@ from studykit.course.decks import (
 from studykit.course.names import ID
 from studykit.course.source import LONGEST_DECK_TEXT
 from studykit.course.starter import course_id
-from studykit.course.yaml_reader import read_document
+from studykit.course.yaml_reader import MOST_NODES, read_document
 from studykit.errors import CourseError, Place, StudykitError, UsageError
 from studykit.exchange.circumstances import Tell
 from studykit.exchange.collection import Collection, Remark, SourceCard, SourceNote
@@ -42,7 +42,10 @@ from studykit.text import clean
 
 MOST_CARDS_A_FILE = 4_000
 MOST_CHARACTERS_A_FILE = 2_000_000
+MOST_VALUES_A_FILE = MOST_NODES // 2
 """Far below what a deck may hold, so that a learner's additions find room in it."""
+VALUES_A_CARD = 18
+"""With its keys, beside its tags."""
 MOST_TOPICS_A_FILE = 1_000
 
 _LONGEST_SLUG = 40
@@ -317,17 +320,23 @@ def _parts(
 ) -> Iterator[list[tuple[str, list[str]]]]:
     """Topics with the YAML of their cards, in lists that each fit into a file."""
     topics: list[tuple[str, list[str]]] = []
-    n_cards = n_characters = 0
+    n_cards = n_characters = n_values = 0
     for title, cards in decks:
         topics.append((title, []))
         for card in cards:
             text = _card_yaml(card)
-            is_full = n_cards >= MOST_CARDS_A_FILE or n_characters > MOST_CHARACTERS_A_FILE
-            if n_cards and (is_full or len(topics) > MOST_TOPICS_A_FILE):
+            is_full = (
+                n_cards >= MOST_CARDS_A_FILE
+                or n_characters > MOST_CHARACTERS_A_FILE
+                or n_values > MOST_VALUES_A_FILE
+                or len(topics) > MOST_TOPICS_A_FILE
+            )
+            if n_cards and is_full:
                 yield [topic for topic in topics if topic[1]]
-                topics, n_cards, n_characters = [(title, [])], 0, 0
+                topics, n_cards, n_characters, n_values = [(title, [])], 0, 0, 0
             topics[-1][1].append(text)
             n_cards, n_characters = n_cards + 1, n_characters + len(text)
+            n_values += VALUES_A_CARD + len(card.tags)
     if n_cards:
         yield topics
 

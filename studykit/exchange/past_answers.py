@@ -15,6 +15,7 @@ import numpy as np
 
 from studykit.clock import offset_minutes, to_ms
 from studykit.course.cards import Kind
+from studykit.exchange.circumstances import Tell
 from studykit.exchange.collection import PastReview, SourceCard
 from studykit.review.asking import LONGEST_ANSWER
 from studykit.review.replay import NONE, Answers, Ints, Outcomes, Replayed, replay
@@ -51,7 +52,7 @@ class _Columns(NamedTuple):
 
 
 def rows_of(
-    cards: Sequence[Known], scheduler: Scheduler, now: datetime
+    cards: Sequence[Known], scheduler: Scheduler, now: datetime, tell: Tell
 ) -> Iterator[tuple[Any, ...]]:
     """The rows in the order of `additions.COLUMNS`, those of one card oldest first."""
     for start in range(0, len(cards), N_CARDS_AT_A_TIME):
@@ -62,6 +63,7 @@ def rows_of(
         if found:
             columns = _columns(found, scheduler, now)
             yield from _rows(found, columns, _replayed(found, columns, scheduler), scheduler)
+        tell("cards replayed", start + len(part), len(cards))
 
 
 def _replayed(found: Sequence[Begun], columns: _Columns, scheduler: Scheduler) -> Replayed:

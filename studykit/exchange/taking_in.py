@@ -47,10 +47,8 @@ def take_in(
         Known(id_, cards[id_].kind, cards[id_].content_hash, source)
         for id_, source in plan.ids.items()
     ]
-    tell("reviews replayed", 0, 1)
-    rows = rows_of(known, scheduler, now)
+    rows = rows_of(known, scheduler, now, tell)
     added: Additions = store.add_past(rows, _marks(plan), now, today, scheduler)
-    tell("reviews replayed", 1, 1)
     return Imported(plan.n_added, added.n_answers, added.n_marks)
 
 

@@ -202,3 +202,16 @@ def test_a_deck_that_holds_all_others_is_the_course(tmp_path: Path) -> None:
     course = load_course(tmp_path)
     titles = [(each.title, [topic.title for topic in each.topics]) for each in course.decks]
     assert titles == [("A", ["A", "B"]), ("C", ["C"])]
+
+
+def test_a_file_takes_no_more_values_than_are_read(tmp_path: Path) -> None:
+    tags = tuple(f"t{n}" for n in range(100))
+    notes = (
+        SourceNote(f"note {n}", (SourceCard("", "q", Recall("a")),), tags) for n in range(2500)
+    )
+
+    write(Collection("Tags", (SourceDeck(("Deck",), tuple(notes)),)), tmp_path)
+
+    course = load_course(tmp_path)
+    assert course.problems == () and len(course.cards) == 2500
+    assert len(course.decks) == 2
