@@ -43,6 +43,7 @@ from studykit.exchange.plain_text import LONGEST_HTML, has_words, to_text
 from studykit.review.marks import Mark
 from studykit.text import clean, flat, without_suspects
 
+REVIEWS_LEFT_OUT = "reviews of cards that do not come, or are new to Anki again"
 WITHOUT_ANSWER = "cards with no answer, or one by a picture or a sound alone"
 MOST_REVIEWS = 5_000_000
 """Rows of the log; twenty years of seven hundred reviews a day."""
@@ -169,7 +170,7 @@ class _Reading:
                 SourceDeck(path, tuple(note for _, _, note in sorted(notes, key=_place)))
                 for path, notes in sorted(self._decks.items())
             ),
-            remarks=tuple(Remark(n, what) for what, n in self._counts.items()),
+            remarks=tuple(Remark(n, what) for what, n in self._counts.items() if n),
             media=self._media,
         )
 
@@ -214,14 +215,16 @@ class _Reading:
         tags = tuple(dict.fromkeys(filter(None, map(_line, str(first.tags).split()))))
         decks: dict[tuple[str, ...], tuple[int, list[SourceCard]]] = {}
         for row in rows:
-            deck = self._deck_of(row)
+            deck, history = self._deck_of(row), histories.get(row.id, History())
             try:
                 texts = self._texts(row, note_type, fields, tags, deck)
             except _LeftOutError as error:
                 self._counts[str(error)] += 1
+                self._counts[REVIEWS_LEFT_OUT] += len(history.reviews)
                 continue
             self._count(texts)
-            card = self._card(row, texts, histories.get(row.id, History()))
+            card = self._card(row, texts, history)
+            self._counts[REVIEWS_LEFT_OUT] += len(history.reviews) - len(card.reviews)
             # Reviewed cards come first: what they teach is begun already.
             place = row.due if row.type == 0 else -1
             least, cards = decks.get(deck, (place, []))

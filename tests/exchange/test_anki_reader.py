@@ -238,3 +238,25 @@ def test_more_than_a_course_may_hold_is_told_at_once(
     monkeypatch.setattr(f"studykit.exchange.anki_reader.{bound}", most)
 
     assert told in refusal(PACKAGES / "legacy2.apkg")
+
+
+def test_every_row_of_the_log_is_accounted_for(tmp_path: Path) -> None:
+    """What comes and what is told to stay behind are all rows, also of cards that are no more."""
+    of_picture = "SELECT c.id FROM cards c JOIN notes n ON n.id = c.nid WHERE n.flds LIKE '<img%'"
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE revlog SET cid = 5 WHERE id = (SELECT min(id) FROM revlog)")
+        connection.execute(f"INSERT INTO revlog SELECT 77, ({of_picture}), 0, 3, 5, 1, 0, 5000, 0")
+
+    found = read(path := rewritten(tmp_path, change))
+
+    told = {remark.what: remark.n for remark in found.remarks}
+    assert told["rows of the review log, of cards that are no more"] == 1
+    assert told["reviews of cards that do not come, or are new to Anki again"] == 1
+    n_left = sum(n for what, n in told.items() if what.startswith(("rows of the", "reviews of")))
+    n_come = sum(len(card.reviews) for card in found.cards())
+    with zipfile.ZipFile(path) as package:
+        package.extract("collection.anki21", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "collection.anki21")) as connection:
+        (n_all,) = connection.execute("SELECT count(*) FROM revlog").fetchone()
+    assert n_come + n_left == n_all

@@ -122,11 +122,16 @@ def test_numbers_are_fsrs_s_and_the_due_day_is_the_source_s(
         log = store.reviews()
         assert store.rebuild(SCHEDULER.settings) == 0
     # What was an interval in days left the card in review, and so the next review found it.
+    had_days = False
     for review, row, following in zip(reviews, log, log[1:], strict=False):
         assert (following.before is State.REVIEW) == (review.interval > 0)
         assert (following.predicted is not None) == (review.interval > 0)
         if review.interval > 0:
+            had_days = True
             assert row.after.due_day == row.day + timedelta(days=review.interval)
+        else:
+            assert row.after.state is (State.RELEARNING if had_days else State.LEARNING)
+            assert row.after.due_at == row.at - timedelta(seconds=review.interval)
 
 
 @settings(max_examples=20, deadline=None)
