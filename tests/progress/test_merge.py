@@ -30,7 +30,7 @@ NOTHING = Merged(0, 0, 0, 0, 0, 0, 0)
 STEADY = Scheduler(ScheduleSettings(learning_steps=(), relearning_steps=()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(10_000, 1_000_000))
 def test_merging_is_idempotent_and_commutative_and_loses_nothing(seed: int) -> None:
     """`merge_trials` says what is done at random and what must hold; run by hand for 1,000."""

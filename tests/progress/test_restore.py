@@ -14,9 +14,13 @@ from pathlib import Path
 import pytest
 
 from studykit.errors import StoreError
+from studykit.progress.merge import merge
 from studykit.progress.restore import Restored, restore
+from studykit.progress.store import DEFAULTS
 from studykit.review.marks import Marking
+from studykit.review.schedule import State
 from tests.progress.builders import MONDAY, day_after, make_review, make_run, open_store
+from tests.progress.test_migrations import OLD_ANSWER, upgrade
 
 TUESDAY = MONDAY + timedelta(days=1)
 
@@ -166,6 +170,55 @@ def test_a_log_of_another_file_is_set_aside_with_it(home: Path) -> None:
     assert {path.name for path in done.kept_in.iterdir()} == names
     assert state(home)[0] == 7
     assert not list(home.glob(".restore-*"))
+
+
+def test_after_a_merge_an_older_copy_brings_all_of_it_back(home: Path, tmp_path: Path) -> None:
+    """A merge gives the rows other numbers than the copy has."""
+    with closing(open_store(tmp_path / "other")) as store:
+        store.record(make_review("elsewhere", at=MONDAY - timedelta(days=1)))
+    merge(home / "progress.sqlite3", home, tmp_path / "other" / "progress.sqlite3", DEFAULTS)
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("UPDATE reviews SET day = '2026-99-99' WHERE id = 3")
+
+    done = bring_back(home)
+
+    assert (done.n_answers, done.n_since) == (8, 5)
+    with closing(open_store(home)) as store:
+        assert store.check() == []
+        assert store.reviews()[0].card_id == "elsewhere"
+
+
+def test_what_was_taken_back_since_the_copy_stays_taken_back(home: Path) -> None:
+    """Also if other answers have its number now."""
+    with closing(open_store(home)) as store:
+        for _ in range(5):
+            assert store.take_back(MONDAY.date()) is not None
+        store.record(make_review("later", at=TUESDAY + timedelta(hours=1)))
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("UPDATE reviews SET day = '2026-99-99' WHERE id = 1")
+
+    bring_back(home)
+
+    with closing(open_store(home)) as store:
+        assert [review.card_id for review in store.reviews()] == ["card-0", "card-1", "later"]
+
+
+def test_a_file_of_an_older_schema_gives_its_answers(tmp_path: Path) -> None:
+    """The copy is led to ours first; what the file has no columns for is computed."""
+    path = tmp_path / "progress.sqlite3"
+    upgrade(path, "0001")
+    (tmp_path / "backups").mkdir()
+    shutil.copy(path, tmp_path / "backups" / "progress-2026-11-23.sqlite3")
+    with edited(path) as connection:
+        connection.executescript(OLD_ANSWER)
+        connection.execute("DELETE FROM memories")
+
+    done = bring_back(tmp_path)
+
+    assert (done.n_answers, done.n_since) == (1, 1)
+    with closing(open_store(tmp_path)) as store:
+        assert store.check() == []
+        assert store.reviews()[0].before is State.NEW
 
 
 HOLDER = """
