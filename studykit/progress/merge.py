@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from studykit.errors import StoreError
-from studykit.progress.backups import copy_database
+from studykit.progress.backups import SQLITE_ERRORS, copy_database
 from studykit.progress.database import explained, migrated_copy, open_database, require_alone
 from studykit.progress.replays import StoredLog, read_log, reschedulings, write_replayed
 from studykit.progress.runs import KEPT_EVENT_BYTES, LET_GO
@@ -136,16 +136,19 @@ def trial_copy(path: Path, backups_dir: Path) -> Iterator[Path]:
 
 def _require_sound(database: Path, named: Path) -> None:
     """Raises `StoreError` for a row that breaks a rule: it would be spread by a merge."""
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as opened:
-        (finding,) = opened.execute("PRAGMA quick_check(1)").fetchone()
-        fault = next(bad_rows(opened), None) if finding == "ok" else finding
+    try:
+        with closing(sqlite3.connect(database)) as opened:
+            (finding,) = opened.execute("PRAGMA quick_check(1)").fetchone()
+            fault = next(bad_rows(opened), None) if finding == "ok" else finding
+    except SQLITE_ERRORS as error:
+        fault = str(error)
     if fault is not None:
         raise _damaged(named, fault)
 
 
 def _damaged(path: Path, fault: str) -> StoreError:
     return StoreError(
-        f"{clean(str(path))} is damaged: {clean(fault)}",
+        f"{clean(str(path))} is damaged: {clean(' '.join(fault.split()))}",
         hint="`studykit doctor --restore newest` mends it on the machine that it is of",
     )
 

@@ -189,6 +189,17 @@ def marks(path: Path) -> dict[tuple[str, str], int]:
         return {(card_id, mark): at_ms for card_id, mark, at_ms in rows}
 
 
+def united_marks(first: Path, second: Path) -> dict[tuple[str, str], int]:
+    """The later of each, unless it was taken off at that time or later."""
+    later: dict[tuple[str, str], int] = {}
+    for key, at_ms in [*marks(first).items(), *marks(second).items()]:
+        later[key] = max(at_ms, later.get(key, at_ms))
+    for mark, card_id, at_ms in removals(first) | removals(second):
+        if later.get((card_id, mark), at_ms + 1) <= at_ms:
+            del later[card_id, mark]
+    return later
+
+
 def check_pair(root: Path, seed: int) -> list[str]:
     """What does not hold for a random pair; empty if all does."""
     first, second = grown_apart(root, seed)
@@ -210,16 +221,7 @@ def check_pair(root: Path, seed: int) -> list[str]:
     kept = Counter({row: n for row, n in union.items() if row[:2] not in gone})
     if answers(there) != kept:
         faults.append("the log is not the union of both, less what was taken back")
-    if marks(there) != {
-        (card_id, mark): at_ms
-        for (card_id, mark), at_ms in sorted((marks(first) | marks(second)).items())
-        for at_ms in [max(side.get((card_id, mark), 0) for side in (marks(first), marks(second)))]
-        if not any(
-            (card_id, mark) == (card, what) and at_ms <= removed
-            for path in (first, second)
-            for what, card, removed in removals(path)
-        )
-    }:
+    if marks(there) != united_marks(first, second):
         faults.append("a mark is lost, or one that was taken off is back")
     with closing(Store.open(there, backups_dir=there.parent)) as store:
         faults += store.check()

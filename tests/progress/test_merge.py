@@ -248,6 +248,17 @@ def breaks_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5000])
 
 
+def loses_a_page(path: Path) -> None:
+    """Of the log, which nothing reads as the database is opened."""
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'reviews'"
+        ).fetchone()
+    content = bytearray(path.read_bytes())
+    content[4096 * (page - 1) : 4096 * page] = b"\xff" * 4096
+    path.write_bytes(content)
+
+
 def is_newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -264,6 +275,7 @@ def holds_an_impossible_answer(path: Path) -> None:
         (lambda path: path.write_bytes(b""), r"other\.sqlite3 is empty"),
         (lambda path: path.write_bytes(b"no database" * 99), r"other\.sqlite3 is not a database"),
         (breaks_off, r"other\.sqlite3 is damaged"),
+        (loses_a_page, r"other\.sqlite3 is damaged"),
         (is_newer, r"other\.sqlite3 was made by a newer studykit .* \(upgrade studykit"),
         (holds_an_impossible_answer, r"other\.sqlite3 is damaged: row 1 of reviews, card a: off"),
         (Path.unlink, r"other\.sqlite3 is not there"),
