@@ -6,6 +6,7 @@ program's own scheduler and mapping, and only their insertion is in bulk.
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import numpy as np
 
 from studykit.clock import FixedClock
 from studykit.course.cards import KINDS, Card, Course, Kind
-from studykit.course.decks import load_course
+from studykit.course.decks import MOST_TOPICS, load_course
 from studykit.settings import Paths
 
 if TYPE_CHECKING:
@@ -103,20 +104,30 @@ def write_course(root: Path, n_cards: int) -> None:
         "labs/core/__init__.py": "",
         "labs/core/stacks.py": _LAB,
     }
-    names = []
+    names, sections = [], []
     for number, first in enumerate(range(0, n_cards, CARDS_A_DECK), start=1):
+        cards = range(first, min(first + CARDS_A_DECK, n_cards))
         names.append(f"{number}-deck.yaml")
-        files[f"decks/{names[-1]}"] = _deck(
-            number, range(first, min(first + CARDS_A_DECK, n_cards))
-        )
+        files[f"decks/{names[-1]}"] = _deck(number, cards)
+        sections.append(_section(number, math.ceil(len(cards) / CARDS_A_TOPIC)))
     files["decks/course.yaml"] = (
         f"format: 1\ncourse: many\ntitle: {TITLE}\ndecks: [{', '.join(names)}]\noutline:\n"
-        '  - {number: 1, title: All, topics: [{number: "1.1", title: One, points: 1}]}\n'
+        # As many as an outline takes.
+        + "".join(sections[: MOST_TOPICS * CARDS_A_TOPIC // CARDS_A_DECK])
     )
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _section(number: int, n_topics: int) -> str:
+    """The deck's part of the outline."""
+    topics = ", ".join(
+        f'{{number: "{number}.{topic}", title: Topic {topic}, points: 1}}'
+        for topic in range(1, n_topics + 1)
+    )
+    return f"  - {{number: {number}, title: Deck {number}, topics: [{topics}]}}\n"
 
 
 def _deck(number: int, numbers: range) -> str:
