@@ -41,6 +41,8 @@ _CODE = frozenset(("code", "kbd", "samp", "tt"))
 _MATH = "anki-mathjax"
 _SOUND_MARK = re.compile(r"\[sound:[^\]\n]*\]")
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
+_WHOLLY_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+"""A text that is bold from end to end stresses nothing in it."""
 _BLANK_LINES = re.compile(r"\n{3,}")
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")
 _ONLY_MEDIA = re.compile(r"\[(?:picture|sound)(?:: [^\]\n]*)?\]")
@@ -68,7 +70,9 @@ def to_text(html: str) -> str:
         text = reader.text()
     text = _NONCHARACTERS.sub("", without_suspects(_SOUND_MARK.sub(SOUND, text)))
     lines = [line.rstrip() for line in text.replace("\t", "    ").split("\n")]
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n").strip()
+    text = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n").strip()
+    whole = _WHOLLY_BOLD.fullmatch(text)
+    return whole[1].strip() if whole else text
 
 
 def has_words(text: str) -> bool:
@@ -204,7 +208,7 @@ class _Reader(HTMLParser):
             self._parts.append("\n")
 
     def _end_bold(self) -> None:
-        """Marks what was bold, if it is of one line; a whole bold card is no emphasis."""
+        """Marks what was bold, if it is of one line."""
         start = self._bold.pop()
         self._wrap(start, "**", "*")
 

@@ -22,6 +22,7 @@ from studykit.text import clean
         ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a | b\nc"),
         ("so <b>bold</b>, <strong> so </strong>!", "so **bold**, **so** !"),
         ("<b>two<br>lines</b>", "two\nlines"),
+        ("<div><b>all of it</b></div>", "all of it"),
         ("use <code>x = 1</code>", "use `x = 1`"),
         ("<pre>def f():\n    return 1</pre>then", "```\ndef f():\n    return 1\n```\nthen"),
         ("x<sup>2</sup>, H<sub>2</sub>O, e<sup>-x²</sup>", "x², H₂O, e^(-x²)"),
