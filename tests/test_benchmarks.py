@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,14 @@ from benchmarks import (
     statistics,
     study_queue,
 )
+from benchmarks.anki_import import make_package
 from benchmarks.figures import Figure, report
 from benchmarks.make_data import Data, make_data
 from benchmarks.simulated_log import LEARNERS, simulate
 from labs.kit.reading import losses
 from labs.transformer import Transformer, TransformerConfig
+from studykit.exchange.anki_reader import read_anki
+from studykit.exchange.circumstances import Circumstances
 from tests.commands.dice_course import LAB, write_course
 
 
@@ -178,3 +182,15 @@ def test_a_trained_model_is_measured_in_a_process_of_its_own() -> None:
     whole, packed = models.probe("load", "ours"), models.probe("load", "packed")
     assert whole["memory_mb"] > packed["memory_mb"] > 0
     assert min(whole["processor_s"], packed["processor_s"]) > 0
+
+
+def test_a_package_to_import_is_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "made.apkg"
+
+    make_package(path, n_cards=30, n_reviews=300)
+
+    found = read_anki(path, Circumstances(datetime(2026, 12, 1, 9, tzinfo=UTC), 4))
+    cards = [*found.cards()]
+    assert (len(cards), len({card.question for card in cards})) == (30, 30)
+    assert sum(len(card.reviews) for card in cards) == 300
+    assert found.remarks == ()
