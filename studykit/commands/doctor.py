@@ -107,7 +107,9 @@ def _workload(env: Environment) -> str:
 
     taken_ms: list[int] = []
     with suppress(StudykitError), env.existing_store() as store:
-        taken_ms = [] if store is None else store.latest_taken_ms(N_TIMED)
+        if store is not None:
+            env.services.use_weights(store)
+            taken_ms = store.latest_taken_ms(N_TIMED)
     n_new = env.settings.review.new_per_day
     load = build_workload(env.services.scheduler, n_new)
     return f"{plural(n_new, 'new card')} a day: {describe_workload(load, answer_seconds(taken_ms))}"

@@ -28,6 +28,8 @@ def outgoing(services: Services, store: Store | None, tell: Tell) -> Outgoing:
     A prediction's answer is what the card's evidence shows, an exercise goes out with one draw.
     """
     today = services.today
+    if store is not None:
+        services.use_weights(store)
     memories = {} if store is None else store.memories()
     marks = Marks() if store is None else store.marks(today)
     return Outgoing(

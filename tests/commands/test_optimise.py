@@ -141,3 +141,5 @@ def test_the_workload_follows_the_weights_in_use(run: Run, long_log: Path) -> No
         store.add_weights(entry)
     fewer = run("workload", "--json").document["retentions"][20]
     assert fewer["answers_a_day"] < usual["answers_a_day"]
+    longer_line = run("doctor").out.split("new cards a day: ≈ ")[1].split()[0]
+    assert int(longer_line) < 29  # answers a day by the defaults
