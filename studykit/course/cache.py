@@ -1,8 +1,10 @@
 """A cache of the course as it was read last time, so that a start need not read its YAML again.
 
 It is used for the very bytes that it was read from and no others: its name for them is a hash of
-every deck and lab, of where they lie, and of the program that reads them. It is plain JSON with
-checksums. Whatever is wrong with it, it is left aside and the course is read as ever.
+every deck and lab, of where they lie, and of the program that reads them. While the file system
+says that none of these files was changed since they were hashed, they are not hashed again. The
+cache is plain JSON with checksums. Whatever is wrong with it, it is left aside and the course is
+read as ever.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,9 +27,13 @@ from studykit.course.cards import Course, Cover, DeckCover
 from studykit.course.source import LARGEST_FILE_BYTES, MOST_DECK_BYTES, MOST_PYTHON_BYTES
 from studykit.files import open_regular, replace_file
 
-FORMAT = 2
+FORMAT = 3
 COVER, FRAME, CONTENTS, FIRST_DECK = 1, 2, 3, 4
-"""Lines of the file below the name of the content; from the last on each has a deck."""
+"""Lines of the file below the name of the content and the stamp of its files; from the last on each
+has a deck."""
+SETTLED_S = 2.0
+"""A file that was changed so short a time ago may be changed again without another time."""
+NO_STAMP = "-" * 64
 FOLDER = "courses"
 """Where they lie in the folder of the learner's data."""
 
@@ -68,6 +75,8 @@ class CourseReader:
             return unpack_course(self._cached(FRAME, FIRST_DECK, and_on=True), self.root)
         from studykit.course.decks import load_course
 
+        # Before anything is read: `_write` asks whether it is still the same.
+        _ = self._stamp, self._key
         course = load_course(self.root)
         self._write(course)
         return course
@@ -103,15 +112,33 @@ class CourseReader:
 
         Raises one of `_BROKEN` if there is none of the present content or one is damaged.
         """
-        key = self._key  # before anything is read: `_write` asks whether it is still the same
         with open_regular(self._path) as file:
-            if not key or file.readline().rstrip() != key.encode():
-                raise ValueError("of another content")
+            self._require_present(file.readline())
             for number, line in enumerate(file, start=1):
                 if number in numbers or (and_on and number > numbers[-1]):
                     yield _unsealed(line)
                 if number >= numbers[-1] and not and_on:
                     break
+
+    def _require_present(self, line: bytes) -> None:
+        """Raises `ValueError` unless the cache is of the present content, by its first line."""
+        key, stamp = line.decode("ascii").split()
+        if stamp != NO_STAMP and stamp == self._stamp:
+            return
+        if key != self._key:
+            raise ValueError("of another content")
+        if self._stamp != stamp and self._may_write:
+            # The next start then need not hash these files. Both lines are of the same length.
+            with suppress(OSError), self._path.open("r+b") as file:
+                file.write(_first_line(key, self._stamp))
+
+    @cached_property
+    def _stamp(self) -> str:
+        """Of the files before they are read."""
+        try:
+            return course_stamp(self.root)
+        except OSError:
+            return NO_STAMP
 
     def _write(self, course: Course) -> None:
         """Cache what was just read, where that is possible and nothing was changed meanwhile."""
@@ -127,19 +154,15 @@ class CourseReader:
                 seen = [cover.title, decks, cover.problems]
                 parts = (seen, frame, pack_contents(course), *rest)
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(self._path, b"\n".join([self._key.encode(), *map(_sealed, parts)]))
+                first = _first_line(self._key, self._stamp)
+                replace_file(self._path, first + b"\n".join(map(_sealed, parts)))
 
 
 def course_key(root: Path) -> str:
     """A hash of all that `load_course` depends on; raises `OSError` for a file it cannot read."""
-    digest = hashlib.sha256()
-    program = f"{FORMAT} {__version__} {sys.version_info[:2]}"
-    digest.update(program.encode() + os.fsencode(root))
-    for path in sorted([*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]):
-        status = path.stat()
-        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    digest = hashlib.sha256(_program_and_place(root))
     n_left = MOST_DECK_BYTES + MOST_PYTHON_BYTES
-    for path in sorted([*(root / "decks").glob("*.yaml"), *(root / "labs").glob("*/*.py")]):
+    for path in _files(root):
         with open_regular(path) as file:
             content = file.read(LARGEST_FILE_BYTES + 1)  # as much as the parser looks at
         n_left -= len(content)
@@ -150,6 +173,40 @@ def course_key(root: Path) -> str:
         digest.update(b"%d %d " % (len(name), len(content)) + name)
         digest.update(content)
     return digest.hexdigest()
+
+
+def course_stamp(root: Path) -> str:
+    """Another one once a file was changed, moved or put back since, as the file system tells it.
+
+    `NO_STAMP` if one was changed just now. Raises `OSError` for a file it cannot look at.
+    """
+    digest = hashlib.sha256(_program_and_place(root))
+    latest_ns = 0
+    for path in _files(root):
+        status = path.stat()
+        # The time of the last change, unlike that of the last writing, cannot be set.
+        numbers = (status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
+        digest.update(f"{numbers} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0")
+        latest_ns = max(latest_ns, status.st_ctime_ns)
+    is_settled = time.time_ns() - latest_ns > SETTLED_S * 1e9
+    return digest.hexdigest() if is_settled else NO_STAMP
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted([*(root / "decks").glob("*.yaml"), *(root / "labs").glob("*/*.py")])
+
+
+def _program_and_place(root: Path) -> bytes:
+    program = f"{FORMAT} {__version__} {sys.version_info[:2]}"
+    parts = [program.encode() + os.fsencode(root)]
+    for path in sorted([*_PROGRAM.glob("*.py"), *_PROGRAM.parent.glob("*.py")]):
+        status = path.stat()
+        parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return b"".join(parts)
+
+
+def _first_line(key: str, stamp: str) -> bytes:
+    return f"{key} {stamp}\n".encode()
 
 
 def _unsealed(line: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,9 +71,14 @@ def test_problems_are_kept_with_the_course(mini: MiniCourse, home: Path) -> None
     assert again.cover.problems == again.course.problems == problems
 
 
+@pytest.mark.parametrize("settled_s", [0, 60])
 @pytest.mark.parametrize("what", ["deck", "lab", "new lab", "manifest", "gone"])
-def test_what_changed_is_read_again(mini: MiniCourse, home: Path, what: str) -> None:
-    """Even if size and time of the file are what they were."""
+def test_what_changed_is_read_again(
+    mini: MiniCourse, home: Path, what: str, settled_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if size and time of the file are what they were, and the stamp of all was trusted."""
+    monkeypatch.setattr(cache, "SETTLED_S", settled_s)
+    time.sleep(0.02)  # a change of the same tick could not be told
     _ = CourseReader(mini.root, home).course
     lab = next(path for path in (mini.root / "labs").glob("*/*.py") if path.stem != "__init__")
     path = {
@@ -104,6 +110,51 @@ def test_what_changed_is_read_again(mini: MiniCourse, home: Path, what: str) -> 
     except CourseError as error:
         found = str(error)
     assert found == expected
+
+
+@pytest.fixture
+def n_hashed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often the files of a course were hashed."""
+    hashed: list[Path] = []
+    course_key = cache.course_key
+
+    def count(root: Path) -> str:
+        hashed.append(root)
+        return course_key(root)
+
+    monkeypatch.setattr(cache, "course_key", count)
+    return lambda: len(hashed)
+
+
+def test_files_that_have_settled_are_not_hashed_again(
+    mini: MiniCourse, home: Path, n_hashed: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those changed just now are; and once more after a file was written anew as it was."""
+    course = CourseReader(mini.root, home).course
+    n = n_hashed()
+    assert CourseReader(mini.root, home).course == course
+    assert n_hashed() == n + 1
+
+    monkeypatch.setattr(cache, "SETTLED_S", 0)
+    for expected in (n + 2, n + 2):  # the first one keeps the stamp
+        assert CourseReader(mini.root, home).course == course
+        assert n_hashed() == expected
+    time.sleep(0.02)
+    mini.deck.write_bytes(mini.deck.read_bytes())
+    for expected in (n + 3, n + 3):
+        assert CourseReader(mini.root, home).course == course
+        assert n_hashed() == expected
+
+
+def test_where_nothing_may_be_written_the_stamp_stays(
+    mini: MiniCourse, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = CourseReader(mini.root, home).course
+    before = kept_file(home).read_bytes()
+    monkeypatch.setattr(cache, "SETTLED_S", 0)
+
+    assert CourseReader(mini.root, home, may_write=False).course == course
+    assert kept_file(home).read_bytes() == before
 
 
 def test_another_course_and_another_program_have_their_own(
