@@ -75,7 +75,7 @@ class PlannedDays:
         exam = self.plan.next_exam(self.deck_id, day)
         if exam is None:
             return low, high
-        first, last = (self.plan.last_round(exam) - day).days, (exam - day).days - 1
+        first, last = (self.plan.last_round(exam).days[0] - day).days, (exam - day).days - 1
         if first <= 0 or high <= last:
             return low, high  # this is the last round already, or it is kept as it is
         return (low if first <= low <= last else first), last

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import blake2b
 
+from studykit.review.schedule import Memory, State
 from studykit.settings import WEEKDAYS, ReviewSettings
 
 EXAM_DAYS = 7
 """Study days before an exam in which each known card of it is asked a last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRound:
+    """The study days before an exam in which each of its known cards is asked once more."""
+
+    exam: date
+    days: tuple[date, ...]
+    """In their order."""
+
+    def due_day(self, card_id: str, memory: Memory) -> date | None:
+        """When a card is asked: on its own day, or in the round if that would come too late.
+
+        So are cards that were scheduled before the exam was set. Each has its own day of the round,
+        by its id; one that was answered in the round has had its turn.
+        """
+        due, last = memory.due_day, memory.last_review_day
+        if memory.state is not State.REVIEW or due is None or last is None:
+            return due
+        if due < self.exam or last >= self.days[0]:
+            return due
+        digest = blake2b(f"{self.exam}:{card_id}".encode(), digest_size=4).digest()
+        return self.days[int.from_bytes(digest) % len(self.days)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +104,22 @@ class Plan:
         days = (self.exams.get(name) for name in (deck_id, self.course_id))
         return min((exam for exam in days if exam is not None and exam > day), default=None)
 
-    def last_round(self, exam: date) -> date:
-        """The first of the last `EXAM_DAYS` study days before an exam."""
-        day, n_left = exam, EXAM_DAYS
-        while n_left:
+    def last_round(self, exam: date) -> LastRound:
+        """The last `EXAM_DAYS` study days before an exam."""
+        days: list[date] = []
+        day = exam
+        while len(days) < EXAM_DAYS:
             day -= timedelta(days=1)
-            n_left -= self.share(day) > 0
-        return day
+            if self.share(day) > 0:
+                days.append(day)
+        return LastRound(exam, tuple(reversed(days)))
+
+    def last_rounds(self, deck_ids: Iterable[str], day: date) -> dict[str, LastRound]:
+        """Deck -> the last round before its next exam, of each deck that has one after `day`."""
+        if not self.exams:
+            return {}
+        exams = ((deck_id, self.next_exam(deck_id, day)) for deck_id in set(deck_ids))
+        return {deck_id: self.last_round(exam) for deck_id, exam in exams if exam is not None}
 
     @property
     def has_days_off(self) -> bool:

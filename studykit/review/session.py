@@ -40,6 +40,7 @@ from studykit.review.study_queue import (
     build_queue,
     comes_today,
     count_reviews_due,
+    is_review_due,
     step_end,
 )
 from studykit.text import clean
@@ -217,7 +218,8 @@ class Session(Asking):
     def asked(self) -> dict[str, Memory]:
         """The memories as their cards will be asked, from today on."""
         marks, now = self.marks, self._now()
-        return as_asked(self.memories, marks, self._held, self._day, now, self._plan)
+        held, day = self._held, self._day
+        return as_asked(self.memories, marks, held, day, now, self._plan, self.cards)
 
     @property
     def n_left(self) -> int:
@@ -582,7 +584,7 @@ class Session(Asking):
         limits = self._limits
         if limits.backlog_per_day:
             hidden = self.marks.hidden
-            n_due = count_reviews_due(self.memories, hidden, self._shown_at, self._day)
+            n_due = count_reviews_due(self.cards, self.memories, hidden, self._day, self._plan)
             limits = limits.with_due(n_due, self.done)
         match self._memory(card.id).state:
             case State.NEW:
@@ -593,19 +595,24 @@ class Session(Asking):
                 return False
         return not has_room or card.note in self.done.notes
 
+    def _is_review_due(self, card: Card, memory: Memory) -> bool:
+        rounds = self._plan.last_rounds([card.deck_id], self._day)
+        return is_review_due(card, memory, rounds, self._day)
+
     def _build(self, at: datetime) -> None:
         """What is left of the day beside the current card, which uses up its share of limits."""
         cards, done = self.cards, self.done
         n_due = None
         if self.part is not None:
-            n_due = count_reviews_due(self.memories, self.marks.hidden, at, self._day)
+            hidden = self.marks.hidden
+            n_due = count_reviews_due(cards, self.memories, hidden, self._day, self._plan)
             cards = {id_: card for id_, card in cards.items() if id_ in self.part.ids}
         if (current := self.current) is not None:
             cards = {id_: card for id_, card in cards.items() if id_ != current.id}
             before = self._memory(current.id)
             done = done.plus(current, before)
-            if n_due is not None and before.state is State.REVIEW:
-                n_due -= is_due(before, at, self._day)
+            if n_due is not None:
+                n_due -= self._is_review_due(current, before)
         queue = build_queue(
             cards,
             self.memories,
@@ -653,7 +660,7 @@ class Session(Asking):
             return
         self._leave()
         memory = self._memory(current.id)
-        is_over = memory.state is State.REVIEW and not is_due(memory, self._shown_at, self._day)
+        is_over = memory.state is State.REVIEW and not self._is_review_due(current, memory)
         if is_over or current.id in self.marks.hidden or self._is_beyond(current):
             return  # another window has used its turn up
         is_learning = memory.state in (State.LEARNING, State.RELEARNING)

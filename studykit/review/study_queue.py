@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from studykit.course.contents import AnyCard
 from studykit.review.marks import Marks
-from studykit.review.plan import NO_PLAN, Plan
+from studykit.review.plan import NO_PLAN, LastRound, Plan
 from studykit.review.schedule import NEW_MEMORY, Memory, Scheduler, State, is_due
 
 LEARN_AHEAD = timedelta(minutes=20)
@@ -199,6 +199,7 @@ def build_queue(
     unseen: list[str] = []
     broken_off: list[str] = []
     is_off = plan.share(day) == 0
+    rounds = plan.last_rounds((card.deck_id for card in cards.values()), day)
     for id_ in cards:
         if id_ in hidden:
             continue
@@ -214,11 +215,13 @@ def build_queue(
                 learning.append(id_)
         elif comes_today(memory, at, day):
             waiting.append(id_)
+        elif rounds and _is_in_round(cards[id_], memory, rounds, day):
+            due.append(id_)
 
     limits = limits.with_due(len(due) if n_due is None else n_due, done)
-    if plan.exams:
-        exams = {deck: plan.next_exam(deck, day) for deck in {c.deck_id for c in cards.values()}}
-        unseen.sort(key=lambda id_: exams[cards[id_].deck_id] or date.max)
+    if rounds:
+        exams = {deck: each.exam for deck, each in rounds.items()}
+        unseen.sort(key=lambda id_: exams.get(cards[id_].deck_id, date.max))
     asked = set(done.notes)
     asked.update(note for id_ in (*learning, *waiting) if (note := cards[id_].note))
     room = max(0, limits.reviews_per_day - done.reviews)
@@ -268,13 +271,16 @@ def as_asked(
     day: date,
     at: datetime,
     plan: Plan = NO_PLAN,
+    cards: Mapping[str, AnyCard] | None = None,
 ) -> dict[str, Memory]:
     """The memories as their cards will be asked, seen at the instant `at` of `day`.
 
     What is buried or `held` back comes tomorrow at the earliest, what falls due on a day off on the
     next study day, what is suspended not at all; a step that ends just after the day is of the day
-    still.
+    still. With their `cards`, those of an exam come in the last round before it.
     """
+    cards = cards or {}
+    rounds = plan.last_rounds((card.deck_id for card in cards.values()), day)
     tomorrow = plan.next_study_day(day + timedelta(days=1))
     waits_until = {day: day}
     asked = {}
@@ -282,6 +288,11 @@ def as_asked(
         due = memory.due_day
         if id_ in marks.suspended or due is None:
             continue
+        if rounds and id_ in cards and (last_round := rounds.get(cards[id_].deck_id)):
+            drawn = last_round.due_day(id_, memory) or due
+            if drawn != due:
+                due = max(drawn, day)
+                memory = replace(memory, due_day=due)
         if id_ in marks.buried or id_ in held:
             asked[id_] = replace(memory, due_at=None, due_day=max(due, tomorrow))
         elif due > day and comes_today(memory, at, day):
@@ -295,13 +306,34 @@ def as_asked(
 
 
 def count_reviews_due(
-    memories: Mapping[str, Memory], hidden: Set[str], at: datetime, day: date
+    cards: Mapping[str, AnyCard],
+    memories: Mapping[str, Memory],
+    hidden: Set[str],
+    day: date,
+    plan: Plan = NO_PLAN,
 ) -> int:
     """Cards in Review that are due on `day`, without the `hidden`."""
+    rounds = plan.last_rounds((card.deck_id for card in cards.values()), day)
     return sum(
-        memory.state is State.REVIEW and id_ not in hidden and is_due(memory, at, day)
+        is_review_due(cards[id_], memory, rounds, day)
         for id_, memory in memories.items()
+        if id_ in cards and id_ not in hidden
     )
+
+
+def is_review_due(
+    card: AnyCard, memory: Memory, rounds: Mapping[str, LastRound], day: date
+) -> bool:
+    """True if a card in Review is due on `day`, by itself or in the last round before an exam."""
+    if memory.state is not State.REVIEW or memory.due_day is None:
+        return False
+    return memory.due_day <= day or _is_in_round(card, memory, rounds, day)
+
+
+def _is_in_round(card: AnyCard, memory: Memory, rounds: Mapping[str, LastRound], day: date) -> bool:
+    last_round = rounds.get(card.deck_id)
+    due = last_round.due_day(card.id, memory) if last_round else None
+    return due is not None and due <= day
 
 
 def comes_today(memory: Memory, at: datetime, day: date) -> bool:

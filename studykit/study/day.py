@@ -54,5 +54,5 @@ def read_day(services: Services, store: Store | None) -> Day:
         hidden=marks.hidden,
         plan=plan,
     )
-    asked = as_asked(memories, marks, queue.held, today, now, plan)
+    asked = as_asked(memories, marks, queue.held, today, now, plan, cards)
     return Day(today, queue, queue.by_deck(cards), memories, asked, marks)

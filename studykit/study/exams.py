@@ -74,7 +74,7 @@ def exams_ahead(
     for day, name in sorted(days):
         cards = cards_of(course, name, suspended)
         unseen = [card.id for card in cards if card.id not in memories]
-        until = max(plan.last_round(day), today + timedelta(days=1))
+        until = max(plan.last_round(day).days[0], today + timedelta(days=1))
         shares = [plan.share(today + timedelta(days=n)) for n in range((until - today).days)]
         capacity = sum(math.floor(new_per_day * share + 0.5) for share in shares)
         # Earlier exams have their new cards first.
@@ -169,8 +169,9 @@ def _recall_on(
     wanted = plan.retention_of(card.deck_id)
     own = scheduler if wanted is None else scheduler.aiming_at(wanted)
     placing, random = PlannedDays(plan, {}, card.deck_id), Random(card.id)
+    last_round = plan.last_round(exam)
     while True:
-        day = plan.next_study_day(max(day, memory.due_day or day))
+        day = plan.next_study_day(max(day, last_round.due_day(card.id, memory) or day))
         if day >= exam:
             return own.retrievability(memory, exam)
         at = datetime.combine(day, time(12), UTC)

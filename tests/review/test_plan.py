@@ -37,6 +37,17 @@ def due_memory(days_ago: int, stability: float = 10.0) -> Memory:
     )
 
 
+FAR = Memory(
+    State.REVIEW,
+    stability_days=300.0,
+    difficulty=5.0,
+    due_day=DAY + timedelta(days=200),
+    last_review_at=MONDAY - timedelta(days=100),
+    last_review_day=DAY - timedelta(days=100),
+    reps=3,
+)
+
+
 @pytest.mark.parametrize(
     ("settings", "proposed", "wanted"),
     [
@@ -159,6 +170,58 @@ def test_new_cards_of_the_next_exam_come_first() -> None:
         cards, {}, day=DAY, at=MONDAY, limits=Limits(), done=Done(), scheduler=SCHEDULER, plan=plan
     )
     assert queue.new == ("bert1", "flsh1", "core1", "core2")
+
+
+def test_cards_that_would_come_after_an_exam_are_asked_in_the_last_round_before_it() -> None:
+    """Also if it was set after they were scheduled; each once, on a day of its own."""
+    cards = {f"c{n:02}": make_card(f"c{n:02}", deck="core" if n % 2 else "bert") for n in range(60)}
+    exam = DAY + timedelta(days=10)
+    plan = Plan(exams={"core": exam}, easy_days={6: 0.0})
+    clock, journal = FixedClock(MONDAY), MemoryJournal()
+    far = dict.fromkeys(cards, FAR)
+    journal.memories = lambda: {  # type: ignore[method-assign]
+        **far,
+        **{review.card_id: review.after for review in journal.reviews},
+    }
+    asked: dict[date, int] = {}
+    for n in range(20):
+        session = Session(cards, journal, SCHEDULER, Limits(), clock, plan=plan)
+        day = DAY + timedelta(days=n)
+        told = session.asked
+        n_told = sum(memory.due_day == day for memory in told.values())
+        ids = answer_all(session)
+        assert len(ids) == n_told, "the forecast counts them, too"
+        if ids:
+            asked[day] = len(ids)
+        clock.advance(timedelta(days=1))
+    assert set(asked) == set(plan.last_round(exam).days)
+    assert sum(asked.values()) == 30
+    assert {review.card_id for review in journal.reviews} == {
+        id_ for id_, card in cards.items() if card.deck_id == "core"
+    }
+    assert all(review.after.due_day and review.after.due_day > exam for review in journal.reviews)
+
+
+def test_a_card_of_the_last_round_can_be_undone_and_counts_in_a_backlog() -> None:
+    cards = make_cards(*(f"c{n}" for n in range(40)))
+    exam = DAY + timedelta(days=1)
+    plan = Plan(exams={"core": exam})
+    journal = MemoryJournal()
+    far = dict.fromkeys(cards, FAR)
+    journal.memories = lambda: {  # type: ignore[method-assign]
+        **far,
+        **{review.card_id: review.after for review in journal.reviews},
+    }
+    journal.memory = lambda card_id: journal.memories()[card_id]  # type: ignore[method-assign]
+    limits = Limits(5, 100, backlog_per_day=10)
+    session = Session(cards, journal, SCHEDULER, limits, FixedClock(MONDAY), plan=plan)
+    assert (session.counts.review, session.n_beyond) == (10, 30)
+    assert session.current is not None
+    first = session.current.id
+    session.reveal()
+    session.rate(Rating.GOOD)
+    assert session.undo() == cards[first]
+    assert session.counts.review == 10
 
 
 # --- a backlog ---
