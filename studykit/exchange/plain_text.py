@@ -102,6 +102,14 @@ class _Reader(HTMLParser):
             self._parts.append(f"\n{FENCE}\n")
         return "".join(self._parts)
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Of a section ``<![name[`` with a name that it does not know the parser asserts; to a
+        browser it is a comment."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _DROPPED:
             self._n_dropped += 1

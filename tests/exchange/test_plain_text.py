@@ -36,6 +36,8 @@ from studykit.text import clean
         ("\u200bzero\u202e width\x07\x1b[31m", "zero width[31m"),
         ("  spaces\t \n and lines ", "spaces and lines"),
         ("open <b>bold", "open **bold**"),
+        ("a <![if IE]>b<![endif]> <![x[ c > d", "a b d"),
+        ("an open <![x[", "an open <![x["),
         ("", ""),
     ],
 )
@@ -47,7 +49,19 @@ pieces = st.sampled_from(
     [
         *("<b>", "</b>", "<br>", "<div>", "</div>", "<ul>", "<li>", "</ul>", "<pre>", "</pre>"),
         *("<code>", "</code>", "<sup>", "</sup>", "<td>", "<script>", "</script>", "<img>"),
-        *("<!--", "-->", "<![CDATA[", "<a b='", "</", "<", "&", "&#0;", "&#x202e;", "[sound:"),
+        *(
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "<![x[",
+            "<a b='",
+            "</",
+            "<",
+            "&",
+            "&#0;",
+            "&#x202e;",
+            "[sound:",
+        ),
         *("\x00", "\x1b[2J", "\u200b", "\ufffe", "\ud800", "`", "**", "```", " ", "\n", "\t", "é"),
     ]
 )
