@@ -85,7 +85,7 @@ def restore(
         with TemporaryDirectory(prefix=".restore-", dir=path.parent) as folder:
             draft = Path(folder) / path.name
             copies = [copy] if copy else _copies_of_something(backups_dir)
-            base, passed_over = _choose(copies, draft)
+            base, passed_over = _choose(copies, draft, fallback)
             # Where no copy is sound, the one that is damaged least may still give something.
             sources = [path] if base else [path, *copies]
             there = filter(Path.exists, sources)
@@ -112,7 +112,9 @@ def _copies_of_something(backups_dir: Path) -> list[Path]:
     return [copy for copy, history in histories.items() if history is None or any(history.counts)]
 
 
-def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]]:
+def _choose(
+    copies: Sequence[Path], draft: Path, fallback: ScheduleSettings
+) -> tuple[Path | None, list[str]]:
     """Make `draft` of the first sound copy; which it is, and why those before it were not taken.
 
     If none is sound the draft is a new, empty database.
@@ -121,7 +123,7 @@ def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]
     for copy in copies:
         shutil.copyfile(copy, draft)
         try:
-            problems = _problems(draft)
+            problems = _problems(draft, fallback)
         except StoreError as error:
             problems = [error.what]
         if not problems:
@@ -132,7 +134,7 @@ def _choose(copies: Sequence[Path], draft: Path) -> tuple[Path | None, list[str]
     return None, passed_over
 
 
-def _problems(draft: Path) -> list[str]:
+def _problems(draft: Path, fallback: ScheduleSettings) -> list[str]:
     """What is wrong with a copy once all that can be made again is, and unreadable runs are gone.
 
     It is led to our schema.
@@ -141,7 +143,7 @@ def _problems(draft: Path) -> list[str]:
         if not store.check():
             return []
         with suppress(StoreError):  # where the log itself is at fault, which the check will say
-            store.rebuild()
+            store.rebuild(fallback)
             store.remove_unreadable_runs()
         return store.check()
 
@@ -171,7 +173,7 @@ def _take_over(path: Path, draft: Path, folder: Path, fallback: ScheduleSettings
                 return 0
             n_answers = merge(attempt, folder, rest, fallback).n_answers
             _take_marks(source, attempt)
-        if _problems(attempt):
+        if _problems(attempt, fallback):
             return 0
     except (*SQLITE_ERRORS, StoreError):
         return 0
