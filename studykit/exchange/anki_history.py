@@ -78,10 +78,14 @@ def history_of(rows: Sequence[LogRow]) -> History:
     learned = next((n for n, row in enumerate(graded) if row.kind == _LEARN), None)
     in_days = next((n for n, row in enumerate(graded) if _is_in_days(row)), len(graded))
     reviews = (
-        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), row.interval)
+        PastReview(row.at_ms, row.ease, max(0, row.taken_ms), _bounded(row.interval))
         for row in graded[in_days if learned is None else learned :]
     )
     return History(tuple(reviews), is_whole=learned is not None)
+
+
+def _bounded(interval: int) -> int:
+    return max(-LONGEST_INTERVAL * _DAY_S, min(interval, LONGEST_INTERVAL))
 
 
 def _is_in_days(row: LogRow) -> bool:
@@ -89,6 +93,8 @@ def _is_in_days(row: LogRow) -> bool:
 
 
 def _is_graded(row: LogRow) -> bool:
+    if not (isinstance(row.interval, int) and isinstance(row.taken_ms, int)):
+        return False  # SQLite keeps whatever is written into a column
     is_preview = row.kind == _FILTERED and row.factor == 0
     is_answer = row.kind not in (_MANUAL, _RESCHEDULED) and 1 <= row.ease <= 4
     return is_answer and not is_preview and _EARLIEST_MS < row.at_ms < _LATEST_MS

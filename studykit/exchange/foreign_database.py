@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from studykit.errors import StudykitError
+from studykit.progress.backups import SQLITE_ERRORS
 from studykit.text import clean
 
 LONGEST_VALUE = 64 * 1024**2
@@ -49,8 +50,9 @@ def open_foreign(
                 what = f"its database holds a program, {clean(str(found[0]))}"
                 raise StudykitError(f"{clean(str(shown))} is refused: {what}")
             yield connection
-    except sqlite3.Error as error:
-        detail = clean(" ".join(str(error).split()))
+    except SQLITE_ERRORS as error:
+        is_told = isinstance(error, sqlite3.Error)
+        detail = clean(" ".join(str(error).split())) if is_told else "it is damaged"
         what = f"the database in {clean(str(shown))} cannot be read: {detail}"
         raise StudykitError(what, hint="export it again; nothing was written") from None
 

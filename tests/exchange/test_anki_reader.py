@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 import zipfile
@@ -260,3 +261,71 @@ def test_every_row_of_the_log_is_accounted_for(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "collection.anki21")) as connection:
         (n_all,) = connection.execute("SELECT count(*) FROM revlog").fetchone()
     assert n_come + n_left == n_all
+
+
+def test_a_damaged_database_is_one_line_or_harmless(tmp_path: Path) -> None:
+    """Also where SQLite's own message quotes bytes that are no text."""
+    shutil.copy(PACKAGES / "truth.json", tmp_path)
+    rng = random.Random(0)
+    with zipfile.ZipFile(PACKAGES / "legacy2.apkg") as package:
+        whole = package.read("collection.anki21")
+    n_refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 3, 20))):
+            at, size = (
+                rng.choice((rng.randrange(8192), rng.randrange(len(data)))),
+                rng.randrange(40),
+            )
+            data[at : at + size] = rng.randbytes(len(data[at : at + size]))
+        try:
+            read(packed(tmp_path, collection__anki21=bytes(data)))
+        except StudykitError as error:
+            n_refused += 1
+            assert "\n" not in str(error)
+    assert 30 < n_refused < 150
+
+
+ODD = (
+    "NULL",
+    "''",
+    "'x'",
+    "-1",
+    "9223372036854775807",
+    "x'ff00'",
+    "1e300",
+    "char(0)",
+    "'[' || '['",
+)
+
+
+def test_odd_values_are_one_line_or_harmless(tmp_path: Path) -> None:
+    """In each column that is read, of every row."""
+    columns = {
+        "col": ("crt", "conf", "models", "decks"),
+        "notes": ("guid", "mid", "tags", "flds"),
+        "cards": (
+            *("nid", "ord", "did", "odid", "type", "queue", "due", "odue"),
+            *("ivl", "factor", "lapses", "flags", "data"),
+        ),
+        "revlog": ("cid", "ease", "ivl", "factor", "time", "type"),
+    }
+    n_refused = n_read = 0
+    for table, names in columns.items():
+        for name in names:
+            for value in ODD:
+                changed = f"UPDATE OR IGNORE {table} SET {name} = {value}"
+                try:
+                    found = read(
+                        rewritten(tmp_path, lambda database: database.execute(changed))  # noqa: B023
+                    )
+                    n_read += 1
+                    assert all(
+                        len(review) == 4 for card in found.cards() for review in card.reviews
+                    )
+                except sqlite3.IntegrityError:
+                    continue  # no Anki has written that
+                except StudykitError as error:
+                    n_refused += 1
+                    assert "\n" not in str(error)
+    assert n_refused > 20 and n_read > 20
