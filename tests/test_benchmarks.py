@@ -18,6 +18,7 @@ from benchmarks import (
     labs,
     long_context,
     models,
+    months,
     optimizers,
     parsing,
     rating,
@@ -102,6 +103,17 @@ def test_optimizers_are_compared_on_the_same_log() -> None:
         )
     }
     assert 0 <= excess["true"] < 1e-6 < excess["found"] < excess["defaults"]
+
+
+def test_months_are_measured_beside_another_build(data: Data, tmp_path: Path) -> None:
+    """Which is this one here, with the same log in a home of its own."""
+    other = Data(data.root, tmp_path)
+    months.probe(months.HERE, other, "take-over", str(data.paths.database))
+    figures = [*months.measure(data, other, months.HERE, 1)]
+    assert [figure.name.partition(":")[0] for figure in figures[::2]] == [
+        each.name for each in months.MEASURED
+    ]
+    assert all(figure.value > 0 and figure.ratio for figure in figures)
 
 
 def test_a_lab_is_measured_beside_another_build(tmp_path: Path) -> None:

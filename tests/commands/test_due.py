@@ -6,8 +6,21 @@ from datetime import timedelta
 from pathlib import Path
 
 from studykit.review.schedule import Rating
-from tests.commands.dice_course import edit, study
+from tests.commands.dice_course import DECK, edit, study
 from tests.commands.runner import AT, Run
+
+OWN_DECK = """\
+format: 1
+deck: mine
+title: My own cards
+topics:
+  - id: mine-what-if
+    number: "9999.1"
+    title: What I asked
+    points:
+      9999.1.1: What a die does.
+    cards:
+"""
 
 
 def test_due_counts_what_a_new_learner_has(run: Run, home: Path) -> None:
@@ -20,6 +33,30 @@ def test_due_counts_what_a_new_learner_has(run: Run, home: Path) -> None:
         "all             3         0       0      3",
     ]
     assert not home.exists()
+
+
+def test_due_counts_the_same_whether_or_not_the_course_is_cached(run: Run, home: Path) -> None:
+    """Before the first sitting it is not; then only what it lists is read."""
+    plain = run("due").out
+    study(home, "a-card-of-another-course", AT)
+    assert [run("due").out for _ in range(2)] == [plain, plain]
+    assert any((home / "courses").iterdir())
+
+
+def test_due_counts_cards_of_one_s_own(run: Run, home: Path) -> None:
+    """They are no part of what is cached."""
+    study(home, "a-card-of-another-course", AT)
+    run("due")
+    own = home / "decks" / "dice.yaml"
+    own.parent.mkdir()
+    card = DECK[DECK.index("      - id: dice-probability") :].replace("dice-prob", "mine-prob")
+    own.write_text(OWN_DECK + card.replace("1.1.2", "9999.1.1"))
+
+    counts = {deck["deck"]: deck["new"] for deck in run("due", "--json").document["decks"]}
+    assert counts == {"dice": 3, "mine": 1}
+    assert "My own cards" in run("due").out
+    report = run("report", "--format", "json").document
+    assert [topic["deck"] for topic in report["topics"]][-1] == "mine"
 
 
 def test_due_counts_less_after_a_sitting(run: Run, home: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,18 @@ import pytest
 
 from studykit.course.decks import load_course
 from studykit.course.models import models_path
+from studykit.errors import CourseError
 from studykit.study.check import check_course, coverage
 from tests.course.mini_course import DECK, LAB, MiniCourse, recorded_run
 from tests.course.test_models import TINY, write
 
 
 def problems_of(mini: MiniCourse) -> list[str]:
-    return list(check_course(mini.root).problems)
+    """The same whether or not the course is at hand already."""
+    report = check_course(mini.root)
+    with suppress(CourseError):
+        assert check_course(mini.root, load_course(mini.root)) == report
+    return list(report.problems)
 
 
 def the_problem_of(mini: MiniCourse) -> str:
