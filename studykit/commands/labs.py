@@ -101,6 +101,9 @@ def list_labs(ctx: typer.Context, json: JsonOption = False) -> None:
     if json:
         say_json({"format": 1, "labs": [_header_document(header) for header in labs]})
         return
+    if not labs:
+        say("This course has no labs.")
+        return
     rows = [
         [header.id, header.question, " ".join(header.needs), _seconds(header)] for header in labs
     ]

@@ -82,6 +82,7 @@ def test_cards_schedule_and_marks_come(run: Run, home: Path, tmp_path: Path) -> 
     assert sum(memory.state is State.REVIEW for memory in memories.values()) == 8
     assert [len(ids) for ids in (marks.suspended, marks.buried, marks.flagged)] == [1, 1, 2]
     assert run("doctor").code == 0
+    assert run("--course", str(folder), "lab", "list").out == "This course has no labs.\n"
     # What is due in Anki is due here: two cards overdue, of which none is hidden.
     assert run("--course", str(folder), "due", "--json").document["total"]["review"] == 2
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studykit.course import yaml_reader
 from studykit.course.cards import Body, Cloze, Recall
 from studykit.course.decks import load_course
 from studykit.errors import StudykitError
@@ -204,14 +205,16 @@ def test_a_deck_that_holds_all_others_is_the_course(tmp_path: Path) -> None:
     assert titles == [("A", ["A", "B"]), ("C", ["C"])]
 
 
-def test_a_file_takes_no_more_values_than_are_read(tmp_path: Path) -> None:
+def test_a_file_takes_no_more_values_than_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course_writer, "MOST_VALUES_A_FILE", 3000)
+    monkeypatch.setattr(yaml_reader, "MOST_NODES", 6000)
     tags = tuple(f"t{n}" for n in range(100))
-    notes = (
-        SourceNote(f"note {n}", (SourceCard("", "q", Recall("a")),), tags) for n in range(2500)
-    )
+    notes = (SourceNote(f"note {n}", (SourceCard("", "q", Recall("a")),), tags) for n in range(50))
 
     write(Collection("Tags", (SourceDeck(("Deck",), tuple(notes)),)), tmp_path)
 
     course = load_course(tmp_path)
-    assert course.problems == () and len(course.cards) == 2500
+    assert course.problems == () and len(course.cards) == 50
     assert len(course.decks) == 2
