@@ -92,7 +92,7 @@ def plan_course(collection: Collection, folder: Path | None) -> CoursePlan:
     known = course.cards if course else {}
     ids: dict[str, SourceCard] = {}
     added: defaultdict[tuple[str, ...], list[NewCard]] = defaultdict(list)
-    n_long = n_twice = 0
+    n_long = n_twice = n_other = 0
     for deck in collection.decks:
         for note in deck.notes:
             name = _digest(note.key)
@@ -108,6 +108,8 @@ def plan_course(collection: Collection, folder: Path | None) -> CoursePlan:
                 if id_ not in known:
                     sibling = name if len(note.cards) > 1 or card.key not in ("", "1") else ""
                     added[deck.path].append(NewCard(id_, sibling, _tags(note), card))
+                elif not _is_as_in(card, known[id_]):
+                    n_other += 1
     n_cards = len(known) + sum(map(len, added.values()))
     if n_cards > MOST_CARDS:
         what = f"the course would have {n_cards:,} cards; it may have {MOST_CARDS:,}"
@@ -115,10 +117,16 @@ def plan_course(collection: Collection, folder: Path | None) -> CoursePlan:
     remarks = [
         Remark(n_long, f"cards with a text of more than {LONGEST_DECK_TEXT:,} characters"),
         Remark(n_twice, "cards that stand twice in the file"),
+        Remark(n_other, "cards that have another text in your course, which stays"),
     ]
     return CoursePlan(
         course, ids, dict(added), _n_above(collection), tuple(r for r in remarks if r.n)
     )
+
+
+def _is_as_in(source: SourceCard, card: Card) -> bool:
+    texts = source.question.strip(), source.body, source.explain.strip()
+    return texts == (card.question, card.body, card.explain)
 
 
 def _n_above(collection: Collection) -> int:

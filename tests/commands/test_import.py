@@ -111,6 +111,7 @@ def test_a_second_import_adds_nothing(run: Run, home: Path, tmp_path: Path) -> N
     done = run("import", str(PACKAGES / "legacy1.apkg"), "--into", str(folder))
 
     assert f"{folder}: 0 new cards, 0 new reviews\n" in done.out
+    assert "another text" not in done.out
     assert {path: path.read_bytes() for path in folder.rglob("*.yaml")} == files
     assert len([*(home / "backups").iterdir()]) == n_backups
 
@@ -143,6 +144,8 @@ def test_a_newer_package_adds_what_is_new(run: Run, home: Path, tmp_path: Path) 
     done = run("import", package, "--into", str(folder))
 
     assert f"{folder}: 1 new card, 1 new review\n" in done.out
+    told = "cards that have another text in your course, which stays 2"
+    assert told in [" ".join(line.split()) for line in done.out.splitlines()]
     course = load_course(folder)
     assert course.problems == () and len(course.cards) == 19
     assert course.decks[-1].title == "Facts (added 2026-11-30)"
