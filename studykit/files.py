@@ -67,7 +67,6 @@ def replace_file(path: Path, content: str | bytes) -> None:
         _replace(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
-    remove_drafts(path.parent, f".{glob.escape(path.name)}.*{DRAFT}")
 
 
 @contextmanager
@@ -87,6 +86,7 @@ def drafted(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    remove_drafts(path.parent, f".{glob.escape(path.name)}.*{DRAFT}")
 
 
 def _replace(path: Path, content: bytes) -> None:

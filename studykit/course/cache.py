@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from studykit import __version__
 from studykit.course.cards import Course, Cover, DeckCover
 from studykit.course.source import LARGEST_FILE_BYTES, MOST_DECK_BYTES, MOST_PYTHON_BYTES
-from studykit.files import open_regular, replace_file
+from studykit.files import drafted, open_regular
 
 FORMAT = 3
 COVER, FRAME, CONTENTS, FIRST_DECK = 1, 2, 3, 4
@@ -90,7 +90,7 @@ class CourseReader:
             with suppress(*_BROKEN):
                 frame, listed = self._cached(FRAME, CONTENTS)
                 return unpack_contents(frame, listed, self.root)
-        frame, *_ = pack_course(replace(self.course, decks=()))
+        frame = next(pack_course(replace(self.course, decks=())))
         return unpack_contents(frame, pack_contents(self.course), self.root)
 
     @cached_property
@@ -148,14 +148,16 @@ class CourseReader:
 
         cover = course.cover
         decks = [(deck.id, deck.title, deck.n_cards) for deck in cover.decks]
+        parts = pack_course(course)
+        first = _first_line(self._key, self._stamp)
+        seen = [cover.title, decks, cover.problems]
         with suppress(OSError, ValueError):
             if course_key(self.root) == self._key:
-                frame, *rest = pack_course(course)
-                seen = [cover.title, decks, cover.problems]
-                parts = (seen, frame, pack_contents(course), *rest)
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                first = _first_line(self._key, self._stamp)
-                replace_file(self._path, first + b"\n".join(map(_sealed, parts)))
+                with drafted(self._path) as draft, draft.open("xb") as file:
+                    file.write(first + _sealed(seen))
+                    file.write(_sealed(next(parts)) + _sealed(pack_contents(course)))
+                    file.writelines(map(_sealed, parts))
 
 
 def course_key(root: Path) -> str:
@@ -210,12 +212,13 @@ def _first_line(key: str, stamp: str) -> bytes:
 
 
 def _unsealed(line: bytes) -> Any:
-    seal, text = line[:8], line[9:].rstrip(b"\n")
+    seal, text = line[:8], line[9:].removesuffix(b"\n")
     if seal != b"%08x" % zlib.crc32(text):
         raise ValueError("damaged")
     return json.loads(text)
 
 
 def _sealed(data: object) -> bytes:
+    """A line."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-    return b"%08x " % zlib.crc32(text) + text
+    return b"%08x %b\n" % (zlib.crc32(text), text)

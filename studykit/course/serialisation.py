@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import repeat
 from pathlib import Path
@@ -31,21 +31,19 @@ from studykit.course.contents import Contents, ListedCard, ListedDeck, ListedTop
 from studykit.errors import Place
 
 
-def pack_course(course: Course) -> list[Any]:
+def pack_course(course: Course) -> Iterator[list[Any]]:
     """The course as lists, dicts, texts and numbers, paths left out: all but the decks first, then
-    each deck. `unpack_course` takes them."""
-    return [
-        [
-            course.id,
-            course.title,
-            [_pack_lab(lab) for lab in course.labs.values()],
-            [_values(topic) for topic in course.outline],
-            course.problems,
-            course.retention,
-            len(course.decks),
-        ],
-        *(_pack_deck(deck) for deck in course.decks),
+    deck by deck. `unpack_course` takes them."""
+    yield [
+        course.id,
+        course.title,
+        [_pack_lab(lab) for lab in course.labs.values()],
+        [_values(topic) for topic in course.outline],
+        course.problems,
+        course.retention,
+        len(course.decks),
     ]
+    yield from map(_pack_deck, course.decks)
 
 
 def unpack_course(parts: Iterable[Any], root: Path) -> Course:

@@ -80,7 +80,7 @@ def test_cards_need_neither_lab_nor_points_nor_explanation(words: Path) -> None:
 def test_the_cache_gives_the_same_cards(words: Path) -> None:
     course = load_course(words)
 
-    assert unpack_course(json.loads(json.dumps(pack_course(course))), words) == course
+    assert unpack_course(json.loads(json.dumps([*pack_course(course)])), words) == course
 
 
 def test_without_the_key_each_card_needs_a_lab(words: Path) -> None:
