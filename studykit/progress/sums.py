@@ -113,7 +113,10 @@ def answers_by_day(session: Session) -> dict[date, int]:
 def work_by_day(session: Session) -> dict[date, Answers]:
     """Study day -> the answers given on it, of every day that has any, oldest first."""
     rows = session.connection().exec_driver_sql(_ANSWERS_OF_DAYS)
-    return {_read_day(day): Answers(*counts) for day, *counts in rows}
+    days = {_read_day(day): Answers(*counts) for day, *counts in rows}
+    for answers in days.values():
+        checked("reviews", "taken_ms", answers.taken_ms)  # what no answer takes, no day does
+    return days
 
 
 def answers_by_card(session: Session, since: date | None, until: date) -> dict[str, Answers]:
@@ -174,7 +177,10 @@ def known_by_day(session: Session, since: date) -> dict[date, KnownCounts]:
         .order_by(_day)
     )
     rows = session.connection().execute(query)
-    return {_read_day(day): KnownCounts(*counts) for day, *counts in rows}
+    days = {_read_day(day): KnownCounts(*counts) for day, *counts in rows}
+    for counts in days.values():
+        _check_mean(counts.predicted, counts.n_predicted)
+    return days
 
 
 def counts_by_prediction(session: Session, since: date) -> tuple[PredictionCounts, ...]:
@@ -186,7 +192,10 @@ def counts_by_prediction(session: Session, since: date) -> tuple[PredictionCount
         .group_by("bin")
         .order_by("bin")
     )
-    return tuple(PredictionCounts(*row) for row in session.connection().execute(query))
+    bins = tuple(PredictionCounts(*row) for row in session.connection().execute(query))
+    for each in bins:
+        _check_mean(each.predicted, each.n)
+    return bins
 
 
 def right_by_confidence(
@@ -231,6 +240,12 @@ def confident_errors(session: Session, since: date) -> ConfidentErrors:
         for _, _, card_id, n, day, confidence, right_since in rows
     )
     return ConfidentErrors(n_cards, n_mended, tuple(told))
+
+
+def _check_mean(predicted: float, n: int) -> None:
+    """Raise `RowError` for probabilities whose mean is none."""
+    if n:
+        checked("reviews", "predicted", predicted / n)
 
 
 def _read_day(value: Any) -> date:

@@ -39,6 +39,7 @@ ANSWERS_A_DAY = 15
 PAGE = 4096
 COMMANDS = (
     ("due",),
+    ("stats",),
     ("report", "--format", "json"),
     ("report", "--format", "html"),
     ("lab", "show", LAB),
@@ -58,6 +59,8 @@ HOSTILE: dict[str, tuple[object, ...]] = {
     "reps": (-3, "many", 2**62),
     "caps_left": (9, -1),
     "rating": (0, 5, "good"),
+    "state_before": (9, -1, "known"),
+    "predicted": (1.5, -1.0, float("inf"), "likely"),
     "confidence": (101, -1, "sure"),
     "given": (b"\xff\xfe\x00",),
     "taken_ms": ("long", 2**62),

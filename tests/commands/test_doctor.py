@@ -78,7 +78,7 @@ def test_the_doctor_brings_a_lost_progress_back(run: Run, home: Path) -> None:
     study(home, "dice-probability", AT)
     copy = back_up(home, "2026-11-23")
     (home / "progress.sqlite3").unlink()
-    for command in (("due",), ("report",), ("lab", "show", LAB), ("review", "--plain")):
+    for command in (("due",), ("report",), ("stats",), ("lab", "show", LAB), ("review", "--plain")):
         outcome = run(*command)
         assert outcome.code == 1
         assert f"is missing, but there was progress: {copy} holds 1 answer" in outcome.complaint

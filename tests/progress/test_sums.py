@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studykit.errors import StoreError
 from studykit.progress.long_run import (
     N_BINS,
     NO_SUMS,
@@ -239,6 +240,20 @@ def test_every_sum_is_that_of_a_loop_over_the_log(
             and review.correct is not None
         ]
         assert error.right_since == (since[-1] if since else None)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("taken_ms", 2**62), ("predicted", -1.0), ("predicted", float("inf")), ("state_before", 9)],
+)
+def test_a_value_that_breaks_its_rule_is_damage(tmp_path: Path, column: str, value: float) -> None:
+    """And no figure: it is named with its row."""
+    with closing(open_store(tmp_path)) as store:
+        store.record(make_review(before=State.REVIEW, predicted=0.9))
+        with closing(sqlite3.connect(store.path)) as connection, connection:
+            connection.execute(f"UPDATE reviews SET {column} = ?", (value,))
+        with pytest.raises(StoreError, match=rf"row 1 of reviews, card a: {column} cannot be"):
+            store.sums(date.min)
 
 
 def test_sums_by_the_day_read_an_index_and_not_the_log(tmp_path: Path) -> None:
