@@ -74,7 +74,7 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
         raise CannotFitError(
             f"weights are fitted from {LEAST_REVIEWS} reviews on, and there are {n_reviews}"
         )
-    tell(f"reading {n_reviews} reviews")
+    tell(f"reading {n_reviews:,} reviews")
     lives = Lives(history)
     n_later = len(lives.items)
     if n_later < LEAST_LATER:
@@ -83,9 +83,9 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
             f" card's review before, and of {n_reviews} reviews {n_later} did"
         )
     n_fitted = n_later - n_later // HELD_OUT
-    tell(f"fitting to the {n_fitted} older ones of {n_later} that came on a later day")
+    tell(f"fitting to the {n_fitted:,} older ones of {n_later:,} that came on a later day")
     weights = _compute(lives.items[:n_fitted], n_relearning_steps)
-    tell(f"judging on the {n_later - n_fitted} newer ones")
+    tell(f"judging on the {n_later - n_fitted:,} newer ones")
     return Fit(weights, n_reviews, _judge(lives, n_fitted, in_use, weights))
 
 
