@@ -101,8 +101,9 @@ DEFAULTS = ScheduleSettings()
 
 # As text: it is asked before and after each rating, and building the query takes longer.
 _REVISION = """\
-SELECT id, card_id, at_ms, n_marks, marked_at_ms
+SELECT id, card_id, at_ms, n_marks, marked_at_ms, n_weights
 FROM (SELECT count(*) AS n_marks, sum(at_ms) AS marked_at_ms FROM marks)
+JOIN (SELECT count(*) AS n_weights FROM weights)
 LEFT JOIN (SELECT id, card_id, at_ms FROM reviews ORDER BY id DESC LIMIT 1)
 """
 
@@ -278,7 +279,8 @@ class Store:
                 yield name, rows_of_table(session.connection(), name)
 
     def revision(self) -> Hashable:
-        """Differs from an earlier one if something was answered, taken back or marked since."""
+        """Differs from an earlier one if something was answered, taken back, marked or rescheduled
+        since."""
         with self._reading() as session:
             return _revision(session)
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import pytest
 
 from benchmarks.simulated_log import LEARNERS, history_of, simulate
+from studykit.clock import FixedClock
 from studykit.errors import UsageError
 from studykit.progress.store import Store
 from studykit.review.fitting import CannotFitError, Fit, fit
@@ -22,6 +23,8 @@ from studykit.review.schedule import (
     Scheduler,
     ScheduleSettings,
 )
+from studykit.review.session import Session
+from studykit.review.study_queue import Limits
 from studykit.review.weights import (
     RESCHEDULED,
     Bin,
@@ -42,7 +45,7 @@ from studykit.study.optimising import (
     reschedule,
     summarise,
 )
-from tests.progress.builders import MONDAY, make_rated
+from tests.progress.builders import MONDAY, make_card, make_rated, open_store
 
 SETTINGS = ScheduleSettings()
 LONGER = (*(4 * w for w in DEFAULT_WEIGHTS[:4]), *DEFAULT_WEIGHTS[4:])
@@ -276,3 +279,24 @@ def test_the_store_is_asked_for_suspended_cards(store: Store) -> None:
     fewer = find_rescheduling(store, SETTINGS, LONGER, today)
     assert usual.n_due[0] == fewer.n_due[0] + 1
     assert usual.n_cards == fewer.n_cards
+
+
+def test_a_sitting_in_another_window_takes_up_what_moved(store: Store) -> None:
+    """Nothing is rated from a memory that is there no more, and nothing is stuck."""
+    fill(store)
+    log = store.reviews()
+    clock = FixedClock(log[-1].at + timedelta(days=3650))
+    cards = {f"card-{n}": make_card(f"card-{n}") for n in range(6)}
+    session = Session(cards, store, Scheduler(SETTINGS), Limits(), clock)
+    assert session.current is not None
+    before = session.memory
+    other = open_store(store.path.parent)
+    reschedule(other, SETTINGS, LONGER, log[-1].at)
+    other.close()
+    assert session.current.id in session.look_elsewhere()
+    assert session.memory != before
+    assert session.memory == store.memory(session.current.id)
+    session.reveal()
+    card_id = session.current.id
+    session.rate(Rating.GOOD)
+    assert store.memory(card_id).reps == before.reps + 1
