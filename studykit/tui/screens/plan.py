@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input
+from textual.worker import get_current_worker
 
 from studykit.errors import StudykitError
 from studykit.study.definitions import Definition
@@ -75,7 +76,7 @@ class PlanScreen(StudyScreen):
 
     def figures(self) -> tuple[list[Definition], tuple[()]]:
         """What each line is."""
-        names = {line.setting: line.label.strip() for line in reversed(self._lines)}
+        names = {line.setting: line.label for line in reversed(self._lines)}
         return [Definition(names[name], about) for name, about in ABOUT.items()], ()
 
     def _show_lines(self) -> None:
@@ -89,7 +90,7 @@ class PlanScreen(StudyScreen):
 
     def _explain(self) -> None:
         """Say of the marked line what it does."""
-        self.query_one("#about", Static).update(f"{self._line.label.strip()}: {self._line.about}")
+        self.query_one("#about", Static).update(f"{self._line.label}: {self._line.about}")
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -130,7 +131,7 @@ class PlanScreen(StudyScreen):
         line = self._line
         is_long = line.setting == "holidays"
         value = as_typed(line, self.services.settings.review) if is_long else ""
-        self.query_one(OwnValue).ask(line.label.strip(), value, f"  {line.typed}")
+        self.query_one(OwnValue).ask(line.label, value, f"  {line.typed}")
         self.query_one(OwnValue).set_class(is_long, "-text")
 
     @on(Input.Submitted)
@@ -181,10 +182,14 @@ class PlanScreen(StudyScreen):
 
     @work(thread=True, exclusive=True, group="plan")
     def _reckon(self) -> None:
+        worker = get_current_worker()
         try:
-            self.post_message(PlanReckoned(reckon(self.services, self._simulated)))
+            outlook = reckon(self.services, self._simulated)
         except StudykitError as error:
             self.post_message(ProgressFailed(error))
+            return
+        if not worker.is_cancelled:  # by a later change, whose outlook may be there already
+            self.post_message(PlanReckoned(outlook))
 
     @on(PlanReckoned)
     def _show_outlook(self, event: PlanReckoned) -> None:
