@@ -35,6 +35,8 @@ class Known(NamedTuple):
     kind: Kind
     content_hash: str
     source: SourceCard
+    has_answers: bool = False
+    """Our log has answers to it already."""
 
 
 Begun: TypeAlias = tuple[Known, tuple[PastReview, ...]]
@@ -58,7 +60,7 @@ def rows_of(
     for start in range(0, len(cards), N_CARDS_AT_A_TIME):
         part = cards[start : start + N_CARDS_AT_A_TIME]
         begun = [card for card in part if card.source.memory is not None]
-        histories = [_history(card.source, now) for card in begun]
+        histories = [_history(card, now) for card in begun]
         found = [(card, rows) for card, rows in zip(begun, histories, strict=True) if rows]
         if found:
             columns = _columns(found, scheduler, now)
@@ -74,14 +76,15 @@ def _replayed(found: Sequence[Begun], columns: _Columns, scheduler: Scheduler) -
     return replay(ids, columns.answers, settings, theirs)
 
 
-def _history(source: SourceCard, now: datetime) -> tuple[PastReview, ...]:
-    """The reviews; of a card that is known and has none, the one that must have been.
+def _history(card: Known, now: datetime) -> tuple[PastReview, ...]:
+    """The reviews; of a card that is known and has none anywhere, the one that must have been.
 
     Its rating is not known. Good, on the day from which its interval counts, is the least that is
     said by it, and leaves the memory as its source has it.
     """
-    memory = source.memory
-    if source.reviews or memory is None or memory.stability_days is None:
+    source, memory = card.source, card.source.memory
+    is_told = bool(source.reviews) or card.has_answers
+    if is_told or memory is None or memory.stability_days is None:
         return source.reviews
     day = memory.last_review_day or memory.due_day
     if memory.state is not State.REVIEW or day is None:

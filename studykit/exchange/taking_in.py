@@ -43,8 +43,9 @@ def take_in(
     cards = plan.course.cards if plan.course else {}
     if plan.added:
         cards = cards | write_course(plan, folder, title, today, tell)
+    answered = store.memories().keys()
     known = [
-        Known(id_, cards[id_].kind, cards[id_].content_hash, source)
+        Known(id_, cards[id_].kind, cards[id_].content_hash, source, id_ in answered)
         for id_, source in plan.ids.items()
     ]
     rows = rows_of(known, scheduler, now, tell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -202,6 +202,9 @@ def test_a_card_without_a_log_keeps_its_interval(learner: Learner) -> None:
     assert (memory.due_day, memory.last_review_day) == (due, due - timedelta(days=30))
     with closing(learner.store()) as store:
         assert store.rebuild(SCHEDULER.settings) == 0
+    # From another zone, on another day, it is still the same answer.
+    later = (NOW + timedelta(days=40)).astimezone(timezone(timedelta(hours=-8)))
+    assert learner.take(source((), known), now=later) == Imported(0, 0, 0)
 
 
 def test_an_overdue_card_is_not_due_before_its_last_review(learner: Learner) -> None:
