@@ -105,12 +105,10 @@ def _say_entry(entry: WeightsEntry) -> None:
     say_wrapped(*describe_judgement(entry))
     say()
     say("calibration on the held-out reviews, by predicted recall")
-    pairs = zip(entry.judgement.before.bins, entry.judgement.after.bins, strict=True)
-    rows = [
-        [f"{each.n_reviews:,}" if n == 0 else "" for n, each in enumerate((old,))]
-        + [f"{share:.1%}" for bin_ in (old, new) for share in (bin_.predicted, bin_.recalled)]
-        for old, new in pairs
-    ]
+    rows = []
+    for old, new in zip(entry.judgement.before.bins, entry.judgement.after.bins, strict=True):
+        shares = (old.predicted, old.recalled, new.predicted, new.recalled)
+        rows.append([f"{old.n_reviews:,}", *(f"{share:.1%}" for share in shares)])
     header = ["reviews", "predicted before", "recalled", "predicted after", "recalled"]
     say_table(header, rows, numbers=5)
     say()
