@@ -69,8 +69,8 @@ def write_backup(paths: Paths, target: Path, at: datetime) -> list[str]:
                 archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
             return archive.namelist()
     except OSError as error:
-        where = clean(str(error.filename or target))
-        raise StudykitError(f"{where} cannot be written: {error.strerror}") from error
+        what = f"{clean(str(target))} cannot be written: {error.strerror}"
+        raise StudykitError(what, hint="name a place that you may write") from error
 
 
 @contextmanager

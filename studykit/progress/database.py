@@ -128,7 +128,7 @@ def migrated_copy(path: Path) -> Iterator[Path]:
     """
     at = clean(str(path))
     if not path.is_file():
-        raise StoreError(f"{at} is {'a folder' if path.is_dir() else 'not there'}")
+        raise StoreError(f"{at} is {'no regular file' if path.exists() else 'not there'}")
     with TemporaryDirectory(prefix="studykit-") as folder:
         copy = Path(folder) / "other.sqlite3"
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -259,6 +260,11 @@ def loses_a_page(path: Path) -> None:
     path.write_bytes(content)
 
 
+def becomes_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def is_newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -279,6 +285,7 @@ def holds_an_impossible_answer(path: Path) -> None:
         (is_newer, r"other\.sqlite3 was made by a newer studykit .* \(upgrade studykit"),
         (holds_an_impossible_answer, r"other\.sqlite3 is damaged: row 1 of reviews, card a: off"),
         (Path.unlink, r"other\.sqlite3 is not there"),
+        (becomes_a_pipe, r"other\.sqlite3 is no regular file"),
     ],
 )
 def test_a_database_that_cannot_be_used_changes_nothing(
