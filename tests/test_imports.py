@@ -126,6 +126,19 @@ def test_the_first_paint_needs_the_screens_and_the_course(tmp_path: Path) -> Non
     assert packages(modules) & forbidden == set()
 
 
+def test_the_first_paint_of_a_cached_course_needs_no_cards(tmp_path: Path) -> None:
+    """Their classes take a fifth of what the screens take to load."""
+    root, home = f"Path({str(REPOSITORY)!r})", f"Path({str(tmp_path)!r})"
+    reader = (
+        "from pathlib import Path\nfrom studykit.course.cache import CourseReader\n"
+        f"reader = CourseReader({root}, {home})\n"
+    )
+    modules_after(f"{reader}reader.course", tmp_path)
+    program = f"import studykit.tui.app, studykit.tui.screens.home\n{reader}reader.cover"
+    course = {name for name in modules_after(program, tmp_path) if "studykit.course." in name}
+    assert course == {f"studykit.course.{name}" for name in ("cache", "cover", "source")}
+
+
 @pytest.mark.parametrize("arguments", [[], ["--course", str(REPOSITORY)]])
 def test_the_way_to_the_screens_loads_no_command_line(arguments: list[str], tmp_path: Path) -> None:
     """Here it ends early, for want of a terminal; any other command line goes to the parser."""

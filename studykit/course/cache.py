@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studykit import __version__
-from studykit.course.cards import Course, Cover, DeckCover
+from studykit.course.cover import Cover, DeckCover
 from studykit.course.source import LARGEST_FILE_BYTES, MOST_DECK_BYTES, MOST_PYTHON_BYTES
 from studykit.files import drafted, open_regular
 
@@ -38,6 +38,7 @@ FOLDER = "courses"
 """Where they lie in the folder of the learner's data."""
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Course
     from studykit.course.contents import Contents
 
 _PROGRAM = Path(__file__).parent

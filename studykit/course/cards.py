@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from studykit.course.cover import Cover, DeckCover
 from studykit.course.names import NAME
 from studykit.course.parts import (
     BASE_KNOB,
@@ -348,25 +349,6 @@ class OutlineTopic:
     number: str
     title: str
     n_points: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeckCover:
-    """What a table of decks shows of one before anything is known of its cards."""
-
-    id: str
-    title: str
-    n_cards: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """What the first screen shows of a course."""
-
-    title: str
-    decks: tuple[DeckCover, ...]
-    problems: tuple[str, ...]
-    """As in `Course`."""
 
 
 @dataclass(frozen=True, slots=True)

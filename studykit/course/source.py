@@ -10,12 +10,14 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from studykit.course.cards import Card
 from studykit.errors import CourseError, Place
 from studykit.files import open_regular
 from studykit.text import clean
+
+if TYPE_CHECKING:
+    from studykit.course.cards import Card
 
 T = TypeVar("T")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, study_day, to_ms
-from studykit.course.cards import Card, Course, Cover, Knobs, LabHeader
 from studykit.course.source import one_line, stamp_decks, stamp_folder
 from studykit.errors import CourseError, StoreError
 from studykit.settings import Paths, Settings
@@ -23,7 +22,9 @@ from studykit.text import plural
 
 if TYPE_CHECKING:
     from studykit.course.cache import CourseReader
+    from studykit.course.cards import Card, Course, Knobs, LabHeader
     from studykit.course.contents import AnyCard, AnyCourse
+    from studykit.course.cover import Cover
     from studykit.course.models import ShelfModel
     from studykit.lab.process import LabRunner
     from studykit.lab.results import Prediction, RunResult
@@ -90,6 +91,7 @@ class Services:
     @cached_property
     def course(self) -> Course:
         """The whole course; a large one takes longer than the first paint may."""
+        from studykit.course.cards import Course
         from studykit.course.own import with_own_deck
 
         course = self._source if isinstance(self._source, Course) else self._source.course
@@ -108,6 +110,8 @@ class Services:
     @property
     def contents(self) -> AnyCourse:
         """What the course lists; the whole of it where that is there already."""
+        from studykit.course.cards import Course
+
         if self._is_whole or isinstance(self._source, Course):
             return self.course
         return self._source.contents

@@ -19,7 +19,6 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from studykit.course.cards import Card
 from studykit.errors import StudykitError
 from studykit.study.services import Services
 from studykit.text import clean
@@ -28,6 +27,7 @@ from studykit.tui.widgets.chrome import KeyHints, StatusLine, TooSmall
 from studykit.tui.widgets.labs_in_hand import render_lab_news, render_mark
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Card
     from studykit.study.definitions import Definition
     from studykit.study.lab_run import LabRun
 

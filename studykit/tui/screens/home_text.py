@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from studykit.course.cards import LabHeader
 from studykit.study.overview import Overview
 from studykit.study.words import about, held_back, outlook
 from studykit.text import clean, plural
 from studykit.tui.widgets.gauges import render_week
 
 if TYPE_CHECKING:
+    from studykit.course.cards import LabHeader
     from studykit.review.offers import Offer
     from studykit.review.study_queue import Counts
     from studykit.study.learner_stats import HomeStats

@@ -14,11 +14,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from studykit.course.cards import DeckCover, Topic
 from studykit.text import clean
 from studykit.tui.widgets.gauges import render_bar
 
 if TYPE_CHECKING:
+    from studykit.course.cards import Topic
+    from studykit.course.cover import DeckCover
     from studykit.review.study_queue import Counts
     from studykit.study.learner_stats import HomeStats
 

@@ -13,10 +13,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from studykit.course.cards import LabHeader
 from studykit.text import clean
 
 if TYPE_CHECKING:
+    from studykit.course.cards import LabHeader
     from studykit.progress.runs import RunEntry
 
 WAITS = "waits for your prediction"
