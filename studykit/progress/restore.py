@@ -44,6 +44,9 @@ _KEYS = {
 }
 """Columns by which a row is known in a copy: what else is in it may be damaged."""
 
+_PIECE, _MOST_ROWS = 10, 5_000_000
+"""Rows that are read at once of a table with a damaged page, and more than any table has."""
+
 _N_COMPARED = 20
 """Answers by which two databases are known to be of one history; one of them may be damaged."""
 
@@ -230,15 +233,26 @@ def _readable(
     with suppress(*SQLITE_ERRORS):
         of_source = {str(row[1], "utf-8") for row in source.execute(f"PRAGMA table_info({table})")}
         names = [name for name in names if name in of_source]
-    # A page that cannot be read ends the reading: so from both ends.
-    for order in ("ASC", "DESC"):
-        query = f"SELECT rowid, {', '.join(names)} FROM {table} ORDER BY rowid {order}"
-        with suppress(sqlite3.DatabaseError):
-            for number, *values in source.execute(query):
-                if number in found:
-                    break
-                found[number] = values
+    query = f"SELECT rowid, {', '.join(names)} FROM {table}"
+    if not _read_between(source, query, found, 0, _MOST_ROWS):
+        # A page that cannot be read ends the reading: so piece by piece, beyond it.
+        last = min(max(found, default=0) + 200 * _PIECE, _MOST_ROWS)
+        for first in range(0, last + 1, _PIECE):
+            _read_between(source, query, found, first, first + _PIECE)
     return names, [row for n in sorted(found) if (row := _decoded(found[n])) is not None]
+
+
+def _read_between(
+    source: sqlite3.Connection, query: str, found: dict[int, Sequence[Any]], first: int, end: int
+) -> bool:
+    """Add the rows with numbers from `first` to before `end`; whether all could be read."""
+    bounds = f"WHERE rowid >= {first} AND rowid < {end} ORDER BY rowid"
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.DatabaseError):
+            for number, *values in source.execute(f"{query} {bounds} {order}"):
+                found[number] = values
+            return True
+    return False
 
 
 def _decoded(stored: Sequence[Any]) -> Sequence[Any] | None:

@@ -221,6 +221,32 @@ def test_a_file_of_an_older_schema_gives_its_answers(tmp_path: Path) -> None:
         assert store.reviews()[0].before is State.NEW
 
 
+def test_pages_that_are_lost_cost_no_answers_but_their_own(tmp_path: Path) -> None:
+    """Those between two of them are read, too."""
+    with closing(open_store(tmp_path)) as store:
+        for n in range(150):
+            if n == 50:
+                store.back_up(MONDAY.date())
+            at = MONDAY + timedelta(minutes=n)
+            store.record(make_review(f"card-{n}", at=at, given=f"answer-{n:03} " + "x" * 700))
+    path = tmp_path / "progress.sqlite3"
+    content = bytearray(path.read_bytes())
+    for n in (20, 90, 130):
+        page = content.index(b"answer-%03d" % n) // 4096
+        content[4096 * page : 4096 * (page + 1)] = b"\xff" * 4096
+    path.write_bytes(content)
+
+    done = bring_back(tmp_path)
+
+    with closing(open_store(tmp_path)) as store:
+        assert store.check() == []
+        kept = {int(review.card_id.removeprefix("card-")) for review in store.reviews()}
+    lost = set(range(150)) - kept
+    assert {90, 130} <= lost
+    assert len(lost) <= 12
+    assert done.n_since == 100 - len(lost)
+
+
 HOLDER = """
 import sys
 from contextlib import closing
