@@ -24,7 +24,7 @@ from studykit.progress.database import explained, migrated_copy, open_database, 
 from studykit.progress.replays import StoredLog, read_log, reschedulings, write_replayed
 from studykit.progress.runs import KEPT_EVENT_BYTES, LET_GO
 from studykit.progress.soundness import RowError, bad_rows
-from studykit.review.replay import NONE, Outcomes
+from studykit.review.replay import CLOSE, NONE, Floats, Outcomes
 from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
 
@@ -318,15 +318,17 @@ class _Joining:
             " WHERE pairs.ours = reviews.id AND (reviews.sitting_id IS NULL"
             " AND them.sitting_id IS NOT NULL OR reviews.score IS NULL AND them.score IS NOT NULL)"
         )
-        names = [*_OF_A_VERSION, "state_before", "predicted", "scheduler", "parameters_id"]
+        both = (
+            "temp.pairs JOIN other.reviews AS theirs ON theirs.id = pairs.theirs"
+            " JOIN main.reviews AS ours ON ours.id = pairs.ours"
+        )
+        names = [*_OF_A_VERSION, "state_before", "scheduler", "parameters_id"]
         ours, theirs = (
             ", ".join(f"{schema}.{name}" for name in names) for schema in ("ours", "theirs")
         )
         differ = " OR ".join(f"ours.{name} IS NOT theirs.{name}" for name in names)
         rows = do(
-            f"SELECT ours.id, ours.card_id, {ours}, {theirs} FROM temp.pairs"
-            " JOIN main.reviews AS ours ON ours.id = pairs.ours"
-            f" JOIN other.reviews AS theirs ON theirs.id = pairs.theirs WHERE {differ}"
+            f"SELECT ours.id, ours.card_id, {ours}, {theirs} FROM {both} WHERE {differ}"
         ).fetchall()
         if not rows:
             return {}
@@ -334,10 +336,10 @@ class _Joining:
         versions: dict[int, Sequence[Any]] = {}
         for number, card_id, *columns in rows:
             do("INSERT OR IGNORE INTO differing VALUES (?)", (card_id,))
-            both = (columns[:n], columns[n:])
-            preferred = max(both, key=lambda version: (rank[version[-1]], repr(version)))
-            versions[number] = both[0] if preferred is both[1] else both[1]
-            if preferred is both[1]:
+            pair = (columns[:n], columns[n:])
+            preferred = max(pair, key=lambda version: (rank[version[-1]], repr(version)))
+            versions[number] = pair[0] if preferred is pair[1] else pair[1]
+            if preferred is pair[1]:
                 marks = ", ".join(f"{name} = ?" for name in names)
                 do(f"UPDATE main.reviews SET {marks} WHERE id = ?", (*preferred, number))
         return versions
@@ -411,25 +413,42 @@ class _Joining:
     def _replay(self, fallback: ScheduleSettings, versions: Mapping[int, Sequence[Any]]) -> int:
         """Compute the memories of the cards whose logs differ; how many are others now."""
         log = read_log(self._connection, fallback, _DIFFERING)
-        other = _other_version(log, versions)
+        other, other_predicted = _other_version(log, versions)
         found = log.replayed(other)
-        return write_replayed(self._connection, log, found, _DIFFERING)
+        predicted = _same_bits(found.predicted, log.predicted, other_predicted)
+        found = found._replace(predicted=predicted)
+        return write_replayed(self._connection, log, found, _DIFFERING, is_exact=True)
 
 
 _OF_A_VERSION = (
     *("state", "step", "stability_days", "difficulty", "due_at_ms", "due_day"),
-    *("reps", "lapses", "caps_left"),
+    *("reps", "lapses", "caps_left", "predicted"),
 )
 
 
-def _other_version(log: StoredLog, versions: Mapping[int, Sequence[Any]]) -> Outcomes:
+def _same_bits(found: Floats, *stored: Floats) -> Floats:
+    """What was found, with the last bits that one of the machines has, the same both ways round.
+
+    Those of a power depend on who computes it, and on its place in an array.
+    """
+    close = [np.where(np.isclose(found, each, rtol=CLOSE, atol=0), each, np.nan) for each in stored]
+    chosen: Floats = np.fmax(*close)
+    return np.where(np.isnan(chosen), found, chosen)
+
+
+def _other_version(
+    log: StoredLog, versions: Mapping[int, Sequence[Any]]
+) -> tuple[Outcomes, Floats]:
     """The other versions in the places of their answers; what has none agrees with nothing."""
     other = log.after.take(np.arange(len(log.ids)))
     other.stability_days[:] = np.nan
+    predicted = np.full(len(log.ids), np.nan)
     for number, row in versions.items():
         place = np.searchsorted(log.ids, number)
-        for column, value in zip(other, row, strict=False):
+        for column, value in zip((*other, predicted), row, strict=False):
             if isinstance(value, str):
                 value = np.datetime64(value)
-            column[place] = NONE if value is None else value
-    return other
+            if value is None:
+                value = np.nan if column is predicted else NONE
+            column[place] = value
+    return other, predicted

@@ -162,14 +162,21 @@ def read_log(
 
 
 def write_replayed(
-    connection: sqlite3.Connection, log: StoredLog, found: Replayed, which: str = ALL
+    connection: sqlite3.Connection,
+    log: StoredLog,
+    found: Replayed,
+    which: str = ALL,
+    *,
+    is_exact: bool = False,
 ) -> int:
     """Store what a replay of `log`, read with `which`, found: in the log and as memories.
 
-    Returns how many memories it changes.
+    What was predicted is written again for its last bits, which depend on who computes a power,
+    only if `is_exact`. Returns how many memories it changes.
     """
+    tolerance = 0 if is_exact else CLOSE
     same = found.before == log.before
-    same &= np.isclose(found.predicted, log.predicted, rtol=CLOSE, atol=0, equal_nan=True)
+    same &= np.isclose(found.predicted, log.predicted, rtol=tolerance, atol=0, equal_nan=True)
     for name in Outcomes._fields:
         same &= getattr(found.after, name) == getattr(log.after, name)
     rows = np.flatnonzero(~same)
