@@ -18,12 +18,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple, cast
 
 from studykit.errors import StudykitError
-from studykit.exchange.archives import Archive, BoundedReader, open_archive
+from studykit.exchange.archives import MOST_ENTRIES, Archive, BoundedReader, open_archive
 from studykit.exchange.foreign_database import open_foreign
 from studykit.exchange.protobuf import read_fields
 from studykit.text import clean
@@ -113,10 +114,12 @@ def _media_of(archive: Archive, version: int) -> tuple[str, ...]:
             listed = json.loads(archive.read("media", MOST_MEDIA_BYTES) or b"{}")
             names = [str(name) for name in listed.values()]
         else:
-            names = [*_media_entries(archive)]
+            names = [*islice(_media_entries(archive), MOST_ENTRIES + 1)]
     except (ValueError, AttributeError, RecursionError) as error:
         reason = clean(str(error)).splitlines()[0] if str(error) else "it is no list"
         raise archive.refused(f"its list of media cannot be read: {reason}") from None
+    if len(names) > MOST_ENTRIES:
+        raise archive.refused(f"its list of media names more than {MOST_ENTRIES:,} files")
     return tuple(clean(name) for name in names)
 
 

@@ -44,6 +44,7 @@ from studykit.review.marks import Mark
 from studykit.text import clean, flat, without_suspects
 
 REVIEWS_LEFT_OUT = "reviews of cards that do not come, or are new to Anki again"
+WITHOUT_QUESTION = "cards that ask by a picture or a sound alone"
 WITHOUT_ANSWER = "cards with no answer, or one by a picture or a sound alone"
 MOST_REVIEWS = 5_000_000
 """Rows of the log; twenty years of seven hundred reviews a day."""
@@ -56,12 +57,17 @@ _GAP = re.compile(f"{OPENS}([^{OPENS}{HINTS}{CLOSES}]*)(?:{HINTS}([^{OPENS}{CLOS
 _TEX = re.compile(r"\\\(|\\\[|\[latex\]|\[\$\$?\]")
 _OCCLUSION = "image-occlusion:"
 
+# Without the texts: SQLite would sort them on disk, a copy of the note's for each of its cards.
 _CARDS = """\
-SELECT n.id, n.guid, n.mid, n.tags, n.flds, c.ord, c.did, c.odid, c.type, c.queue,
-    c.due, c.odue, c.ivl, c.factor, c.lapses, c.flags, c.data, c.id
-FROM cards c JOIN notes n ON n.id = c.nid ORDER BY n.id, c.ord
+SELECT c.nid, c.ord, c.did, c.odid, c.type, c.queue,
+    c.due, c.odue, c.ivl, c.factor, c.lapses, c.flags, substr(c.data, 1, 10000), c.id
+FROM cards c JOIN notes n ON n.id = c.nid ORDER BY c.nid, c.ord
 """
-_LOG = "SELECT cid, id, ease, ivl, factor, time, type FROM revlog ORDER BY cid, id"
+_NOTE = "SELECT guid, mid, tags, flds FROM notes WHERE id = ?"
+_LOG = """\
+SELECT cid, id, ease, CAST(ivl AS INTEGER), factor, CAST(time AS INTEGER), type
+FROM revlog ORDER BY cid, id
+"""
 
 _BROKEN = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError),
@@ -70,12 +76,15 @@ _BROKEN = (
 """What values raise that Anki does not write."""
 
 
-class _CardColumns(NamedTuple):
-    note_id: int
+class _NoteColumns(NamedTuple):
     guid: str
     note_type: int
     tags: str
     fields: str
+
+
+class _CardColumns(NamedTuple):
+    note_id: int
     ord: int
     deck: int
     home_deck: int
@@ -119,7 +128,9 @@ def read_anki(path: Path, circumstances: Circumstances) -> Collection:
                 _title(path, frame)
             )
         except _BROKEN as error:
-            detail = clean(" ".join(str(error).split())) or type(error).__name__
+            detail = "a value in it is none that Anki writes"
+            if isinstance(error, ValueError) and str(error):
+                detail = clean(" ".join(str(error).split()))
             what = f"{clean(str(path))} is no sound Anki package: {detail}"
             raise StudykitError(what, hint="export it again; nothing was written") from None
 
@@ -154,9 +165,10 @@ class _Reading:
         histories = self._histories()
         rows = map(_CardColumns._make, self._database.execute(_CARDS))
         n_read = n_told = 0
-        for _, cards in groupby(rows, key=itemgetter(0)):
+        for note_id, cards in groupby(rows, key=itemgetter(0)):
             of_note = list(cards)
-            self._add_note(of_note, histories)
+            note = _NoteColumns(*self._database.execute(_NOTE, (note_id,)).fetchone())
+            self._add_note(note, of_note, histories)
             n_read += len(of_note)
             if n_read - n_told >= _EVERY:
                 n_told = n_read
@@ -205,14 +217,15 @@ class _Reading:
             self._counts[f"{what} before a card was begun anew"] += n_left
         return histories
 
-    def _add_note(self, rows: list[_CardColumns], histories: dict[int, History]) -> None:
-        first = rows[0]
-        note_type = self._frame.note_types[first.note_type]
+    def _add_note(
+        self, columns: _NoteColumns, rows: list[_CardColumns], histories: dict[int, History]
+    ) -> None:
+        note_type = self._frame.note_types[columns.note_type]
         values = [
-            PRIVATE.sub("", value[:LONGEST_HTML]) for value in str(first.fields).split("\x1f")
+            PRIVATE.sub("", value[:LONGEST_HTML]) for value in str(columns.fields).split("\x1f")
         ]
         fields = dict(zip(note_type.fields, values, strict=False))
-        tags = tuple(dict.fromkeys(filter(None, map(_line, str(first.tags).split()))))
+        tags = tuple(dict.fromkeys(filter(None, map(_line, str(columns.tags).split()))))
         decks: dict[tuple[str, ...], tuple[int, list[SourceCard]]] = {}
         for row in rows:
             deck, history = self._deck_of(row), histories.get(row.id, History())
@@ -230,8 +243,8 @@ class _Reading:
             least, cards = decks.get(deck, (place, []))
             decks[deck] = min(least, place), [*cards, card]
         for deck, (place, cards) in decks.items():
-            note = SourceNote(str(first.guid), tuple(cards), tags)
-            self._decks.setdefault(deck, []).append((place, first.note_id, note))
+            note = SourceNote(str(columns.guid), tuple(cards), tags)
+            self._decks.setdefault(deck, []).append((place, rows[0].note_id, note))
 
     def _count(self, texts: _Texts) -> None:
         answer = texts.body.answer if isinstance(texts.body, Recall | Cloze) else ""
@@ -310,7 +323,7 @@ class _Reading:
         if _TEX.search(asked) or _TEX.search(back):
             self._counts["cards with TeX, which stays as it was typed"] += 1
         if not has_words(PRIVATE.sub("", asked)) and not (number and OPENS in asked):
-            raise _LeftOutError("cards that ask by a picture or a sound alone")
+            raise _LeftOutError(WITHOUT_QUESTION)
         added = self._shortened(to_text(back))
         if number:
             return _as_cloze(asked, added)
@@ -336,20 +349,25 @@ def _as_cloze(asked: str, added: str) -> _Texts:
         gap = gaps[0]
         hint = f" ({gap[2].strip()})" if gap[2] and gap[2].strip() else ""
         before, after = asked[: gap.start()], asked[gap.end() :]
-        question, body = hide(_shown(before), flat_or_text(gap[1]), _shown(hint + after))
-        if isinstance(body, Recall) and not body.answer:
-            body = Recall(SHOWN_GAP)
+        hidden = flat_or_text(gap[1])
+        if not hidden.strip():
+            raise _LeftOutError(WITHOUT_ANSWER)
+        question, body = hide(_shown(before), hidden, _shown(hint + after))
         return _Texts(question.strip(), body, added)
     answers = [flat_or_text(gap[1]) for gap in gaps]
     question = _GAP.sub(lambda gap: f"[{gap[2].strip()}]" if gap[2] else SHOWN_GAP, asked)
-    return _Texts(_shown(question).strip(), Recall(" / ".join(answers) or SHOWN_GAP), added)
+    question = _shown(question).strip()
+    if not question:
+        raise _LeftOutError(WITHOUT_QUESTION)
+    return _Texts(question, Recall(" / ".join(answers) or SHOWN_GAP), added)
 
 
 def _as_typed(asked: str, answer: str, added: str) -> _Texts:
     question = _shown(asked).strip()
-    if not has_words(answer):
+    hidden = flat_or_text(answer)
+    if not has_words(answer) or not hidden.strip():
         raise _LeftOutError(WITHOUT_ANSWER)
-    typed, body = hide(f"{question}\n", flat_or_text(answer), "")
+    typed, body = hide(f"{question}\n", hidden, "")
     if isinstance(body, Recall):
         return _Texts(question, Recall(answer), added)
     return _Texts(typed, body, added)

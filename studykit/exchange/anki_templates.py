@@ -17,6 +17,9 @@ PRIVATE = re.compile("[\ue000-\ue002]")
 
 DEEPEST = 100
 """Conditions inside conditions: far more than anybody writes."""
+LONGEST_SIDE = 500_000
+"""Characters of HTML after which nothing more is filled in. ``{{Front}}`` a hundred thousand times
+over makes gigabytes of one card."""
 
 _TAG = re.compile(r"\{\{(?P<kind>[#^/]?)(?P<name>[^{}]*)\}\}")
 _CLOZE_MARK = re.compile(r"\{\{c(?P<numbers>[0-9]{1,9}(?:,[0-9]{1,9})*)::|\}\}")
@@ -114,9 +117,12 @@ def _fill(
 ) -> Iterator[str]:
     """The filled text, without what stands inside conditions that do not hold."""
     conditions: list[tuple[str, bool]] = []
-    n_false = 0
+    n_false = n_filled = 0
     for kind, name, before in parts:
+        if n_filled > LONGEST_SIDE:
+            return
         if not n_false:
+            n_filled += len(before)
             yield before
         if kind in "#^" and len(conditions) < DEEPEST:
             holds = _holds(name, filling) == (kind == "#")
@@ -126,7 +132,9 @@ def _fill(
             n_false -= not conditions.pop()[1]
         elif kind == "field" and not n_false:
             *filters, field_name = (part.strip() for part in name.split(":"))
-            yield put(field_name, filters)
+            text = put(field_name, filters)
+            n_filled += len(text)
+            yield text
 
 
 def _holds(name: str, filling: Filling) -> bool:

@@ -31,9 +31,13 @@ def opened_object(path: Path, tell: Tell = tell_nobody) -> Iterator[Iterator[tup
     """The object's keys in their order, each with its value; of a list an iterator of its items.
 
     An iterator is used up before the next key comes, by whoever got it or here. Raises
-    `StudykitError` with the place of what is no JSON, `OSError` if the file cannot be read.
+    `StudykitError` with the place of what is no JSON, or if the file cannot be read.
     """
-    with open_regular(path) as file:
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise StudykitError(f"{clean(str(path))} cannot be read: {error.strerror}") from None
+    with file:
         yield _pairs(_Stream(path, file, tell))
 
 

@@ -132,7 +132,7 @@ def _front_matter(file: Path, lines: list[str]) -> tuple[str, int]:
         table = tomllib.loads("\n".join(lines[1:end]))
     except StopIteration:
         return name, 0  # a rule at the top
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         if any(_TAG.match(line) for line in lines[1:end]):
             return name, 0  # a rule at the top, and one after the first card
         what = f"the front matter is not TOML: {clean(str(error))}"

@@ -20,6 +20,8 @@ from studykit.review.marks import Mark
 from studykit.text import clean
 
 LARGEST_FILE_BYTES = 96 * 1024**2
+LONGEST_CELL = csv.field_size_limit()
+"""Characters: many more than the text of a card may have; what runs on lacks its closing quote."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "key": ("id", "guid", "key"),
@@ -47,6 +49,7 @@ _BY_NAME = {
 }
 _ANKI_LINE = re.compile(r"#(?P<key>[a-z ]+):(?P<value>.*)", re.IGNORECASE)
 _ANKI_CLOZE = re.compile(r"\{\{c[0-9]+::")
+_NUMBER = re.compile("[1-9][0-9]{0,5}")
 _HOLES = re.compile("_{3,}")
 
 
@@ -177,7 +180,13 @@ def _anki_options(text: str) -> tuple[dict[str, str], str]:
 def _delimiter(path: Path, options: Mapping[str, str], body: str) -> str:
     named = options.get("separator", "")
     if named:
-        return _BY_NAME.get(named.lower(), named[:1])
+        delimiter = _BY_NAME.get(named.lower(), named[:1])
+        if delimiter in '"\r':
+            hint = f"one of {', '.join(_BY_NAME)}, or a sign that no cell holds"
+            raise CourseError(
+                "nothing can be separated by a quote", place=Place(path, 1), hint=hint
+            )
+        return delimiter
     if path.suffix.lower() == ".tsv":
         return "\t"
     first = body.partition("\n")[0]
@@ -195,8 +204,14 @@ def _rows(
             yield begins, row
             begins = reader.line_num + 1 + n_lines_before
     except csv.Error as error:
-        hint = "a cell with a quote in it stands in quotes, each quote inside doubled"
-        raise CourseError(str(error), place=Place(path, begins), hint=hint) from None
+        what, hint = (
+            str(error),
+            "a cell with a quote in it stands in quotes, each quote inside doubled",
+        )
+        if what.startswith("field larger"):
+            what = f"a cell holds more than {LONGEST_CELL:,} characters"
+            hint = "shorten it, or close the quote that it begins with"
+        raise CourseError(what, place=Place(path, begins), hint=hint) from None
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -217,7 +232,7 @@ def _find_columns(layout: _Layout, options: Mapping[str, str], row: Sequence[str
         "": "notetype column",
     }
     places = {name: options.get(option, "") for name, option in special.items()}
-    taken = {name: int(place) - 1 for name, place in places.items() if place.isdecimal()}
+    taken = {name: int(place) - 1 for name, place in places.items() if _NUMBER.fullmatch(place)}
     names = [cell.strip().casefold() for cell in row]
     found = {
         meaning: names.index(name)

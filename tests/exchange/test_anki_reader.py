@@ -329,3 +329,36 @@ def test_odd_values_are_one_line_or_harmless(tmp_path: Path) -> None:
                     n_refused += 1
                     assert "\n" not in str(error)
     assert n_refused > 20 and n_read > 20
+
+
+def test_a_gap_that_hides_nothing_is_left_out(tmp_path: Path) -> None:
+    """A course refuses an empty answer, and with it every other card of the package."""
+    cloze = "SELECT id FROM notes WHERE flds LIKE '%{{c1::%{{c2::%' LIMIT 1"
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute(f"UPDATE notes SET flds = 'a {{{{c1::}}}} b' WHERE id = ({cloze})")
+
+    found = read(rewritten(tmp_path, change))
+
+    told = {remark.what: remark.n for remark in found.remarks}
+    assert told["cards with no answer, or one by a picture or a sound alone"] == 1
+    assert all(card.body.answer for card in found.cards() if isinstance(card.body, Cloze))
+
+
+def test_a_time_that_no_clock_counts_is_a_long_one(tmp_path: Path) -> None:
+    path = rewritten(
+        tmp_path,
+        lambda connection: connection.execute("UPDATE revlog SET time = 1e300, ivl = -1e300"),
+    )
+
+    reviews = [review for card in read(path).cards() for review in card.reviews]
+    assert reviews and all(review.taken_ms < 2**63 for review in reviews)
+    assert all(review.interval == -36_500 * 86_400 for review in reviews)
+
+
+def test_a_list_of_media_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studykit.exchange.anki_package.MOST_ENTRIES", 1)
+
+    assert "its list of media names more than 1 files" in refusal(PACKAGES / "latest.apkg")

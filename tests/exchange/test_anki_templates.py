@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from studykit.exchange.anki_templates import (
     CLOSES,
     HINTS,
+    LONGEST_SIDE,
     OPENS,
     Filling,
     fill_back,
@@ -103,3 +104,11 @@ def test_nesting_costs_nothing() -> None:
     assert "a" in front("{{#Word}}" * deep + "a")
     assert OPENS in front("{{cloze:Text}}", 1, Text="{{c2::" * 50 + "{{c1::a" + "}}" * 51)
     assert front("{{cloze:Text}}", 1, Text="{{c2::" * deep + "a") == "a"
+
+
+def test_a_template_that_repeats_a_field_without_end_is_cut_off() -> None:
+    parts = split_template("{{Word}}" * 1_000)
+    filling = Filling({"Word": "w" * 10_000}, {}, 0)
+
+    assert len(fill_front(parts, filling).html) <= LONGEST_SIDE + 10_000
+    assert len(fill_back(parts, filling)) <= LONGEST_SIDE + 10_000

@@ -90,6 +90,11 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         read_whole(path)
 
 
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudykitError, match="cannot be read: not a regular file"):
+        read_whole(tmp_path)
+
+
 def test_a_value_that_does_not_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_corrected_answer_keeps_the_key(tmp_path: Path) -> None:
         (b"no card", "holds no card"),
         (b"Q: a?\nA: \xff\n", "is not UTF-8"),
         (b"---\nname = broken\n---\nQ: a?\nA: b\n", "the front matter is not TOML"),
+        (b"---\nname = " + b"[" * 9_000 + b"\n---\nQ: a?\nA: b\n", "the front matter is not TOML"),
     ],
 )
 def test_a_file_that_is_no_deck_is_refused_in_one_line(

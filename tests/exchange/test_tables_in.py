@@ -101,6 +101,12 @@ def test_a_question_that_stands_twice_gives_two_notes(tmp_path: Path) -> None:
     assert len({note.key for note in deck.notes}) == 2
 
 
+def test_a_column_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
+    for number in ("0", "-1", "9" * 5_000, "x"):
+        (deck,) = read(tmp_path, f"#separator:tab\n#guid column:{number}\na\tb\n").decks
+        assert deck.notes[0].key == "a"
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -108,6 +114,8 @@ def test_a_question_that_stands_twice_gives_two_notes(tmp_path: Path) -> None:
         ("question,answer\n", "holds no card"),
         ('a,b\n"c" d,e\n', r"Words.csv:2:1: .*expected after"),
         ('a,"b\n', "unexpected end of data"),
+        ('a,"b' + "c" * 200_000, "a cell holds more than 131,072 characters"),
+        ('#separator:"\na"b\n', "nothing can be separated by a quote"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_line(text: str, what: str, tmp_path: Path) -> None:
