@@ -32,7 +32,7 @@ DECIMALS = 4
 """Of a weight, as Anki keeps it."""
 GAMMA = 4.0
 """Strength of the pull towards the default weights, which fades as the log grows; the package's own
-is 1. In simulations the fit to a few thousand reviews errs less with more of it (record 21)."""
+is 1. In simulations the fit to a few thousand reviews errs less with more of it (record 20)."""
 
 Tell = Callable[[str], object]
 
