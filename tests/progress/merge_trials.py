@@ -97,7 +97,8 @@ class Machine:
                     store.take_back_practised(number)
             case "run":
                 bet = rng.choice((None, Prediction("It gets stuck", claim="stuck", confidence=70)))
-                run = make_run(at=at, loss=rng.random())
+                # No two runs take the same time; by it they are told apart.
+                run = replace(make_run(at=at, loss=rng.random()), seconds=rng.random())
                 store.record_run(run, card_id=card_id, prediction=bet)
             case "sit":
                 store.end_sitting(at)
