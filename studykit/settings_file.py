@@ -257,7 +257,8 @@ class _SettingsFile:
         try:
             return parse_day(value)
         except (AttributeError, ValueError):
-            raise self._wrong(where, f"{_shown(value)} is no day", "like 2027-02-01") from None
+            shown = str(value) if isinstance(value, datetime) else _shown(value)
+            raise self._wrong(where, f"{shown} is no day", "like 2027-02-01") from None
 
     def _period(self, value: Any, where: str) -> tuple[date, date]:
         """A day, or the first and the last of several with a slash between."""

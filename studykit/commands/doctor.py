@@ -16,7 +16,7 @@ from studykit.commands.environment import Environment, environment
 from studykit.commands.screens import problems_of_keys
 from studykit.commands.terminal import say
 from studykit.errors import StudykitError, UsageError
-from studykit.text import plural
+from studykit.text import clean, plural
 
 if TYPE_CHECKING:
     from studykit.progress.store import Store
@@ -190,7 +190,22 @@ def _course(env: Environment) -> list[str]:
     except StudykitError as error:
         return [str(error)]
     say(f"course     {env.root}: {plural(report.n_cards, 'card')}, {plural(report.n_labs, 'lab')}")
+    with suppress(StudykitError):  # of settings that cannot be read, which are a problem already
+        _say_of_plan(env)
     return [*report.problems, *_own_deck(env)]
+
+
+def _say_of_plan(env: Environment) -> None:
+    """Name what is planned for decks that are not here: mistyped, or of another course."""
+    from studykit.course.own import with_own_deck
+
+    review = env.settings.review
+    course = with_own_deck(env.reader.course, env.paths.own_decks_dir)
+    known = {course.id, *(deck.id for deck in course.decks)}
+    for setting, names in (("retention", review.retention), ("exams", review.exams)):
+        if unknown := sorted(names.keys() - known):
+            what = f"review.{setting} names {', '.join(map(clean, unknown))}"
+            say(f"note: {what}: no deck of this course, nor the course itself ({course.id})")
 
 
 def _own_deck(env: Environment) -> list[str]:

@@ -74,6 +74,8 @@ def import_file(
     plan = plan_course(collection, folder)
     _say_collection(collection, plan)
     say()
+    if plan.course is None and not plan.n_added:
+        raise StudykitError(f"{clean(str(file))} holds no card that can come")
     if dry_run or folder is None:
         say("Nothing was written.")
     else:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import IO, BinaryIO
 
 from studykit.errors import StudykitError
@@ -61,7 +62,11 @@ class Archive:
             with self._file.open(self.entries[name]) as source:
                 packed = self.entries[name].compress_size
                 yield BoundedReader(source, self.path, name, packed)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except OSError as error:
+            what = f"{clean(name)} of {clean(str(self.path))} cannot be unpacked: {error.strerror}"
+            hint = f"it needs room below {gettempdir()}; nothing was written"
+            raise StudykitError(what, hint=hint) from None
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise self.refused(f"{clean(name)} in it is damaged: {clean(str(error))}") from None
 
     def unpack(self, source: IO[bytes] | BoundedReader, target: Path) -> None:

@@ -43,6 +43,8 @@ def read_learner(path: Path, database: Path, paths: Paths, tell: Tell = tell_nob
             counts = build_database(database, document.tables(pairs))
     except StoreError as error:
         hint = "the document was changed, or is damaged; nothing was changed here"
+        if "disk is full" in error.what:
+            hint = f"it needs room in {clean(str(database.parent.parent))}; nothing was changed"
         raise StudykitError(f"{clean(str(path))}: {error.what}", hint=hint) from None
     document.require_known()
     return Learner(document.files, counts)

@@ -166,7 +166,8 @@ def describe_backlog(backlog: Backlog | None, today: date) -> str:
     else:
         told = f"{backlog.n_cards} beyond today's limit"
     if backlog.days is None:
-        told += f", over a year at {backlog.per_day} a day"
+        pace = f"over a year at {backlog.per_day} a day" if backlog.per_day else "none is asked"
+        told += f", {pace}"
     else:
         n = backlog.days
         told += f", cleared in about {n} {'day' if n == 1 else 'days'}"

@@ -45,6 +45,21 @@ def test_the_doctor_names_keys_that_cannot_work(run: Run, home: Path) -> None:
     assert run("doctor").out.splitlines()[-1] == "all is well"
 
 
+def test_the_doctor_names_plans_for_decks_that_are_not_here(run: Run, home: Path) -> None:
+    home.mkdir()
+    (home / "settings.toml").write_text(
+        "[review]\nexams = {core = 2027-02-01, dice = 2027-02-01}\nretention = {dcie = 0.8}\n",
+        encoding="utf-8",
+    )
+    outcome = run("doctor")
+    assert outcome.code == 0
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note: review.")]
+    assert [note.partition(":")[2].partition(": no deck")[0] for note in notes] == [
+        " review.retention names dcie",
+        " review.exams names core",
+    ]
+
+
 def test_the_doctor_rebuilds_memories_from_the_log(run: Run, home: Path) -> None:
     """A cache that went wrong is made again; the log is the truth."""
     study(home, "dice-probability", AT)

@@ -102,6 +102,18 @@ def test_the_schedule_stands_when_memories_are_made_again(
     store.close()
 
 
+def test_a_file_of_which_nothing_can_come_is_refused(run: Run, home: Path, tmp_path: Path) -> None:
+    """Rather than promising a course that is not made."""
+    deck = tmp_path / "long.md"
+    deck.write_text(f"Q: {'a' * 100_000}\nA: b\n", encoding="utf-8")
+
+    done = run("import", str(deck), "--into", str(tmp_path / "mine"))
+
+    assert done.code == 1
+    assert "holds no card that can come" in done.err
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_second_import_adds_nothing(run: Run, home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     run("import", LATEST, "--into", str(folder))

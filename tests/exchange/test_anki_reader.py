@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import sqlite3
@@ -362,3 +363,13 @@ def test_a_list_of_media_without_end_is_refused(
     monkeypatch.setattr("studykit.exchange.anki_package.MOST_ENTRIES", 1)
 
     assert "its list of media names more than 1 files" in refusal(PACKAGES / "latest.apkg")
+
+
+def test_a_full_disk_is_not_told_as_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archives.Archive, "unpack", fail)
+    with pytest.raises(StudykitError, match="cannot be unpacked: No space left") as caught:
+        read(PACKAGES / "legacy2.apkg")
+    assert "damaged" not in str(caught.value)

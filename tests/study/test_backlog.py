@@ -125,6 +125,7 @@ def test_the_reckoning_agrees_with_a_simulation_card_by_card() -> None:
         ),
         (Backlog(3, 50, 1, None, False), "3 beyond today's limit, cleared in about 1 day"),
         (Backlog(900, 5, None, None, False), "900 beyond today's limit, over a year at 5 a day"),
+        (Backlog(900, 0, None, None, False), "900 beyond today's limit, none is asked"),
         (
             Backlog(4, 50, 3, DAY + timedelta(days=3), False),
             "a day off: 4 cards wait until 26 Nov",

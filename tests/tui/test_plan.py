@@ -184,3 +184,12 @@ async def test_a_settings_file_that_was_broken_meanwhile_is_told(
         await pilot.press("l")
         assert "not valid TOML" in text_of(pilot.app)
         assert written(learner) == "[review\n"
+
+
+async def test_the_year_keeps_to_its_lines_on_a_small_terminal(
+    learner: Services,
+) -> None:
+    """A row that wraps at 60 columns reads like two."""
+    async with StudykitApp(learner).run_test(size=(60, 18)) as pilot:
+        await open_plan(pilot)
+        assert re.search(r"▸ 90 % +[0-9.]+ +[0-9]+", text_of(pilot.app))

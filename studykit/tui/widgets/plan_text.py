@@ -21,6 +21,9 @@ _LABEL = 18
 """Columns of what a line sets."""
 _NUMBERS = 30
 """Columns of a retention's numbers; the bar has the rest."""
+_HEADER = "wanted   min a day  remembered"
+_SHORT_HEADER = "wanted  min kept"
+"""Where a small terminal has no room for the long one; `?` says what the numbers are."""
 _NARROWEST_BAR = 6
 
 
@@ -36,7 +39,7 @@ def render_outlook(outlook: PlanOutlook, today: date, width: int) -> Content:
     cards = plural(outlook.new_per_day, "new card")
     rows = [
         Content.assemble(("A YEAR AHEAD", HEAD), (f"  with {cards} a day", MUTED)),
-        Content.styled("wanted   min a day  remembered", MUTED),
+        Content.styled(_HEADER if width >= _NUMBERS else _SHORT_HEADER, MUTED),
     ]
     closest = min(outlook.outlooks, key=lambda o: abs(o.retention - outlook.desired_retention))
     most = max(each.minutes_a_day for each in outlook.outlooks)
@@ -60,7 +63,12 @@ def render_outlook(outlook: PlanOutlook, today: date, width: int) -> Content:
 def _outlook_row(each: Outlook, most: float, width: int, *, is_set: bool) -> Content:
     mark = "▸" if is_set else " "
     spent = f"{each.minutes_a_day:.{1 if most < 20 else 0}f}"
-    numbers = f"{mark}{100 * each.retention:3.0f} %  {spent:>9}  {each.remembered:10,.0f} "
+    wanted = f"{mark}{100 * each.retention:3.0f} %"
+    if width < _NUMBERS:
+        n = each.remembered
+        kept = f"{n:.0f}" if n < 10_000 else f"{n / 1000:.0f}k"
+        return Content.styled(f"{wanted}{spent:>5}{kept:>5}", "bold" if is_set else "")
+    numbers = f"{wanted}  {spent:>9}  {each.remembered:10,.0f} "
     row = Content.styled(f"{numbers:<{_NUMBERS}}", "bold" if is_set else "")
     room = min(24, width - _NUMBERS)
     if room >= _NARROWEST_BAR:
