@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from studykit.study.day import Day
     from studykit.study.services import Services
 
-N_SAMPLED = 100
+N_SAMPLED = 30
 """Cards of a backlog by which it is reckoned when those that are asked come again."""
+N_TIMES = 4
+"""How often each of them is asked in the reckoning: its intervals grow. After that they stay."""
 WITHIN_DAYS = 365
 """How far the reckoning goes."""
 FOR_GOOD = 0.5
@@ -92,66 +94,86 @@ def days_to_clear(
     """
     returns = _returns(waiting, scheduler, today)
     after_first = _first_return(scheduler, today)
-    arriving = [0.0] * (WITHIN_DAYS + 1)
+    arriving = [[0.0] * (WITHIN_DAYS + 1) for _ in returns]
+    """Cards by how often they were asked since today, and by the day that they come."""
     for due, n in coming.items():
         if 0 < (ahead := (due - today).days) <= WITHIN_DAYS:
-            arriving[ahead] += n
+            arriving[0][ahead] += n
 
-    def come_again(n: float, from_day: int) -> None:
-        for interval, share in returns.items():
+    def come_again(n: float, from_day: int, times: int) -> None:
+        following = arriving[min(times + 1, len(arriving) - 1)]
+        for interval, share in returns[times].items():
             if from_day + interval <= WITHIN_DAYS:
-                arriving[from_day + interval] += n * share
+                following[from_day + interval] += n * share
 
-    come_again(len(asked_today), 0)
-    n_waiting = float(len(waiting))
+    come_again(len(asked_today), 0, 0)
+    n_waiting = [float(len(waiting)), *[0.0] * (len(returns) - 1)]
     for ahead in range(1, WITHIN_DAYS + 1):
-        n_waiting += arriving[ahead]
+        n_waiting = [n + come[ahead] for n, come in zip(n_waiting, arriving, strict=True)]
         of_day = limits.on(today + timedelta(days=ahead), plan)
-        n_asked = min(n_waiting, of_day.reviews_per_day)
-        come_again(n_asked, ahead)
-        n_waiting -= n_asked
+        n_all = sum(n_waiting)
+        part = min(1.0, of_day.reviews_per_day / n_all) if n_all else 1.0
+        for times, n in enumerate(n_waiting):
+            come_again(n * part, ahead, times)
+        n_waiting = [n * (1 - part) for n in n_waiting]
         n_new = min(of_day.new_per_day, n_unseen)
         n_unseen -= n_new
         if ahead + after_first <= WITHIN_DAYS:
-            arriving[ahead + after_first] += n_new
-        if n_waiting < FOR_GOOD and of_day.reviews_per_day:
+            arriving[0][ahead + after_first] += n_new
+        if sum(n_waiting) < FOR_GOOD and of_day.reviews_per_day:
             return ahead
     return None
 
 
-def _returns(memories: Sequence[Memory], scheduler: Scheduler, today: date) -> dict[int, float]:
-    """Days until a card that is asked comes again -> the share of such cards; by a sample."""
+def _returns(
+    memories: Sequence[Memory], scheduler: Scheduler, today: date
+) -> list[dict[int, float]]:
+    """Days until a card that is asked comes again -> the share of such cards; by a sample.
+
+    First for the first time that it is asked, then for the second and so on. Whether the one next
+    time was recalled this time is spread evenly over the sample, not drawn.
+    """
     step = max(1, len(memories) // N_SAMPLED)
-    sample = memories[::step]
-    shares: dict[int, float] = {}
-    for n, memory in enumerate(sample):
-        recalled = scheduler.retrievability(memory, today)
-        for ratings, share in (
-            ((Rating.GOOD,), recalled),
-            ((Rating.AGAIN, Rating.GOOD), 1 - recalled),
-        ):
-            days = _interval(scheduler, memory, ratings, today, f"sampled {n}")
-            shares[days] = shares.get(days, 0.0) + share / len(sample)
-    return shares
+    sample = [(memory, today) for memory in memories[::step]]
+    returns: list[dict[int, float]] = []
+    for times in range(N_TIMES):
+        shares: dict[int, float] = {}
+        for n, (memory, day) in enumerate(sample):
+            recalled = scheduler.retrievability(memory, day)
+            card_id = f"sampled {n}"
+            good = _after(scheduler, memory, (Rating.GOOD,), day, card_id)
+            again = _after(scheduler, memory, (Rating.AGAIN, Rating.GOOD), day, card_id)
+            for (_, due), share in ((good, recalled), (again, 1 - recalled)):
+                days = (due - day).days
+                shares[days] = shares.get(days, 0.0) + share / len(sample)
+            sample[n] = good if (n * _GOLDEN + times / N_TIMES) % 1 < recalled else again
+        returns.append(shares)
+    return returns
+
+
+_GOLDEN = 0.6180339887
+"""Its multiples lie evenly between 0 and 1, whatever their number."""
 
 
 def _first_return(scheduler: Scheduler, today: date) -> int:
     """Days from a new card's first answers to its first review."""
     n_steps = len(scheduler.settings.learning_steps)
-    return _interval(scheduler, NEW_MEMORY, (Rating.GOOD,) * (n_steps + 1), today, "sampled")
+    ratings = (Rating.GOOD,) * (n_steps + 1)
+    _, due = _after(scheduler, NEW_MEMORY, ratings, today, "sampled")
+    return (due - today).days
 
 
-def _interval(
+def _after(
     scheduler: Scheduler, memory: Memory, ratings: Sequence[Rating], today: date, card_id: str
-) -> int:
-    """Days until the card is due after these ratings on one day, at least 1."""
+) -> tuple[Memory, date]:
+    """The card after these ratings on one day, and the day that it is due, a later one."""
     at = datetime.combine(today, time(12), UTC)
     for rating in ratings:
         memory = scheduler.review(card_id, memory, rating, at)
         if memory.state is State.REVIEW and rating is not Rating.AGAIN:
             break
     assert memory.due_day is not None
-    return max(1, (memory.due_day - today).days)
+    return memory, max(memory.due_day, today + timedelta(days=1))
 
 
 def describe_backlog(backlog: Backlog | None, today: date) -> str:
