@@ -114,6 +114,6 @@ def format_exponent(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def percent(share: float) -> str:
-    """A share of 1 in whole per cent."""
-    return f"{100 * share:.0f} %"
+def percent(share: float, n_places: int = 0) -> str:
+    """A share of 1 in whole per cent, or with so many decimal places."""
+    return f"{100 * share:.{n_places}f} %"

@@ -33,6 +33,9 @@ def import_learner(
         learner = read_learner(path, database, env.paths, tell)
         placed = put_files(learner.files, env.paths, trusted=trusted, dry_run=True)
         merged, copy = _take_in(env, database, learner, dry_run=dry_run)
+    if copy is not None and merged.is_nothing:
+        copy.unlink(missing_ok=True)  # nothing was changed
+        copy = None
     if not dry_run:
         put_files(learner.files, env.paths, trusted=trusted)
     say(f"{clean(path.name)}: {describe_merged(merged)}")

@@ -14,6 +14,7 @@ from studykit.commands.environment import Environment, environment
 from studykit.commands.models import confirm
 from studykit.commands.terminal import say, say_json, say_table, say_wrapped
 from studykit.errors import StudykitError, UsageError
+from studykit.text import percent
 
 if TYPE_CHECKING:
     from studykit.progress.store import Store
@@ -108,7 +109,7 @@ def _say_entry(entry: WeightsEntry) -> None:
     rows = []
     for old, new in zip(entry.judgement.before.bins, entry.judgement.after.bins, strict=True):
         shares = (old.predicted, old.recalled, new.predicted, new.recalled)
-        rows.append([f"{old.n_reviews:,}", *(f"{share:.1%}" for share in shares)])
+        rows.append([f"{old.n_reviews:,}", *(percent(share, 1) for share in shares)])
     header = ["reviews", "predicted before", "recalled", "predicted after", "recalled"]
     say_table(header, rows, numbers=5)
     say()

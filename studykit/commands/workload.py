@@ -8,6 +8,7 @@ import typer
 
 from studykit.commands.environment import environment
 from studykit.commands.terminal import say, say_json, say_table, say_wrapped
+from studykit.text import percent
 
 
 def workload(
@@ -65,7 +66,7 @@ def workload(
             f"{each.minutes_a_day:.1f}",
             f"{each.answers_a_day:.1f}",
             f"{each.remembered:,.0f}",
-            f"{each.remembered / each.n_met:.0%}" if each.n_met else "",
+            percent(each.remembered / each.n_met) if each.n_met else "",
         ]
         for each in outlooks
         if each.retention in shown

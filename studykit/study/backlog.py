@@ -109,13 +109,13 @@ def days_to_clear(
     come_again(len(asked_today), 0, 0)
     n_waiting = [float(len(waiting)), *[0.0] * (len(returns) - 1)]
     for ahead in range(1, WITHIN_DAYS + 1):
-        n_waiting = [n + come[ahead] for n, come in zip(n_waiting, arriving, strict=True)]
+        n_waiting = [n_then + come[ahead] for n_then, come in zip(n_waiting, arriving, strict=True)]
         of_day = limits.on(today + timedelta(days=ahead), plan)
         n_all = sum(n_waiting)
         part = min(1.0, of_day.reviews_per_day / n_all) if n_all else 1.0
-        for times, n in enumerate(n_waiting):
-            come_again(n * part, ahead, times)
-        n_waiting = [n * (1 - part) for n in n_waiting]
+        for times, n_then in enumerate(n_waiting):
+            come_again(n_then * part, ahead, times)
+        n_waiting = [n_then * (1 - part) for n_then in n_waiting]
         n_new = min(of_day.new_per_day, n_unseen)
         n_unseen -= n_new
         if ahead + after_first <= WITHIN_DAYS:

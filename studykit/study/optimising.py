@@ -23,7 +23,7 @@ from studykit.review.weights import (
     Weights,
     WeightsEntry,
 )
-from studykit.text import plural
+from studykit.text import percent, plural
 
 N_WEEKS = 6
 """Weeks from today whose load is told before rescheduling."""
@@ -181,10 +181,10 @@ def describe_judgement(entry: WeightsEntry) -> list[str]:
     change = f"{change} ± {judged.gain_error:.4f}" if judged.gain else "the same"
     lines = [
         f"fitted to {judged.n_fitted:,} reviews, judged on the {judged.n_held_out:,} newest,"
-        f" of which {judged.recalled:.1%} were recalled",
+        f" of which {percent(judged.recalled, 1)} were recalled",
         f"log loss     {before.log_loss:.4f} before, {after.log_loss:.4f} after ({change})",
         f"RMSE (bins)  {before.rmse_bins:.4f} before, {after.rmse_bins:.4f} after",
-        f"predicted    {before.predicted:.1%} before, {after.predicted:.1%} after",
+        f"predicted    {percent(before.predicted, 1)} before, {percent(after.predicted, 1)} after",
     ]
     if 0 < abs(judged.gain) < 2 * judged.gain_error:
         lines.append("the difference is within what chance makes of so few reviews")

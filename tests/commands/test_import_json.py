@@ -73,6 +73,7 @@ def test_it_joins_progress_that_is_there(
     assert not (home / LAB).exists()
     again = run("import", str(elsewhere))
     assert again.out.startswith("me.json: nothing that is not here already\n")
+    assert "a copy of the progress" not in again.out
 
 
 @pytest.mark.parametrize("is_new", [True, False])
