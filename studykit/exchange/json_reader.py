@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ class _Document:
             raise self._fault("its files are no object of names and texts")
         for name, text in value.items():
             place_of(name, self._paths)
-            if not isinstance(text, str) or len(text) > LARGEST_FILE_BYTES:
+            if not isinstance(text, str) or _size(text) > LARGEST_FILE_BYTES:
                 raise self._fault(f"the file {clean(name)} is no text, or too large")
             self.files[name] = text
 
@@ -103,3 +104,11 @@ class _Document:
             f"{clean(str(self._path))} is no export of studykit: {clean(what)}",
             hint="`studykit export --to me.json` writes one",
         )
+
+
+def _size(text: str) -> float:
+    """Bytes of the text as a file; without end for half a character, which no file can hold."""
+    try:
+        return len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return math.inf

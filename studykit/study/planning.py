@@ -163,7 +163,8 @@ def typed(line: PlanLine, text: str, review: ReviewSettings) -> Values:
                 try:
                     parse_period(period)
                 except ValueError as error:
-                    raise ValueError(f"{period} {error}") from None
+                    which = "" if len(periods) == 1 else f"will not do: {period} "
+                    raise ValueError(f"{which}{error}") from None
             return {name: periods}
         case "exams":
             try:

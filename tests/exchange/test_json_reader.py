@@ -159,6 +159,7 @@ def put(value: object, *keys: str | int) -> Callable[[dict[str, Any]], object]:
         (put("x", "files"), "its files are no object"),
         (put("x", "files", "../evil"), "no file of a learner is called"),
         (put(7, "files", "settings.toml"), "the file settings.toml is no text"),
+        (put("\ud800", "files", "settings.toml"), "the file settings.toml is no text"),
     ],
 )
 def test_a_document_that_breaks_a_rule_is_refused_in_one_line(
