@@ -22,6 +22,7 @@ from studykit.review.weights import (
     Move,
     Weights,
     WeightsEntry,
+    in_use,
 )
 from studykit.text import percent, plural
 
@@ -92,8 +93,13 @@ def optimise(
 def go_back(store: Store, which: str, at: datetime) -> WeightsEntry:
     """Use the weights of the entry with the id `which`, or the ``default`` ones, from now on.
 
-    Raises `UsageError` if there is none.
+    Those that are in use stay so, without another entry. Raises `UsageError` if there is none.
     """
+    used = in_use(store.weights())
+    if used is not None:
+        is_default = which == "default" and used.weights == DEFAULT_WEIGHTS
+        if is_default or which == str(used.id):
+            return used
     if which == "default":
         entry = WeightsEntry(at, DEFAULT_WEIGHTS, DEFAULTS, 0, None, is_adopted=True)
         return replace(entry, id=store.add_weights(entry))

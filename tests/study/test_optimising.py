@@ -103,6 +103,8 @@ def test_one_goes_back_by_going_on(store: Store) -> None:
     assert back.source == f"as {first.id}"
     assert store.weights_in_use() == LONGER
     assert len(store.weights()) == 3
+    assert go_back(store, str(back.id), later + timedelta(days=2)) == back
+    assert len(store.weights()) == 3  # they are in use already
     with pytest.raises(UsageError, match="--use 99: there are no such weights"):
         go_back(store, "99", later)
 

@@ -14,7 +14,7 @@ from studykit.study.optimising import (
     describe_verdict,
     week_name,
 )
-from studykit.text import clean
+from studykit.text import clean, percent
 from studykit.tui.widgets.rows import Row
 
 MUTED = "$text-muted"
@@ -62,9 +62,10 @@ def render_entry(entry: WeightsEntry) -> Content:
         )
         parts.append((head, MUTED))
         for old, new in zip(judged.before.bins, judged.after.bins, strict=True):
+            shares = (old.predicted, old.recalled, new.predicted, new.recalled)
+            said, was, said_after, was_after = (percent(share, 1) for share in shares)
             parts.append(
-                f"{old.n_reviews:8,}   {old.predicted:12.1%} {old.recalled:6.1%}"
-                f"   {new.predicted:11.1%} {new.recalled:6.1%}\n"
+                f"{old.n_reviews:8,}   {said:>12} {was:>6}   {said_after:>11} {was_after:>6}\n"
             )
         parts.append("\n")
     parts += [("weights  ", MUTED), ", ".join(f"{weight:g}" for weight in entry.weights)]
