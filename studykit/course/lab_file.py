@@ -160,7 +160,8 @@ class LabFile:
             place = Place(self.path, max(error.lineno or 1, 1), max(error.offset or 1, 1))
             raise CourseError(f"not valid Python: {error.msg}", place=place) from None
         except (ValueError, RecursionError, MemoryError):
-            hint = "it is nested too deeply"
+            # Before Python 3.11.4 null bytes are a ValueError, and no SyntaxError.
+            hint = "it holds null bytes" if "\0" in text else "it is nested too deeply"
             raise self.fail(None, "not valid Python", hint) from None
         finally:
             if looks_for_garbage:

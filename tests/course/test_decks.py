@@ -657,7 +657,7 @@ def test_a_course_may_propose_a_retention(mini: MiniCourse) -> None:
     mini.change(mini.manifest, "title: A", "retention: 0.85\ntitle: A")
     course = load_course(mini.root)
     assert course.retention == 0.85
-    assert unpack_course(json.loads(json.dumps(pack_course(course))), mini.root) == course
+    assert unpack_course(json.loads(json.dumps([*pack_course(course)])), mini.root) == course
 
 
 def test_an_outline_is_bounded(mini: MiniCourse) -> None:
