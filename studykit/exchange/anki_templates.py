@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 OPENS, HINTS, CLOSES = "\ue000", "\ue001", "\ue002"
@@ -65,7 +65,6 @@ class Side:
     html: str
     typed: str = ""
     """Name of the field that is typed as the answer, or empty."""
-    hidden: list[str] = field(default_factory=list)
 
 
 def split_template(template: str) -> tuple[tuple[str, str, str], ...]:
@@ -94,13 +93,11 @@ def fill_front(parts: tuple[tuple[str, str, str], ...], filling: Filling) -> Sid
     return side
 
 
-def fill_back(
-    parts: tuple[tuple[str, str, str], ...], filling: Filling, *, asks_field: str = ""
-) -> str:
+def fill_back(parts: tuple[tuple[str, str, str], ...], filling: Filling) -> str:
     """What the back adds to the front: without the front, the cloze and the typed field."""
 
     def put(name: str, filters: list[str]) -> str:
-        if name == "FrontSide" or "cloze" in filters or "type" in filters or name == asks_field:
+        if name == "FrontSide" or "cloze" in filters or "type" in filters:
             return ""
         text = filling.fields.get(name, filling.special.get(name, ""))
         return _filtered(text, filters)
