@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from studykit.course.cards import (
     GROUP_HOLE,
     HOLE,
+    HOLES,
     KINDS,
     Body,
     Card,
@@ -40,7 +41,6 @@ from studykit.course.nodes import Node, distinct, shown
 
 Fields = Mapping[str, Node]
 
-_HOLES = re.compile("_{3,}")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 _REQUIRED = ("id", "kind", "points", "question", "explain", "lab")
@@ -189,7 +189,7 @@ def _choice(fields: Fields) -> Choice:
 
 
 def _cloze(fields: Fields) -> Cloze:
-    holes = _HOLES.findall(fields["question"].text())
+    holes = HOLES.findall(fields["question"].text())
     if holes != [HOLE]:
         what = f"{len(holes)} holes" if len(holes) != 1 else "a hole of another length"
         raise fields["question"].fail(what, f"a cloze question has {HOLE} exactly once")

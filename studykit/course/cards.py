@@ -5,6 +5,7 @@ A card's identity is its explicit `id`; its text may change without losing the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ Knobs: TypeAlias = Mapping[str, KnobValue]
 
 HOLE = "___"
 """Marks the one hole of a cloze question."""
+HOLES = re.compile("_{3,}")
+"""Finds whatever looks like a hole: in a cloze question, `HOLE` and nothing else."""
 GROUP_HOLE = "{group}"
 """Stands in an exercise's question for the group that is drawn."""
 MOST_PLACES = 9

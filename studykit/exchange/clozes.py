@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
-from studykit.course.cards import HOLE, Body, Cloze, Recall
+from studykit.course.cards import HOLE, HOLES, Body, Cloze, Recall
 
 LONGEST_TYPED = 40
 """Characters of a hidden part that a learner can be asked to type as it stands."""
 SHOWN_GAP = "[…]"
 """What stands for a part that is too long to be typed: it is recalled, and rated by hand."""
-
-_HOLES = re.compile("_{3,}")
 
 
 def hide(before: str, hidden: str, after: str) -> tuple[str, Body]:
@@ -23,6 +19,6 @@ def hide(before: str, hidden: str, after: str) -> tuple[str, Body]:
     answer = hidden.strip()
     question = f"{before}{HOLE}{after}"
     is_short = len(answer) <= LONGEST_TYPED and "\n" not in answer
-    if is_short and _HOLES.findall(question) == [HOLE]:
+    if is_short and HOLES.findall(question) == [HOLE]:
         return question, Cloze(answer)
     return f"{before}{SHOWN_GAP}{after}", Recall(answer)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studykit.course.cards import HOLE, Cloze, Recall
+from studykit.course.cards import HOLE, HOLES, Cloze, Recall
 from studykit.course.source import read_source
 from studykit.errors import CourseError, Place, StudykitError
 from studykit.exchange.circumstances import Circumstances
@@ -50,7 +50,6 @@ _BY_NAME = {
 _ANKI_LINE = re.compile(r"#(?P<key>[a-z ]+):(?P<value>.*)", re.IGNORECASE)
 _ANKI_CLOZE = re.compile(r"\{\{c[0-9]+::")
 _NUMBER = re.compile("[1-9][0-9]{0,5}")
-_HOLES = re.compile("_{3,}")
 
 
 @dataclass
@@ -117,7 +116,7 @@ class _Reading:
             self._faults.setdefault(what, []).append(line)
         body: Recall | Cloze = Recall(answer)
         is_short = "\n" not in answer
-        if get["kind"] == "cloze" and is_short and _HOLES.findall(question) == [HOLE]:
+        if get["kind"] == "cloze" and is_short and HOLES.findall(question) == [HOLE]:
             body = Cloze(answer)
         marks: list[Mark] = [
             mark for mark in MARKS if get[mark].casefold() in ("true", "yes", "1", "x")
