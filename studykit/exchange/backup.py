@@ -15,7 +15,12 @@ from tempfile import TemporaryDirectory
 
 from studykit.errors import StudykitError
 from studykit.exchange.archives import Archive, open_archive
-from studykit.exchange.learner_files import LARGEST_FILE_BYTES, learner_files, place_of
+from studykit.exchange.learner_files import (
+    LARGEST_FILE_BYTES,
+    MOST_FILES,
+    learner_files,
+    place_of,
+)
 from studykit.files import drafted
 from studykit.progress.backups import copy_database
 from studykit.progress.database import explained
@@ -26,7 +31,6 @@ DATABASE = "progress.sqlite3"
 
 PREFIX = "studykit-"
 """How the name of a backup begins that was given none."""
-MOST_FILES = 2000
 
 _WHAT = "backup of studykit"
 

@@ -12,14 +12,12 @@ from studykit.errors import StoreError, StudykitError
 from studykit.exchange.circumstances import Tell, tell_nobody
 from studykit.exchange.json_stream import opened_object
 from studykit.exchange.json_writer import FORMAT, VERSION
-from studykit.exchange.learner_files import LARGEST_FILE_BYTES, place_of
+from studykit.exchange.learner_files import LARGEST_FILE_BYTES, MOST_FILES, place_of
 from studykit.progress.from_rows import build_database
 from studykit.progress.migrations import HEAD_REVISION
 from studykit.progress.table_rows import TABLES
 from studykit.settings import Paths
 from studykit.text import clean
-
-MOST_FILES = 2000
 
 
 @dataclass(frozen=True, slots=True)

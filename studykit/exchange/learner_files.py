@@ -21,6 +21,8 @@ _PINS = re.compile(r"pins/[a-z0-9][a-z0-9-]{0,79}\.json")
 _LAB = re.compile(r"bench/[a-z0-9][a-z0-9-]{0,79}/labs(?:/[a-z][a-z0-9_]{0,79}){2}\.py")
 
 LARGEST_FILE_BYTES = 4 * 1024**2
+MOST_FILES = 2000
+"""Of one learner; a backup or document with more is none of ours."""
 
 
 def place_of(name: str, paths: Paths) -> Path:
@@ -30,10 +32,15 @@ def place_of(name: str, paths: Paths) -> Path:
     """
     if name == SETTINGS:
         return paths.settings_file
-    if any(pattern.fullmatch(name) for pattern in (_DECK, _PINS, _LAB)):
+    if _is_in_a_folder(name):
         return paths.data_dir / name
     hint = "settings.toml, decks/NAME.yaml, pins/NAME.json or bench/COURSE/labs/FOLDER/NAME.py"
     raise StudykitError(f"no file of a learner is called {clean(name)[:80]!r}", hint=hint)
+
+
+def _is_in_a_folder(name: str) -> bool:
+    """Whether it is the name of a file of the learner's, other than the settings."""
+    return any(pattern.fullmatch(name) for pattern in (_DECK, _PINS, _LAB))
 
 
 def is_program(name: str) -> bool:
@@ -48,7 +55,7 @@ def learner_files(paths: Paths) -> Iterator[tuple[str, str]]:
     for folder in (paths.own_decks_dir, paths.pins_dir, paths.bench_dir):
         for path in walk_files(folder):
             name = path.relative_to(paths.data_dir).as_posix()
-            if any(pattern.fullmatch(name) for pattern in (_DECK, _PINS, _LAB)):
+            if _is_in_a_folder(name):
                 yield name, read_source(path, LARGEST_FILE_BYTES)
 
 
