@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,10 +33,10 @@ def backup(
 
     env = environment(ctx)
     now = env.clock.now()
-    target = file or env.paths.backups_dir / f"{PREFIX}{now:%Y-%m-%d-%H%M%S}.zip"
-    target = target.expanduser()
+    name = f"{PREFIX}{now:%Y-%m-%d-%H%M%S}.zip"
+    target = env.paths.backups_dir / name if file is None else file.expanduser()
     if target.is_dir():
-        target /= f"{PREFIX}{now:%Y-%m-%d-%H%M%S}.zip"
+        target /= name
     if target.exists():
         raise UsageError(f"{clean(str(target))} exists", hint="name a new file")
     names = write_backup(env.paths, target, now)
@@ -61,14 +60,13 @@ def restore(
     """
     env = environment(ctx)
     chosen = _chosen(env, which)
-    with ExitStack() as stack:
-        if chosen is None or chosen.suffix != ".zip":
-            restore_progress(env, chosen)
-            return
-        from studykit.exchange.backup import opened_backup
-        from studykit.exchange.learner_files import put_files
+    if chosen is None or chosen.suffix != ".zip":
+        restore_progress(env, chosen)
+        return
+    from studykit.exchange.backup import opened_backup
+    from studykit.exchange.learner_files import put_files
 
-        opened = stack.enter_context(opened_backup(chosen, env.paths))
+    with opened_backup(chosen, env.paths) as opened:
         # What cannot be put back is told before anything is changed.
         put_files(opened.files, env.paths, trusted=trust, dry_run=True)
         if opened.database is not None:
