@@ -84,7 +84,6 @@ def _export(env: Environment, store: Store | None, format: Format, path: Path) -
     services = env.services
     if store is not None:
         services.store, services.runs = store, store.run_entries()
-        services.use_weights(store)
     out = outgoing(services, store, tell)
     if format is not Format.MARKDOWN:
         with drafted(path) as draft:

@@ -104,8 +104,7 @@ def _columns(found: Sequence[Begun], scheduler: Scheduler, now: datetime) -> _Co
     table = np.fromiter(values, np.int64).reshape(-1, 4)
     at_ms, rating, taken_ms, interval = table.T
     offset = _offsets(at_ms, now)
-    rollover_ms = scheduler.settings.rollover_hour * _HOUR_MS
-    days = (at_ms + offset * 60_000 - rollover_ms) // _DAY_MS
+    days = _days_of(at_ms, offset, scheduler)
     card = np.repeat(np.arange(len(found)), sizes)
     memories = [known.source.memory for known, _ in found]
     is_cut = np.array([m is not None and m.stability_days is not None for m in memories])
