@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from studykit.commands.merge import describe_merged, merge_target
+from studykit.commands.merge import describe_merged, kept_copy, merge_target, say_copy
 from studykit.commands.terminal import say
 from studykit.text import clean
 
@@ -33,15 +33,12 @@ def import_learner(
         learner = read_learner(path, database, env.paths, tell)
         placed = put_files(learner.files, env.paths, trusted=trusted, dry_run=True)
         merged, copy = _take_in(env, database, learner, dry_run=dry_run)
-    if copy is not None and merged.is_nothing:
-        copy.unlink(missing_ok=True)  # nothing was changed
-        copy = None
+    copy = kept_copy(copy, [merged])
     if not dry_run:
         put_files(learner.files, env.paths, trusted=trusted)
     say(f"{clean(path.name)}: {describe_merged(merged)}")
     _say_files(placed, path)
-    if copy is not None:
-        say(f"a copy of the progress as it was: {clean(str(copy))}")
+    say_copy(copy)
     if dry_run:
         say("Nothing was written.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,15 +38,11 @@ def merge(
 
     Nothing is lost, and OTHER is never written.
     """
-    from studykit.progress.merge import Merged
-
     env = environment(ctx)
     others = _databases(env, other.expanduser())
     with merge_target(env, dry_run=dry_run) as (path, backups_dir, copy):
         found = [(each, _merge(env, path, backups_dir, each)) for each in others]
-        if copy is not None and all(isinstance(it, Merged) and it.is_nothing for _, it in found):
-            copy.unlink(missing_ok=True)  # nothing was changed
-            copy = None
+        copy = kept_copy(copy, [merged for _, merged in found])
     failed = [error for _, error in found if isinstance(error, StudykitError)]
     if failed and len(others) == 1:
         raise failed[0]
@@ -58,8 +54,7 @@ def merge(
         for each, merged in found:
             if not isinstance(merged, StudykitError):
                 say(f"{clean(each.name)}: {describe_merged(merged)}")
-        if copy is not None:
-            say(f"a copy of the progress as it was: {clean(str(copy))}")
+        say_copy(copy)
     for error in failed:
         warn(str(error))
     if failed:
@@ -109,6 +104,22 @@ def merge_target(env: Environment, *, dry_run: bool) -> Iterator[tuple[Path, Pat
             require_alone(path)
             copy = copy_before_merge(path, backups_dir, env.clock.now())
     yield path, backups_dir, copy
+
+
+def kept_copy(copy: Path | None, found: Iterable[Merged | StudykitError]) -> Path | None:
+    """The copy that was made before merging, which is removed if nothing has come."""
+    if copy is None or any(
+        isinstance(each, StudykitError) or not each.is_nothing for each in found
+    ):
+        return copy
+    copy.unlink(missing_ok=True)
+    return None
+
+
+def say_copy(copy: Path | None) -> None:
+    """Where the progress is as it was, if it was changed."""
+    if copy is not None:
+        say(f"a copy of the progress as it was: {clean(str(copy))}")
 
 
 def _merge(env: Environment, path: Path, backups_dir: Path, other: Path) -> Merged | StudykitError:
