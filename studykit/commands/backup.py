@@ -91,11 +91,9 @@ def _chosen(env: Environment, which: str) -> Path | None:
 def restore_progress(env: Environment, copy: Path | None, named: Path | None = None) -> None:
     """Put a copy, or the newest sound one, in the place of the progress, and say what was done."""
     from studykit.progress.restore import restore as restore_database
-    from studykit.review.schedule import ScheduleSettings
 
-    fallback = ScheduleSettings(rollover_hour=env.rollover_hour)
     paths = env.paths
-    done = restore_database(paths.database, paths.backups_dir, env.clock.now(), copy, fallback)
+    done = restore_database(paths.database, paths.backups_dir, env.clock.now(), copy, env.fallback)
     for reason in done.passed_over:
         say(f"not taken  {reason.replace(str(copy), str(named or copy))}")
     source = (named or done.copy) if done.copy else "what could still be read"

@@ -139,9 +139,7 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
             return []
         with closing(env.open_store()) as store:
             if rebuild:
-                from studykit.review.schedule import ScheduleSettings
-
-                n_wrong = store.rebuild(ScheduleSettings(rollover_hour=env.rollover_hour))
+                n_wrong = store.rebuild(env.fallback)
                 say(f"rebuilt    {n_wrong} memories that differed from the review log")
     except StudykitError as error:
         problems.append(str(error))

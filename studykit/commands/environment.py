@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from studykit.course.cards import Course
     from studykit.course.contents import AnyCourse
     from studykit.progress.store import Store
+    from studykit.review.schedule import ScheduleSettings
     from studykit.study.services import Services
 
 MANIFEST = Path("decks", "course.yaml")
@@ -44,15 +45,19 @@ class Environment:
         return load_settings(self.paths.settings_file)
 
     @property
-    def rollover_hour(self) -> int:
-        """The learner's; the default where the settings are wrong: the progress is mended without.
+    def fallback(self) -> ScheduleSettings:
+        """What counts for answers of which the progress does not say by what they were scheduled.
 
-        Every other use of the settings tells what is wrong with them.
+        With the learner's days; with the default ones where the settings are wrong, for the
+        progress is mended without. Every other use of the settings tells what is wrong with them.
         """
+        from studykit.review.schedule import ScheduleSettings
+
         try:
-            return self.settings.review.rollover_hour
+            review = self.settings.review
         except SettingsError:
-            return ReviewSettings().rollover_hour
+            review = ReviewSettings()
+        return ScheduleSettings(rollover_hour=review.rollover_hour)
 
     @cached_property
     def reader(self) -> CourseReader:

@@ -50,13 +50,11 @@ def _take_in(
     from studykit.progress.backups import copy_database, refuse_if_lost
     from studykit.progress.database import explained
     from studykit.progress.merge import Merged, merge
-    from studykit.review.schedule import ScheduleSettings
 
     own, backups_dir, counts = env.paths.database, env.paths.backups_dir, learner.counts
     if own.exists():
-        fallback = ScheduleSettings(rollover_hour=env.settings.review.rollover_hour)
         with merge_target(env, dry_run=dry_run) as (target, its_backups_dir, copy):
-            return merge(target, its_backups_dir, database, fallback), copy
+            return merge(target, its_backups_dir, database, env.fallback), copy
     with explained(own, backups_dir):
         refuse_if_lost(own, backups_dir)
         if not dry_run:

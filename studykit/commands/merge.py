@@ -124,16 +124,14 @@ def say_copy(copy: Path | None) -> None:
 
 def _merge(env: Environment, path: Path, backups_dir: Path, other: Path) -> Merged | StudykitError:
     from studykit.progress.merge import merge as merge_database
-    from studykit.review.schedule import ScheduleSettings
 
-    fallback = ScheduleSettings(rollover_hour=env.rollover_hour)
     try:
         with ExitStack() as stack:
             if other.suffix == ".zip":
                 from studykit.exchange.backup import unpacked_database
 
                 other = stack.enter_context(unpacked_database(other))
-            return merge_database(path, backups_dir, other, fallback)
+            return merge_database(path, backups_dir, other, env.fallback)
     except StudykitError as error:
         return error
 

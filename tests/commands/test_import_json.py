@@ -76,6 +76,17 @@ def test_it_joins_progress_that_is_there(
     assert "a copy of the progress" not in again.out
 
 
+def test_it_joins_where_the_settings_are_wrong(run: Run, elsewhere: Path, home: Path) -> None:
+    """As a merge does: progress is never kept out by a mistake in another file."""
+    study(home, "dice-probability", AT - timedelta(days=5), Rating.HARD)
+    (home / "settings.toml").write_text("[review]\nnew_per_day = 'many'\n", encoding="utf-8")
+    done = run("import", str(elsewhere))
+    assert (done.code, done.out.splitlines()[0]) == (
+        0,
+        "me.json: 3 answers, 2 cards scheduled anew",
+    )
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_dry_run_writes_nothing(
     is_new: bool, run: Run, elsewhere: Path, home: Path, tmp_path: Path
