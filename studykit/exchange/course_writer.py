@@ -304,12 +304,14 @@ def _files(plan: CoursePlan, names: _Names, today: date) -> Iterator[_File]:
     for full, cards in plan.added.items():
         path = full[plan.n_above :]
         tops[path[0]].append((" / ".join(path[1:]) or path[0], cards))
+    n_decks = len(plan.course.decks) if plan.course else 0
     for top, decks in tops.items():
         parts = list(_parts(decks))
+        n_decks += len(parts)
         for n, topics in enumerate(parts, start=1):
             title = _title(top, n if len(parts) > 1 else 0, today if plan.course else None)
             yield _file(title, _slug(top, "deck"), topics, names)
-    if len(names.files) > MOST_DECKS:
+    if n_decks > MOST_DECKS:
         raise StudykitError(
             f"the course would have more than {MOST_DECKS} decks",
             hint="export deck by deck, and make several courses of them",

@@ -126,6 +126,68 @@ def test_more_cards_than_a_course_may_have_are_refused(
         plan_course(one_deck(11), tmp_path / "course")
 
 
+def decks(*tops: str, inside: str = "") -> Collection:
+    """Decks of one card each."""
+    found = []
+    for top in tops:
+        path = (inside, top) if inside else (top,)
+        found.append(SourceDeck(path, (SourceNote(top, (SourceCard("", "q", Recall("a")),)),)))
+    return Collection("Decks", tuple(found))
+
+
+def test_more_decks_than_a_course_may_have_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as it may have are written, whatever else lies beside them."""
+    monkeypatch.setattr(course_writer, "MOST_DECKS", 3)
+    write(decks("A", "B"), tmp_path / "course")
+    (tmp_path / "course" / "decks" / "notes.txt").write_text("mine")
+
+    write(decks("C"), tmp_path / "course")
+    with pytest.raises(StudykitError, match="would have more than 3 decks"):
+        write(decks("D"), tmp_path / "course")
+
+    assert len(load_course(tmp_path / "course").decks) == 3
+
+
+def test_a_deck_with_many_topics_becomes_several_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course_writer, "MOST_TOPICS_A_FILE", 2)
+    first = decks("A", "B", "C", "D", "E", inside="Top")
+
+    write(Collection("Two", (*first.decks, *decks("Other").decks)), tmp_path)
+
+    topics = [[topic.title for topic in deck.topics] for deck in load_course(tmp_path).decks]
+    assert topics == [["A", "B"], ["C", "D"], ["E"], ["Other"]]
+
+
+def test_new_sections_follow_those_of_the_outline(tmp_path: Path) -> None:
+    """Also those that no deck has yet."""
+    write(decks("A"), tmp_path)
+    with (tmp_path / "decks" / "course.yaml").open("a") as manifest:
+        manifest.write(
+            "outline:\n"
+            '  - {number: 1, title: A, topics: [{number: "1.1", title: A, points: 1}]}\n'
+            '  - {number: 2, title: To come, topics: [{number: "2.1", title: B, points: 1}]}\n'
+        )
+
+    write(decks("C"), tmp_path)
+
+    course = load_course(tmp_path)
+    assert [topic.number for deck in course.decks for topic in deck.topics] == ["1.1", "3.1"]
+
+
+def test_a_manifest_may_lack_its_last_line_end(tmp_path: Path) -> None:
+    write(decks("A"), tmp_path)
+    manifest = tmp_path / "decks" / "course.yaml"
+    manifest.write_text(manifest.read_text().rstrip("\n"))
+
+    write(decks("B"), tmp_path)
+
+    assert len(load_course(tmp_path).decks) == 2
+
+
 def test_names_that_yaml_would_take_for_numbers(tmp_path: Path) -> None:
     """Of a deck, and of a card: its id could read 1234e-1."""
     for name in ("2024", "1e3", "no", "~", "2024-12-01", "###", "日本語"):
