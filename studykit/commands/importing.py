@@ -69,12 +69,10 @@ def import_file(
 
     collection = _read(env, path, format)
     folder = None if into is None else into.expanduser().absolute()
-    if not any(deck.notes for deck in collection.decks):
-        raise StudykitError(f"{clean(str(file))} holds no card that can come")
     plan = plan_course(collection, folder)
     _say_collection(collection, plan)
     say()
-    if plan.course is None and not plan.n_added:
+    if not plan.ids:
         raise StudykitError(f"{clean(str(file))} holds no card that can come")
     if dry_run or folder is None:
         say("Nothing was written.")
@@ -126,7 +124,8 @@ def _say_collection(collection: Collection, plan: CoursePlan) -> None:
         n_new = len(plan.added.get(deck.path, ()))
         counts = (len(cards), n_new, n_reviews, n_marked)
         rows.append([clean(" / ".join(deck.path)), *(f"{n:,}" for n in counts)])
-    say_table(["comes from", "cards", "new", "reviews", "marked"], rows, numbers=4)
+    if rows:
+        say_table(["comes from", "cards", "new", "reviews", "marked"], rows, numbers=4)
     if remarks := [*collection.remarks, *plan.remarks]:
         say()
         rows = [[clean(remark.what), f"{remark.n:,}"] for remark in remarks]

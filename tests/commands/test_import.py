@@ -114,6 +114,22 @@ def test_a_file_of_which_nothing_can_come_is_refused(run: Run, home: Path, tmp_p
     assert not (tmp_path / "mine").exists()
 
 
+def test_why_no_card_can_come_is_told(run: Run, home: Path, tmp_path: Path) -> None:
+    """Of a package whose cards all ask by a picture alone."""
+    package = changed_package(
+        tmp_path,
+        "DELETE FROM cards WHERE nid NOT IN (SELECT id FROM notes WHERE flds LIKE 'Water?%')",
+        "UPDATE notes SET flds = '<img src=a.png>'",
+    )
+
+    done = run("import", package, "--into", str(tmp_path / "mine"))
+
+    assert done.code == 1
+    assert "cards that ask by a picture or a sound alone" in done.out
+    assert "holds no card that can come" in done.err
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_second_import_adds_nothing(run: Run, home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     run("import", LATEST, "--into", str(folder))
