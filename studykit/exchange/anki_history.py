@@ -94,7 +94,7 @@ def _is_in_days(row: LogRow) -> bool:
 
 def _is_graded(row: LogRow) -> bool:
     if not (isinstance(row.interval, int) and isinstance(row.taken_ms, int)):
-        return False  # SQLite keeps whatever is written into a column
+        return False  # NULL, which Anki does not write; all else was read as an integer
     is_preview = row.kind == _FILTERED and row.factor == 0
     is_answer = row.kind not in (_MANUAL, _RESCHEDULED) and 1 <= row.ease <= 4
     return is_answer and not is_preview and _EARLIEST_MS < row.at_ms < _LATEST_MS

@@ -285,7 +285,7 @@ def deck_name(title: str) -> str:
 
 def as_field(text: str) -> str:
     """A text as a field of a note: HTML in which Anki finds nothing to play or to typeset."""
-    return _SPECIAL.sub("&#91;", as_html(text)).replace("\x1f", " ")
+    return _SPECIAL.sub("&#91;", as_html(text))
 
 
 def _checksum(text: str) -> int:

@@ -89,7 +89,9 @@ def test_everything_as_json(run: Run, tmp_path: Path, home: Path) -> None:
         *("dice-probability", "dice-probability", "elsewhere")
     ]
     assert {row["card_id"] for row in document["memories"]} == {"dice-probability", "elsewhere"}
-    assert {card["id"]: card["answer"] for card in document["cards"]}["dice-probability"]
+    card = next(card for card in document["cards"] if card["id"] == "dice-probability")
+    assert (card["course"], card["deck"], card["topic"]) == ("dice", "dice", "one-die")
+    assert card["answer"] == "0.05 (± 0.001)"
 
 
 @pytest.mark.parametrize(

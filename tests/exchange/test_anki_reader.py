@@ -16,7 +16,7 @@ import zstandard
 
 from studykit.course.cards import Cloze, Recall
 from studykit.errors import StudykitError
-from studykit.exchange import archives
+from studykit.exchange import archives, foreign_database
 from studykit.exchange.collection import Collection, SourceCard
 from tests.exchange.anki_truth import CHECKS, PACKAGES, pairs, read
 
@@ -330,6 +330,62 @@ def test_odd_values_are_one_line_or_harmless(tmp_path: Path) -> None:
                     n_refused += 1
                     assert "\n" not in str(error)
     assert n_refused > 20 and n_read > 20
+
+
+def test_a_card_that_a_filtered_deck_has_borrowed_keeps_deck_and_day(
+    tmp_path: Path, collection: Collection
+) -> None:
+    path = rewritten(
+        tmp_path,
+        lambda connection: connection.execute(
+            "UPDATE cards SET odid = did, odue = due, did = 1, due = -100000 WHERE type = 2"
+            " AND odid = 0"
+        ),
+    )
+
+    assert read(path).decks == collection.decks
+
+
+def test_new_cards_come_in_anki_s_order_after_those_begun(tmp_path: Path) -> None:
+    """Whatever day those are due on."""
+    path = rewritten(
+        tmp_path,
+        lambda connection: connection.execute(
+            "UPDATE cards SET due = 1000 - rowid % 1000 WHERE type = 0"
+        ),
+    )
+
+    for deck in read(path).decks:
+        begun = [any(card.memory for card in note.cards) for note in deck.notes]
+        assert begun == sorted(begun, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "attributes", "told"),
+    [
+        ("media", 1, 0, "media in it needs a password"),
+        ("media", 0, 0o120777 << 16, "media in it is a link"),
+    ],
+)
+def test_what_no_honest_archive_holds_is_refused(
+    name: str, flags: int, attributes: int, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "changed.apkg"
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = attributes
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("collection.anki21", b"")
+        target.writestr(entry, b"{}")
+        entry.flag_bits |= flags  # as the table of contents will have it
+
+    assert told in refusal(path)
+
+
+def test_a_query_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign_database, "MOST_STEPS", 0)
+    monkeypatch.setattr(foreign_database, "_STEPS_AT_A_TIME", 10)
+
+    assert "interrupted" in refusal(PACKAGES / "legacy2.apkg")
 
 
 def test_a_gap_that_hides_nothing_is_left_out(tmp_path: Path) -> None:

@@ -98,13 +98,13 @@ def test_new_cards_come_in_the_order_of_the_course(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "more", "type_", "queue", "due", "interval"),
+    ("state", "more", "type_", "queue", "due", "interval", "left"),
     [
-        (State.REVIEW, {"days": 7, "ago": 3}, 2, 2, 4, 7),
-        (State.REVIEW, {"days": 2, "ago": 5}, 2, 2, -3, 2),
-        (State.LEARNING, {"ago": 0}, 1, 1, int(NOW.timestamp()) + 600, 0),
-        (State.RELEARNING, {"ago": 0}, 3, 1, int(NOW.timestamp()) + 600, 12),
-        (State.LEARNING, {"ago": 0, "minutes": 2 * 24 * 60}, 1, 3, 2, 0),
+        (State.REVIEW, {"days": 7, "ago": 3}, 2, 2, 4, 7, 0),
+        (State.REVIEW, {"days": 2, "ago": 5}, 2, 2, -3, 2, 0),
+        (State.LEARNING, {"ago": 0}, 1, 1, int(NOW.timestamp()) + 600, 0, 2),
+        (State.RELEARNING, {"ago": 0}, 3, 1, int(NOW.timestamp()) + 600, 12, 1),
+        (State.LEARNING, {"ago": 0, "minutes": 2 * 24 * 60}, 1, 3, 2, 0, 2),
     ],
 )
 def test_schedules_of_every_state(
@@ -114,14 +114,15 @@ def test_schedules_of_every_state(
     queue: int,
     due: int,
     interval: int,
+    left: int,
     tmp_path: Path,
 ) -> None:
     """Reviews and steps of days count from the package's first day, short steps are instants."""
     card = make_card(memory=make_memory(state, **more))
     package = Package(tmp_path, [card])
-    query = "SELECT type, queue, due, ivl, reps, lapses, data FROM cards"
+    query = "SELECT type, queue, due, ivl, left, reps, lapses, data FROM cards"
     ((*columns, data),) = package.rows(query)
-    assert columns == [type_, queue, due, interval, 4, 1]
+    assert columns == [type_, queue, due, interval, left, 4, 1]
     assert json.loads(data) == {
         "s": 12.5,
         "d": 5.5,
@@ -180,13 +181,18 @@ def test_no_answer_of_the_log_is_lost(
 
 def test_decks_and_tags(tmp_path: Path) -> None:
     """The course holds its decks, a topic is a tag, and nothing of ours lands in "Default"."""
-    cards = [make_card("a"), make_card("b", deck="A::B", path=("other", "norms"))]
+    other = ("other", "norms")
+    cards = [
+        make_card("a"),
+        make_card("b", deck="A::B", path=other),
+        make_card("c", deck="A:B", path=other),
+    ]
     package = Package(tmp_path, cards)
-    names = {deck["name"] for deck in package.document("decks").values()}
-    assert names == {"Default", "Notes", "Notes::Core", "Notes::A:B"}
+    names = [deck["name"] for deck in package.document("decks").values()]
+    assert names == ["Default", "Notes", "Notes::Core", "Notes::A:B"]
     assert package.rows("SELECT count(*) FROM cards WHERE did = 1") == [(0,)]
     tags = package.rows("SELECT tags FROM notes ORDER BY guid")
-    assert tags == [(" notes::core::norms ",), (" notes::other::norms ",)]
+    assert tags == [(" notes::core::norms ",), *[(" notes::other::norms ",)] * 2]
     assert deck_name("default") == "default (studykit)"
 
 
@@ -202,6 +208,8 @@ def test_decks_and_tags(tmp_path: Path) -> None:
         ),
         ("[sound:a.mp3] [latex]x[/latex]", "&#91;sound:a.mp3] &#91;latex]x&#91;/latex]"),
         ("a[0] [x]", "a[0] [x]"),
+        ("a\x1fb", "a␟b"),
+        ("```\na < b", '<pre style="text-align:left">a &lt; b</pre>'),
     ],
 )
 def test_texts_become_html_that_shows_them(text: str, field: str) -> None:

@@ -157,6 +157,7 @@ def put(value: object, *keys: str | int) -> Callable[[dict[str, Any]], object]:
         (put(99, "reviews", 0, "sitting_id"), "FOREIGN KEY constraint failed"),
         (put("2026-99-99", "reviews", 0, "day"), "day"),
         (put("x", "files"), "its files are no object"),
+        (put({f"decks/{n}.yaml": "" for n in range(2001)}, "files"), "its files are no object"),
         (put("x", "files", "../evil"), "no file of a learner is called"),
         (put(7, "files", "settings.toml"), "the file settings.toml is no text"),
         (put("\ud800", "files", "settings.toml"), "the file settings.toml is no text"),
