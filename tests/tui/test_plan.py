@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -193,3 +194,15 @@ async def test_the_year_keeps_to_its_lines_on_a_small_terminal(
     async with StudykitApp(learner).run_test(size=(60, 18)) as pilot:
         await open_plan(pilot)
         assert re.search(r"▸ 90 % +[0-9.]+ +[0-9]+", text_of(pilot.app))
+
+
+async def test_help_explains_the_lines_that_are_there(learner: Services) -> None:
+    """Where no deck could be read, there is none of a deck's retention."""
+    learner.course = replace(learner.course, decks=())
+    async with StudykitApp(learner).run_test(size=(100, 60)) as pilot:
+        await open_plan(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Help" in text_of(pilot.app))
+        screen = text_of(pilot.app)
+        assert "New cards a day  new cards on a usual day" in screen
+        assert "the same for this deck alone" not in screen

@@ -77,7 +77,8 @@ class PlanScreen(StudyScreen):
     def figures(self) -> tuple[list[Definition], tuple[()]]:
         """What each line is."""
         names = {line.setting: line.label for line in reversed(self._lines)}
-        return [Definition(names[name], about) for name, about in ABOUT.items()], ()
+        told = [(name, about) for name, about in ABOUT.items() if name in names]
+        return [Definition(names[name], about) for name, about in told], ()
 
     def _show_lines(self) -> None:
         services = self.services
