@@ -13,11 +13,13 @@ from studykit.clock import FixedClock
 from studykit.review.plan import Plan
 from studykit.review.schedule import Memory, Rating, Scheduler, ScheduleSettings, State
 from studykit.review.study_queue import Limits
-from studykit.settings import ReviewSettings
-from studykit.study.backlog import Backlog, days_to_clear, describe_backlog
+from studykit.settings import ReviewSettings, Settings
+from studykit.study.backlog import Backlog, days_to_clear, describe_backlog, read_backlog
+from studykit.study.day import read_day
 from studykit.study.overview import build_overview
 from tests.review.helpers import MONDAY
 from tests.tui.conftest import build_idle_services
+from tests.tui.past import study
 
 DAY = MONDAY.date()
 SCHEDULER = Scheduler(ScheduleSettings())
@@ -42,12 +44,14 @@ def clear(
     coming: dict[date, int] | None = None,
     plan: Plan | None = None,
     new_per_day: int = 0,
+    n_unseen: int = 1000,
+    n_asked: int = 0,
 ) -> int | None:
     return days_to_clear(
         [overdue(3, stability)] * n_waiting,
-        [],
+        [overdue(3, stability)] * n_asked,
         Counter(coming or {}),
-        n_unseen=1000,
+        n_unseen=n_unseen,
         today=DAY,
         limits=Limits(new_per_day, per_day),
         plan=plan or Plan(),
@@ -82,6 +86,19 @@ def test_new_cards_lengthen_it_and_so_do_days_off() -> None:
     assert with_new is None or with_new > usual
     assert with_weekends is not None
     assert usual + 2 <= with_weekends <= usual + 6
+
+
+def test_new_cards_lengthen_it_until_all_are_met() -> None:
+    few, many = (clear(100, 10, new_per_day=4, n_unseen=n) for n in (8, 1000))
+    assert few is not None
+    assert many is not None
+    assert few < many
+
+
+def test_what_is_asked_today_comes_again_meanwhile() -> None:
+    n_days, with_today = clear(100, 10, 30.0), clear(100, 10, 30.0, n_asked=50)
+    assert n_days is not None
+    assert with_today is None or with_today > n_days
 
 
 @pytest.mark.parametrize(
@@ -180,3 +197,30 @@ def test_a_backlog_and_a_day_off_are_told_on_home(tmp_path: Path) -> None:
     assert overview.backlog.startswith("a day off: 3 cards wait until")
     assert overview.coming is not None
     assert overview.coming[1] == 3
+
+
+def test_cards_that_were_all_met_bring_no_new_ones(tmp_path: Path) -> None:
+    """On a day off, too, the backlog is reckoned by the limits of the days that follow."""
+    services = build_idle_services(tmp_path)
+    ids = list(services.cards)
+    study(services, [(card_id, 60, Rating.EASY) for card_id in ids])
+    services.open()
+    limits = ReviewSettings(reviews_per_day=1, new_per_day=20)
+
+    def backlog(review: ReviewSettings) -> Backlog:
+        services.settings = Settings(review)
+        found = read_backlog(read_day(services, services.store), services)
+        assert found is not None
+        return found
+
+    usual = backlog(limits)
+    assert (usual.n_cards, usual.per_day, usual.pauses_new) == (len(ids) - 1, 1, False)
+    assert usual.days is not None
+    assert len(ids) - 1 <= usual.days <= len(ids) + 2
+    holidays = ((services.today, services.today),)
+    off = backlog(replace(limits, holidays=holidays))
+    assert (off.n_cards, off.per_day) == (len(ids), 1)
+    assert off.days is not None
+    assert len(ids) <= off.days <= len(ids) + 3
+    small = backlog(ReviewSettings(backlog_per_day=2, holidays=holidays))
+    assert (small.per_day, small.pauses_new) == (2, True)

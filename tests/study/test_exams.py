@@ -100,7 +100,10 @@ def test_suspended_cards_are_in_no_exam() -> None:
     away = {"core-1", "core-2", "bert-0"}
     (exam,) = exams_ahead(COURSE, memories, plan, 5, DAY, away)
     assert (exam.n_cards, exam.n_unseen, exam.n_met) == (18, 17, 18)
-    assert readiness(exam, COURSE, memories, plan, SCHEDULER, DAY, away).of_met > 0.9
+    memories["core-1"] = replace(memories["core-0"], stability_days=0.1)
+    result = readiness(exam, COURSE, memories, plan, SCHEDULER, DAY, away)
+    assert result.of_met > 0.9
+    assert result.if_stopped == SCHEDULER.retrievability(memories["core-0"], exam.day)
 
 
 def ready(
@@ -128,6 +131,20 @@ def test_the_last_round_makes_ready_whatever_the_interval() -> None:
     """All were answered within the seven days before; without it an interval ends anywhere."""
     _, result = ready(90, wanted=0.7)
     assert result.of_met > 0.93
+
+
+def test_what_is_wanted_of_the_deck_makes_ready() -> None:
+    (_, more), (_, less) = ready(120, wanted=0.97), ready(120, wanted=0.7)
+    assert more.of_met > less.of_met
+
+
+def test_nothing_is_asked_on_days_off() -> None:
+    """Up to the exam here: the cards last as if one had stopped."""
+    plan = Plan(exams={"core": in_days(30)}, holidays=((in_days(1), in_days(29)),))
+    memories = known("core-0", "core-1")
+    (exam,) = exams_ahead(COURSE, memories, plan, 0, DAY)
+    result = readiness(exam, COURSE, memories, plan, SCHEDULER, DAY)
+    assert result.of_met == pytest.approx(result.if_stopped)
 
 
 def test_what_is_not_met_counts_neither_as_ready_nor_as_not() -> None:
