@@ -26,7 +26,7 @@ def learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr("studykit.study.workload.N_KNOWN", 20)
     services = build_idle_services(tmp_path)
     known, away, *unseen = services.cards
-    study(services, [(known, 20, Rating.GOOD), (away, 20, Rating.GOOD)])
+    study(services, [(known, 20, Rating.GOOD), (away, 20, Rating.AGAIN)])
     services.open()
     for card_id in (away, unseen[0]):
         services.progress.mark(Marking(card_id, "suspended", NOW, services.today))
@@ -37,8 +37,10 @@ def test_suspended_cards_are_in_no_year_and_in_no_exam(learner: Services) -> Non
     learner.settings = Settings(ReviewSettings(exams={learner.course.id: EXAM}))
     n_asked = len(learner.cards) - 2
     outlook = reckon(learner, None)
-    ((exam, _),) = outlook.exams
+    ((exam, ready),) = outlook.exams
     assert (exam.n_cards, exam.n_unseen) == (n_asked, n_asked - 1)
+    known = outlook.simulated.memories[next(iter(learner.cards))]
+    assert ready.if_stopped == learner.scheduler.retrievability(known, EXAM)
     assert {each.n_met for each in outlook.outlooks} == {n_asked}
 
 
