@@ -15,7 +15,7 @@ import typer
 
 from studykit.commands.environment import environment
 from studykit.commands.labs import completed_root
-from studykit.commands.terminal import say, say_beside, say_json
+from studykit.commands.terminal import confirm, say, say_beside, say_json
 from studykit.errors import StudykitError, UsageError
 from studykit.settings import bundled_course_root
 from studykit.text import plural, size_in_words
@@ -124,16 +124,6 @@ def install(
         raise StudykitError(what, hint="is pip set to install elsewhere?")
     labs = {lab for model in models for lab in _labs_of(env, model)}
     say(f"Installed. {plural(len(labs), 'lab')} can now be run with what was missing.")
-
-
-def confirm(question: str, *, is_sure: bool) -> None:
-    """Return if the answer is yes or `is_sure`; else the command ends here."""
-    if is_sure:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("it asks first, and there is no terminal to ask on", hint="pass --yes")
-    if not typer.confirm(question, default=True):
-        raise typer.Abort
 
 
 def _require_pip(models: Sequence[ShelfModel]) -> None:

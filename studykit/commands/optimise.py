@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studykit.commands.environment import Environment, environment
-from studykit.commands.models import confirm
-from studykit.commands.terminal import say, say_json, say_table, say_wrapped
+from studykit.commands.terminal import confirm, say, say_json, say_table, say_wrapped
 from studykit.errors import StudykitError, UsageError
 from studykit.text import percent
 

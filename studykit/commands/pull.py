@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studykit.commands.models import YesOption, confirm
-from studykit.commands.terminal import say, say_beside
+from studykit.commands.models import YesOption
+from studykit.commands.terminal import confirm, say, say_beside
 from studykit.errors import StudykitError, UsageError
 from studykit.text import plural, size_in_words
 

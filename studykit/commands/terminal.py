@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from studykit.errors import UsageError
 from studykit.text import clean
 
 if TYPE_CHECKING:
@@ -37,6 +38,18 @@ def say_wrapped(*lines: str) -> None:
 def warn(text: str) -> None:
     """Print one line on stderr."""
     print(f"studykit: {clean(' '.join(text.split()))}", file=sys.stderr, flush=True)
+
+
+def confirm(question: str, *, is_sure: bool) -> None:
+    """Return if the answer is yes or `is_sure`; else the command ends here."""
+    if is_sure:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("it asks first, and there is no terminal to ask on", hint="pass --yes")
+    import typer
+
+    if not typer.confirm(question, default=True):
+        raise typer.Abort
 
 
 def say_json(document: Mapping[str, Any]) -> None:
