@@ -42,6 +42,7 @@ async def test_home_shows_what_is_due_and_what_to_do(make_services: MakeServices
         assert "Welcome! Enter asks the first cards" in screen
         deck_row = next(line for line in screen.splitlines() if "%" in line)
         assert deck_row.split()[-5:] == ["0", "%", "8", "–", "–"]
+        assert " P plan " in screen.splitlines()[-1]
 
 
 async def test_home_shows_the_longer_run(make_services: MakeServices) -> None:

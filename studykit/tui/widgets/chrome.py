@@ -118,6 +118,7 @@ class KeyHints(Widget):
         first = (*ways_out, MARK_ACTION, HELP_ACTION)
         last = [by_action.pop(action) for action in first if action in by_action]
         room = self.size.width - sum(hint.text.cell_length for hint in last)
+        room += 1  # the blank at the very end
         shown: list[Hint] = []
         for hint in by_action.values():
             room -= hint.text.cell_length
