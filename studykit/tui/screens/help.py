@@ -20,7 +20,7 @@ from studykit.tui.screens.base import StudyScreen
 from studykit.tui.widgets.card_text import Fitted, Line, lay_out, wrap
 from studykit.tui.widgets.safe import Static
 
-MARKS = [("▸", "marked"), ("✓ ✗", "right, wrong"), ("●", "given, not judged"), ("!", "look here")]
+MARKS = [("▸", "marked"), ("✓ ✗", "right, wrong"), ("●", "given, or in use"), ("!", "look here")]
 
 KEYS_WIDTH = 10
 """Columns of the keys; what they do stands behind."""

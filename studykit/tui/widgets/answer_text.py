@@ -17,12 +17,11 @@ from studykit.tui.messages import Answered, AnswerUnclear
 from studykit.tui.widgets.safe import Static
 
 
-class AnswerInput(Input):
-    """The text field; letters belong to it until Esc."""
+class TextField(Input):
+    """One line to write in; letters belong to it until Esc."""
 
     BINDING_GROUP_TITLE = "Text field"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "check", id="check-text", tooltip="Check what is written"),
         Binding(
             "escape",
             "leave",
@@ -35,6 +34,14 @@ class AnswerInput(Input):
 
     def action_leave(self) -> None:
         self.screen.set_focus(None)
+
+
+class AnswerInput(TextField):
+    """Where an answer is written."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "check", id="check-text", tooltip="Check what is written"),
+    ]
 
 
 class TextAnswer(HorizontalGroup):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import HorizontalGroup
 from textual.content import Content
 
-from studykit.tui.widgets.answer_text import AnswerInput
+from studykit.tui.widgets.answer_text import TextField
 from studykit.tui.widgets.safe import Static
+
+
+class ValueField(TextField):
+    """Where the value is written."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "take", id="take-value", tooltip="Take the value as written"),
+    ]
 
 
 class OwnValue(HorizontalGroup):
@@ -17,16 +28,16 @@ class OwnValue(HorizontalGroup):
     OwnValue {
         height: auto;
         #own-name { width: auto; text-style: bold; }
-        AnswerInput { width: 14; background: $surface; }
+        ValueField { width: 14; background: $surface; }
         #own-hint { width: 1fr; }
-        &.-text AnswerInput { width: 1fr; }
+        &.-text ValueField { width: 1fr; }
         &.-text #own-hint { display: none; }
     }
     """
 
     def compose(self) -> ComposeResult:
         yield Static(id="own-name")
-        yield AnswerInput(compact=True, select_on_focus=False)
+        yield ValueField(compact=True, select_on_focus=False)
         yield Static(id="own-hint")
 
     def on_mount(self) -> None:
@@ -40,7 +51,7 @@ class OwnValue(HorizontalGroup):
         self.query_one("#own-name", Static).update(f"    {name} = ")
         self.query_one("#own-hint", Static).update(Content.styled(hint, "$text-muted"))
         self.display = True
-        field = self.query_one(AnswerInput)
+        field = self.query_one(ValueField)
         field.value = value
         self.set_class(bool(value), "-text")
         field.focus()
