@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,8 +22,8 @@ class Entry:
     memory: Memory
     text: str
     """Id, question, number and title of the topic, tags: what words are looked for in, folded."""
-    is_held: bool = False
-    """It is due, but today does not ask it: a sibling is asked, or the limit is used up."""
+    asked_on: date | None = None
+    """The day that asks it, as siblings, limits and exams have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class Found:
 
 
 def build_entries(
-    course: Course, memories: Mapping[str, Memory], held: Set[str] = frozenset()
+    course: Course, memories: Mapping[str, Memory], asked: Mapping[str, Memory] | None = None
 ) -> tuple[Entry, ...]:
-    """Every card of the course, in its order."""
+    """Every card of the course, in its order; `asked`: memories as their cards will be asked."""
+    asked = {**memories, **(asked or {})}
     return tuple(
         Entry(
             card,
@@ -48,7 +49,7 @@ def build_entries(
             "\n".join(
                 (card.id, card.headline, f"{topic.number} {topic.title}", *card.tags)
             ).casefold(),
-            card.id in held,
+            asked.get(card.id, NEW_MEMORY).due_day,
         )
         for deck in course.decks
         for topic in deck.topics
@@ -57,9 +58,8 @@ def build_entries(
 
 
 def _is_due(entry: Entry, marks: Marks, today: date) -> bool:
-    due = entry.memory.due_day
-    is_asked = not entry.is_held and entry.card.id not in marks.hidden
-    return due is not None and due <= today and is_asked
+    day = entry.asked_on
+    return day is not None and day <= today and entry.card.id not in marks.hidden
 
 
 STATES: Mapping[str, Callable[[Entry, Marks, date], bool]] = {

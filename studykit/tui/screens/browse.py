@@ -103,7 +103,9 @@ class BrowseScreen(StudyScreen):
         try:
             store = self.services.progress
             day = read_day(self.services, store)
-            entries = build_entries(self.services.course, day.memories, day.queue.held)
+            # What is buried can be dug up here, and is then asked on its own day again.
+            asked = {id_: each for id_, each in day.asked.items() if id_ not in day.marks.buried}
+            entries = build_entries(self.services.course, day.memories, asked)
             self.post_message(CardsRead(entries, day.marks))
         except StudykitError as error:
             self.post_message(ProgressFailed(error))
