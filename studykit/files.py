@@ -10,7 +10,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,15 @@ DRAFT = ".part"
 """Ending of a file that is being written; one that stays is of a process that was killed."""
 ABANDONED_AFTER_S = 3600.0
 """No draft takes longer to be finished."""
+
+
+def stamp_of(path: Path) -> Hashable:
+    """Differs from an earlier one if the file was changed since; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def open_regular(path: Path) -> BinaryIO:

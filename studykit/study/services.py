@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from studykit.clock import Clock, study_day, to_ms
 from studykit.course.source import one_line, stamp_decks, stamp_folder
-from studykit.errors import CourseError, StoreError
+from studykit.errors import CourseError, SettingsError, StoreError
+from studykit.files import stamp_of
 from studykit.settings import Paths, Settings
 from studykit.study.lab_queue import LabQueue
 from studykit.text import plural
@@ -81,6 +82,7 @@ class Services:
         self.labs = LabQueue()
         self.shows_tests = False
         self._deck_stamp = self._stamp()
+        self._settings_stamp = stamp_of(paths.settings_file)
         self._open_store = open_store
         self._results: dict[int, RunResult | None] = {}
         self._recorded: dict[str, tuple[RunResult, ...]] = {}
@@ -224,6 +226,24 @@ class Services:
         except CourseError as error:
             return f"! the changed decks are not taken over, the old cards stay: {error}"
         return _describe_changes(before, self.cards)
+
+    def reload_changed_settings(self) -> str:
+        """What is wrong with settings that were changed on the disk, in one line; else they count.
+
+        Keys and looks are those of the start.
+        """
+        from studykit.settings_file import load_settings
+
+        stamp = stamp_of(self.paths.settings_file)
+        if stamp == self._settings_stamp:
+            return ""
+        self._settings_stamp = stamp
+        try:
+            new = load_settings(self.paths.settings_file)
+        except SettingsError as error:
+            return f"! the changed settings are not taken over: {error}"
+        self.settings = replace(self.settings, review=new.review, lab=new.lab)
+        return ""
 
     def open(self) -> None:
         """Open the progress and read what the screens need; slow, so call it in a thread.

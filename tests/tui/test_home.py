@@ -397,3 +397,22 @@ async def test_home_takes_up_what_another_window_answers(
         assert "2 due" in text_of(pilot.app)
         study(services, [("stacks-recall", 0, Rating.EASY)])
         await until(pilot, lambda: "1 due" in text_of(pilot.app))
+
+
+async def test_home_takes_up_settings_that_are_changed_elsewhere(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an editor or by another window's Plan; wrong ones change nothing."""
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.05)
+    services = make_services("recall", "choice")
+    file = services.paths.settings_file
+    async with StudykitApp(services).run_test(size=(100, 24)) as pilot:
+        await open_home(pilot)
+        assert "2 due" in text_of(pilot.app)
+        file.write_text("[review]\nnew_per_day = 1\n", encoding="utf-8")
+        await until(pilot, lambda: "1 due" in text_of(pilot.app))
+        file.write_text("[review]\nnew_per_day = many\n", encoding="utf-8")
+        await until(pilot, lambda: "the changed settings are not taken over" in text_of(pilot.app))
+        assert "1 due" in text_of(pilot.app)
+        file.unlink()
+        await until(pilot, lambda: "2 due" in text_of(pilot.app))

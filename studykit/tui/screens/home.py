@@ -248,11 +248,11 @@ class HomeScreen(StudyScreen):
             self._refresh()
 
     def _look(self) -> None:
-        """Take up a new study day, what another window has answered, and changed decks."""
+        """Take up a new study day, what another window has answered, and changed files."""
         if not self.is_on_top or self._overview is None:
             return
-        has_new_decks, now = self._look_at_decks(), self._read_known()
-        if has_new_decks or (now is not None and now != self._known):
+        is_changed, now = self._look_at_files(), self._read_known()
+        if is_changed or (now is not None and now != self._known):
             self._refresh()
 
     def _read_known(self) -> tuple[date, Hashable] | None:
@@ -267,19 +267,20 @@ class HomeScreen(StudyScreen):
             self.app.call_from_thread(self.warn, trouble)
 
     def _refresh(self) -> None:
-        self._look_at_decks()
+        self._look_at_files()
         try:
             self._show(build_overview(self.services))
             self._read_stats()
         except StudykitError as error:
             self.fail(str(error))
 
-    def _look_at_decks(self) -> bool:
-        """Take up decks that were changed on the disk, and say so; whether any was."""
-        news = self.services.reload_changed_decks()
+    def _look_at_files(self) -> bool:
+        """Take up settings and decks that were changed on the disk; whether any was."""
+        services, settings = self.services, self.services.settings
+        news = services.reload_changed_settings() or services.reload_changed_decks()
         if news:
             self.say(news)
-        return bool(news)
+        return bool(news) or services.settings is not settings
 
     def _show(self, overview: Overview) -> None:
         before, now = self._known, self._read_known()
@@ -431,7 +432,7 @@ class HomeScreen(StudyScreen):
             self.app.post_message(OpenPart(self, part.name))
             return
         self.say("")
-        self._look_at_decks()
+        self._look_at_files()
         try:
             session = self.services.open_session()
         except StudykitError as error:
