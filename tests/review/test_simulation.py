@@ -116,6 +116,25 @@ def test_a_known_card_comes_when_it_is_due_and_fades_until_then(
         assert recall == pytest.approx(scheduler.retrievability(memory, day))
 
 
+def test_known_cards_that_are_difficult_come_more_often() -> None:
+    easy, hard = (
+        Memory(
+            state=State.REVIEW,
+            stability_days=10.0,
+            difficulty=difficulty,
+            due_day=TODAY,
+            last_review_day=TODAY - timedelta(days=10),
+            reps=3,
+        )
+        for difficulty in (2.0, 9.0)
+    )
+    answers = [
+        simulate_known(ScheduleSettings(), Habits(), [0.9], [each] * 50, TODAY, n_days=200).answers
+        for each in (easy, hard)
+    ]
+    assert answers[1].sum() > 1.5 * answers[0].sum()
+
+
 def test_time_is_spent_by_rating_and_state() -> None:
     """Answers times seconds, where each kind of answer takes another time."""
     seconds = ((1.0, 1.0, 1.0, 1.0), (100.0,) * 4, (10_000.0,) * 4)
