@@ -11,9 +11,9 @@
 # What happens: the range of 3 days is 2 to 4. A number between 2.0 and 5.0 is drawn, as is right if
 # it is cut off to a whole day afterwards, but it is *rounded*. So one card in six comes after 5
 # days, which is outside the range, and the first day has half its share. The mean is 3.5 days
-# instead of 3, and longer intervals are half a day too long as well. It matters most for short ones:
-# at a desired retention of 90 %, a card with 3 days is recalled with 89.1 %. Whoever compares true
-# retention with the desired one suspects the weights.
+# instead of 3, and longer intervals are half a day too long as well. It matters most for short
+# ones: at a desired retention of 90 %, a card with 3 days is recalled with 89.1 %. Whoever compares
+# true retention with the desired one suspects the weights.
 #
 # What helps: `Scheduler(enable_fuzzing=False)`, and a fuzz of one's own with `random.randint`.
 set -euo pipefail
