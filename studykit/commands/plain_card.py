@@ -39,14 +39,8 @@ def takes_words(shown: Shown) -> bool:
 def question_lines(shown: Shown) -> Iterator[str]:
     """The question and everything that can be chosen."""
     yield from unmarked(shown.question.replace(HOLE, "(gap)")).split("\n")
-    for letter, option in zip(LETTERS, shown.options, strict=False):
-        yield f"{letter}: {unmarked(option.text)}"
-    for letter, step in zip(LETTERS, shown.steps, strict=False):
-        yield f"{letter}: {unmarked(step)}"
-    for number, left in enumerate(shown.lefts, 1):
-        yield f"{number}: {unmarked(left)}"
-    for letter, right in zip(LETTERS, shown.rights, strict=False):
-        yield f"{letter}: {unmarked(right)}"
+    for name, text in shown.offered:
+        yield f"{name}: {unmarked(text)}"
 
 
 def prompt(shown: Shown) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
 from statistics import median
+from string import ascii_lowercase as LETTERS
 from typing import TypeAlias
 
 from studykit.course.cards import (
@@ -83,6 +84,18 @@ class Shown:
         if self.task is None:
             return self.card.headline
         return self.card.question.replace(GROUP_HOLE, self.task.group)
+
+    @property
+    def offered(self) -> Iterator[tuple[str, str]]:
+        """What stands below the question, each with what it is called by: ``a``; a left side ``1``.
+
+        For answers that are written in one line.
+        """
+        for texts in ((option.text for option in self.options), self.steps):
+            yield from zip(LETTERS, texts, strict=False)
+        for number, left in enumerate(self.lefts, 1):
+            yield str(number), left
+        yield from zip(LETTERS, self.rights, strict=False)
 
 
 @dataclass(frozen=True, slots=True)

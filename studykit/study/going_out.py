@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from string import ascii_lowercase as LETTERS
 from typing import TYPE_CHECKING, get_args
 
 from studykit.course.cards import Card, Choice, Cloze
@@ -88,16 +87,8 @@ def _shown(services: Services, card: Card) -> Shown:
 
 def _offered(shown: Shown) -> Iterator[str]:
     """The lines below a question: what can be chosen."""
-    if shown.options or shown.steps or shown.lefts:
-        yield ""
-    for letter, option in zip(LETTERS, shown.options, strict=False):
-        yield f"{letter}) {option.text}"
-    for letter, step in zip(LETTERS, shown.steps, strict=False):
-        yield f"{letter}) {step}"
-    for number, left in enumerate(shown.lefts, 1):
-        yield f"{number}. {left}"
-    for letter, right in zip(LETTERS, shown.rights, strict=False):
-        yield f"{letter}) {right}"
+    lines = [f"{name}{'.' if name.isdigit() else ')'} {text}" for name, text in shown.offered]
+    yield from ["", *lines] if lines else ()
 
 
 def _answer(services: Services, shown: Shown) -> str:
