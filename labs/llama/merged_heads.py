@@ -40,8 +40,7 @@ QUESTION = "Can trained heads of keys and values be merged, and what does that c
 POINTS = ("5.4.1", "5.4.2", "5.4.3")
 CLAIMS = {
     "close": "Trained as such with as many parameters, GQA and MQA end within 0.1 nats of MHA.",
-    "broken": "Right after merging, the model loses over 0.1 nats more than an MQA model that was "
-    "trained as such.",
+    "broken": "Right after merging, the model loses over 0.1 nats more than one trained as MQA.",
     "whole": "Training on takes away over four fifths of what merging by the mean costs.",
     "part": "Training on takes away a fifth to four fifths of what merging by the mean costs.",
     "little": "Training on takes away less than a fifth of what merging by the mean costs.",
@@ -64,9 +63,8 @@ SECONDS = {"cpu": 7}
 LITERATURE = {
     "close": "T5-XXL scored 47.2 in the mean of its tasks with MHA, 47.1 with GQA of 8 heads and "
     "46.6 with MQA, the latter two uptrained (Ainslie et al. 2023, Table 1).",
-    "random": "T5-Large as MQA, after 5 % more training, scored about 55.6 with the mean of the "
-    "heads, 55.1 with the first one and 54.6 with a random one (Ainslie et al. 2023, read off "
-    "Fig. 4).",
+    "random": "T5-Large as MQA, after 5 % more training, scored about 55.6 with the mean of heads, "
+    "55.1 with the first and 54.6 with a random one (read off Ainslie et al. 2023, Fig. 4).",
 }
 
 Method: TypeAlias = Literal["mean", "first", "random"]
