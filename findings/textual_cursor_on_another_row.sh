@@ -9,10 +9,10 @@
 # an app may remember the last one highlighted, show its details, and act on it.
 #
 # What happens: the cursor keeps its place on the screen. After `DataTable.sort`, and after
-# `DataTable.remove_row` and `OptionList.remove_option` of a row above the cursor or under it, there
-# is another row under it and no message. The app shows the details of one row, enter selects
-# another, and a key for "delete the highlighted one" deletes what is not lit. `ListView.pop` keeps
-# its item, or tells.
+# `DataTable.remove_row` and `OptionList.remove_option` of the cursor's own row or one above it, the
+# cursor is on another row and there is no message. The app shows the details of one row, enter
+# selects another, and a key for "delete the highlighted one" deletes a row that is not highlighted.
+# `ListView.pop` keeps its item, or tells.
 #
 # What helps: remember the row's key, and `move_cursor(row=table.get_row_index(key))` after a sort;
 # after a removal ask the widget what is under the cursor instead of remembering the message.
