@@ -100,6 +100,23 @@ def test_in_two_imports_as_in_one(
     }
 
 
+def test_ids_are_what_they_always_were(tmp_path: Path) -> None:
+    """With others the next import would bring every card of the learner's anew."""
+    body = Recall("a")
+    alone = SourceNote("a?", (SourceCard("", "a?", body),))
+    cards = [SourceCard(key, "q", body) for key in ("1", "2", "Odd key")]
+    notes = (alone, SourceNote("guid", tuple(cards)))
+
+    plan = plan_course(Collection("Two", (SourceDeck(("Deck",), notes),)), tmp_path)
+
+    assert [*plan.ids] == [
+        "cdd876b0b4a331099",
+        "c6ff504fa02925c3a-1",
+        "c6ff504fa02925c3a-2",
+        "c6ff504fa02925c3a-cbf47426a5d7d8610",
+    ]
+
+
 def one_deck(n: int, name: str = "Deck") -> Collection:
     notes = (SourceNote(f"{name} {k}", (SourceCard("", f"q{k}", Recall("a")),)) for k in range(n))
     return Collection("Many", (SourceDeck((name,), tuple(notes)),))
@@ -196,6 +213,36 @@ def test_names_that_yaml_would_take_for_numbers(tmp_path: Path) -> None:
     course = load_course(tmp_path / "course")
     assert course.problems == ()
     assert len(course.cards) == 7 * 300
+
+
+def test_names_longer_than_an_id_may_be(tmp_path: Path) -> None:
+    """What fits of both topics' names is the same; their ids differ by a number."""
+    alike = decks("b" * 60, "b" * 59 + "c", inside="a" * 60)
+
+    write(Collection("Two", (*alike.decks, *decks("Other").decks)), tmp_path)
+
+    course = load_course(tmp_path)
+    assert course.problems == ()
+    one, two = (topic.id for topic in course.decks[0].topics)
+    assert (len(one), two) == (80, f"{one[:70]}-2")
+
+
+def test_a_text_of_several_lines_is_written_as_a_block(tmp_path: Path) -> None:
+    """As an author would; in quotes where a block could not hold it as it is."""
+    texts = {
+        "one: line": '"one: line"',
+        "two\n\n  lines": "|-\n          two\n\n            lines",
+        "a\ttab\nand": r'"a\ttab\nand"',
+        "a space \nand": r'"a space \nand"',
+    }
+    notes = (SourceNote(text, (SourceCard("", "q", Recall(text)),)) for text in texts)
+
+    write(Collection("Texts", (SourceDeck(("Deck",), tuple(notes)),)), tmp_path)
+
+    written = (tmp_path / "decks" / "1-deck.yaml").read_text()
+    assert all(f"        answer: {text}\n" in written for text in texts.values())
+    answers = [card.body for card in load_course(tmp_path).cards.values()]
+    assert answers == [Recall(text) for text in texts]
 
 
 def test_a_list_of_decks_in_one_line_is_told_of(tmp_path: Path) -> None:

@@ -118,16 +118,15 @@ def test_a_long_hidden_part_is_recalled_not_typed(hidden: str, tmp_path: Path) -
     assert (card.question, card.body) == ("It is […].", Recall(hidden))
 
 
-def test_a_question_that_stands_twice_gives_two_notes(tmp_path: Path) -> None:
-    """Each with a key of its own, or the second would take the schedule of the first."""
-    (deck,) = read(tmp_path, "Q: a?\nA: b\nQ: a?\nA: c\n").decks
-    assert len({note.key for note in deck.notes}) == 2
+def test_keys_are_what_they_always_were(tmp_path: Path) -> None:
+    """Whatever becomes of an answer; a question that stands again has a number behind it.
 
-
-def test_a_corrected_answer_keeps_the_key(tmp_path: Path) -> None:
-    """The schedule hangs on it."""
-    first, second = (read(tmp_path, f"Q: a?\nA: {answer}\n") for answer in ("wrogn", "wrong"))
-    assert first.decks[0].notes[0].key == second.decks[0].notes[0].key
+    A learner's schedule hangs on the keys: with others the next import would bring every card anew.
+    """
+    for answer in ("wrogn", "wrong"):
+        text = f"Q: a?\nA: {answer}\nC: [b] c\nQ: a?\nA: d\n---\na?::e\n"
+        (deck,) = read(tmp_path, text).decks
+        assert [note.key for note in deck.notes] == ["a?", "b c", "a?\n2", "a?\n3"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +146,11 @@ def test_a_file_that_is_no_deck_is_refused_in_one_line(
     with pytest.raises(StudykitError, match=what) as caught:
         read_markdown(path, HERE)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tag_needs_no_space_after_it(tmp_path: Path) -> None:
+    collection = read(tmp_path, "Q:a?\nA:b\nC:[c] d\n")
+    assert pairs(collection) == [("a?", "b"), ("___ d", "c")]
 
 
 def test_only_the_space_that_begins_a_line_is_taken_out(tmp_path: Path) -> None:
