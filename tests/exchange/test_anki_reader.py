@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from studykit.course.cards import Cloze, Recall
+from studykit.course.source import LONGEST_DECK_TEXT
 from studykit.errors import StudykitError
 from studykit.exchange import archives, foreign_database
 from studykit.exchange.collection import Collection, SourceCard
@@ -49,6 +50,7 @@ def test_cards_are_what_anki_says_of_them(name: str) -> None:
 def test_all_formats_hold_the_same() -> None:
     first, *others = (read(PACKAGES / f"{name}.apkg") for name in FORMATS)
 
+    assert first.title == "legacy1"  # the file's: no deck holds the others
     for other in others:
         assert other.decks == first.decks
         assert other.remarks == first.remarks
@@ -400,6 +402,24 @@ def test_a_gap_that_hides_nothing_is_left_out(tmp_path: Path) -> None:
     told = {remark.what: remark.n for remark in found.remarks}
     assert told["cards with no answer, or one by a picture or a sound alone"] == 1
     assert all(card.body.answer for card in found.cards() if isinstance(card.body, Cloze))
+
+
+def test_a_back_that_is_too_long_is_cut_off_and_a_front_left_out(tmp_path: Path) -> None:
+    """A course takes no longer text. With one letter less it comes as it is."""
+    n = LONGEST_DECK_TEXT
+
+    def change(connection: sqlite3.Connection) -> None:
+        query = "UPDATE notes SET flds = replace(flds, ?, ?)"
+        connection.execute(query, ("la puerta", "p" * n))
+        connection.execute(query, ("la cocina", "c" * (n + 1)))  # which a second card asks for
+
+    found = read(rewritten(tmp_path, change))
+
+    assert card(found, "door").body == Recall("p" * n)
+    assert card(found, "kitchen").body == Recall("c" * (n - 2) + " …")
+    told = {remark.what: remark.n for remark in found.remarks}
+    assert told["backs of which 10,000 letters come"] == 1
+    assert told["cards with a front of more than 10,000 letters"] == 1
 
 
 def test_a_time_that_no_clock_counts_is_a_long_one(tmp_path: Path) -> None:

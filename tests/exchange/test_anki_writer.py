@@ -143,7 +143,10 @@ def test_marks(mark: str, queue: int, flags: int, tmp_path: Path) -> None:
 
 
 def test_the_log(tmp_path: Path) -> None:
-    """Intervals in days or minus seconds, the one before beside them, difficulty as Anki has it."""
+    """Intervals in days or minus seconds, the one before beside them, difficulty as Anki has it.
+
+    The last column says what the review found the card in: learning, review, or relearning.
+    """
     start = 1_795_000_000_000
     first = make_row(
         at_ms=start,
@@ -154,14 +157,18 @@ def test_the_log(tmp_path: Path) -> None:
         due_at_ms=start + 60_000,
     )
     second = make_row(at_ms=start + 60_000, rating=3, state_before=1, difficulty=10.0)
+    third = make_row(at_ms=start + 120_000, state_before=2)
+    fourth = make_row(at_ms=start + 180_000, state_before=3)
     other = make_row("gone", at_ms=start + 60_000)
-    package = Package(tmp_path, [make_card()], [first, other, second])
+    package = Package(tmp_path, [make_card()], [first, other, second, third, fourth])
     query = "SELECT id, ease, ivl, lastIvl, factor, time, type FROM revlog ORDER BY id"
     assert package.rows(query) == [
         (start, 1, -60, 0, 600, 8000, 0),
         (start + 60_000, 3, 7, -60, 1100, 8000, 0),
+        (start + 120_000, 3, 7, 7, 600, 8000, 1),
+        (start + 180_000, 3, 7, 7, 600, 8000, 2),
     ]
-    assert package.written == Written(1, 2, 1)
+    assert package.written == Written(1, 4, 1)
 
 
 @given(

@@ -28,6 +28,7 @@ from studykit.text import clean
         ("x<sup>2</sup>, H<sub>2</sub>O, e<sup>-x²</sup>", "x², H₂O, e^(-x²)"),
         ('<img src="a.png" alt="a [cat]"><img src=b>', "[picture: a (cat)][picture]"),
         ("lark [sound:lark.mp3]", "lark [sound]"),
+        ("<audio src=lark.mp3></audio> <video src=a.mp4></video>", "[sound] [sound]"),
         ("<ruby>漢<rt>かん</rt></ruby>", "漢(かん)"),
         ("<anki-mathjax>x^2</anki-mathjax>", r"\(x^2\)"),
         ("a<script>alert(1)</script><style>b {}</style>c", "ac"),

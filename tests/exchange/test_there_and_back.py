@@ -82,6 +82,7 @@ def test_schedule_log_and_marks_come_back(
         log += rows
     write_apkg(make_outgoing(cards, sorted(log, key=lambda row: row.at_ms)), path)
     collection = read_anki(path, Circumstances(NOW, rollover_hour=4))
+    assert collection.title == "Notes"
     (deck,) = collection.decks
     assert deck.path == ("Notes", "Core")
     found = {note.key: note for note in deck.notes}
