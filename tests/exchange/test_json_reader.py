@@ -145,6 +145,8 @@ def put(value: object, *keys: str | int) -> Callable[[dict[str, Any]], object]:
         (put("anki", "format"), "its format is 'anki', not studykit-learner"),
         (put(2, "version"), "was written by a newer studykit"),
         (put("9999", "schema"), "was written by a newer studykit"),
+        (put("1", "version"), "its version cannot be read"),
+        (put(7, "schema"), "its version cannot be read"),
         (put("x", "schema"), "its version cannot be read"),
         (put({}, "reviews"), "reviews stands twice, or is no list"),
         (put(7, "reviews", 0), "reviews: a row is no object"),
