@@ -199,6 +199,25 @@ def test_a_backlog_and_a_day_off_are_told_on_home(tmp_path: Path) -> None:
     assert overview.coming[1] == 3
 
 
+def test_cards_that_are_not_due_yet_lengthen_a_backlog(tmp_path: Path) -> None:
+    """They come due while it is worked off, and take places."""
+
+    def days(n_coming: int) -> int:
+        settings = Settings(ReviewSettings(reviews_per_day=1, new_per_day=0))
+        services = build_idle_services(tmp_path / str(n_coming), settings=settings)
+        overdue, coming = list(services.cards)[:4], list(services.cards)[4 : 4 + n_coming]
+        study(services, [(id_, 60, Rating.EASY) for id_ in overdue])
+        study(services, [(id_, 5, Rating.EASY) for id_ in coming])
+        services.open()
+        found = read_backlog(read_day(services, services.store), services)
+        assert found is not None
+        assert found.n_cards == 3
+        assert found.days is not None
+        return found.days
+
+    assert days(0) < days(2) < days(4)
+
+
 def test_cards_that_were_all_met_bring_no_new_ones(tmp_path: Path) -> None:
     """On a day off, too, the backlog is reckoned by the limits of the days that follow."""
     services = build_idle_services(tmp_path)

@@ -141,7 +141,7 @@ def test_what_is_wanted_of_the_deck_makes_ready() -> None:
 def test_nothing_is_asked_on_days_off() -> None:
     """Up to the exam here: the cards last as if one had stopped."""
     plan = Plan(exams={"core": in_days(30)}, holidays=((in_days(1), in_days(29)),))
-    memories = known("core-0", "core-1")
+    memories = known("core-0", "core-1") | known("core-2", stability=5.0)
     (exam,) = exams_ahead(COURSE, memories, plan, 0, DAY)
     result = readiness(exam, COURSE, memories, plan, SCHEDULER, DAY)
     assert result.of_met == pytest.approx(result.if_stopped)

@@ -50,8 +50,9 @@ from tests.progress.builders import MONDAY, make_card, make_rated, open_store
 SETTINGS = ScheduleSettings()
 LONGER = (*(4 * w for w in DEFAULT_WEIGHTS[:4]), *DEFAULT_WEIGHTS[4:])
 SCORE = Score(0.4, 0.05, 0.9, (Bin(50, 0.8, 0.7), Bin(50, 0.95, 0.95)))
-BETTER = Judgement(400, 100, 0.85, SCORE, replace(SCORE, log_loss=0.35), 0.05, 0.01)
-WORSE = Judgement(400, 100, 0.85, SCORE, replace(SCORE, log_loss=0.41), -0.01, 0.02)
+BETTER = Judgement(400, 100, 0.85, SCORE, replace(SCORE, log_loss=0.35), 0.05, 0.02)
+WORSE = Judgement(400, 100, 0.85, SCORE, replace(SCORE, log_loss=0.41), -0.01, 0.006)
+SAME = Judgement(400, 100, 0.85, SCORE, SCORE, 0.0, 0.0)
 
 
 def finds(judgement: Judgement) -> Callable[..., Fit]:
@@ -77,7 +78,7 @@ def test_better_weights_come_into_use(store: Store) -> None:
     assert store.weights() == [entry]
     assert store.weights_in_use() == LONGER
     said = "\n".join([*describe_judgement(entry), describe_verdict(entry)])
-    assert "0.4000 before, 0.3500 after (better by 0.0500 ± 0.0100)" in said
+    assert "0.4000 before, 0.3500 after (better by 0.0500 ± 0.0200)" in said
     assert "and were kept" in said
     assert "chance" not in said
 
@@ -88,9 +89,18 @@ def test_other_weights_are_kept_in_the_history_only(store: Store) -> None:
     assert store.weights() == [entry]
     assert store.weights_in_use() == DEFAULT_WEIGHTS
     said = "\n".join([*describe_judgement(entry), describe_verdict(entry)])
-    assert "(worse by 0.0100 ± 0.0200)" in said
+    assert "(worse by 0.0100 ± 0.0060)" in said
     assert "within what chance makes" in said
     assert "were not kept" in said
+
+
+def test_a_fit_that_comes_to_the_same_changes_nothing(store: Store) -> None:
+    entry = optimise(store, SETTINGS, MONDAY, tell, finds(SAME))
+    assert not entry.is_adopted
+    said = "\n".join([*describe_judgement(entry), describe_verdict(entry)])
+    assert "0.4000 before, 0.4000 after (the same)" in said
+    assert "nothing changes" in said
+    assert "chance" not in said
 
 
 def test_one_goes_back_by_going_on(store: Store) -> None:
@@ -100,7 +110,7 @@ def test_one_goes_back_by_going_on(store: Store) -> None:
     go_back(store, "default", later)
     assert store.weights_in_use() == DEFAULT_WEIGHTS
     back = go_back(store, str(first.id), later + timedelta(days=1))
-    assert back.source == f"as {first.id}"
+    assert (back.source, back.n_reviews) == (f"as {first.id}", 0)
     assert store.weights_in_use() == LONGER
     assert len(store.weights()) == 3
     assert go_back(store, str(back.id), later + timedelta(days=2)) == back

@@ -27,8 +27,8 @@ from tests.progress.history import COURSE, MEMORIES, RUNS, SCHEDULER, TODAY, who
 KNOWN = {
     TODAY - timedelta(days=800): KnownCounts(10, 10, 0, 0, 9.5, 10),
     TODAY - timedelta(days=80): KnownCounts(10, 9, 0, 0, 9.0, 10),
-    TODAY - timedelta(days=10): KnownCounts(6, 3, 0, 0),
-    TODAY: KnownCounts(4, 4, 0, 0, 2.7, 3),
+    TODAY - timedelta(days=7): KnownCounts(6, 3, 0, 0),
+    TODAY - timedelta(days=6): KnownCounts(4, 4, 0, 0, 2.7, 3),
 }
 ENTRIES = [RunEntry.of(run.id, run.result, run.card_id, run.prediction) for run in RUNS]
 OF_COURSE = {id_: memory for id_, memory in MEMORIES.items() if id_ in COURSE.cards}
@@ -42,6 +42,7 @@ def stand(sums: LogSums = NO_SUMS, since: date | None = None) -> Statistics:
 
 
 def test_each_period_holds_the_shorter_ones() -> None:
+    """Today is the last of its days."""
     stats = stand(replace(NO_SUMS, known=KNOWN))
 
     told = [(days, each.seen.n, each.seen.remembered) for days, each in stats.periods]
