@@ -51,7 +51,6 @@ class CardRow(NamedTuple):
     interval: int
     factor: int
     """Ease in thousandths."""
-    lapses: int
     data: str
 
 
@@ -118,7 +117,6 @@ def memory_of(card: CardRow, first_day: date, now: datetime, rollover_hour: int)
             difficulty=difficulty,
             due_day=due_day,
             last_review_day=due_day - timedelta(days=min(max(1, card.interval), LONGEST_INTERVAL)),
-            lapses=max(0, card.lapses),
         )
     due_at = _due_at(card.due, first_day, now)
     return Memory(
@@ -127,7 +125,6 @@ def memory_of(card: CardRow, first_day: date, now: datetime, rollover_hour: int)
         difficulty=difficulty,
         due_at=due_at,
         due_day=study_day(due_at, rollover_hour),
-        lapses=max(0, card.lapses),
     )
 
 

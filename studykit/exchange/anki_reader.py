@@ -60,7 +60,7 @@ _OCCLUSION = "image-occlusion:"
 # Without the texts: SQLite would sort them on disk, a copy of the note's for each of its cards.
 _CARDS = """\
 SELECT c.nid, c.ord, c.did, c.odid, c.type, c.queue,
-    c.due, c.odue, c.ivl, c.factor, c.lapses, c.flags, substr(c.data, 1, 10000), c.id
+    c.due, c.odue, c.ivl, c.factor, c.flags, substr(c.data, 1, 10000), c.id
 FROM cards c JOIN notes n ON n.id = c.nid ORDER BY c.nid, c.ord
 """
 _NOTE = "SELECT guid, mid, tags, flds FROM notes WHERE id = ?"
@@ -94,7 +94,6 @@ class _CardColumns(NamedTuple):
     home_due: int
     interval: int
     factor: int
-    lapses: int
     flags: int
     data: str
     id: int
@@ -269,7 +268,7 @@ class _Reading:
             if row.flags & 7 > 1:
                 self._counts["flags of another colour than red: there is one flag"] += 1
         due = row.home_due if row.home_deck and row.home_due else row.due
-        known = CardRow(row.type, due, row.interval, row.factor, row.lapses, str(row.data))
+        known = CardRow(row.type, due, row.interval, row.factor, str(row.data))
         memory = memory_of(
             known,
             self._frame.first_day,

@@ -309,7 +309,7 @@ def test_odd_values_are_one_line_or_harmless(tmp_path: Path) -> None:
         "notes": ("guid", "mid", "tags", "flds"),
         "cards": (
             *("nid", "ord", "did", "odid", "type", "queue", "due", "odue"),
-            *("ivl", "factor", "lapses", "flags", "data"),
+            *("ivl", "factor", "flags", "data"),
         ),
         "revlog": ("cid", "ease", "ivl", "factor", "time", "type"),
     }
