@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -14,6 +15,16 @@ from studykit.settings import user_paths
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+_HINTS = {
+    errno.EACCES: "name a place that you may read and write",
+    errno.EPERM: "name a place that you may read and write",
+    errno.EROFS: "name a place that you may write",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+}
+"""What to do about errors of the file system that a user can cause, whatever command they meet."""
 
 
 def exit_code_of(run: Callable[[], int]) -> int:
@@ -35,7 +46,8 @@ def exit_code_of(run: Callable[[], int]) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        warn(f"{where}{error.strerror or error}{_write_log(traceback.format_exc())}")
+        hint = f" ({_HINTS[error.errno]})" if error.errno in _HINTS else ""
+        warn(f"{where}{error.strerror or error}{hint or _write_log(traceback.format_exc())}")
         return 1
     except Exception as error:
         warn(f"unexpected {type(error).__name__}: {error}{_write_log(traceback.format_exc())}")

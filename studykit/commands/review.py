@@ -31,7 +31,10 @@ def review(
     ahead: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="DAYS", help="Practise what falls due within DAYS; schedule untouched."
+            min=1,
+            max=36_500,
+            metavar="DAYS",
+            help="Practise what falls due within DAYS; schedule untouched.",
         ),
     ] = None,
     cram: Annotated[

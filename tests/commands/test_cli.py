@@ -72,6 +72,7 @@ def test_without_a_terminal_the_screens_do_not_open(run: Run) -> None:
         (["lab", "show", "zzz"], "studykit lab list shows them"),
         (["verify", "--deck", "cards"], "decks: dice"),
         (["check", "/"], "/ is not a course"),
+        (["review", "--ahead", "99999999999"], "is not in the range"),
         (["report", "--since", "monday"], "'monday'"),
         (["report", "--since", "2026-11-24"], "today is 2026-11-23"),
     ],
@@ -105,6 +106,29 @@ def test_an_unexpected_error_is_one_line_and_a_log(
     log = home / "last-error.log"
     assert str(log) in outcome.complaint
     assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["import", "FILE", "--into", "new"],
+        ["export", "--to", "FILE"],
+        ["backup", "FILE"],
+        ["restore", "FILE"],
+        ["merge", "FILE"],
+        ["check", "FILE"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_name_that_no_file_can_have_is_no_unexpected_error(
+    arguments: list[str], run: Run, home: Path
+) -> None:
+    """One line says what to do; a log for a bug report would only mislead."""
+    name = "x" * 300 + ".apkg"
+    outcome = run(*(name if word == "FILE" else word for word in arguments))
+    assert outcome.code == 1
+    assert "File name too long (name a shorter one)" in outcome.complaint
+    assert not (home / "last-error.log").exists()
 
 
 def test_a_wrong_time_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
