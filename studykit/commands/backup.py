@@ -9,7 +9,7 @@ import typer
 
 from studykit.commands.environment import Environment, environment
 from studykit.commands.terminal import say
-from studykit.errors import UsageError
+from studykit.errors import StudykitError, UsageError
 from studykit.text import clean, plural, size_in_words
 
 if TYPE_CHECKING:
@@ -58,37 +58,47 @@ def restore(
 
     Files of yours that are missing come back; those that are there stay.
     """
-    env = environment(ctx)
-    chosen = _chosen(env, which)
-    if chosen is None or chosen.suffix != ".zip":
-        restore_progress(env, chosen)
-        return
-    from studykit.exchange.backup import opened_backup
+    go_back(environment(ctx), which, trusted=trust)
+
+
+def go_back(env: Environment, which: str, *, trusted: bool) -> None:
+    """Restore the file that is named, or the newest, and say what was done."""
+    from studykit.exchange.backup import is_backup, opened_backup
     from studykit.exchange.learner_files import put_files
 
+    chosen = _chosen(env, which)
+    if chosen is None or not is_backup(chosen):
+        _restore_progress(env, chosen)
+        return
     with opened_backup(chosen, env.paths) as opened:
         # What cannot be put back is told before anything is changed.
-        put_files(opened.files, env.paths, trusted=trust, dry_run=True)
+        put_files(opened.files, env.paths, trusted=trusted, dry_run=True)
         if opened.database is not None:
-            restore_progress(env, opened.database, chosen)
-        _say_placed(put_files(opened.files, env.paths, trusted=trust))
+            _restore_progress(env, opened.database, chosen)
+        _say_placed(put_files(opened.files, env.paths, trusted=trusted))
 
 
 def _chosen(env: Environment, which: str) -> Path | None:
     """The file that is named; None: the newest sound copy of the progress."""
+    from studykit.exchange.backup import PREFIX, is_backup
+    from studykit.progress.backups import copies_in
+    from studykit.progress.database import is_database
+
     if which != NEWEST:
         path = Path(which).expanduser()
         if not path.is_file():
             raise UsageError(f"{clean(which)}: there is no such file", hint="newest, or a file")
+        if not is_backup(path) and not is_database(path):
+            raise StudykitError(
+                f"{clean(which)} is neither a backup nor a copy of the progress",
+                hint="newest, or a file that studykit has written",
+            )
         return path
-    from studykit.exchange.backup import PREFIX
-    from studykit.progress.backups import copies_in
-
     archives = sorted(env.paths.backups_dir.glob(f"{PREFIX}*.zip"))
     return archives[-1] if archives and not copies_in(env.paths.backups_dir) else None
 
 
-def restore_progress(env: Environment, copy: Path | None, named: Path | None = None) -> None:
+def _restore_progress(env: Environment, copy: Path | None, named: Path | None = None) -> None:
     """Put a copy, or the newest sound one, in the place of the progress, and say what was done."""
     from studykit.progress.restore import restore as restore_database
 

@@ -15,7 +15,7 @@ from studykit import __version__
 from studykit.commands.environment import Environment, environment
 from studykit.commands.screens import problems_of_keys
 from studykit.commands.terminal import say
-from studykit.errors import StudykitError, UsageError
+from studykit.errors import StudykitError
 from studykit.text import clean, plural
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def doctor(
     """
     env = environment(ctx)
     if restore is not None:
-        _restore(env, restore)
+        from studykit.commands.backup import go_back
+
+        go_back(env, restore, trusted=False)
     _say_machine()
     problems = [*_settings(env), *_progress(env, rebuild=rebuild), *_course(env), *_models(env)]
     say()
@@ -113,15 +115,6 @@ def _workload(env: Environment) -> str:
     n_new = env.settings.review.new_per_day
     load = build_workload(env.services.scheduler, n_new)
     return f"{plural(n_new, 'new card')} a day: {describe_workload(load, answer_seconds(taken_ms))}"
-
-
-def _restore(env: Environment, which: str) -> None:
-    from studykit.commands.backup import restore_progress
-
-    copy = None if which == "newest" else Path(which).expanduser()
-    if copy is not None and not copy.is_file():
-        raise UsageError(f"--restore {which}: there is no such file", hint="newest, or a copy")
-    restore_progress(env, copy)
 
 
 def _progress(env: Environment, *, rebuild: bool) -> list[str]:

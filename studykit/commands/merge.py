@@ -123,13 +123,12 @@ def say_copy(copy: Path | None) -> None:
 
 
 def _merge(env: Environment, path: Path, backups_dir: Path, other: Path) -> Merged | StudykitError:
+    from studykit.exchange.backup import is_backup, unpacked_database
     from studykit.progress.merge import merge as merge_database
 
     try:
         with ExitStack() as stack:
-            if other.suffix == ".zip":
-                from studykit.exchange.backup import unpacked_database
-
+            if is_backup(other):
                 other = stack.enter_context(unpacked_database(other))
             return merge_database(path, backups_dir, other, env.fallback)
     except StudykitError as error:

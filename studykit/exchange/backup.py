@@ -34,6 +34,8 @@ PREFIX = "studykit-"
 
 _WHAT = "backup of studykit"
 
+_ZIP_MAGIC = b"PK\x03\x04"
+
 
 @dataclass(frozen=True, slots=True)
 class Backup:
@@ -75,6 +77,16 @@ def write_backup(paths: Paths, target: Path, at: datetime) -> list[str]:
     except OSError as error:
         what = f"{clean(str(target))} cannot be written: {error.strerror}"
         raise StudykitError(what, hint="name a place that you may write") from error
+
+
+def is_backup(path: Path) -> bool:
+    """Whether a file is meant as one: by its ending, or by how it begins, whatever its name."""
+    if path.suffix == ".zip":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
 
 
 @contextmanager

@@ -304,6 +304,12 @@ def _create(path: Path) -> None:
     synchronise_folder(path.parent)
 
 
+def is_database(path: Path) -> bool:
+    """Whether a file is one of SQLite's by its beginning, sound or not."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def _require_content(path: Path, backups_dir: Path) -> None:
     """Raises `StoreError` for what SQLite would take for something else than it is.
 

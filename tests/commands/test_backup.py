@@ -137,6 +137,30 @@ def test_a_backup_that_is_damaged_or_hostile_changes_nothing(
     assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == before
 
 
+def test_a_backup_is_known_whatever_its_name(run: Run, mine: Path, tmp_path: Path) -> None:
+    """`backup FILE` takes any name, so `restore`, `doctor` and `merge` do, too."""
+    target = str(tmp_path / "mine of today")
+    assert run("backup", target).code == 0
+    for back in (("restore", target), ("doctor", "--restore", target), ("merge", target)):
+        shutil.rmtree(mine)
+        outcome = run(*back)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert cards_of(mine) == ["dice-probability"]
+
+
+@pytest.mark.parametrize("back", [("restore",), ("doctor", "--restore")], ids=" ".join)
+def test_a_file_that_is_no_progress_is_refused(
+    run: Run, mine: Path, tmp_path: Path, back: tuple[str, ...]
+) -> None:
+    """The wrong file is no reason to take the progress to pieces."""
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("no database" * 99)
+    outcome = run(*back, str(wrong))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "notes.txt is neither a backup nor a copy of the progress" in outcome.complaint
+    assert not list(mine.glob("replaced-*"))
+
+
 def test_a_backup_can_be_merged(run: Run, mine: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.zip"
     assert run("backup", str(target)).code == 0
