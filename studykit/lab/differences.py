@@ -136,14 +136,18 @@ def difference_document(row: Difference) -> dict[str, Any]:
 
 
 def describe_mean(difference: Difference) -> str:
-    """``+1.23 nats``, ``+1.23 nats, 95 % interval +1.10 to +1.36``, or that all seeds diverged."""
+    """``+1.23 nats`` of one seed, ``+1.23 nats (mean), 95 % interval +1.10 to +1.36`` of several.
+
+    Elsewhere the numbers of several seeds are medians, so a mean says what it is. ``diverged`` if
+    all seeds did.
+    """
     if not difference.finite:
         return "diverged"
     unit = f" {difference.unit}" if difference.unit else ""
     told = f"{signed(difference.mean)}{unit}"
     if (interval := difference.interval) is not None:
         low, high = map(signed, interval)
-        told += f", 95 % interval {low} to {high}"
+        told += f" (mean), 95 % interval {low} to {high}"
     return told
 
 

@@ -43,7 +43,7 @@ def test_a_question_in_words_is_answered_with_an_interval_and_kept(run: Run) -> 
     assert outcome.code == 0, outcome.err
     told = flat(outcome)
     assert told.startswith(f"{BENCH} · car: remove the damper")
-    assert "swing, changed less base +1.002 cm, 95 % interval +0.991 to +1.013" in told
+    assert "swing, changed less base +1.002 cm (mean), 95 % interval +0.991 to +1.013" in told
     assert "separable with 3 seeds" in told
     assert "swings more than 0.05 farther.”, 80 % sure: right" in told
     assert told.endswith(f"again studykit whatif --lab {BENCH} --family car damper=off")
@@ -163,7 +163,9 @@ def test_the_report_tells_the_question_and_what_the_change_did(run: Run) -> None
 
     report = run("report").out
     assert "- what if, car: remove the damper" in report
-    assert "swing, changed less base: **+1.002 cm, 95 % interval +0.991 to +1.013**" in report
+    assert (
+        "swing, changed less base: **+1.002 cm (mean), 95 % interval +0.991 to +1.013**" in report
+    )
     assert "(60 % sure): **wrong**" in report
     (told,) = run("report", "--format", "json").document["labs"]["runs"]
     assert told["question"] == "car: remove the damper"

@@ -57,7 +57,7 @@ def test_two_models_that_can_be_told_apart() -> None:
         (1.1 - 4.303 * 0.1 / 3**0.5, 1.1 + 4.303 * 0.1 / 3**0.5), 1e-3
     )
     assert change.is_separable
-    assert describe_mean(change) == "+1.100 nats, 95 % interval +0.852 to +1.348"
+    assert describe_mean(change) == "+1.100 nats (mean), 95 % interval +0.852 to +1.348"
     assert describe_verdict(change) == "separable with 3 seeds"
 
 

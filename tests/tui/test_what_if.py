@@ -241,7 +241,7 @@ async def test_an_outcome_is_pinned_to_a_card_and_stands_beside_its_answer(
         await pilot.press("space")
         await until(pilot, lambda: "PINNED" in text_of(app))
         (told,) = services.pinned(services.cards["springs-damper"])
-        assert told.startswith("car: remove the damper: swing, changed less base +1.002 cm, 95 %")
+        assert told.startswith("car: remove the damper: swing, changed less base +1.002 cm (mean)")
         assert told.endswith(f"studykit whatif --lab {BENCH} --family car damper=off")
         assert "PINNED  car: remove the damper" in text_of(app)
 
