@@ -82,8 +82,13 @@ def replace_file(path: Path, content: str | bytes) -> None:
 def drafted(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file of any size to; it takes the place of `path` at the end.
 
-    If the block raises, `path` stays as it was. Raises `OSError`.
+    If the block raises, `path` stays as it was. Raises `OSError`, also for whatever is there and is
+    no regular file: nothing may take the place of a device.
     """
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if not stat.S_ISLNK(status.st_mode):
+            _require_regular(status, path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
     try:
         yield draft

@@ -86,7 +86,7 @@ def _export(env: Environment, store: Store | None, format: Format, path: Path) -
         services.store, services.runs = store, store.run_entries()
     out = outgoing(services, store, tell)
     if format is not Format.MARKDOWN:
-        with drafted(path) as draft:
+        with drafted(path.resolve()) as draft:  # of a link its target is written
             return _write(env, store, out, format, draft)
     from studykit.exchange.markdown_decks import write_markdown
 

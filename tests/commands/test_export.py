@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
 import zipfile
 from contextlib import closing
@@ -134,3 +135,22 @@ def test_a_folder_that_is_missing_is_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "missing" / "a.json"
     failed = run("export", "--to", str(path))
     assert failed.complaint.startswith(f"{path} cannot be written: No such file")
+
+
+def test_no_file_takes_the_place_of_a_device(run: Run, tmp_path: Path) -> None:
+    """As root `--to /dev/null` would cost the machine its null device."""
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    failed = run("export", "--to", str(path))
+    assert failed.complaint == f"{path} cannot be written: not a regular file"
+    assert failed.code == 1
+    assert path.is_fifo()
+
+
+def test_of_a_link_its_target_is_written(run: Run, tmp_path: Path) -> None:
+    """Who keeps the file elsewhere, as in a synchronised folder, finds it there."""
+    target, link = tmp_path / "there.csv", tmp_path / "here.csv"
+    link.symlink_to(target)
+    assert run("export", "--to", str(link)).code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("id,")
