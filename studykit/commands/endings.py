@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from studykit.commands.terminal import warn
 from studykit.errors import StudykitError
@@ -29,6 +30,7 @@ _HINTS = {
 
 def exit_code_of(run: Callable[[], int]) -> int:
     """The exit code of `run`, whatever it raises."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?
@@ -53,6 +55,13 @@ def exit_code_of(run: Callable[[], int]) -> int:
         warn(f"unexpected {type(error).__name__}: {error}{_write_log(traceback.format_exc())}")
         return 1
     return code
+
+
+def _open_missing_streams() -> None:
+    """Python has none where the caller has closed them, as ``>&-`` does: as good as /dev/null."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _write_log(trace: str) -> str:

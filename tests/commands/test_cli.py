@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,17 @@ def test_a_reader_that_leaves_early_is_no_error(course: Path) -> None:
     process.stderr.close()
     process.wait(timeout=30)
     assert errors == b""
+
+
+@pytest.mark.parametrize("stream", ["<", ">", "2>"])
+def test_a_stream_that_is_closed_is_no_error(course: Path, home: Path, stream: str) -> None:
+    """As jobs that run by the clock are started by some; there is nobody to read it."""
+    words = shlex.join([*PROGRAM, "--course", str(course), "lab", "show", LAB])
+    finished = subprocess.run(
+        ["sh", "-c", f"{words} {stream}&-"], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    assert not (home / "last-error.log").exists()
 
 
 @pytest.mark.parametrize(
