@@ -27,6 +27,8 @@ SCREENS = {
     "labs": ("x", "residual connections?"),
     "practice": ("c", "ractise"),
     "progress": ("p", "True retention"),
+    "plan": ("P", "YEAR AHEAD"),
+    "what if": ("w", "hat if"),
     "browse": ("slash", "of 1 cards"),
     "help": ("question_mark", "Help"),
 }
@@ -49,6 +51,9 @@ async def test_a_terminal_that_is_too_small_shows_one_clear_line(
         await pilot.resize_terminal(40, 10)
         await until(pilot, lambda: "60x18 needed, have 40x10" in text_of(app))
         assert text_of(app).strip() == "60x18 needed, have 40x10"
+        for size in ((9, 30), (3, 2), (1, 1)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: sign in text_of(app))
 

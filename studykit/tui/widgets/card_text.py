@@ -110,7 +110,8 @@ class Fitted(Widget):
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._fit(width).split(allow_blank=True))
+        # A terminal that is too small for the screen may leave no column at all.
+        return len(self._fit(max(1, width)).split(allow_blank=True))
 
     def render(self) -> Content:
         return self._fit(max(1, self.content_size.width))
