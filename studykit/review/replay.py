@@ -7,7 +7,6 @@ done on arrays.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +26,7 @@ from studykit.review.schedule import (
     Rating,
     ScheduleSettings,
     State,
+    draw_of,
 )
 
 Ints = NDArray[np.int64]
@@ -356,20 +356,14 @@ class _Plan:
         low = np.where(grows, np.maximum(low, previous + (days > previous)), low)
         low, high = np.where(beyond, np.minimum(low, maximum), low), np.minimum(high, maximum)
         places = np.flatnonzero(is_known & (high > low))
-        draws = np.fromiter(
-            (
-                _draw(these.card_ids[card], reps)
-                for card, reps in zip(
-                    these.answers.card[these.rows[places]].tolist(),
-                    known.reps[places].tolist(),
-                    strict=True,
-                )
-            ),
-            np.uint64,
+        columns = these.answers.card[these.rows], known.reps, high - low + 1
+        drawn = zip(*(column[places].tolist() for column in columns), strict=True)
+        moved = low.copy()
+        moved[places] += np.fromiter(
+            (draw_of(these.card_ids[card], reps) * size >> 64 for card, reps, size in drawn),
+            np.int64,
             len(places),
         )
-        moved = low.copy()
-        moved[places] += _scaled(draws, (high - low + 1)[places])
         return moved
 
 
@@ -423,15 +417,3 @@ def _fuzz_ranges(days: Ints) -> tuple[Ints, Ints]:
     low = np.where(is_short, days, np.floor(days - spread + 0.5))
     high = np.where(is_short, days, np.floor(days + spread + 0.5))
     return low.astype(np.int64), high.astype(np.int64)
-
-
-def _draw(card_id: str, reps: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{card_id}:{reps}".encode(), digest_size=8).digest())
-
-
-def _scaled(draws: NDArray[np.uint64], sizes: Ints) -> Ints:
-    """``draws * sizes >> 64``, in two halves: a product has more than 64 bits."""
-    n, half = sizes.astype(np.uint64), np.uint64(32)
-    low = (draws & np.uint64(2**32 - 1)) * n >> half
-    scaled: Ints = (((draws >> half) * n + low) >> half).astype(np.int64)
-    return scaled

@@ -248,7 +248,7 @@ class Scheduler:
             if known.caps_left:
                 most = min(most, CAPS_DAYS[-known.caps_left])
                 known = replace(known, caps_left=known.caps_left - 1)
-            draw = _draw(card_id, memory)
+            draw = draw_of(card_id, memory.reps)
             # A lower rating that leads to a step of minutes has no days.
             intervals = {n for n in waits if n}
             placed = (placing(day, *self._range(n, memory), most, draw) for n in intervals)
@@ -331,9 +331,9 @@ class Scheduler:
         return low, high
 
 
-def _draw(card_id: str, memory: Memory) -> int:
+def draw_of(card_id: str, reps: int) -> int:
     """A whole number from 0 to 2^64 - 1: one draw for all four ratings of a review."""
-    digest = hashlib.blake2b(f"{card_id}:{memory.reps}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{card_id}:{reps}".encode(), digest_size=8).digest()
     return int.from_bytes(digest)
 
 
