@@ -107,8 +107,6 @@ class Replayed(NamedTuple):
     predicted: Floats
     """Probability of recall of a card that was in Review; else NaN."""
     after: Outcomes
-    source: Ints
-    """Which of the stored versions `after` is, counted from 0; -1: none, it was computed."""
 
 
 def replay(
@@ -129,7 +127,7 @@ def replay(
     n = len(answers.card)
     now = _empty(len(card_ids))
     after, before = _empty(n), np.zeros(n, np.int64)
-    predicted, source = np.full(n, np.nan), np.full(n, -1)
+    predicted = np.full(n, np.nan)
     removed = np.zeros(n, np.int64) if n_removed is None else n_removed
     lacks = _lack_answers(answers.card, len(card_ids), stored, removed)
     plans = [_Plan(settings) for settings in schedules]
@@ -147,22 +145,21 @@ def replay(
             )
             before[part] = known.state
             found = plan.answer(known, _Round(answers, part, days, since, card_ids, last_day))
-            chosen = source[part]
-            for number, version in enumerate(stored):
+            stands = np.zeros(len(part), np.bool_)
+            for version in stored:
                 theirs = version.take(part)
-                agrees = _agree(found, theirs) & (chosen == -1)
-                found, chosen[agrees] = _with_stored(found, theirs, agrees), number
+                agrees = _agree(found, theirs) & ~stands
+                found, stands = _with_stored(found, theirs, agrees), stands | agrees
             if stored:
                 theirs = stored[0].take(part)
                 is_cut = lacks[cards] & (theirs.reps > found.reps + removed[part])
                 found = Outcomes(*map(_either(is_cut), theirs, found))
-                chosen[is_cut], before[part[is_cut]], predicted[part[is_cut]] = 0, NONE, np.nan
-            source[part] = chosen
+                before[part[is_cut]], predicted[part[is_cut]] = NONE, np.nan
             for column, kept, value in zip(after, now, found, strict=True):
                 column[part] = value
                 kept[cards] = value
             last_day[cards] = days[part]
-    return Replayed(before, predicted, after, source)
+    return Replayed(before, predicted, after)
 
 
 def _empty(n: int) -> Outcomes:
@@ -183,11 +180,11 @@ def _empty(n: int) -> Outcomes:
 def _rounds(card: Ints) -> Iterator[Ints]:
     """The rows that are the first of their card, then those that are the second, …"""
     by_card = np.argsort(card, kind="stable")
-    sizes = np.bincount(card) if len(card) else np.zeros(0, np.int64)
+    sizes = np.bincount(card)
     firsts = np.repeat(np.cumsum(sizes) - sizes, sizes)
     place = np.arange(len(card)) - firsts
     by_place = by_card[np.argsort(place, kind="stable")]
-    yield from np.split(by_place, np.cumsum(np.bincount(place))[:-1]) if len(card) else ()
+    yield from np.split(by_place, np.cumsum(np.bincount(place))[:-1])
 
 
 def _lack_answers(card: Ints, n_cards: int, stored: Sequence[Outcomes], removed: Ints) -> Bools:

@@ -97,7 +97,6 @@ def test_a_replay_gives_what_the_scheduler_gave(log: Log) -> None:
         )
     for n, after in enumerate(afters):
         assert is_alike(found.after.memory(n, columns), after)
-    assert (found.source == -1).all()
 
 
 def stored_of(memories: Sequence[Memory]) -> Outcomes:
@@ -119,7 +118,6 @@ def test_what_is_stored_and_agrees_stands_to_the_last_bit(log: Log) -> None:
     columns, _, afters, _ = one_by_one(log)
     found = replay("abc", columns, SETTINGS, stored_of(afters))
 
-    assert (found.source == 0).all()
     assert [found.after.memory(n, columns) for n in range(len(log))] == afters
 
 
@@ -139,7 +137,6 @@ def test_a_day_that_was_moved_stands_until_an_answer_before_it_changes() -> None
     with_another = [*ONE_CARD[:2], ("a", 60, 0, Rating.AGAIN, False, 1), *ONE_CARD[2:]]
     columns, _, expected, _ = one_by_one(with_another)
     found = replay("abc", columns, SETTINGS, stored_of([*moved[:2], moved[1], *moved[2:]]))
-    assert found.source.tolist() == [0, 0, -1, -1, -1]
     assert found.after.memory(0, columns).due_day == moved[0].due_day
     last = found.after.memory(4, columns)
     assert last.stability_days == pytest.approx(expected[4].stability_days, rel=1e-9)
@@ -152,7 +149,6 @@ def test_another_interval_before_shifts_the_fuzz_as_the_scheduler_does() -> None
     stored = stored_of(afters)
     changed = stored._replace(stability_days=stored.stability_days * [1, 1, 1, 1.001])
     found = replay("abc", columns, SETTINGS, changed)
-    assert found.source.tolist() == [0, 0, 0, -1]
     assert is_alike(found.after.memory(3, columns), afters[3])
 
 
@@ -162,7 +158,6 @@ def test_of_two_versions_the_first_that_agrees_stands() -> None:
     moved = stored_of([replace(m, due_day=m.due_day and m.due_day + DAY) for m in afters])
     wrong = moved._replace(difficulty=moved.difficulty + 0.1)
     found = replay("abc", columns, SETTINGS, wrong, moved, stored_of(afters))
-    assert found.source.tolist() == [1] * 4
     assert found.after.due_day.tolist() == moved.due_day.tolist()
 
 
