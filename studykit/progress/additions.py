@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from studykit.progress.numbering import renumber
 from studykit.progress.replays import read_log, write_replayed
 from studykit.review.marks import Mark
 from studykit.review.schedule import ScheduleSettings
@@ -67,7 +68,7 @@ def add_past(
     ).rowcount
     if n_answers:
         if oldest < newest:
-            _renumber(connection)
+            renumber(connection, "reviews", ["at_ms"])
         (n_touched,) = do("SELECT count(*) FROM temp.touched").fetchone()
         for first in range(1, n_touched + 1, N_CARDS_AT_A_TIME):
             which = _TOUCHED.format(first, first + N_CARDS_AT_A_TIME - 1)
@@ -81,20 +82,3 @@ def add_past(
         ((card_id, mark, *marked) for card_id, mark in marks),
     )
     return Additions(n_answers, connection.total_changes - before)
-
-
-def _renumber(connection: sqlite3.Connection) -> None:
-    """Let the numbers of the log grow with its time, as they do where answers are only given."""
-    do = connection.execute
-    do("DROP TABLE IF EXISTS temp.numbers")
-    do("CREATE TEMP TABLE numbers (old INTEGER PRIMARY KEY, new INTEGER)")
-    do(
-        "INSERT INTO temp.numbers SELECT * FROM (SELECT id, row_number() OVER"
-        " (ORDER BY at_ms, id) AS new FROM main.reviews) WHERE id <> new"
-    )
-    # By way of negative numbers: no two rows may have one number in between.
-    do(
-        "UPDATE main.reviews SET id = -numbers.new FROM temp.numbers"
-        " WHERE numbers.old = main.reviews.id"
-    )
-    do("UPDATE main.reviews SET id = -id WHERE id < 0")

@@ -21,9 +21,11 @@ import numpy as np
 from studykit.errors import StoreError
 from studykit.progress.backups import SQLITE_ERRORS, copy_database
 from studykit.progress.database import explained, migrated_copy, open_database, require_alone
+from studykit.progress.numbering import renumber
 from studykit.progress.replays import StoredLog, read_log, reschedulings, write_replayed
 from studykit.progress.runs import KEPT_EVENT_BYTES, LET_GO
 from studykit.progress.soundness import RowError, bad_rows
+from studykit.progress.tables import METADATA
 from studykit.review.replay import CLOSE, NONE, Floats, Outcomes
 from studykit.review.schedule import ScheduleSettings
 from studykit.text import clean
@@ -58,12 +60,14 @@ class _Table(NamedTuple):
     time: str
     """The column that orders its rows."""
     identity: tuple[str, ...]
-    """Columns by which a row is known on every machine: its content without numbers."""
-    derived: tuple[str, ...] = ()
-    """Columns that can be computed, or differ between machines."""
+    """Columns by which a row is known on every machine; the others can be computed, or differ."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.time, *self.identity
 
 
-_SITTINGS = _Table("sittings", "started_at_ms", ("offset_min", "day"), ("ended_at_ms",))
+_SITTINGS = _Table("sittings", "started_at_ms", ("offset_min", "day"))
 _REVIEWS = _Table(
     "reviews",
     "at_ms",
@@ -71,17 +75,11 @@ _REVIEWS = _Table(
         *("card_id", "rating", "given", "kind", "correct", "suggested", "confidence", "taken_ms"),
         *("offset_min", "day", "content_hash"),
     ),
-    (
-        *("state", "step", "stability_days", "difficulty", "due_at_ms", "due_day"),
-        *("last_review_at_ms", "last_review_day", "reps", "lapses", "caps_left"),
-        *("state_before", "predicted", "score", "scheduler", "parameters_id", "sitting_id"),
-    ),
 )
 _PRACTISED = _Table(
     "practised",
     "at_ms",
     ("card_id", "mode", "given", "kind", "correct", "confidence", "taken_ms", "offset_min", "day"),
-    ("score",),
 )
 _RUNS = _Table(
     "runs",
@@ -90,7 +88,6 @@ _RUNS = _Table(
         *("lab", "card_id", "offset_min", "seconds", "status", "device", "machine", "code_hash"),
         *("knobs", "seeds", "budget", "prediction"),
     ),
-    ("sitting_id",),
 )
 _WEIGHTS = _Table(
     "weights",
@@ -199,7 +196,7 @@ class _Joining:
 
         Rows that are alike in one database count one by one. Returns how many of theirs are new.
         """
-        do, columns = self._do, ", ".join((table.time, *table.identity))
+        do, columns = self._do, ", ".join(table.key)
         for schema in ("main", "other"):
             do(f"DROP TABLE IF EXISTS temp.{schema}_rows")
             do(
@@ -208,9 +205,7 @@ class _Joining:
                 f" FROM {schema}.{table.name} WHERE {where}"
             )
         do(f"CREATE INDEX temp.main_rows_key ON main_rows ({table.time}, {table.identity[0]})")
-        same = " AND ".join(
-            f"ours.{name} IS theirs.{name}" for name in (table.time, *table.identity, "nth")
-        )
+        same = " AND ".join(f"ours.{name} IS theirs.{name}" for name in (*table.key, "nth"))
         do("DROP TABLE IF EXISTS temp.pairs")
         do(
             "CREATE TEMP TABLE pairs AS SELECT theirs.id AS theirs, ours.id AS ours"
@@ -223,7 +218,7 @@ class _Joining:
 
     def _add(self, table: _Table, **columns: str) -> None:
         """Add theirs that are new, some `columns` as SQL has them; `pairs` is complete then."""
-        names = (table.time, *table.identity, *table.derived)
+        names = [c.name for c in METADATA.tables[table.name].columns if c.name != "id"]
         values = ", ".join(columns.get(name, name) for name in names)
         query = f"INSERT INTO main.{table.name} ({', '.join(names)}) SELECT {values}"
         new = self._do("SELECT theirs FROM pairs WHERE ours IS NULL ORDER BY theirs").fetchall()
@@ -233,21 +228,7 @@ class _Joining:
 
     def _renumber(self, table: _Table, *references: tuple[str, str]) -> None:
         """Let the numbers grow with the time; `references`: columns that hold them elsewhere."""
-        do, columns = self._do, ", ".join((table.time, *table.identity))
-        do("DROP TABLE IF EXISTS temp.numbers")
-        do(
-            "CREATE TEMP TABLE numbers AS SELECT * FROM (SELECT id AS old,"
-            f" row_number() OVER (ORDER BY {columns}, id) AS new FROM main.{table.name})"
-            " WHERE old <> new"
-        )
-        do("CREATE UNIQUE INDEX temp.numbers_old ON numbers (old)")
-        for name, column in ((table.name, "id"), *references):
-            # By way of negative numbers: no two rows may have one number in between.
-            do(
-                f"UPDATE main.{name} SET {column} = -numbers.new FROM temp.numbers"
-                f" WHERE numbers.old = {column}"
-            )
-            do(f"UPDATE main.{name} SET {column} = -{column} WHERE {column} < 0")
+        renumber(self._connection, table.name, table.key, references)
 
     # --- table by table ---
 
@@ -262,7 +243,6 @@ class _Joining:
             " WHERE pairs.ours = sittings.id AND theirs.ended_at_ms IS NOT NULL"
         )
         self._renumber(_SITTINGS, ("reviews", "sitting_id"), ("runs", "sitting_id"))
-        self._do("DROP TABLE IF EXISTS temp.sitting_numbers")
         self._do(
             "CREATE TEMP TABLE sitting_numbers AS SELECT theirs, coalesce(new, ours) AS ours"
             " FROM pairs LEFT JOIN numbers ON old = ours"
@@ -275,13 +255,9 @@ class _Joining:
     def _join_reviews(self) -> tuple[int, int, dict[int, Sequence[Any]]]:
         """How many came and went, and the other versions of what answers led to."""
         do = self._do
-        do("DROP TABLE IF EXISTS temp.differing")
         do("CREATE TEMP TABLE differing (card_id TEXT PRIMARY KEY) WITHOUT ROWID")
         # On either side: both ways round the same cards are replayed.
-        gone = (
-            "EXISTS (SELECT 1 FROM main.removals WHERE what = 'review'"
-            " AND removals.card_id = reviews.card_id AND removals.at_ms = reviews.at_ms)"
-        )
+        gone = _was_taken_back(_REVIEWS, "review")
         for schema in ("main", "other"):
             do(f"INSERT OR IGNORE INTO differing SELECT card_id FROM {schema}.reviews WHERE {gone}")
         n_taken_back = do(f"DELETE FROM main.reviews WHERE {gone}").rowcount
@@ -366,10 +342,7 @@ class _Joining:
         return {name: (adopted.get(weights_of.get(name, ()), 0), at) for name, at in last.items()}
 
     def _join_practised(self) -> int:
-        gone = (
-            "EXISTS (SELECT 1 FROM main.removals WHERE what = 'practised'"
-            " AND removals.card_id = practised.card_id AND removals.at_ms = practised.at_ms)"
-        )
+        gone = _was_taken_back(_PRACTISED, "practised")
         self._do(f"DELETE FROM main.practised WHERE {gone}")
         n_new = self._pair(_PRACTISED, f"NOT {gone}")
         self._add(_PRACTISED)
@@ -420,6 +393,13 @@ class _Joining:
         return write_replayed(self._connection, log, found, _DIFFERING, is_exact=True)
 
 
+def _was_taken_back(table: _Table, what: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM main.removals WHERE what = '{what}'"
+        f" AND removals.card_id = {table.name}.card_id AND removals.at_ms = {table.name}.at_ms)"
+    )
+
+
 _OF_A_VERSION = (
     *("state", "step", "stability_days", "difficulty", "due_at_ms", "due_day"),
     *("reps", "lapses", "caps_left", "predicted"),
@@ -448,7 +428,5 @@ def _other_version(
         for column, value in zip((*other, predicted), row, strict=False):
             if isinstance(value, str):
                 value = np.datetime64(value)
-            if value is None:
-                value = np.nan if column is predicted else NONE
-            column[place] = value
+            column[place] = NONE if value is None else value
     return other, predicted

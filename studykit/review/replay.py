@@ -188,10 +188,10 @@ def _rounds(card: Ints) -> Iterator[Ints]:
 
 
 def _lack_answers(card: Ints, n_cards: int, stored: Sequence[Outcomes], removed: Ints) -> Bools:
-    """The cards that some version counts more reviews of than there ever were answers.
+    """The cards of which the first version counts more reviews than there ever were answers.
 
-    A single answer is no sign: by a clock that was put back it may stand before others that it
-    counts.
+    Of all answers to a card together: a single one that was given by a clock put back may stand
+    before others that it counts.
     """
     most, gone = np.zeros(n_cards, np.int64), np.zeros(n_cards, np.int64)
     if stored:
