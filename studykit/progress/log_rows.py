@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
 from sqlmodel import Session
 
 from studykit.progress.database import driver_of
 from studykit.progress.soundness import require_all
 from studykit.progress.tables import METADATA
-
-N_ROWS_AT_A_TIME = 5000
 
 
 class LogRow(NamedTuple):
@@ -29,15 +26,6 @@ class LogRow(NamedTuple):
     difficulty: float | None
     due_day: str | None
     due_at_ms: int | None
-
-
-def stored_log_rows(session: Session) -> Iterator[LogRow]:
-    """Every row in the order of the answers; however long the log is, few are in memory."""
-    columns = METADATA.tables["reviews"].c
-    query = select(*(columns[name] for name in LogRow._fields)).order_by(columns.id)
-    options = {"yield_per": N_ROWS_AT_A_TIME}
-    for row in session.connection().execute(query, execution_options=options):
-        yield LogRow._make(row)
 
 
 def checked_log_rows(

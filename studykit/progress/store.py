@@ -34,7 +34,7 @@ from studykit.progress.database import (
     open_for_reading,
 )
 from studykit.progress.examination import examine
-from studykit.progress.log_rows import LogRow, checked_log_rows, stored_log_rows
+from studykit.progress.log_rows import LogRow, checked_log_rows
 from studykit.progress.long_run import LogSums
 from studykit.progress.queries import (
     add_practised,
@@ -259,8 +259,7 @@ class Store:
 
     def log_rows(self) -> Iterator[LogRow]:
         """The log in the order of the answers, as bare columns, read bit by bit."""
-        with self._reading() as session:
-            yield from stored_log_rows(session)
+        yield from map(LogRow._make, self.log_columns(LogRow._fields, date.min, date.max))
 
     def log_columns(
         self, names: Sequence[str], since: date, until: date

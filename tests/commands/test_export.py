@@ -64,6 +64,18 @@ def test_other_formats(name: str, options: list[str], told: str, run: Run, tmp_p
     assert not [*tmp_path.glob(".*")]
 
 
+def test_a_damaged_log_is_named_before_anything_is_written(
+    run: Run, tmp_path: Path, home: Path
+) -> None:
+    """Another program would take the wrong day for the truth."""
+    with closing(sqlite3.connect(home / "progress.sqlite3")) as connection, connection:
+        connection.execute("UPDATE reviews SET due_day = '2026-99-99' WHERE id = 1")
+    done = run("export", "--to", str(tmp_path / "dice.apkg"))
+    assert done.code == 1
+    assert "is damaged: row 1 of reviews, card dice-probability: due_day cannot be" in done.err
+    assert not (tmp_path / "dice.apkg").exists()
+
+
 def test_without_progress_all_cards_are_new(run: Run, tmp_path: Path, home: Path) -> None:
     """Before the first answer an export writes nothing of its own into the learner's folder."""
     for path in home.rglob("*.sqlite3*"):
