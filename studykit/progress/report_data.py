@@ -14,6 +14,7 @@ from studykit.course.designs import render_change
 from studykit.lab.differences import Difference, differences_of
 from studykit.lab.results import Prediction, Status, Verdict
 from studykit.lab.verdicts import judge_again
+from studykit.progress.long_run import retention_by
 from studykit.progress.stats import (
     FORECAST_DAYS,
     HardCard,
@@ -27,12 +28,12 @@ from studykit.progress.stats import (
     calendar,
     forecast,
     hardest,
-    monday,
     pretest_scores,
     retention,
     streak,
     tally,
     topic_progress,
+    total_known,
 )
 from studykit.review.plan import NO_PLAN, Plan
 from studykit.review.practice import Practised
@@ -179,7 +180,7 @@ def period_stats(
         elsewhere=sum(each.n for id_, each in sums.cards.items() if id_ not in listed),
         streak_days=streak(sums.days, today, plan),
         days=tuple((day, tally([answers])) for day, answers in days),
-        retention=_retention(_within(sums.known, since, today).values()),
+        retention=retention(*total_known(_within(sums.known, since, today).values())[:4]),
         topics=topic_progress(course, known, sums.cards, today, scheduler),
         overdue=overdue,
         forecast=ahead,
@@ -192,10 +193,6 @@ def period_stats(
 
 def _within(known: Mapping[date, KnownCounts], since: date, today: date) -> dict[date, KnownCounts]:
     return {day: counts for day, counts in known.items() if since <= day <= today}
-
-
-def _retention(known: Iterable[KnownCounts]) -> Retention:
-    return retention(*map(sum, zip((0, 0, 0, 0), *(counts[:4] for counts in known), strict=True)))
 
 
 def _run_summary(run: StoredRun, course: AnyCourse, scheduler: Scheduler) -> RunSummary:
@@ -241,22 +238,12 @@ def _is_design(header: LabHeader, knobs: Mapping[str, KnobValue]) -> bool:
 
 def build_trends(sums: ReportSums, stats: PeriodStats, desired_retention: float) -> Trends:
     """The trends of the period of `stats`, of the same `sums`."""
+    weeks = retention_by(_within(sums.known, stats.since, stats.today), "week")
     return Trends(
         desired_retention=desired_retention,
         calendar=calendar({day: each.n for day, each in sums.days.items()}, stats.today),
-        weeks=_weeks(_within(sums.known, stats.since, stats.today)),
+        weeks=tuple((week.begin, week.seen) for week in weeks[-RETENTION_WEEKS:]),
         calibration=_calibration(sums.told, stats),
-    )
-
-
-def _weeks(known: Mapping[date, KnownCounts]) -> tuple[tuple[date, Retention], ...]:
-    seen: defaultdict[date, list[KnownCounts]] = defaultdict(list)
-    for day, counts in known.items():
-        seen[monday(day)].append(counts)
-    latest = sorted(seen)[-RETENTION_WEEKS:]
-    return tuple(
-        (week, retention(sum(c.n for c in seen[week]), sum(c.remembered for c in seen[week])))
-        for week in latest
     )
 
 

@@ -165,6 +165,14 @@ class KnownCounts(NamedTuple):
     n_predicted: int = 0
 
 
+def total_known(counts: Iterable[KnownCounts]) -> KnownCounts:
+    """All of them together."""
+    return KnownCounts(*map(sum, zip(NO_KNOWN, *counts, strict=True)))
+
+
+NO_KNOWN = KnownCounts(0, 0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class ReportSums:
     """What a report needs of the log: counts, because a log of years is too long to be read."""
@@ -199,8 +207,7 @@ def retention_since(known: Mapping[date, KnownCounts], since: date) -> Retention
 
 def known_since(known: Mapping[date, KnownCounts], since: date) -> KnownCounts:
     """All of them from the day `since` on in one."""
-    counts = [count for day, count in known.items() if day >= since]
-    return KnownCounts(*map(sum, zip(*counts, strict=True))) if counts else KnownCounts(0, 0, 0, 0)
+    return total_known(counts for day, counts in known.items() if day >= since)
 
 
 def wilson_interval(k: int, n: int) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def test_retention_is_told_by_the_week_of_the_review() -> None:
     """On Sunday one known card was forgotten, on the Monday after it another one remembered."""
     monday = TODAY
     assert of(REVIEWS).weeks == (
-        (monday - timedelta(days=7), Retention(1, 0, *wilson_interval(0, 1))),
+        (monday - timedelta(days=7), Retention(1, 0, *wilson_interval(0, 1), 1, 0)),
         (monday, Retention(1, 1, *wilson_interval(1, 1))),
     )
     assert [week for week, _ in of(REVIEWS, since=TODAY).weeks] == [monday]

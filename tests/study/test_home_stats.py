@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from studykit.course.cards import Predict
-from studykit.progress.stats import KnownCounts, retention_since
+from studykit.progress.stats import KnownCounts, Retention, retention_since
 from studykit.progress.store import Store
 from studykit.review.schedule import Rating, State
 from studykit.review.study_queue import Counts
@@ -101,7 +101,7 @@ def test_a_day_outside_the_thirty_does_not_count() -> None:
     retention = retention_since(known, TODAY - timedelta(days=29))
 
     assert (retention.n, retention.remembered) == (4, 3)
-    assert retention_since({}, TODAY).share is None
+    assert retention_since({}, TODAY) == Retention(0, 0, None, None)
 
 
 def test_the_time_of_an_answer_is_the_learners_own_once_it_is_known() -> None:
