@@ -146,11 +146,11 @@ def refuse_if_lost(path: Path, backups_dir: Path) -> None:
 
 # --- what a copy holds ---
 
-_KEYS = (
-    ("reviews", "card_id, at_ms"),
-    ("practised", "card_id, at_ms"),
-    ("runs", "lab, started_at_ms"),
-)
+KEYS = {
+    "reviews": ("card_id", "at_ms"),
+    "practised": ("card_id", "at_ms"),
+    "runs": ("lab", "started_at_ms"),
+}
 """Tables of what a learner did, and the columns by which one row is known from another."""
 
 
@@ -204,9 +204,12 @@ class History:
 def history_of(copy: Path) -> History | None:
     """What a copy holds; None if it cannot be read."""
     with suppress(*SQLITE_ERRORS), closing(_open_copy(copy)) as connection:
+        known = _tables(connection, "main")
         n_answers, n_practised, n_runs = (
-            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] if columns else 0
-            for table, columns in _tables(connection, "main")
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            if table in known
+            else 0
+            for table in KEYS
         )
         (last_day,) = connection.execute("SELECT max(day) FROM reviews").fetchone()
         return History(n_answers, n_practised, n_runs, str(last_day or ""))
@@ -218,21 +221,17 @@ def n_missing(database: sqlite3.Connection, copy: Path) -> int:
 
     `database` must take URIs. Raises one of `SQLITE_ERRORS` if either cannot be read.
     """
-    theirs = dict(_tables(database, "main"))
     database.execute("ATTACH ? AS copy", (f"{copy.absolute().as_uri()}?immutable=1",))
     try:
         return sum(
             database.execute(
                 _MISSING.format(
                     table=table,
-                    columns=columns,
-                    same=" AND ".join(f"ours.{c} IS theirs.{c}" for c in columns.split(", ")),
+                    columns=", ".join(KEYS[table]),
+                    same=" AND ".join(f"ours.{name} IS theirs.{name}" for name in KEYS[table]),
                 )
-                if theirs[table]
-                else f"SELECT count(*) FROM copy.{table}"
             ).fetchone()[0]
-            for table, columns in _tables(database, "copy")
-            if columns
+            for table in _tables(database, "copy")
         )
     finally:
         database.execute("DETACH copy")
@@ -249,10 +248,10 @@ def _holds_all_of(newer: Path, copy: Path) -> bool:
         return False
 
 
-def _tables(connection: sqlite3.Connection, schema: str) -> list[tuple[str, str]]:
-    """`_KEYS`, without columns where an older revision has not the table."""
+def _tables(connection: sqlite3.Connection, schema: str) -> list[str]:
+    """Those of `KEYS` that are there: an older revision may not have all."""
     names = {name for (name,) in connection.execute(f"SELECT name FROM {schema}.sqlite_master")}
-    return [(table, columns if table in names else "") for table, columns in _KEYS]
+    return [table for table in KEYS if table in names]
 
 
 def _open_copy(copy: Path) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ from typing import Any
 from studykit.errors import StoreError
 from studykit.files import remove_drafts
 from studykit.progress.backups import (
+    KEYS,
     SQLITE_ERRORS,
     copies_in,
     history_of,
@@ -36,13 +37,6 @@ _IN_ORDER = (
     *("schedules", "weights", "removals"),
 )
 """Tables that are read of a damaged file; marks are apart, memories come from the log."""
-
-_KEYS = {
-    "reviews": ("card_id", "at_ms"),
-    "practised": ("card_id", "at_ms"),
-    "runs": ("lab", "started_at_ms"),
-}
-"""Columns by which a row is known in a copy: what else is in it may be damaged."""
 
 _PIECE, _MOST_ROWS = 10, 5_000_000
 """Rows that are read at once of a table with a damaged page, and more than any table has."""
@@ -201,8 +195,9 @@ def _read_rest(source: sqlite3.Connection, attempt: Path, rest: Path) -> bool:
     with closing(sqlite3.connect(rest)) as target, closing(sqlite3.connect(attempt)) as draft:
         for table in _IN_ORDER:
             names, rows = _readable(source, target, table)
-            key = [names.index(name) for name in _KEYS.get(table, ()) if name in names]
-            query = f"SELECT {', '.join(_KEYS[table])} FROM {table}" if key else ""
+            # By its key a row is known in the copy: what else is in it may be damaged.
+            key = [names.index(name) for name in KEYS.get(table, ()) if name in names]
+            query = f"SELECT {', '.join(KEYS[table])} FROM {table}" if key else ""
             known = set(draft.execute(query)) if key else set()
             found = [tuple(row[n] for n in key) for row in rows]
             if table == "reviews" and not _is_one_history(draft, set(found)):
@@ -218,7 +213,7 @@ def _read_rest(source: sqlite3.Connection, attempt: Path, rest: Path) -> bool:
 
 def _is_one_history(draft: sqlite3.Connection, found: Set[Sequence[Any]]) -> bool:
     """Whether most of the last answers of the copy are among those that were `found`."""
-    columns = ", ".join(_KEYS["reviews"])
+    columns = ", ".join(KEYS["reviews"])
     query = f"SELECT {columns} FROM reviews ORDER BY id DESC LIMIT {_N_COMPARED}"
     last = draft.execute(query).fetchall()
     return 2 * sum(row in found for row in last) >= len(last)
