@@ -203,6 +203,19 @@ def test_what_was_taken_back_since_the_copy_stays_taken_back(home: Path) -> None
         assert [review.card_id for review in store.reviews()] == ["card-0", "card-1", "later"]
 
 
+def test_a_mark_that_was_taken_off_since_the_copy_stays_off(home: Path) -> None:
+    """Also where nothing tells that it was, as in a file of an older schema."""
+    with closing(open_store(home)) as store:
+        store.unmark("card-0", "suspended")
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("DELETE FROM removals")
+        connection.execute("UPDATE reviews SET day = '2026-99-99' WHERE id = 2")
+
+    bring_back(home)
+
+    assert state(home)[2] == frozenset({"card-1"})
+
+
 def test_a_file_of_an_older_schema_gives_its_answers(tmp_path: Path) -> None:
     """The copy is led to ours first; what the file has no columns for is computed."""
     path = tmp_path / "progress.sqlite3"

@@ -335,6 +335,19 @@ def test_the_fuzz_differs_from_review_to_review() -> None:
     assert len(seen) > 5
 
 
+def test_a_step_of_days_is_no_interval_that_the_first_one_must_exceed() -> None:
+    """What grows is the interval of a card in Review."""
+    began = MONDAY - timedelta(days=10)
+    step = Memory(
+        State.LEARNING, step=1, stability_days=8, difficulty=5, due_at=MONDAY,
+        due_day=MONDAY.date(), last_review_at=began, last_review_day=began.date(), reps=2,
+    )  # fmt: skip
+    late = replace(step, due_day=MONDAY.date() + timedelta(days=20))
+    for n in range(20):
+        of_both = (DEFAULT.review(f"card-{n}", each, Rating.GOOD, MONDAY) for each in (step, late))
+        assert len({interval(after) for after in of_both}) == 1
+
+
 def test_no_interval_is_longer_than_the_maximum() -> None:
     scheduler = Scheduler(ScheduleSettings(maximum_interval_days=30))
     memory = play([(0, Rating.EASY), (10, Rating.EASY), (30, Rating.EASY)], scheduler)

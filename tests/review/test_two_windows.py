@@ -97,6 +97,20 @@ def test_an_open_question_gives_way_when_the_day_has_no_room_for_it() -> None:
     assert revealed.rate(Rating.GOOD).card_id == "a"
 
 
+def test_a_review_gives_way_when_the_day_has_no_room_for_it() -> None:
+    windows = Windows(limits=Limits(reviews_per_day=1))
+    windows.cards = make_cards("a", "b", "c")
+    play_out(windows.open())
+    windows.clock.advance(timedelta(days=60))
+    here, there = windows.open(), windows.open()
+    asked = there.hide("buried").id
+    assert here.current is not None and here.current.id == asked
+    other = rate(there)
+    windows.journal.unmark(asked, "buried")
+    assert here.look_elsewhere(keep=False) == {other}
+    assert here.current is None
+
+
 def test_an_open_question_gives_way_to_a_sibling_answered_elsewhere() -> None:
     windows = Windows()
     windows.cards = {id_: make_card(id_, note="norm") for id_ in "ab"} | make_cards("c")
