@@ -141,7 +141,13 @@ def open_store(home: Path) -> Store:
     return Store.open(home / "progress.sqlite3", backups_dir=home / "backups")
 
 
-def study(home: Path, card_id: str, at: datetime, rating: Rating = Rating.EASY) -> None:
+def study(
+    home: Path,
+    card_id: str,
+    at: datetime,
+    rating: Rating = Rating.EASY,
+    confidence: int | None = None,
+) -> None:
     """Rate a card as a sitting does."""
     scheduler = Scheduler(ScheduleSettings())
     with closing(open_store(home)) as store:
@@ -156,7 +162,7 @@ def study(home: Path, card_id: str, at: datetime, rating: Rating = Rating.EASY) 
                 correct=rating is not Rating.AGAIN,
                 suggested=Rating.GOOD,
                 given="0.05",
-                confidence=None,
+                confidence=confidence,
                 taken_ms=4000,
                 scheduler=scheduler.version,
                 parameters_id=scheduler.parameters_id,
