@@ -110,6 +110,18 @@ def test_the_doctor_brings_a_lost_progress_back(run: Run, home: Path) -> None:
     assert run("due").code == 0
 
 
+def test_without_a_copy_the_doctor_keeps_what_can_be_read(run: Run, home: Path) -> None:
+    study(home, "dice-probability", AT)
+    with closing(sqlite3.connect(home / "progress.sqlite3")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE memories SET state = 7")
+    assert run("due").code == 1
+    outcome = run("doctor", "--restore", "newest")
+    assert outcome.code == 0
+    assert "restored   what could still be read: 1 answer\n" in outcome.out
+    assert run("due").code == 0
+
+
 def test_the_doctor_names_copies_that_do_not_belong_to_the_progress(run: Run, home: Path) -> None:
     """One of another history, as an old file that was put back finds it; and a damaged one."""
     study(home, "dice-probability", AT)

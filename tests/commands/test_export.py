@@ -45,22 +45,35 @@ def test_a_package_for_anki(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "told", "begins"),
     [
-        ("a.txt", [], "3 cards"),
-        ("a.csv", [], "3 cards"),
-        ("a.TSV", [], "3 cards"),
-        ("notes", [], "3 cards"),
-        ("a.csv", ["--format", "revlog"], "3 reviews"),
-        ("a.json", [], "everything of yours, 3 reviews"),
+        ("a.txt", [], "3 cards", "#separator:tab\n"),
+        ("a.csv", [], "3 cards", "id,deck,topic,"),
+        ("a.TSV", [], "3 cards", "id\tdeck\ttopic\t"),
+        ("a.csv", ["--format", "revlog"], "3 reviews", "card_id,review_time,"),
+        ("a.json", [], "everything of yours, 3 reviews", '{\n"format": "studykit-learner",'),
     ],
 )
-def test_other_formats(name: str, options: list[str], told: str, run: Run, tmp_path: Path) -> None:
+def test_other_formats(
+    name: str, options: list[str], told: str, begins: str, run: Run, tmp_path: Path
+) -> None:
     """By the ending, or by name."""
     path = tmp_path / name
     done = run("export", "--to", str(path), *options)
     assert (done.code, done.out, done.err) == (0, f"{path}: {told}\n", "")
-    assert path.exists()
+    assert path.read_text(encoding="utf-8").startswith(begins)
+    assert not [*tmp_path.glob(".*")]
+
+
+def test_a_name_without_an_ending_is_a_folder_of_markdown(run: Run, tmp_path: Path) -> None:
+    """A new one, or one that is empty."""
+    path = tmp_path / "notes"
+    path.mkdir()
+    done = run("export", "--to", str(path))
+    assert (done.code, done.out, done.err) == (0, f"{path}: 3 cards\n", "")
+    (deck,) = path.iterdir()
+    assert deck.name == "01-rolling-dice.md"
+    assert deck.read_text(encoding="utf-8").startswith('---\nname = "Rolling dice"\n---\n\nQ: ')
     assert not [*tmp_path.glob(".*")]
 
 

@@ -58,7 +58,8 @@ def test_weights_are_fitted_judged_and_kept_in_the_history(run: Run, long_log: P
 
 def test_weights_can_be_gone_back_to(run: Run, long_log: Path) -> None:
     run("optimize")
-    assert run("optimize", "--use", "1").code == 0
+    used = run("optimize", "--use", "1")
+    assert (used.code, "In use from the next sitting on" in used.out) == (0, True)
     with closing(open_store(long_log)) as store:
         fitted = store.weights()[0].weights
         assert store.weights_in_use() == fitted

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Hashable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TypeAlias
@@ -27,6 +28,7 @@ from studykit.review.schedule import Memory, Rating
 from studykit.review.session import Review
 from tests.commands.dice_course import edit, open_store, study
 from tests.commands.runner import AT, PROGRAM, REPOSITORY, Outcome
+from tests.files import write_files
 from tests.tui.screen_course import EXERCISES, LAB_ID, write_course
 
 Sit: TypeAlias = Callable[..., Outcome]
@@ -437,6 +439,14 @@ def test_capped_intervals_say_why(sit: Sit) -> None:
     out = " ".join(sit("cloze", "batch norm", "4", "4", "q").out.split())
     assert "4 easy 1 d capped" in out
     assert "Capped:" not in out  # the error is told beside it
+
+
+def test_an_interval_that_an_exam_shortens_says_so(sit: Sit, home: Path) -> None:
+    """Each that would end later; a step of minutes does not."""
+    write_files(home, {"settings.toml": "[review.exams]\ncore = 2026-12-05\n"})
+    study(home, "stacks-recall", AT - timedelta(days=10))
+    told = "1 again 10 min, 2 hard 6 d exam, 3 good 6 d exam, 4 easy 6 d exam;"
+    assert told in sit("recall", "", "q").out
 
 
 def test_the_end_names_what_was_wrong_and_its_lab(sit: Sit) -> None:
