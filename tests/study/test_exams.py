@@ -133,6 +133,18 @@ def test_the_last_round_makes_ready_whatever_the_interval() -> None:
     assert result.of_met > 0.93
 
 
+def test_cards_are_met_in_time_at_the_pace_that_is_set() -> None:
+    """One a day, the last of fifty on the day before the last round."""
+    exam, result = ready(50 + EXAM_DAYS, new_per_day=1)
+    assert (exam.n_days, exam.n_met) == (50, 50)
+    assert result.of_met > 0.9
+
+
+def test_in_the_last_round_new_cards_are_met_today_only() -> None:
+    exam, _ = ready(EXAM_DAYS - 2, new_per_day=4)
+    assert (exam.n_days, exam.n_met) == (1, 4)
+
+
 def test_what_is_wanted_of_the_deck_makes_ready() -> None:
     (_, more), (_, less) = ready(120, wanted=0.97), ready(120, wanted=0.7)
     assert more.of_met > less.of_met

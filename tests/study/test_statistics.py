@@ -52,6 +52,15 @@ def test_each_period_holds_the_shorter_ones() -> None:
     assert stats.desired_retention == 0.9
 
 
+def test_a_span_begins_and_ends_with_its_days() -> None:
+    since = TODAY - timedelta(days=6)
+    stats = stand(replace(NO_SUMS, known=KNOWN), since)
+
+    assert stats.span_days == 7
+    assert [each.seen.n for each in stats.retention_by("day", since)] == [4]
+    assert stand().span_days is None
+
+
 def test_what_comes_is_that_of_the_report() -> None:
     stats, whole = stand(), whole_summary()
 
@@ -92,7 +101,7 @@ def test_a_prediction_from_a_card_is_not_counted_twice() -> None:
     bet = Prediction("It stays", claim="stuck", confidence=95, correct=False)
     runs = [RunEntry.of(1, make_run(), "a", bet), RunEntry.of(2, make_run(), None, bet)]
 
-    assert calibration({75: (4, 3), 95: (1, 1)}, runs) == (
+    assert calibration({95: (1, 1), 75: (4, 3)}, runs) == (
         Sureness(75, retention(4, 3)),
         Sureness(95, retention(2, 1)),
     )

@@ -28,6 +28,7 @@ from studykit.study.workload import (
     describe_workload,
     look_ahead,
 )
+from studykit.study.year_ahead import shown_retentions
 
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 DEFAULTS = ReviewSettings()
@@ -119,9 +120,17 @@ def test_of_many_known_cards_a_sample_stands_for_all() -> None:
         for memories in (few, many)
     )
     assert of_many.n_met == 2000
+    assert of_few.answers_a_day > 1
     assert of_many.answers_a_day == pytest.approx(20 * of_few.answers_a_day, rel=0.1)
     unseen = look_ahead(SCHEDULER.settings, Habits(), [*few, NEW_MEMORY], TODAY, [0.9])
     assert unseen.n_known == 100
+
+
+@pytest.mark.parametrize("desired", [0.7, 0.87, 0.9, 0.97])
+def test_the_table_has_the_row_that_is_wanted_in_its_place(desired: float) -> None:
+    shown = shown_retentions(desired)
+    assert desired in shown
+    assert shown == sorted(set(shown))
 
 
 def test_weights_that_remember_longer_ask_for_less() -> None:
