@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, func
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from studykit.clock import from_ms, offset_minutes, to_ms
@@ -296,21 +295,14 @@ class Store:
         The day after counts, too: its answers were given before the clock or the time zone went
         back a day, and what they used of the limits is not handed out again.
         """
-        before = aliased(ReviewRow)
-        state_before = (
-            select_columns(col(before.state))
-            .where(col(before.card_id) == _card_id, col(before.id) < _review_id)
-            .order_by(col(before.id).desc())
-            .limit(1)
-            .scalar_subquery()
-        )
         days = (day.isoformat(), (day + timedelta(days=1)).isoformat())
-        query = select_columns(_card_id, state_before).where(col(ReviewRow.day).in_(days))
+        query = select_columns(_card_id, col(ReviewRow.state_before))
+        query = query.where(col(ReviewRow.day).in_(days))
         with self._reading() as session:
             rows = session.connection().execute(query)
             asked = [(cards[card_id], state) for card_id, state in rows if card_id in cards]
         return Done(
-            new=sum(state is None for _, state in asked),
+            new=sum(state == State.NEW for _, state in asked),
             reviews=sum(state == State.REVIEW for _, state in asked),
             notes=frozenset(card.note for card, _ in asked if card.note),
         )

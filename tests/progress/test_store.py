@@ -29,6 +29,7 @@ from tests.progress.builders import (
     make_review,
     make_run,
     open_store,
+    with_befores,
 )
 
 
@@ -101,7 +102,7 @@ def test_done_counts_first_answers_known_cards_and_sibling_groups(store: Store) 
         id_: make_card(id_, note=note) for id_, note in [("new", "n1"), ("old", ""), ("x", "n2")]
     }
     yesterday = MONDAY - timedelta(days=1)
-    for review in (
+    answers = (
         make_review("old", at=yesterday),
         make_review("x", at=yesterday),
         make_review("new", after=make_memory(State.LEARNING)),
@@ -109,7 +110,8 @@ def test_done_counts_first_answers_known_cards_and_sibling_groups(store: Store) 
         make_review("old", after=make_memory(State.RELEARNING, reps=2, lapses=1)),
         make_review("old", after=make_memory(reps=3, lapses=1)),
         make_review("of-another-course"),
-    ):
+    )
+    for review in with_befores(answers):
         store.record(review)
 
     assert store.done(MONDAY.date(), cards) == Done(new=1, reviews=1, notes=frozenset({"n1"}))
@@ -428,14 +430,14 @@ def test_a_clock_put_back_a_day_finds_its_limits_used_and_its_answers_in_turn(
 ) -> None:
     """As a flight to the west does it: what was done tomorrow counts, and is undone first."""
     cards = {"a": make_card("a")}
-    store.record(make_review("a"))
+    store.record(make_review("a", before=State.NEW))
     yesterday = day_after(-1)
     assert store.done(yesterday, cards).new == 1
     assert store.done(day_after(-2), cards).new == 0
     assert store.latest_answer_at() == MONDAY
     store.mark(marking("b", "buried", minutes=-60))
     assert store.take_back_mark(MONDAY.date()) is not None
-    assert store.take_back(yesterday) == make_review("a")
+    assert store.take_back(yesterday) == make_review("a", before=State.NEW)
 
 
 def test_a_mark_set_again_is_the_latest(store: Store) -> None:
