@@ -46,7 +46,7 @@ def examine(session: Session, way_back: str) -> Iterator[str]:
     for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         yield f"{table} {row_id}: points to a missing row of {parent}"
     mends = " (`studykit doctor --rebuild` mends it)"
-    wrong = differences(session)
+    wrong = differences(driver_of(session))
     for card_id in wrong:
         yield f"memory of {clean(str(card_id))}: differs from the log{mends}"
     if not wrong:

@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from studykit.progress.rows import ALL, MEMORY_VALUES, differences, last_memories
 from studykit.progress.soundness import RowError, checked
 from studykit.review.grading import Confidence
 from studykit.review.replay import CLOSE, NONE, Answers, Floats, Ints, Outcomes, Replayed, replay
 from studykit.review.schedule import ScheduleSettings
 from studykit.review.weights import RESCHEDULED, Move, Weights, weights_from_json
-
-ALL = "1"
-"""The condition that holds for every row."""
 
 _SELECT = """\
 SELECT id, card_id, parameters_id, at_ms, offset_min, strftime('%s', day) / 86400, rating,
@@ -50,11 +48,6 @@ UPDATE reviews SET state_before = ?, predicted = ?, state = ?, step = ?, stabili
     last_review_at_ms = at_ms, last_review_day = day
 WHERE id = ?
 """
-
-_OF_A_MEMORY = (
-    "card_id, state, step, stability_days, difficulty, due_at_ms, due_day, last_review_at_ms,"
-    " last_review_day, reps, lapses, caps_left"
-)
 
 
 class Rescheduling(NamedTuple):
@@ -181,17 +174,11 @@ def write_replayed(
         same &= getattr(found.after, name) == getattr(log.after, name)
     rows = np.flatnonzero(~same)
     connection.executemany(_UPDATE, _updates(log.ids, found, rows))
-    newest = f"SELECT max(id) FROM reviews WHERE {which} GROUP BY card_id"
-    by_log = f"SELECT {_OF_A_MEMORY} FROM reviews WHERE id IN ({newest})"
-    stored = f"SELECT {_OF_A_MEMORY} FROM memories WHERE {which}"
-    (n_wrong,) = connection.execute(
-        f"SELECT count(DISTINCT card_id) FROM (SELECT * FROM ({by_log} EXCEPT {stored})"
-        f" UNION ALL SELECT * FROM ({stored} EXCEPT {by_log}))"
-    ).fetchone()
-    if n_wrong:
+    wrong = differences(connection, which)
+    if wrong:
         connection.execute(f"DELETE FROM memories WHERE {which}")
-        connection.execute(f"INSERT INTO memories ({_OF_A_MEMORY}) {by_log}")
-    return int(n_wrong)
+        connection.execute(f"INSERT INTO memories ({MEMORY_VALUES}) {last_memories(which)}")
+    return len(wrong)
 
 
 def rebuild_memories(connection: sqlite3.Connection, fallback: ScheduleSettings) -> int:

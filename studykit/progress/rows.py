@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
@@ -35,7 +36,11 @@ _OF_A_REVIEW = (
 REVIEW_COLUMNS = tuple(_REVIEWS.c[name] for name in (*_OF_A_MEMORY, *_OF_A_REVIEW))
 """What `review_of` wants, in its order: the memory first."""
 
-_VALUES = ", ".join(("card_id", *_OF_A_MEMORY))
+ALL = "1"
+"""The condition that holds for every row."""
+
+MEMORY_VALUES = ", ".join(("card_id", *_OF_A_MEMORY))
+"""The columns of `memories`, which a review has, too."""
 
 _MEMORY_CHECKS = checks_of("memories", _OF_A_MEMORY)
 _REVIEW_CHECKS = checks_of("reviews", (*_OF_A_MEMORY, *_OF_A_REVIEW))
@@ -194,21 +199,24 @@ def stored_memories(session: Session) -> dict[str, Memory]:
     # Checked by SQLite and read by the driver itself, which takes half the time.
     driver = driver_of(session)
     require_all(driver, "memories")
-    rows = driver.execute(f"SELECT {_VALUES} FROM memories")
+    rows = driver.execute(f"SELECT {MEMORY_VALUES} FROM memories")
     return {card_id: _built(*columns) for card_id, *columns in rows}
 
 
-def differences(session: Session) -> list[str]:
-    """The cards whose stored memory is not the one that their last review led to."""
-    return list(session.connection().exec_driver_sql(_DIFFERENCES).scalars())
+def last_memories(which: str = ALL) -> str:
+    """A query for what the last review of each card led to, of those for which `which` holds."""
+    newest = f"SELECT max(id) FROM reviews WHERE {which} GROUP BY card_id"
+    return f"SELECT {MEMORY_VALUES} FROM reviews WHERE id IN ({newest})"
 
 
-_BY_LOG = f"""\
-SELECT {_VALUES} FROM reviews WHERE id IN (SELECT max(id) FROM reviews GROUP BY card_id)
-"""
-_DIFFERENCES = f"""\
-SELECT DISTINCT card_id FROM (
-    SELECT * FROM ({_BY_LOG} EXCEPT SELECT {_VALUES} FROM memories)
-    UNION ALL SELECT * FROM (SELECT {_VALUES} FROM memories EXCEPT {_BY_LOG})
-) ORDER BY card_id
-"""
+def differences(connection: sqlite3.Connection, which: str = ALL) -> list[str]:
+    """The cards whose stored memory is not the one that their last review led to.
+
+    Of those for which the SQL condition `which` holds.
+    """
+    by_log, stored = last_memories(which), f"SELECT {MEMORY_VALUES} FROM memories WHERE {which}"
+    rows = connection.execute(
+        f"SELECT DISTINCT card_id FROM (SELECT * FROM ({by_log} EXCEPT {stored})"
+        f" UNION ALL SELECT * FROM ({stored} EXCEPT {by_log})) ORDER BY card_id"
+    )
+    return [card_id for (card_id,) in rows]
