@@ -43,8 +43,8 @@ class Life:
 
 
 @dataclass(slots=True)
-class _Herd:
-    """Arrays of one length: cards at one point of their lives each."""
+class _Cards:
+    """Arrays of one length: cards, each as it was after its latest answer."""
 
     at: NDArray[np.intp]
     """Index of the retention."""
@@ -59,8 +59,8 @@ class _Herd:
     """Of the next answer."""
     minute: Floats
 
-    def keep(self, mask: NDArray[np.bool_]) -> _Herd:
-        return _Herd(*(getattr(self, name)[mask] for name in self.__slots__))
+    def keep(self, mask: NDArray[np.bool_]) -> _Cards:
+        return _Cards(*(getattr(self, name)[mask] for name in self.__slots__))
 
 
 def simulate_new(
@@ -74,7 +74,7 @@ def simulate_new(
 ) -> Life:
     """The average of `n_cards` cards that are all met on the first day."""
     n = len(retentions) * n_cards
-    herd = _Herd(
+    cards = _Cards(
         at=np.repeat(np.arange(len(retentions)), n_cards),
         card=np.tile(np.arange(n_cards), len(retentions)),
         state=np.full(n, State.NEW, dtype=np.int8),
@@ -86,7 +86,7 @@ def simulate_new(
         day=np.zeros(n, dtype=np.int64),
         minute=np.full(n, float(_NOON_MINUTE)),
     )
-    return _simulate(herd, settings, habits, retentions, n_cards, n_days, seed)
+    return _simulate(cards, settings, habits, retentions, n_cards, n_days, seed)
 
 
 def simulate_known(
@@ -100,7 +100,7 @@ def simulate_known(
     seed: int = 1,
 ) -> Life:
     """The average of cards that were reviewed before; those overdue are answered today."""
-    known = [each for each in memories if each.stability_days and each.last_review_day]
+    known = [each for each in memories if each.state is not State.NEW]
     n_cards = len(known)
 
     def tiled(values: Sequence[float]) -> Floats:
@@ -111,7 +111,7 @@ def simulate_known(
 
     n = len(retentions) * n_cards
     due = [max(0, ((each.due_day or today) - today).days) for each in known]
-    herd = _Herd(
+    cards = _Cards(
         at=np.repeat(np.arange(len(retentions)), n_cards),
         card=np.tile(np.arange(n_cards), len(retentions)),
         state=whole([each.state for each in known]).astype(np.int8),
@@ -123,7 +123,7 @@ def simulate_known(
         day=whole(due),
         minute=np.full(n, float(_NOON_MINUTE)),
     )
-    return _simulate(herd, settings, habits, retentions, n_cards, n_days, seed)
+    return _simulate(cards, settings, habits, retentions, n_cards, n_days, seed)
 
 
 def _days_since(memory: Memory, today: date) -> int:
@@ -131,7 +131,7 @@ def _days_since(memory: Memory, today: date) -> int:
 
 
 def _simulate(
-    herd: _Herd,
+    cards: _Cards,
     settings: ScheduleSettings,
     habits: Habits,
     retentions: Sequence[float],
@@ -146,23 +146,23 @@ def _simulate(
     recall = np.zeros((len(wanted), n_grid))
     steps = (StepTable(settings.learning_steps), StepTable(settings.relearning_steps))
     cost = np.array(habits.seconds)
-    seen = herd.keep(herd.state != State.NEW)
+    seen = cards.keep(cards.state != State.NEW)
     _add_recall(recall, model, seen, seen.last_day, seen.day)
-    herd = herd.keep(herd.day < n_days)
+    cards = cards.keep(cards.day < n_days)
     for _ in range(N_ROUNDS):
-        if not len(herd.day):
+        if not len(cards.day):
             break
         # One draw for a card, whichever the retention: what differs is the retention alone.
-        rating = _rate(herd, habits, model, rng.random(n_cards)[herd.card])
-        group = _GROUPS[herd.state]
-        place = herd.at * n_days + herd.day
+        rating = _rate(cards, habits, model, rng.random(n_cards)[cards.card])
+        group = _GROUPS[cards.state]
+        place = cards.at * n_days + cards.day
         answers += np.bincount(place, minlength=answers.size).reshape(shape)
         spent = cost[group, rating - 1]
         seconds += np.bincount(place, spent, seconds.size).reshape(shape)
-        answered_on = herd.day
-        _answer(herd, rating, model, wanted, steps, settings.maximum_interval_days)
-        _add_recall(recall, model, herd, answered_on, herd.day)
-        herd = herd.keep(herd.day < n_days)
+        answered_on = cards.day
+        _answer(cards, rating, model, wanted, steps, settings.maximum_interval_days)
+        _add_recall(recall, model, cards, answered_on, cards.day)
+        cards = cards.keep(cards.day < n_days)
     n = max(1, n_cards)
     return Life(answers / n, seconds / n, recall / n)
 
@@ -171,14 +171,14 @@ _GROUPS = np.array([0, 0, 1, 2])
 """State -> row of `Habits.seconds`."""
 
 
-def _rate(herd: _Herd, habits: Habits, model: FsrsArrays, drawn: Floats) -> NDArray[np.int64]:
+def _rate(cards: _Cards, habits: Habits, model: FsrsArrays, drawn: Floats) -> NDArray[np.int64]:
     """A rating for each card."""
     tables = np.array([habits.learning, habits.relearning])
-    is_relearning = (herd.state == State.RELEARNING).astype(np.int64)
-    shares = tables[is_relearning, np.minimum(herd.last_rating, 3) - 1]
-    shares[herd.state == State.NEW] = habits.first
-    in_review = herd.state == State.REVIEW
-    known = model.retrievability(herd.stability, herd.day - herd.last_day)[in_review, None]
+    is_relearning = (cards.state == State.RELEARNING).astype(np.int64)
+    shares = tables[is_relearning, np.minimum(cards.last_rating, 3) - 1]
+    shares[cards.state == State.NEW] = habits.first
+    in_review = cards.state == State.REVIEW
+    known = model.retrievability(cards.stability, cards.day - cards.last_day)[in_review, None]
     shares[in_review] = np.hstack([1 - known, known * np.array(habits.recalled)])
     bounds = np.cumsum(shares, axis=1)[:, :3]
     rating: NDArray[np.int64] = 1 + (drawn[:, None] >= bounds).sum(axis=1)
@@ -186,42 +186,42 @@ def _rate(herd: _Herd, habits: Habits, model: FsrsArrays, drawn: Floats) -> NDAr
 
 
 def _answer(
-    herd: _Herd,
+    cards: _Cards,
     rating: NDArray[np.int64],
     model: FsrsArrays,
     wanted: Floats,
     steps: tuple[StepTable, StepTable],
     maximum_days: int,
 ) -> None:
-    """Change `herd` into what the ratings lead to; `steps` are those of learning and relearning."""
-    is_new, was_review = herd.state == State.NEW, herd.state == State.REVIEW
+    """Make of `cards` what the ratings lead to; `steps` are those of learning and relearning."""
+    is_new, was_review = cards.state == State.NEW, cards.state == State.REVIEW
     first = model.first(rating)
-    later = model.next(herd.stability, herd.difficulty, rating, herd.day - herd.last_day)
-    herd.stability = np.where(is_new, first[0], later[0])
-    herd.difficulty = np.where(is_new, first[1], later[1])
-    relearns = was_review | (herd.state == State.RELEARNING)
+    later = model.next(cards.stability, cards.difficulty, rating, cards.day - cards.last_day)
+    cards.stability = np.where(is_new, first[0], later[0])
+    cards.difficulty = np.where(is_new, first[1], later[1])
+    relearns = was_review | (cards.state == State.RELEARNING)
     step = np.full(len(rating), NONE)
     wait_minutes = np.zeros(len(rating))
     for table, mask in ((steps[0], ~relearns), (steps[1], relearns)):
-        place = np.where(was_review[mask], 0, np.minimum(herd.step[mask], table.n))
+        place = np.where(was_review[mask], 0, np.minimum(cards.step[mask], table.n))
         step[mask] = table.step[place, rating[mask]]
         wait_minutes[mask] = table.wait_ms[place, rating[mask]] / _MINUTE_MS
     step[was_review & (rating > Rating.AGAIN)] = NONE
     is_known = step == NONE
-    days = model.interval(herd.stability, wanted[herd.at], maximum_days).astype(np.int64)
-    minute = herd.minute + wait_minutes
-    herd.last_day, herd.last_rating = herd.day, rating
-    herd.day = herd.day + np.where(is_known, days, minute // _DAY_MINUTES).astype(np.int64)
-    herd.minute = np.where(is_known, float(_NOON_MINUTE), minute % _DAY_MINUTES)
+    days = model.interval(cards.stability, wanted[cards.at], maximum_days).astype(np.int64)
+    minute = cards.minute + wait_minutes
+    cards.last_day, cards.last_rating = cards.day, rating
+    cards.day = cards.day + np.where(is_known, days, minute // _DAY_MINUTES).astype(np.int64)
+    cards.minute = np.where(is_known, float(_NOON_MINUTE), minute % _DAY_MINUTES)
     in_steps = np.where(relearns, State.RELEARNING, State.LEARNING)
-    herd.state = np.where(is_known, State.REVIEW, in_steps).astype(np.int8)
-    herd.step = np.where(is_known, 0, step)
+    cards.state = np.where(is_known, State.REVIEW, in_steps).astype(np.int8)
+    cards.step = np.where(is_known, 0, step)
 
 
 def _add_recall(
     recall: Floats,
     model: FsrsArrays,
-    herd: _Herd,
+    cards: _Cards,
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
 ) -> None:
@@ -233,7 +233,7 @@ def _add_recall(
     if not len(which):
         return
     place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts) + first[which]
-    days = place * GRID_DAYS - herd.last_day[which]
-    value = model.retrievability(herd.stability[which], days)
-    flat = herd.at[which] * n_grid + place
+    days = place * GRID_DAYS - cards.last_day[which]
+    value = model.retrievability(cards.stability[which], days)
+    flat = cards.at[which] * n_grid + place
     recall += np.bincount(flat, value, recall.size).reshape(recall.shape)
