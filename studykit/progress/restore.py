@@ -89,7 +89,7 @@ def restore(
             taken = (_take_over(each, draft, Path(folder), fallback) for each in there)
             n_since = next(filter(None, taken), 0)
             with closing(Store.open(draft, backups_dir=Path(folder))) as store:
-                n_answers = sum(store.answers_by_day().values())
+                n_answers = store.n_reviews()
             if base is None and not n_since:
                 raise StoreError(
                     f"there is no sound copy in {clean(str(backups_dir))}, and nothing can be read"

@@ -73,7 +73,6 @@ from studykit.progress.sums import (
     latest_taken_ms,
     read_report_sums,
     read_sums,
-    right_by_confidence,
 )
 from studykit.progress.table_rows import TABLES, rows_of_table
 from studykit.progress.tables import MemoryRow, ReviewRow, SittingRow
@@ -525,11 +524,6 @@ class Store:
         """Study day -> reviews of cards that were in Review, from the day `since` on."""
         with self._reading() as session:
             return known_by_day(session, since)
-
-    def right_by_confidence(self, since: date) -> dict[int, tuple[int, int]]:
-        """Confidence in per cent -> judged answers given with it, and how many were right."""
-        with self._reading() as session:
-            return right_by_confidence(session, since)
 
     def n_missing(self, copy: Path) -> int:
         """How many answers and runs a copy holds that the progress has not."""

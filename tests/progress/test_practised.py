@@ -52,7 +52,7 @@ def test_nothing_that_counts_knows_of_practice(tmp_path: Path) -> None:
             store.answers_by_day(),
             store.latest_taken_ms(9),
             store.known_by_day(date.min),
-            store.right_by_confidence(date.min),
+            store.sums(date.min).told,
             store.marks(day),
         ]
 

@@ -139,8 +139,8 @@ def test_the_store_counts_without_reading_the_log(store: Store) -> None:
         store.record(replace(review, confidence=confidence))
 
     assert store.latest_taken_ms(2) == [4000, 3000]
-    assert store.right_by_confidence(TODAY) == {75: (2, 1), 95: (1, 1)}
-    assert store.right_by_confidence(TODAY + timedelta(days=1)) == {}
+    assert store.sums(TODAY).told == {75: (2, 1), 95: (1, 1)}
+    assert store.sums(TODAY + timedelta(days=1)).told == {}
     assert store.answers_by_day() == {TODAY: 5}
     assert store.known_by_day(TODAY) == {}
 
