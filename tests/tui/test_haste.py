@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from textual import events
 from textual.pilot import Pilot
@@ -36,6 +37,10 @@ async def look(pilot: Pilot[None]) -> None:
 def phase_of(app: StudykitApp) -> str:
     assert isinstance(app.screen, AskingScreen)
     return app.screen._sitting.phase
+
+
+def _is_in(app: StudykitApp, phase: str) -> bool:
+    return phase_of(app) == phase
 
 
 async def hold(pilot: Pilot[None], key: str) -> None:
@@ -121,6 +126,26 @@ async def test_a_letter_meant_for_the_card_before_is_not_written(
             app.simulate_key(key)
         await pilot.pause()
         assert app.screen.query_one(AnswerInput).value == "aab"
+
+
+async def test_no_key_answers_a_card_that_the_terminal_is_too_small_to_show(
+    make_services: MakeServices,
+) -> None:
+    """Neither its options nor how sure one is; with room again the same keys do."""
+    app = StudykitApp(make_services("choice"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, app)
+        for key, before, after in (("a", "asked", "answered"), ("enter", "answered", "revealed")):
+            await pilot.resize_terminal(40, 12)
+            await until(pilot, lambda: "60x18 needed" in text_of(app))
+            app.simulate_key(key)
+            await pilot.pause()
+            assert phase_of(app) == before
+            await pilot.resize_terminal(80, 24)
+            await until(pilot, lambda: "60x18 needed" not in text_of(app))
+            await look(pilot)
+            app.simulate_key(key)
+            await until(pilot, partial(_is_in, app, after))
 
 
 async def test_a_double_click_rates_one_card(make_services: MakeServices) -> None:

@@ -71,6 +71,7 @@ class AskingScreen(BesideScreen):
 
     LIVE_IN: ClassVar[Mapping[str, tuple[str, ...]]] = LIVE_IN
     NEVER_BLIND = ANSWERING - HABITUAL
+    NEVER_COVERED = HABITUAL
     NEVER_HELD = BesideScreen.NEVER_HELD | (ANSWERING - REPEATED)
 
     _sitting: Sitting[Asking]

@@ -78,6 +78,8 @@ class StudyScreen(OwnKeys, Screen[None]):
     """Actions that a key does once, however long it is held down."""
     NEVER_BLIND: ClassVar[frozenset[str]] = frozenset()
     """Actions that a key does only once what it is about was on the screen for a moment."""
+    NEVER_COVERED: ClassVar[frozenset[str]] = frozenset()
+    """Others that ask for no such moment, but not for a terminal that is too small to show it."""
 
     _seen_at_s = 0.0
     """Of the monotonic clock, as an event's time: from then on keys are about what stands here."""
@@ -103,7 +105,11 @@ class StudyScreen(OwnKeys, Screen[None]):
 
     def is_seen(self, at_s: float) -> bool:
         """True if what stands here could be seen at `at_s`; always where nobody looks: a test."""
-        return at_s >= self._seen_at_s or not self._heeds_haste
+        return (at_s >= self._seen_at_s and not self._is_covered) or not self._heeds_haste
+
+    @property
+    def _is_covered(self) -> bool:
+        return self.has_class("-too-narrow") or self.has_class("-too-low")
 
     @property
     def _heeds_haste(self) -> bool:
@@ -116,9 +122,8 @@ class StudyScreen(OwnKeys, Screen[None]):
             return True  # as nearly every key: looking for what it does takes a millisecond
         active = self.active_bindings.get(event.key)
         action = active.binding.action.partition("(")[0] if active else ""
-        return not (
-            (is_held and action in self.NEVER_HELD) or (not is_seen and action in self.NEVER_BLIND)
-        )
+        blind = self.NEVER_BLIND | (self.NEVER_COVERED if self._is_covered else frozenset())
+        return not ((is_held and action in self.NEVER_HELD) or (not is_seen and action in blind))
 
     def heeds_text(self, event: events.Key) -> bool:
         """False for a letter that was typed before anybody could see the field it goes to."""
