@@ -15,7 +15,7 @@ from studykit import __version__
 from studykit.commands.environment import Environment, environment
 from studykit.commands.screens import problems_of_keys
 from studykit.commands.terminal import say
-from studykit.errors import StudykitError
+from studykit.errors import CourseError, StudykitError
 from studykit.text import clean, plural
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def _settings(env: Environment) -> list[str]:
         say(f"settings   {path}: wrong")
         return [str(error)]
     say(f"settings   {path}: {state}")
-    say(f"           {_workload(env)}")
+    with suppress(CourseError):  # which is told of as the course's
+        say(f"           {_workload(env)}")
     return [f"{path} [keys]: {problem}" for problem in problems_of_keys(env)]
 
 

@@ -34,6 +34,18 @@ def test_the_doctor_lists_what_is_wrong(run: Run, home: Path, course: Path) -> N
         assert any(fragment in problem for problem in problems), fragment
 
 
+def test_the_doctor_looks_on_where_the_course_cannot_be_read(
+    run: Run, home: Path, course: Path
+) -> None:
+    """What the learner has done is told all the same."""
+    study(home, "dice-probability", AT)
+    (course / "decks" / "course.yaml").write_text("format: 1\n", encoding="utf-8")
+    outcome = run("doctor")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert f"progress   {home / 'progress.sqlite3'}: 1 review" in outcome.out
+    assert "problem: " in outcome.out and "course.yaml" in outcome.out
+
+
 def test_the_doctor_names_keys_that_cannot_work(run: Run, home: Path) -> None:
     home.mkdir()
     (home / "settings.toml").write_text('[keys]\nrate-good = "q"\nnope = "x"\n', encoding="utf-8")
