@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the download.")]
 
+_NO_MODELS = "The course lists no models (data/models.json)."
+
 
 def _complete_model(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of models that begin so, for the shell."""
@@ -53,7 +55,7 @@ def list_models(
         say_json({"format": 1, "models": [_document(env, model) for model in models]})
         return
     if not models:
-        say("The course lists no models (data/models.json).")
+        say(_NO_MODELS)
         return
     width = max(len(model.name) for model in models) + 2
     missing = []
@@ -103,6 +105,9 @@ def install(
         if name not in known:
             listed = ", ".join(known) or "none"
             raise UsageError(f"there is no model {name!r}", hint=f"the course has {listed}")
+    if not known:
+        say(_NO_MODELS)
+        return
     wanted = [*known] if every else list(dict.fromkeys(names or []))
     models = [known[name] for name in wanted if not is_intact(known[name])]
     for name in wanted:

@@ -92,8 +92,9 @@ def test_models_are_listed_with_what_they_cost_and_who_needs_them(run: Run) -> N
     assert model["labs"] == ["dice/rolls"]
 
 
-def test_a_course_without_models_says_so(run: Run) -> None:
-    assert run("models").out == "The course lists no models (data/models.json).\n"
+@pytest.mark.parametrize("words", [(), ("install", "--all")], ids=" ".join)
+def test_a_course_without_models_says_so(run: Run, words: tuple[str, ...]) -> None:
+    assert run("models", *words).out == "The course lists no models (data/models.json).\n"
 
 
 @pytest.mark.usefixtures("wheel")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.commands.dice_course import LAB, edit, lab_file
 from tests.commands.runner import PROGRAM, REPOSITORY, Run
+from tests.course.test_without_labs import DECK, MANIFEST
 
 
 def test_a_foreign_course_does_not_run_unasked(run: Run, course: Path, home: Path) -> None:
@@ -23,6 +25,16 @@ def test_a_foreign_course_does_not_run_unasked(run: Run, course: Path, home: Pat
     assert run("lab", "run", LAB).code == 0
     edit(lab_file(course), "import random", "import random  # changed")
     assert "pass --trust" in run("lab", "run", LAB).complaint
+
+
+def test_without_labs_there_is_nothing_to_trust(run: Run, course: Path) -> None:
+    """A course of words, as an import from Anki makes one."""
+    (course / "decks" / "course.yaml").write_text(MANIFEST, encoding="utf-8")
+    (course / "decks" / "1-words.yaml").write_text(DECK, encoding="utf-8")
+    shutil.rmtree(course / "labs")
+    outcome = run("verify")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("0 runs in ")
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("own", 0), ("n", 1), ("", 1)])
