@@ -22,7 +22,7 @@ from statistics import median
 from benchmarks.figures import Figure, report
 from benchmarks.simulated_log import LEARNERS, history_of, simulate
 from studykit.progress.store import Store
-from studykit.review.fitting import GAMMA, Fit, Lives, fit
+from studykit.review.fitting import GAMMA, Dataset, Fit, fit
 from studykit.review.habits import Habits
 from studykit.review.schedule import DEFAULT_WEIGHTS, ScheduleSettings
 from studykit.review.weights import History
@@ -56,7 +56,7 @@ def measure(sizes: Sequence[int] = SIZES, n_rounds: int = N_ROUNDS) -> Iterator[
     """Processor seconds of fits, and what a learner waits for."""
     for n in sizes:
         history = history_of(simulate(LEARNERS[LEARNER], n, seed=0))
-        n_older = Lives(history).rows[_fit(history).judgement.n_fitted]
+        n_older = Dataset(history).rows[_fit(history).judgement.n_fitted]
         older = History(history.card[:n_older], history.day[:n_older], history.rating[:n_older])
         seconds: list[list[float]] = [[], [], []]
         works: list[Callable[[], object]] = [

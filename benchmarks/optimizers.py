@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulated_log import LEARNERS, Answer, history_of, simulate
-from studykit.review.fitting import HELD_OUT, Lives, losses
+from studykit.review.fitting import HELD_OUT, Dataset, losses
 from studykit.review.schedule import DEFAULT_WEIGHTS
 
 PACKAGES = ("fsrs-rs-python", "fsrs-rs-python, gamma 4", "fsrs")
@@ -32,9 +32,9 @@ def fit_fsrs_rs(answers: Sequence[Answer], gamma: float = 1.0) -> list[float]:
     """As its example does: one item for each review on a later day."""
     from fsrs_rs_python import FSRS, TrainingConfig
 
-    lives = Lives(history_of([*answers]))
+    dataset = Dataset(history_of([*answers]))
     found: list[float] = FSRS([]).compute_parameters(
-        lives.items, training_config=TrainingConfig(gamma=gamma)
+        dataset.items, training_config=TrainingConfig(gamma=gamma)
     )
     return found
 
@@ -89,11 +89,11 @@ def held_out_loss(
 
     The second is the excess over the true weights, free of the luck of so few answers.
     """
-    n_before = len(Lives(history_of([*answers[:first]])).items)
-    lives = Lives(history_of([*answers]))
-    predicted = lives.predicted(weights, n_before)
-    recall = np.array([answers[n].recall for n in lives.rows[n_before:]])
-    seen = losses(predicted, np.array(lives.recalled[n_before:]))
+    n_before = len(Dataset(history_of([*answers[:first]])).items)
+    dataset = Dataset(history_of([*answers]))
+    predicted = dataset.predicted(weights, n_before)
+    recall = np.array([answers[n].recall for n in dataset.rows[n_before:]])
+    seen = losses(predicted, np.array(dataset.recalled[n_before:]))
     excess = recall * np.log(recall / predicted)
     excess += (1 - recall) * np.log((1 - recall) / (1 - predicted))
     return float(seen.mean()), float(excess.mean())

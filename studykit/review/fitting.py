@@ -75,8 +75,8 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
             f"weights are fitted from {LEAST_REVIEWS} reviews on, and there are {n_reviews}"
         )
     tell(f"reading {n_reviews:,} reviews")
-    lives = Lives(history)
-    n_later = len(lives.items)
+    dataset = Dataset(history)
+    n_later = len(dataset.items)
     if n_later < LEAST_LATER:
         raise CannotFitError(
             f"weights are fitted from {LEAST_LATER} reviews on that came on a later day than the"
@@ -84,12 +84,12 @@ def fit(history: History, in_use: Sequence[float], n_relearning_steps: int, tell
         )
     n_fitted = n_later - n_later // HELD_OUT
     tell(f"fitting to the {n_fitted:,} older ones of {n_later:,} that came on a later day")
-    weights = _compute(lives.items[:n_fitted], n_relearning_steps)
+    weights = _compute(dataset.items[:n_fitted], n_relearning_steps)
     tell(f"judging on the {n_later - n_fitted:,} newer ones")
-    return Fit(weights, n_reviews, _judge(lives, n_fitted, in_use, weights))
+    return Fit(weights, n_reviews, _judge(dataset, n_fitted, in_use, weights))
 
 
-class Lives:
+class Dataset:
     """The log as fsrs-rs takes it: an item for each review that is to be predicted.
 
     That is one on a later day than the card's review before. Its item is the card's whole history
@@ -150,17 +150,17 @@ def _compute(items: list[Any], n_relearning_steps: int) -> Weights:
     return tuple(min(max(round(w, DECIMALS), low), high) for w, (low, high) in bounded)
 
 
-def _judge(lives: Lives, first: int, in_use: Sequence[float], fitted: Weights) -> Judgement:
-    recalled = np.array(lives.recalled[first:])
-    before, after = lives.predicted(in_use, first), lives.predicted(fitted, first)
+def _judge(dataset: Dataset, first: int, in_use: Sequence[float], fitted: Weights) -> Judgement:
+    recalled = np.array(dataset.recalled[first:])
+    before, after = dataset.predicted(in_use, first), dataset.predicted(fitted, first)
     gains = losses(before, recalled) - losses(after, recalled)
     n = len(recalled)
     return Judgement(
         n_fitted=first,
         n_held_out=n,
         recalled=float(recalled.mean()),
-        before=_score(lives.items[first:], in_use, before, recalled),
-        after=_score(lives.items[first:], fitted, after, recalled),
+        before=_score(dataset.items[first:], in_use, before, recalled),
+        after=_score(dataset.items[first:], fitted, after, recalled),
         gain=float(gains.mean()),
         gain_error=float(gains.std(ddof=1)) / math.sqrt(n),
     )

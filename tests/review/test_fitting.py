@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated_log import LEARNERS, history_of, simulate
-from studykit.review.fitting import HELD_OUT, CannotFitError, Fit, Lives, fit, losses
+from studykit.review.fitting import HELD_OUT, CannotFitError, Dataset, Fit, fit, losses
 from studykit.review.schedule import DEFAULT_WEIGHTS, WEIGHT_BOUNDS
 from studykit.review.weights import History, Judgement, weights_from_json
 
@@ -55,16 +55,16 @@ def test_they_can_be_stored_and_scheduled_by(fitted: Fit) -> None:
 
 def test_what_is_judged_is_what_is_returned(history: History, fitted: Fit) -> None:
     """The weights as they are rounded, on the newest fifth, as the package itself judges them."""
-    lives = Lives(history)
+    dataset = Dataset(history)
     judged = fitted.judgement
-    assert judged.n_held_out == len(lives.items) // HELD_OUT
-    assert judged.n_fitted == len(lives.items) - judged.n_held_out
+    assert judged.n_held_out == len(dataset.items) // HELD_OUT
+    assert judged.n_fitted == len(dataset.items) - judged.n_held_out
     for weights, score in ((DEFAULT_WEIGHTS, judged.before), (fitted.weights, judged.after)):
-        predicted = lives.predicted(weights, judged.n_fitted)
-        seen = losses(predicted, np.array(lives.recalled[judged.n_fitted :]))
+        predicted = dataset.predicted(weights, judged.n_fitted)
+        seen = losses(predicted, np.array(dataset.recalled[judged.n_fitted :]))
         assert score.log_loss == pytest.approx(float(seen.mean()))
         model = fsrs_rs_python.FSRS(weights)
-        held = lives.items[judged.n_fitted :]
+        held = dataset.items[judged.n_fitted :]
         # One by one: of many, the package weighs later ones up to four times as much.
         theirs = [model.evaluate([item]).log_loss for item in held]
         assert list(seen) == pytest.approx(theirs, abs=1e-4)
@@ -76,7 +76,7 @@ def test_what_is_judged_is_what_is_returned(history: History, fitted: Fit) -> No
 
 def test_the_fit_never_sees_what_judges_it(history: History, fitted: Fit) -> None:
     """Other answers to the held-out reviews: the same weights, another judgement."""
-    first = Lives(history).rows[fitted.judgement.n_fitted]
+    first = Dataset(history).rows[fitted.judgement.n_fitted]
     worst = replace(history, rating=[*history.rating[:first], *[1] * (N - first)])
     other = fit_to(worst)
     assert other.weights == fitted.weights
