@@ -130,21 +130,21 @@ def replay(
     predicted = np.full(n, np.nan)
     removed = np.zeros(n, np.int64) if n_removed is None else n_removed
     lacks = _lack_answers(answers.card, len(card_ids), stored, removed)
-    plans = [_Plan(settings) for settings in schedules]
+    schedulers = [_Scheduler(settings) for settings in schedules]
     last_day = np.full(len(card_ids), NONE)
     days = answers.day.astype("datetime64[D]").astype(np.int64)
     for rows in _rounds(answers.card):
         for which in np.unique(answers.schedule[rows]):
             part = rows[answers.schedule[rows] == which]
-            cards, plan = answers.card[part], plans[which]
+            cards, scheduler = answers.card[part], schedulers[which]
             known = now.take(cards)
             since = days[part] - last_day[cards]
             is_known = known.state == State.REVIEW
-            predicted[part[is_known]] = plan.fsrs.retrievability(
+            predicted[part[is_known]] = scheduler.fsrs.retrievability(
                 known.stability_days[is_known], since[is_known]
             )
             before[part] = known.state
-            found = plan.answer(known, _Round(answers, part, days, since, card_ids, last_day))
+            found = scheduler.answer(known, _Round(answers, part, days, since, card_ids))
             stands = np.zeros(len(part), np.bool_)
             for version in stored:
                 theirs = version.take(part)
@@ -229,7 +229,6 @@ class _Round:
     since: Ints
     """Days since the answer before."""
     card_ids: Sequence[str]
-    last_day: Ints
 
     @property
     def rating(self) -> Ints:
@@ -240,8 +239,8 @@ class _Round:
         return self.days[self.rows]
 
 
-class _Plan:
-    """Settings as tables that a whole round is looked up in."""
+class _Scheduler:
+    """`Scheduler` for a whole round at once."""
 
     def __init__(self, settings: ScheduleSettings) -> None:
         self.settings = settings
@@ -347,8 +346,7 @@ class _Plan:
         low, high = _fuzz_ranges(days)
         maximum = self.settings.maximum_interval_days
         beyond = high > maximum
-        last_day = these.last_day[these.answers.card[these.rows]]
-        previous = known.due_day.astype(np.int64) - last_day
+        previous = known.due_day.astype(np.int64) - (these.day - these.since)
         grows = ~beyond & (known.state == State.REVIEW) & (previous <= high)
         low = np.where(grows, np.maximum(low, previous + (days > previous)), low)
         low, high = np.where(beyond, np.minimum(low, maximum), low), np.minimum(high, maximum)
