@@ -146,7 +146,7 @@ def _require_sound(database: Path, named: Path) -> None:
 def _damaged(path: Path, fault: str) -> StoreError:
     return StoreError(
         f"{clean(str(path))} is damaged: {clean(' '.join(fault.split()))}",
-        hint="`studykit doctor --restore newest` mends it on the machine that it is of",
+        hint="`studykit doctor --restore newest` mends it on the machine that it comes from",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the store asks of the database beside the log: marks and practised answers."""
+"""What the store asks of the database beside the log: marks, practised answers, removals."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ _day = Rule(
     f"date({{0}}, '+0 days') IS {{0}}"
     f" AND {{0}} BETWEEN '{FIRST_YEAR}-01-01' AND '{_LAST_YEAR}-12-31'",
 )
-_instant = _whole(to_ms(year_start(FIRST_YEAR)), to_ms(year_start(LAST_YEAR + 200)))
+_instant = _whole(to_ms(year_start(FIRST_YEAR)), to_ms(year_start(_LAST_YEAR)))
 _offset = _whole(-1439, 1439)
 _share = _number(0, 1)
 _truth = _optional(_whole(0, 1))

@@ -1,7 +1,8 @@
 """The learner's progress: every answer and every run of a lab, safe as soon as it is recorded.
 
-Reviews come in, are never changed, and leave only by being taken back; the memory of a card is
-what its last review led to. One `Store` may be used from several threads.
+An answer is never changed, and leaves only by being taken back; what it led to may be computed
+again. The memory of a card is what its last review led to. One `Store` may be used from several
+threads.
 """
 
 from __future__ import annotations
