@@ -79,6 +79,18 @@ def test_one_bad_row_costs_no_other_answer(home: Path) -> None:
         )
 
 
+def test_an_answer_that_the_copy_has_is_not_added_as_another(home: Path) -> None:
+    """Damage may leave a value that an answer can have."""
+    with edited(home / "progress.sqlite3") as connection:
+        connection.execute("UPDATE reviews SET day = '2026-99-99' WHERE id = 2")
+        connection.execute("UPDATE reviews SET taken_ms = taken_ms + 4096 WHERE id = 1")
+
+    assert bring_back(home).n_answers == 7
+
+    with closing(open_store(home)) as store:
+        assert {review.taken_ms for review in store.reviews()} == {8000}
+
+
 def test_a_lost_file_comes_back_as_it_was_this_morning(home: Path) -> None:
     (home / "progress.sqlite3").unlink()
 

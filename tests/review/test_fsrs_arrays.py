@@ -22,7 +22,9 @@ weights = st.tuples(
     )
 )
 histories = st.lists(
-    st.tuples(st.integers(0, 400), st.integers(1, 4)), min_size=1, max_size=8
+    st.tuples(st.one_of(st.just(0), st.integers(1, 400)), st.integers(1, 4)),
+    min_size=1,
+    max_size=8,
 )  # days since the review before, rating
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -200,6 +201,12 @@ def test_cards_that_would_come_after_an_exam_are_asked_in_the_last_round_before_
         id_ for id_, card in cards.items() if card.deck_id == "core"
     }
     assert all(review.after.due_day and review.after.due_day > exam for review in journal.reviews)
+
+
+def test_a_step_of_days_stays_where_it_ends_also_beyond_an_exam() -> None:
+    last_round = Plan().last_round(DAY + timedelta(days=10))
+    assert last_round.due_day("a", replace(FAR, state=State.LEARNING, step=1)) == FAR.due_day
+    assert last_round.due_day("a", FAR) in last_round.days
 
 
 def test_a_card_of_the_last_round_can_be_undone_and_counts_in_a_backlog() -> None:
