@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import StatementError
 from sqlmodel import Session
 
 from studykit.errors import StoreError
@@ -35,9 +35,9 @@ def build_database(path: Path, tables: Iterable[tuple[str, Iterable[Any]]]) -> d
             name = ""
             session.commit()
             fault = next(bad_rows(driver_of(session)), None)
-    except (DBAPIError, OverflowError, ValueError, TypeError) as error:
+    except (StatementError, OverflowError, ValueError, TypeError) as error:
         of = f"{name}: " if name else ""
-        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        reason = str(error.orig) if isinstance(error, StatementError) else str(error)
         raise StoreError(f"{of}{clean(reason).splitlines()[0]}") from None
     finally:
         engine.dispose()

@@ -154,6 +154,7 @@ def put(value: object, *keys: str | int) -> Callable[[dict[str, Any]], object]:
         (put(9, "reviews", 0, "rating"), "reviews: CHECK constraint failed: ck_reviews_rating"),
         (put("x", "reviews", 0, "at_ms"), "reviews: cannot store TEXT value in INTEGER column"),
         (put([1], "reviews", 0, "at_ms"), "reviews: "),
+        (put("x", "reviews", 0, "difficulty"), "reviews: could not convert string to float: 'x'"),
         (put(10**30, "reviews", 0, "at_ms"), "reviews: "),
         (put(None, "reviews", 0, "card_id"), "reviews: NOT NULL constraint failed"),
         (put(99, "reviews", 0, "sitting_id"), "FOREIGN KEY constraint failed"),
