@@ -121,8 +121,7 @@ def work_by_day(session: Session) -> dict[date, Answers]:
 
 def answers_by_card(session: Session, since: date | None, until: date) -> dict[str, Answers]:
     """Card id -> its answers on the study days from `since` (None: the first) to `until`."""
-    whole = since is None
-    statement = _ANSWERS_TO_CARDS.format(index="NOT INDEXED" if whole else "")
+    statement = _ANSWERS_TO_CARDS.format(index="" if since else "NOT INDEXED")
     bounds = ((since or date.min).isoformat(), until.isoformat())
     rows = session.connection().exec_driver_sql(statement, bounds)
     return {checked("reviews", "card_id", id_): Answers(*counts) for id_, *counts in rows}

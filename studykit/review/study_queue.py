@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush, heapreplace
 
@@ -281,8 +282,8 @@ def as_asked(
     """
     cards = cards or {}
     rounds = plan.last_rounds((card.deck_id for card in cards.values()), day)
-    tomorrow = plan.next_study_day(day + timedelta(days=1))
-    waits_until = {day: day}
+    study_day_from = cache(plan.next_study_day)  # many cards are due on one day
+    tomorrow = study_day_from(day + timedelta(days=1))
     asked = {}
     for id_, memory in memories.items():
         due = memory.due_day
@@ -298,9 +299,7 @@ def as_asked(
         elif due > day and comes_today(memory, at, day):
             asked[id_] = replace(memory, due_day=day)
         else:
-            if due > day and due not in waits_until:
-                waits_until[due] = plan.next_study_day(due)
-            until = waits_until.get(due, due)
+            until = study_day_from(due) if due > day else due
             asked[id_] = memory if until == due else replace(memory, due_at=None, due_day=until)
     return asked
 
