@@ -215,7 +215,7 @@ def _answer(
     cards.minute = np.where(is_known, float(_NOON_MINUTE), minute % _DAY_MINUTES)
     in_steps = np.where(relearns, State.RELEARNING, State.LEARNING)
     cards.state = np.where(is_known, State.REVIEW, in_steps).astype(np.int8)
-    cards.step = np.where(is_known, 0, step)
+    cards.step = step
 
 
 def _add_recall(
