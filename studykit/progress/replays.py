@@ -238,7 +238,7 @@ def _schedules(
     for name in names:
         try:
             schedules.append(ScheduleSettings.from_json(known[name]) if name in known else fallback)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise RowError(f"the settings of {name} cannot be read: {error}") from error
     return schedules
 

@@ -40,6 +40,9 @@ What was wrong and firmly believed is corrected at once and gladly, but the old 
 within the week unless the right answer is recalled before.
 """
 
+LONGEST_INTERVAL_DAYS = 36500
+"""No card waits longer than a century."""
+
 CLOCK_SLACK = timedelta(minutes=5)
 """A clock that is put back by less is not noticed."""
 
@@ -108,7 +111,7 @@ class ScheduleSettings:
     """Waits of a new card before its first interval in days; none: in days at once."""
     relearning_steps: tuple[timedelta, ...] = (timedelta(minutes=10),)
     """Waits of a forgotten card before its next interval in days."""
-    maximum_interval_days: int = 36500
+    maximum_interval_days: int = LONGEST_INTERVAL_DAYS
     rollover_hour: int = 4
     """Local hour at which a study day begins."""
     parameters: tuple[float, ...] = DEFAULT_WEIGHTS
@@ -122,18 +125,28 @@ class ScheduleSettings:
     def from_json(cls, text: str) -> ScheduleSettings:
         """What `as_json` has written; unknown names are passed over, missing ones are the defaults.
 
-        Raises `ValueError` or `TypeError` for anything else.
+        Raises `ValueError`, `TypeError` or `OverflowError` for anything else.
         """
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("not an object")
         known = {each.name for each in fields(cls)}
-        values = {name: value for name, value in json.loads(text).items() if name in known}
+        values = {name: value for name, value in document.items() if name in known}
         for name in ("learning_steps", "relearning_steps"):
             if name in values:
                 values[name] = tuple(timedelta(seconds=seconds) for seconds in values[name])
         values["parameters"] = tuple(values.get("parameters", DEFAULT_WEIGHTS))
         settings = cls(**values)
         Scheduler(settings)  # which refuses weights that are none
-        if not (0 < settings.desired_retention < 1 <= settings.maximum_interval_days):
-            raise ValueError("a retention or an interval that no schedule has")
+        hour, longest = settings.rollover_hour, settings.maximum_interval_days
+        steps = (*settings.learning_steps, *settings.relearning_steps)
+        if not (
+            0 < settings.desired_retention < 1
+            and (type(hour) is int and 0 <= hour < 24)
+            and (type(longest) is int and 1 <= longest <= LONGEST_INTERVAL_DAYS)
+            and all(timedelta(0) <= step <= timedelta(LONGEST_INTERVAL_DAYS) for step in steps)
+        ):
+            raise ValueError("a retention, an hour, an interval or a step that no schedule has")
         return settings
 
     @classmethod

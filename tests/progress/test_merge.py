@@ -279,6 +279,13 @@ def holds_an_impossible_answer(path: Path) -> None:
         connection.execute("UPDATE reviews SET offset_min = 9000")
 
 
+def was_scheduled_by_no_settings(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        settings = STEADY.settings.as_json().replace('"rollover_hour": 4', '"rollover_hour": "x"')
+        connection.execute("INSERT INTO schedules VALUES ('odd', ?)", (settings,))
+        connection.execute("UPDATE reviews SET parameters_id = 'odd'")
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
@@ -288,6 +295,7 @@ def holds_an_impossible_answer(path: Path) -> None:
         (loses_a_page, r"other\.sqlite3 is damaged"),
         (is_newer, r"other\.sqlite3 was made by a newer studykit .* \(upgrade studykit"),
         (holds_an_impossible_answer, r"other\.sqlite3 is damaged: row 1 of reviews, card a: off"),
+        (was_scheduled_by_no_settings, r"other\.sqlite3 is damaged: row 2 of schedules: settings"),
         (Path.unlink, r"other\.sqlite3 is not there"),
         (becomes_a_pipe, r"other\.sqlite3 is no regular file"),
     ],

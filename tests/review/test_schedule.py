@@ -521,6 +521,30 @@ def test_settings_survive_json_and_keep_their_name() -> None:
     assert ScheduleSettings.from_json('{"of a later version": 1}') == ScheduleSettings()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"desired_retention": 1}',
+        '{"desired_retention": "high"}',
+        '{"maximum_interval_days": 0}',
+        '{"maximum_interval_days": 36501}',
+        '{"maximum_interval_days": 30.5}',
+        '{"rollover_hour": "x"}',
+        '{"rollover_hour": 24}',
+        '{"learning_steps": [-1]}',
+        '{"relearning_steps": [1e10]}',
+        '{"relearning_steps": [1e300]}',
+        '{"parameters": [1, 2]}',
+        f'{{"parameters": {[1e9, *WEIGHTS[1:]]}}}',
+    ],
+)
+def test_settings_that_no_schedule_has_are_refused(text: str) -> None:
+    """They may be those of a damaged database, or of somebody else's."""
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        ScheduleSettings.from_json(text)
+
+
 def test_a_prediction_is_made_of_cards_in_review_only() -> None:
     learning = DEFAULT.review("a", NEW_MEMORY, Rating.GOOD, MONDAY)
     known = DEFAULT.review("a", learning, Rating.EASY, MONDAY)
