@@ -133,8 +133,8 @@ def test_an_easy_day_comes_to_about_its_share(is_balanced: bool) -> None:
 def test_the_day_after_days_off_is_as_full_as_what_waits_for_it() -> None:
     """Of Friday and Monday the Friday, if fifty cards are due at the weekend between them."""
     plan = Plan(is_balanced=True, easy_days={5: 0.0, 6: 0.0})
-    friday, saturday, monday = (DAY + timedelta(days=n) for n in (4, 5, 7))
-    for full, free in ((saturday, friday), (friday, monday)):
+    friday, saturday, sunday, monday = (DAY + timedelta(days=n) for n in range(4, 8))
+    for full, free in ((saturday, friday), (sunday, friday), (friday, monday)):
         placing = PlannedDays(plan, {full: 50}, "core")
         chosen = {placing(DAY, 4, 7, MOST, n << 60) for n in range(1, 16)}
         assert chosen == {(free - DAY).days}
