@@ -59,6 +59,10 @@ CREATE TABLE alembic_version (
 """
 
 
+class NewerError(StoreError):
+    """The database was made by a newer studykit."""
+
+
 def open_database(path: Path, backups_dir: Path) -> Engine:
     """An engine on the database at `path`, of the newest schema; made if there is none.
 
@@ -137,14 +141,13 @@ def migrated_copy(path: Path) -> Iterator[Path]:
         except OSError as error:
             raise StoreError(f"{at} cannot be read: {error.strerror}") from error
         except StoreError as error:
-            is_newer = error.hint.startswith("upgrade")
-            raise StoreError(
-                error.what.replace(str(copy), at),
-                hint=error.hint
-                if is_newer
-                else "it must be a whole progress database: wait until "
-                "it is synchronised, or mend it on its machine with `studykit doctor`",
-            ) from error
+            hint = (
+                error.hint
+                if isinstance(error, NewerError)
+                else "it must be a whole progress database: wait until it is synchronised, or "
+                "mend it on its machine with `studykit doctor`"
+            )
+            raise StoreError(error.what.replace(str(copy), at), hint=hint) from error
         yield copy
 
 
@@ -361,7 +364,7 @@ def _revision(engine: Engine, path: Path, *, may_write: bool = True) -> str:
     if not isinstance(revision, str) or not revision.isdecimal():
         raise DamagedError("its revision cannot be read")
     if revision not in migrations.REVISIONS:
-        raise StoreError(
+        raise NewerError(
             f"{clean(str(path))} was made by a newer studykit (its revision is {revision}, "
             f"this version knows {migrations.HEAD_REVISION})",
             hint="upgrade studykit; nothing was changed",
