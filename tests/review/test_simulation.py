@@ -82,6 +82,8 @@ def test_many_cards_are_answered_as_often_as_by_the_scheduler(retention: float) 
             at = memory.due_at or NOON + (memory.due_day - TODAY)
     life = simulate_new(wanted, habits, [retention], n_cards=4000, n_days=n_days)
     assert life.answers.sum() == pytest.approx(n_answers / n_cards, rel=0.06)
+    assert life.recall.min() > retention / 2
+    assert life.recall.max() <= 1
 
 
 @settings(max_examples=25)
