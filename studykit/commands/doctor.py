@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 from contextlib import closing, suppress
@@ -130,7 +131,7 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
         if not path.exists():
             refuse_if_lost(path, backups_dir)
             say(f"progress   {path}: not there yet")
-            return []
+            return _cannot_begin(path.parent)
         with closing(env.open_store()) as store:
             if rebuild:
                 n_wrong = store.rebuild(env.fallback)
@@ -142,6 +143,14 @@ def _progress(env: Environment, *, rebuild: bool) -> list[str]:
     if problems:
         say(f"progress   {path}: cannot be used as it is")
     return list(dict.fromkeys(problems))
+
+
+def _cannot_begin(folder: Path) -> list[str]:
+    """Why no progress can be made in a folder, which may not be there yet either."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if os.access(there, os.W_OK | os.X_OK):
+        return []
+    return [f"{there} is read-only: no answer could be saved (make it writable)"]
 
 
 def _read_progress(env: Environment, copies: list[Path]) -> list[str]:

@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from tests.commands.dice_course import LAB, edit, open_store, study
 from tests.commands.runner import AT, Run
 
@@ -32,6 +34,16 @@ def test_the_doctor_lists_what_is_wrong(run: Run, home: Path, course: Path) -> N
     problems = [line for line in outcome.out.splitlines() if line.startswith("problem: ")]
     for fragment in ("screen.colour", "progress.sqlite3", "dice/coins"):
         assert any(fragment in problem for problem in problems), fragment
+
+
+def test_the_doctor_names_a_folder_that_takes_no_progress(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first sitting, not at its first answer."""
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != home.parent)
+    outcome = run("doctor")
+    assert outcome.code == 1
+    assert f"problem: {home.parent} is read-only: no answer could be saved" in outcome.out
 
 
 def test_the_doctor_looks_on_where_the_course_cannot_be_read(
