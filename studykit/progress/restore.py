@@ -91,6 +91,11 @@ def restore(
             with closing(Store.open(draft, backups_dir=Path(folder))) as store:
                 n_answers = store.n_reviews()
             if base is None and not n_since:
+                if _is_sound(path, Path(folder)):
+                    raise StoreError(
+                        f"{clean(str(path))} is sound, and there is no copy with more in it",
+                        hint="there is nothing to go back to; nothing was changed",
+                    )
                 raise StoreError(
                     f"there is no sound copy in {clean(str(backups_dir))}, and nothing can be read"
                     f" of {clean(str(path))} or of a copy",
@@ -176,6 +181,21 @@ def _take_over(path: Path, draft: Path, folder: Path, fallback: ScheduleSettings
         return 0
     attempt.replace(draft)
     return n_answers
+
+
+def _is_sound(path: Path, folder: Path) -> bool:
+    """Whether the progress needs no copy: all that it holds can be read."""
+    own = folder / "own.sqlite3"
+    if not path.exists():
+        return False
+    shutil.copyfile(path, own)
+    if log_of(path).exists():
+        shutil.copyfile(log_of(path), log_of(own))
+    try:
+        with closing(Store.open(own, backups_dir=folder)) as store:
+            return not store.check()
+    except StoreError:
+        return False
 
 
 _UNLINK = """\

@@ -159,6 +159,19 @@ def test_without_a_sound_copy_the_file_gives_what_can_be_read(home: Path) -> Non
     assert state(home) == (6, 1, frozenset({"card-0", "card-1"}))
 
 
+def test_a_sound_progress_without_answers_is_not_called_unreadable(tmp_path: Path) -> None:
+    """Whoever moves it away, as for an unreadable one, loses its runs and marks."""
+    with closing(open_store(tmp_path)) as store:
+        store.mark(Marking("card-0", "suspended", MONDAY, MONDAY.date()))
+        store.record_run(make_run(at=MONDAY), card_id=None, prediction=None)
+
+    with pytest.raises(StoreError) as caught:
+        bring_back(tmp_path)
+
+    assert "is sound, and there is no copy with more in it" in str(caught.value)
+    assert state(tmp_path) == (0, 1, frozenset({"card-0"}))
+
+
 def test_where_nothing_can_be_read_nothing_is_changed(tmp_path: Path) -> None:
     path = tmp_path / "progress.sqlite3"
     path.write_bytes(b"no database" * 1000)
