@@ -140,6 +140,13 @@ def test_the_day_after_days_off_is_as_full_as_what_waits_for_it() -> None:
         assert chosen == {(free - DAY).days}
 
 
+def test_where_all_days_are_off_one_is_as_good_as_another() -> None:
+    """Cards that wait for the end of a holiday still part."""
+    holiday = Plan(holidays=((DAY, DAY + timedelta(days=20)),))
+    chosen = [PlannedDays(holiday, {}, "core")(DAY, 4, 7, MOST, n << 62) for n in range(4)]
+    assert chosen == [4, 5, 6, 7]
+
+
 # --- exams ---
 
 

@@ -175,6 +175,26 @@ def test_where_answers_are_missing_the_stored_memory_stands() -> None:
     assert afresh.after.reps.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("n_removed", [0, 1])
+def test_where_the_clock_went_back_no_answers_are_missing(n_removed: int) -> None:
+    """The first answer of the card counts two that were given before it, and stand after it."""
+    columns, _, afters, _ = one_by_one(ONE_CARD)
+    stored = stored_of(afters)._replace(reps=np.array([3, 1, 2, 4]))
+    found = replay("abc", columns, SETTINGS, stored, n_removed=np.full(4, n_removed))
+    assert found.before[0] == State.NEW
+    assert found.after.reps.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["stability_days", "difficulty"])
+def test_numbers_agree_to_a_billionth(name: str) -> None:
+    columns, _, afters, _ = one_by_one(ONE_CARD)
+    moved = stored_of([replace(m, due_day=m.due_day and m.due_day + DAY) for m in afters])
+    for factor, stands in ((1 + 5e-10, True), (1 + 3e-9, False)):
+        near = moved._replace(**{name: getattr(moved, name) * factor})
+        found = replay("abc", columns, SETTINGS, near)
+        assert (found.after.due_day == moved.due_day).tolist() == [stands] * 4
+
+
 def test_no_answers_are_replayed_to_nothing() -> None:
     columns, *_ = one_by_one([])
     assert len(replay([], columns, SETTINGS).before) == 0
