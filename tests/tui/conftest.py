@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from textual import events
 from textual.app import App
+from textual.geometry import Size
 from textual.pilot import Pilot
 
 from studykit.clock import FixedClock
@@ -49,6 +51,22 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def closed_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every progress that a test opened, whether it goes on to close it or not."""
+    opened: list[Store] = []
+    open_progress = Services.open
+
+    def noted(services: Services) -> None:
+        open_progress(services)
+        opened.append(services.progress)
+
+    monkeypatch.setattr(Services, "open", noted)
+    yield
+    for store in opened:
+        store.close()
+
+
 FEW_CARDS = ReviewSettings(new_per_day=20)
 """All of the few cards of the tests' course may be met on one day."""
 
@@ -82,6 +100,27 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
         while not condition():
             await pilot.pause(0.02)
     await pilot.pause()
+
+
+async def come_to_rest(pilot: Pilot[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the screen take up two sizes that come at once; fails if it takes them up in turns."""
+    screen = pilot.app.screen
+    sizes: list[Size] = []
+    layout = screen._screen_resized
+
+    def resized(size: Size) -> None:
+        sizes.append(size)
+        if len(sizes) < 40:  # or it would never end
+            layout(size)
+
+    monkeypatch.setattr(screen, "_screen_resized", resized)
+    here = screen.size
+    for size in (Size(here.width, here.height + 1), here):
+        screen.post_message(events.Resize(size, size))
+        screen.call_later(lambda: None)
+    await asyncio.sleep(0.2)
+    assert len(sizes) < 40
+    assert sizes[-1] == screen.size
 
 
 async def open_home(pilot: Pilot[None]) -> None:

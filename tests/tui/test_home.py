@@ -24,7 +24,15 @@ from studykit.tui.app import StudykitApp
 from studykit.tui.screens import home
 from studykit.tui.screens.home import HomeScreen
 from studykit.tui.screens.review import ReviewScreen
-from tests.tui.conftest import NOW, MakeServices, open_home, open_review, text_of, until
+from tests.tui.conftest import (
+    NOW,
+    MakeServices,
+    come_to_rest,
+    open_home,
+    open_review,
+    text_of,
+    until,
+)
 from tests.tui.past import daily, study
 
 
@@ -416,3 +424,11 @@ async def test_home_takes_up_settings_that_are_changed_elsewhere(
         assert "1 due" in text_of(pilot.app)
         file.unlink()
         await until(pilot, lambda: "2 due" in text_of(pilot.app))
+
+
+async def test_two_sizes_at_once_come_to_rest(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with StudykitApp(make_services("recall")).run_test(size=(80, 24)) as pilot:
+        await open_home(pilot)
+        await come_to_rest(pilot, monkeypatch)

@@ -20,7 +20,7 @@ from studykit.study.services import Services
 from studykit.tui.screens.lab import LabScreen
 from studykit.tui.screens.lab_runs import LabRunsScreen, PastRunScreen
 from studykit.tui.screens.lab_source import LabSourceScreen
-from tests.tui.conftest import MakeServices, app_of, open_home, text_of, until
+from tests.tui.conftest import MakeServices, app_of, come_to_rest, open_home, text_of, until
 from tests.tui.screen_course import LAB_ID, build_result
 
 WEIGHTS = HeatMap(
@@ -291,6 +291,15 @@ async def test_past_runs_side_by_side(services: Services) -> None:
         assert any(line.strip().startswith("A  recorded") for line in lines)
         await pilot.press("q")
         assert isinstance(pilot.app.screen, LabScreen)
+
+
+async def test_past_runs_come_to_rest_in_a_new_size(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(services) as pilot:
+        await pilot.press("p")
+        assert isinstance(pilot.app.screen, LabRunsScreen)
+        await come_to_rest(pilot, monkeypatch)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

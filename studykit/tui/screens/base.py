@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
@@ -153,6 +153,16 @@ class StudyScreen(OwnKeys, Screen[None]):
 
     def show_tests(self) -> None:
         """Draw the evidence anew, with tests or without; for screens that have `TESTS`."""
+
+    def call_in_new_size(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once the screen is laid out in the size that it was told of.
+
+        Of two sizes that wait Textual drops the older one only if nothing stands between them. Else
+        it lays out both and announces each anew, so with a message to the screen for each of them,
+        as `call_after_refresh` sends one, they would follow each other for ever. It goes to a
+        widget instead.
+        """
+        self.query_one(StatusLine).call_after_refresh(callback)
 
     @property
     def is_on_top(self) -> bool:

@@ -157,7 +157,7 @@ class HomeScreen(StudyScreen):
         """Beside the decks there is room for more labs than below them."""
         self.query_one(LabLines).n_most = N_LABS_BESIDE if event.size.width >= WIDEST else N_LABS
         # What was marked may be out of sight now.
-        self.call_after_refresh(lambda: self._mark(self._place))
+        self.call_in_new_size(lambda: self._mark(self._place))
 
     @work(thread=True, exclusive=True, group="progress")
     def _open_progress(self) -> None:

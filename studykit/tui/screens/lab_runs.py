@@ -125,7 +125,7 @@ class LabRunsScreen(StudyScreen):
 
     def on_resize(self) -> None:
         self._fill()
-        self.call_after_refresh(self._draw)
+        self.call_in_new_size(self._draw)
 
     def _title(self) -> Content:
         n_recorded = sum(run.result.recorded for run in self._runs)
