@@ -404,7 +404,7 @@ HALF_READ["runs"][0]["seeds"][1]["measurements"]["loss_with"]["value"] = "1.5"  
     ("text", "gist"),
     [
         ("", "1:1: not valid JSON"),
-        ('{"format": 1,\n  }', "2:3: not valid JSON"),
+        ('{"format": 1,\n  format}', "2:3: not valid JSON"),
         ("[]", "1:1: damaged: not the recorded runs of core/depth in format 1"),
         ('{"format": 1, "lab": "core/depth", "runs": [1]}', "1:1: damaged: a run must be"),
         (json.dumps(HALF_READ), "1:1: damaged: Measurement 'loss_with': str where a number"),

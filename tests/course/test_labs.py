@@ -379,7 +379,7 @@ BROKEN = [
     (RUN_LINE, "def run(*, n_layers, norm, rate, tied, seed, device, @@budgets):", "is no knob"),
     # Python itself
     ("SEEDS = 2", "SEEDS = @@(", "not valid Python: '(' was never closed"),
-    ("SEEDS = 2", "SEEDS = " + "-" * 5000 + "1", "nested too deeply"),
+    ("SEEDS = 2", "SEEDS = @@" + "-" * 2500 + "1", "must be a literal"),
     ("SEEDS = 2", "SEEDS = " + "-" * 100_000 + "1", "nested too deeply"),
     ("SEEDS = 2", "@@SEEDS = " + "9" * 5000, "not valid Python"),
     # bounds
