@@ -82,13 +82,13 @@ def _chosen(env: Environment, which: str) -> Path | None:
     """The file that is named; None: the newest sound copy of the progress."""
     from studykit.exchange.backup import PREFIX, is_backup
     from studykit.progress.backups import copies_in
-    from studykit.progress.database import is_database
+    from studykit.progress.database import may_be_progress
 
     if which != NEWEST:
         path = Path(which).expanduser()
         if not path.is_file():
             raise UsageError(f"{clean(which)}: there is no such file", hint="newest, or a file")
-        if not is_backup(path) and not is_database(path):
+        if not is_backup(path) and not may_be_progress(path):
             raise StudykitError(
                 f"{clean(which)} is neither a backup nor a copy of the progress",
                 hint="newest, or a file that studykit has written",

@@ -307,10 +307,18 @@ def _create(path: Path) -> None:
     synchronise_folder(path.parent)
 
 
-def is_database(path: Path) -> bool:
-    """Whether a file is one of SQLite's by its beginning, sound or not."""
+def may_be_progress(path: Path) -> bool:
+    """Whether a file is a progress, or a database that is too damaged to tell."""
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        if file.read(len(MAGIC)) != MAGIC:
+            return False
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+            return found.fetchone() is not None
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _require_content(path: Path, backups_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -153,11 +154,14 @@ def test_a_file_that_is_no_progress_is_refused(
     run: Run, mine: Path, tmp_path: Path, back: tuple[str, ...]
 ) -> None:
     """The wrong file is no reason to take the progress to pieces."""
-    wrong = tmp_path / "notes.txt"
-    wrong.write_text("no database" * 99)
-    outcome = run(*back, str(wrong))
-    assert (outcome.code, outcome.out) == (1, "")
-    assert "notes.txt is neither a backup nor a copy of the progress" in outcome.complaint
+    notes, other = tmp_path / "notes.txt", tmp_path / "other.sqlite3"
+    notes.write_text("no database" * 99)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    for wrong in (notes, other):
+        outcome = run(*back, str(wrong))
+        assert (outcome.code, outcome.out) == (1, "")
+        assert f"{wrong} is neither a backup nor a copy of the progress" in outcome.complaint
     assert not list(mine.glob("replaced-*"))
 
 
