@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from studykit.course.models import load_models
 # The same examples every time, however slow the machine is.
 settings.register_profile("studykit", deadline=None, derandomize=True, database=None)
 settings.load_profile("studykit")
+
+# A shell lets what it starts in the background ignore an interrupt, and nohup a hangup: so would
+# the tests, and the programs that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
