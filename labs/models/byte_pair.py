@@ -23,7 +23,7 @@ CONTRACTED = "strevmldSTREVMLDſ"
 
 
 class _Classes(dict[int, str]):
-    """A letter for the class of each character: L letter, N number, B line break, W white, O other.
+    """A letter for the class of each character: A letter, N number, B line break, W white, O other.
 
     The space, the apostrophe and the letters of contractions stand for themselves. Python's `re`
     cannot ask whether a character is a letter; of a string of classes it can.
@@ -31,7 +31,7 @@ class _Classes(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         kind = unicodedata.category(chr(code))[0]
-        self[code] = kind if kind in "LN" else "O"
+        self[code] = {"L": "A", "N": "N"}.get(kind, "O")  # L is one of `CONTRACTED`
         return self[code]
 
 
@@ -39,7 +39,7 @@ CLASSES = _Classes({ord(letter): letter for letter in " '" + CONTRACTED})
 CLASSES.update({ord(space): "W" for space in SPACES})
 CLASSES.update({ord(space): "B" for space in "\r\n"})
 
-_LETTERS = f"[L{CONTRACTED}]+"
+_LETTERS = f"[A{CONTRACTED}]+"
 _SHORTENED = "'(?:[stmd]|re|ve|ll)"
 Words: TypeAlias = Literal["gpt-2", "smollm", "qwen2"]
 WORDS: dict[Words, re.Pattern[str]] = {

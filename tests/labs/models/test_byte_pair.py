@@ -39,6 +39,7 @@ def test_digits_can_stand_alone() -> None:
     [
         ("Hello  (world)", ["Hello", " ", " (", "world", ")"]),
         ("I'LL it'S 'tis", ["I", "'LL", " it", "'S", " '", "tis"]),
+        ("f'ok'", ["f", "'ok", "'"]),
         ("a\n\n  b;\n\nc  ", ["a", "\n\n", " ", " b", ";\n\n", "c", "  "]),
         ("x=12 _y", ["x", "=", "1", "2", " _", "y"]),
     ],

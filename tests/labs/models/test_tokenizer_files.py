@@ -50,6 +50,12 @@ def byte_pairs(*before: Any, special: Iterable[Any] = ()) -> Any:
     return tokenizer
 
 
+def words_of(tokenizer: Any, text: str) -> list[str]:
+    """What the text is cut into before pairs are merged."""
+    found = tokenizer.pre_tokenizer.pre_tokenize_str(text)
+    return [text[start:end] for _, (start, end) in found]
+
+
 def word_pieces(*, lowercase: bool) -> Any:
     """A tokenizer trained on docstrings, as BERT's are."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -70,6 +76,7 @@ def test_gpt_2_gives_the_same_ids(tmp_path: Path) -> None:
     for text in texts():
         assert ours.encode(text) == tokenizer.encode(text).ids
         assert ours.decode(ours.encode(text)) == text
+        assert [*ours.words(text)] == words_of(tokenizer, text)
 
 
 def test_smollm_gives_the_same_ids(tmp_path: Path) -> None:
@@ -78,6 +85,7 @@ def test_smollm_gives_the_same_ids(tmp_path: Path) -> None:
     ours = read_byte_pair(tmp_path, 700)
     for text in texts():
         assert ours.encode(text) == tokenizer.encode(text).ids
+        assert [*ours.words(text)] == words_of(tokenizer, text)
 
 
 def test_roberta_gives_the_same_ids(tmp_path: Path) -> None:
@@ -102,6 +110,8 @@ def test_qwen2_gives_the_same_ids(*, composed: bool, tmp_path: Path) -> None:
     ours = read_byte_pair(tmp_path, 700)
     for text in texts():
         assert ours.encode(text) == tokenizer.encode(text).ids
+        if not composed:
+            assert [*ours.words(text)] == words_of(tokenizer, text)
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
