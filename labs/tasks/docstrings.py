@@ -1,8 +1,9 @@
-"""Text to learn from that every Python brings along: the standard library's docstrings.
+"""Text to learn from: docstrings of Python's standard library, 240,000 characters of plain English.
 
-The source files are parsed, never imported. They differ between versions of Python, so losses
-are compared with entropies counted on the very same text. Where an installation carries no
-source files, a generated language of the same size takes their place, and says so.
+They change with every version of Python, and a claim near its limit turns with them. So those of
+one version travel with the course (``data/docstrings.txt``): all learn from the same text, with
+which the results were recorded. Another folder's modules are parsed, never imported; where they
+hold too little, a generated language of the same size takes their place, and says so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from labs.tasks.toy_languages import build_markov_language
 VOCABULARY = "\n" + "".join(chr(code) for code in range(32, 127))
 """Printable ASCII and the line break; the token of a character is its place here."""
 _TOKENS = {character: token for token, character in enumerate(VOCABULARY)}
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "docstrings.txt"
+"""The docstrings of 3.11.7 in the order of `different_docstrings`, a form feed between two."""
+SOURCE = "docstrings of Python 3.11"
 HELD_OUT_EVERY = 6
 """One docstring in so many is held out."""
 
@@ -48,17 +52,23 @@ class Text:
 def load(n_characters: int = 240_000, folder: Path | None = None) -> Text:
     """The first `n_characters` of docstrings, in the alphabetical order of the modules.
 
-    `folder` holds the source files; without it, the running Python's standard library does.
+    Those that travel with the course, or of the modules in `folder`.
     """
+    docstrings = different_docstrings(source_files(folder)) if folder else shipped_docstrings()
     parts: tuple[list[str], list[str]] = ([], [])
     n_found = 0
-    for number, docstring in enumerate(different_docstrings(source_files(folder))):
+    for number, docstring in enumerate(docstrings):
         parts[number % HELD_OUT_EVERY == 0].append(docstring)
         n_found += len(docstring) + 2
         if n_found >= n_characters:
             train, held_out = (encode("\n\n".join(part)) for part in parts)
-            return Text(train, held_out, f"docstrings of Python {sysconfig.get_python_version()}")
+            return Text(train, held_out, SOURCE)
     return _generated_text(n_characters)
+
+
+def shipped_docstrings() -> Iterator[str]:
+    """The docstrings that travel with the course."""
+    yield from SHIPPED.read_text(encoding="utf-8").removesuffix("\n").split("\n\f\n")
 
 
 def encode(text: str) -> Tensor:
