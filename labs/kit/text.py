@@ -21,8 +21,7 @@ class Letters:
 
     def __init__(self, budget: Budget, *, seq_len: int, seed: int, device: str) -> None:
         text = docstrings.load()
-        self.source = text.source
-        """For people: "docstrings of Python 3.11" or "a generated language"."""
+        self.source = docstrings.SOURCE
         self.vocab_size = text.vocab_size
         self._train, self._held_out = text.train.to(device), text.held_out
         self._budget, self._seq_len, self._seed = budget, seq_len, seed
